@@ -132,7 +132,7 @@ log = log_queue.logger("actors.connection")
 
 MAX_WORDS = 500  # characters of what a venue says of itself
 LAST_WORD = b"hand over"  # in a ping; those of the heartbeat have 8 bytes
-COMPLAINTS = 1.0  # seconds within which the complaints of one code are told once
+COMPLAINTS = 1.0  # seconds within which the complaints of one code, and states of one kind, are told once
 CODE, WORDS = 64, 1_000  # characters of an error's code and of its text that are told
 READ = 64 * 1_024  # characters of it that are looked at: a secret across the cut is struck out whole
 LAST_READS = 0.5  # seconds for what was received before the connection is told to end
@@ -176,6 +176,7 @@ class Connection(Actor):
         "_askings",
         "_batch",
         "_beats",
+        "_closing_told",
         "_complaints",
         "_connector",
         "_counters",
@@ -205,6 +206,7 @@ class Connection(Actor):
         "_send_timer",
         "_session",
         "_socket",
+        "_states",
         "_successor",
         "_supervisor",
         "_unanswered",
@@ -227,12 +229,14 @@ class Connection(Actor):
         self._socket: socket.socket | None = None
         self._read_size = 0  # bytes of the last read that no batch was charged with
         self._parted = False  # a close frame has been sent
+        self._closing_told = -math.inf  # monotonic seconds: when an announced close was passed on
         self._delivery = ConnectionDelivery(args.delivery, self, self._now, self._wall_ns)
         self._routes_version: tuple[int, int] | None = None  # of the last change: its keeper, and its number
         self._acks = AckDeadlines(args.ack_timeout)
         self._askings = Askings()
         self._answers = Answers()
         self._complaints = CollapsedByKind[Complain](COMPLAINTS)
+        self._states = CollapsedByKind[VenueState](COMPLAINTS)  # that are to be logged
         self._batch = args.send_rate.batch
         self._requests = VenueRequests()
         self._outbox = Outbox(FrameBudget(args.send_rate.frames))
@@ -536,8 +540,7 @@ class Connection(Actor):
             case VenueState():
                 self._tell_state(effect)
             case ConnectionCloses(text=text):
-                told = self._connector.redactor.redact(text)
-                self._supervisor.tell(ConnectionCloseAnnounced(self._line, self._epoch, told))
+                self._tell_closing(text)
             case Quarantine(raw=raw, error=error):
                 self._quarantine(raw, error)
             case Unrouted(count=count):
@@ -590,13 +593,26 @@ class Connection(Actor):
             return
         text = self._connector.redactor.redact(state.text[: 10 * MAX_WORDS])[:MAX_WORDS]
         told = completed(state, text, self._line, self._epoch, self._counters.received_ns)
-        if self._delivery.bring_state(told):
-            level = logging.WARNING if told.is_alarming else logging.INFO
-            where = {"line": self._line, "epoch": self._epoch, "cause": told.state}
-            log.log(level, "%s: the venue says: %s", self._line, told, extra=where)
+        if self._delivery.bring_state(told) and self._states.add(told.state, told, self._now()):
+            self._log_states(self._now())
+            self._plan_look()
         if told.state == "data_lost" and not self.actor_stopped.is_set():
             self._look_again()
             self._delivery.mark_lost()
+
+    def _tell_closing(self, text: str) -> None:
+        """Now and then, however often the venue says so."""
+        if self._now() - self._closing_told >= COMPLAINTS:
+            self._closing_told = self._now()
+            told = self._shortened(text)
+            self._supervisor.tell(ConnectionCloseAnnounced(self._line, self._epoch, told))
+
+    def _log_states(self, now: float) -> None:
+        for _, count, told in self._states.take(now):
+            level = logging.WARNING if told.is_alarming else logging.INFO
+            where = {"line": self._line, "epoch": self._epoch, "cause": told.state}
+            often = f" ({count:,} of these)" if count > 1 else ""
+            log.log(level, "%s: the venue says: %s%s", self._line, told, often, extra=where)
 
     def _handle_events(self, topics: list[Topic], events: list[Any]) -> None:
         if not events:
@@ -848,6 +864,7 @@ class Connection(Actor):
         for over in self._acks.overdue(self._now()):
             self._registry.tell(AckOverdue(self._line, self._epoch, over.topics, over.number))
         self._tell_complaints(self._now())
+        self._log_states(self._now())
         self._log_quarantined()
         self._plan_look()
 
@@ -874,7 +891,8 @@ class Connection(Actor):
         seconds = self._delivery.look_in(self._now())
         if self._counters.reading:
             seconds = min(seconds, self._acks.next_in(self._now()))
-        told_at = min(self._complaints.due_at, self._args.quarantine.log_due_at(self._line))
+        due_at = (self._complaints.due_at, self._states.due_at)
+        told_at = min(*due_at, self._args.quarantine.log_due_at(self._line))
         seconds = min(seconds, max(0.0, told_at - self._now()))
         self._wire.look_again_in(None if self._counters.reading else LOOK_AGAIN)
         due = self._now() + seconds
@@ -919,6 +937,7 @@ class Connection(Actor):
     def cleanup(self) -> None:
         try:
             self._tell_complaints(math.inf)
+            self._log_states(math.inf)
             self._return_delivery()
         finally:  # the socket goes in any case: a venue may have one slot an account
             self._release()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +14,9 @@ import pytest
 
 import actors
 from actors import Gap, Lifecycle, Runtime, Scope, Stream, VenueState
+from actors.actor import Address
 from actors.events import Topic
+from actors.messages import ConnectionCloseAnnounced
 from actors.simulators import SimulatedAlpaca, SimulatedTable
 from actors.simulators.base.client import Peer, text_frame
 from actors.simulators.base.server import Message
@@ -396,6 +400,43 @@ def test_a_flood_of_lost_data_asks_once_per_back_off_and_marks_each_loss(
     assert trades.gap_count >= 200
     assert len(desk.venue.heard) <= before + 4
     assert len(line_of(runtime, "desk").venue_journal) == 20
+
+
+def test_a_flood_of_states_is_logged_as_few_and_counted(
+    desk: Desk, runtime: Runtime, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "actors.connection")
+    words = ["up", "down", "slow"]
+    for number in range(3_000):
+        desk.say(system=words[number % 3], words=f"no {number}")
+    until(runtime, lambda _: states_of(line_of(runtime, "desk")) == ["degraded: no 2999"])
+    runtime.stop()
+    told = [text for each in caplog.records if "the venue says" in (text := each.getMessage())]
+    assert len(told) < 100
+    counts = [re.search(r"\(([\d,]+) of these\)", text) for text in told]
+    assert (
+        sum(int(each[1].replace(",", "")) if each else 1 for each in counts) == 2_999
+    )  # the first `open` is none
+
+
+def test_a_flood_of_announced_closes_is_passed_on_as_few(
+    desk: Desk, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed_on: list[object] = []
+    tell = Address.tell
+
+    def noted(self: Address, message: object, life: int | None = None) -> None:
+        if isinstance(message, ConnectionCloseAnnounced):
+            passed_on.append(message)
+        tell(self, message, life)
+
+    monkeypatch.setattr(Address, "tell", noted)
+    desk.venue.refuse(status=503, n=1_000)
+    for _ in range(2_000):
+        desk.say(goodbye=True, words="closing")
+    desk.say(topic="trades.A", data=1)
+    until(runtime, lambda _: line_of(runtime, "desk").counters.decoded == 1)
+    assert 1 <= len(passed_on) < 50
 
 
 def is_rotated(line: LineStatus) -> bool:

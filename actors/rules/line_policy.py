@@ -9,7 +9,8 @@ from msgspec import Meta, Struct
 from actors.protocol.limits import RateLimit, SendRate
 from actors.rules.restarts import Interval, RestartPolicy, Seconds
 
-Bytes = Annotated[int, Meta(ge=1, le=1 << 30, description="a number of bytes from 1 to 1073741824")]
+LARGEST = 1 << 30  # bytes
+Bytes = Annotated[int, Meta(ge=1, le=LARGEST, description=f"a number of bytes from 1 to {LARGEST}")]
 
 
 class HeartbeatPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from actors.events import Topic
+from actors.rules.line_policy import LARGEST
 
 
 def topic_of(head: bytes, asked: Collection[Topic], waiting: Collection[Topic]) -> Topic | None:
@@ -23,5 +24,7 @@ def topic_of(head: bytes, asked: Collection[Topic], waiting: Collection[Topic]) 
 
 def advice(size: int, feed: str) -> str:
     """What to write into the config, so that a message of this size is taken: with room for a larger one."""
-    enough = 1 << (size * 5 // 4).bit_length()
+    if size > LARGEST:
+        return f"No max_message takes such messages: it is {LARGEST} at most."
+    enough = min(1 << (size * 5 // 4).bit_length(), LARGEST)
     return f"To take such messages, set max_message = {enough} in [feeds.{feed}]."

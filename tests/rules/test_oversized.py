@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from actors.events import Topic
+from actors.rules.line_policy import LARGEST
 from actors.rules.oversized import advice, topic_of
 
 BOOK_A, BOOK_B, TRADES_A = Topic("x", "book", "A1"), Topic("x", "book", "B1"), Topic("x", "trades", "A1")
@@ -32,6 +33,13 @@ def test_what_the_beginning_tells(
     assert topic_of(head, asked, waiting) == found
 
 
-@pytest.mark.parametrize(("size", "enough"), [(300_000, 2**19), (18_000_000, 2**25), (2**24 + 1, 2**25)])
+@pytest.mark.parametrize(
+    ("size", "enough"), [(300_000, 2**19), (18_000_000, 2**25), (2**24 + 1, 2**25), (LARGEST, LARGEST)]
+)
 def test_the_advice_has_room_for_a_larger_one(size: int, enough: int) -> None:
     assert advice(size, "x") == f"To take such messages, set max_message = {enough} in [feeds.x]."
+
+
+@pytest.mark.parametrize("size", [LARGEST + 1, 2**63 - 1])
+def test_the_advice_names_no_value_that_the_config_refuses(size: int) -> None:
+    assert advice(size, "x") == f"No max_message takes such messages: it is {LARGEST} at most."

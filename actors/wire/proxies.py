@@ -30,7 +30,7 @@ SCHEMES: Final = {
 # Codes that do not pass by themselves. RFC 1928, 6: not allowed by ruleset, command or address
 # type not supported. SOCKS4: 93 identd disagrees with our user.
 FORBIDDEN: Final[dict[ProxyType, Container[int]]] = {
-    ProxyType.HTTP: set(range(400, 500)) - {408, 425, 429},
+    ProxyType.HTTP: set(range(300, 500)) - {408, 425, 429},
     ProxyType.SOCKS5: {2, 7, 8},
     ProxyType.SOCKS4: {93},
 }

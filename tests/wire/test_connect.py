@@ -925,6 +925,7 @@ def test_socks4(monkeypatch: pytest.MonkeyPatch, scheme: str, expected: bytes) -
     [
         (b"HTTP/1.1 407 Login\r\n\r\n", (Fatal, "proxy_407")),
         (b"HTTP/1.1 403 No\r\n\r\n", (Weather, "proxy_403")),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://portal.example/\r\n\r\n", (Weather, "proxy_302")),
         (b"HTTP/1.1 403 No\r\nRetry-After: 5\r\n\r\n", (Slow, "proxy_403")),
         (b"HTTP/1.1 407 Login\r\nRetry-After: 5\r\n\r\n", (Slow, "proxy_407")),
         (b"HTTP/1.1 429 No\r\n\r\n", (Slow, "proxy_429")),

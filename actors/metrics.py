@@ -24,6 +24,7 @@ import inspect
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
+from types import CodeType
 from typing import Any, Final, Protocol, cast
 
 from actors import log_queue
@@ -71,7 +72,7 @@ class IncMetrics:
     """
 
     def __init__(self, target: object) -> None:
-        check_methods(target, {"inc": 1, "set_gauge": 1.0}, "IncMetrics takes", labels=False)
+        check_methods(target, {"inc": 1, "set_gauge": 1.0}, "IncMetrics takes an object", labels=False)
         self._inc, self._set_gauge = _with_labels(target, "inc"), _with_labels(target, "set_gauge")
         has_observe = callable(getattr(target, "observe", None))
         self._observe = _with_labels(target, "observe") if has_observe else self._set_gauge
@@ -176,8 +177,8 @@ def _wrong(target: object, name: str, value: float, *, labels: bool) -> str:
         return f"its {name} cannot be read ({type(error).__name__}: {error})"
     if not callable(method):
         return f"its {name} cannot be called"
-    if inspect.iscoroutinefunction(method):
-        return f"its {name} is a coroutine function, and no call runs it"
+    if kind := _lazy_kind(method):
+        return f"its {name} is a {kind} function, and no call runs it"
     signature = _signature(method)
     if signature is None:
         return ""
@@ -188,6 +189,16 @@ def _wrong(target: object, name: str, value: float, *, labels: bool) -> str:
         except TypeError as error:
             return f"its {name} cannot be called with a name, a value and labels ({error})"
     return ""
+
+
+def _lazy_kind(method: Callable[..., object]) -> str:
+    """Of a function whose body no call runs; empty: it is none. A mock's code is no code."""
+    code = getattr(method, "__code__", None)
+    if not isinstance(code, CodeType):
+        return ""
+    if code.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):
+        return "generator"
+    return "coroutine" if code.co_flags & inspect.CO_COROUTINE else ""
 
 
 def _signature(method: Callable[..., object]) -> inspect.Signature | None:
@@ -211,9 +222,10 @@ class UserMetrics:
         """Raises whatever the method raises; that has been counted."""
         try:
             result = getattr(self._metrics, method)(f"linewarden_{name}", value, **labels)
-            if inspect.iscoroutine(result):
+            if inspect.iscoroutine(result) or inspect.isgenerator(result):
                 result.close()
-                raise LinewardenError(f"{method} returned a coroutine, and nothing runs it")  # noqa: TRY301
+                kind = type(result).__name__
+                raise LinewardenError(f"{method} returned a {kind}, and nothing runs it")  # noqa: TRY301
         except BaseException:
             with self._lock:
                 self.errors += 1

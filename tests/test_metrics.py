@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import AsyncMock, MagicMock, Mock, create_autospec
 
 import pytest
 
@@ -193,6 +194,20 @@ class Empty(Recorder):
         return 0
 
 
+class Named(NoMetrics):
+    def increment(self, name: str, value: int = 1, /, **labels: str) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "mock", [Mock(), MagicMock(), Mock(spec=Named), create_autospec(Named, instance=True)], ids=str
+)
+def test_a_mock_is_used(o2: SimulatedO2, mock: Any) -> None:
+    with counted(o2, mock) as runtime:
+        until(runtime, lambda _: bool(mock.observe.called))
+        assert runtime.status().metrics_errors == 0
+    assert mock.increment.called
+
+
 def test_a_falsy_object_is_used(o2: SimulatedO2) -> None:
     seen = Empty()
     with counted(o2, seen):
@@ -228,6 +243,11 @@ class Asynchronous(NoMetrics):
     async def gauge(self, name: str, value: float, /, **labels: str) -> None: ...  # type: ignore[override]
 
 
+class Generating(NoMetrics):
+    def increment(self, name: str, value: int = 1, /, **labels: str) -> Iterator[None]:  # type: ignore[override]
+        yield
+
+
 class Broken(NoMetrics):
     @property
     def observe(self) -> Any:
@@ -250,6 +270,8 @@ MISTAKES: dict[str, tuple[Any, tuple[str, ...]]] = {
     "few labels": (FewLabels(), ("its increment cannot be called with", "kind")),
     "no method": (NotCallable(), ("its observe cannot be called",)),
     "a coroutine function": (Asynchronous(), ("its gauge is a coroutine function",)),
+    "a generator function": (Generating(), ("its increment is a generator function",)),
+    "a mock of coroutine functions": (AsyncMock(), ("its increment is a coroutine function",)),
     "a property that raises": (Broken(), ("its observe cannot be read (OSError: not connected)",)),
     "a class": (Recorder, ("an object of it is wanted",)),
     "another shape": (Usual(), ("actors.metrics.IncMetrics",)),
@@ -342,7 +364,7 @@ def test_an_object_with_inc_and_set_gauge_is_told_through_the_adapter(
 
 
 def test_the_adapter_tells_what_its_object_lacks() -> None:
-    with pytest.raises(LinewardenError, match=r"no set_gauge.*IncMetrics takes"):
+    with pytest.raises(LinewardenError, match=r"no set_gauge\. IncMetrics takes an object with inc"):
         IncMetrics(Recorder())
     with pytest.raises(LinewardenError, match="its inc cannot be called with a name and a value"):
         IncMetrics(IncAlone())

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
-from unittest.mock import AsyncMock, MagicMock
+from unittest.mock import AsyncMock, MagicMock, Mock, create_autospec
 
 import pytest
 
@@ -65,7 +65,12 @@ def test_a_handler_that_no_call_runs_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "handler", [plain, functools.partial(plain, more=1), Asynchronous().plain, print, list, MagicMock()]
+    "handler",
+    [
+        *(plain, functools.partial(plain, more=1), Asynchronous().plain, print, list),
+        *(MagicMock(), Mock(spec=plain), MagicMock(spec=plain), create_autospec(plain)),
+        *(create_autospec(Asynchronous, instance=True).plain, functools.partial(Mock(spec=plain))),
+    ],
 )
 def test_a_plain_handler_is_taken(handler: Any) -> None:
     check_handler(handler)

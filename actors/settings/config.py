@@ -76,7 +76,9 @@ def venue_class(place: str, shown: str) -> type[Venue]:
     """
     try:
         found = imported(place)
-    except (Exception, SystemExit) as error:  # whatever the module does when it is imported
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever the module does when it is imported
         advice = "; install it, or put its directory into PYTHONPATH"
         hint = advice if isinstance(error, ModuleNotFoundError) else ""
         cause = type(error).__name__

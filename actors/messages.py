@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from actors.events import LifecycleState, Topic
 from actors.http_types import HttpAnswer, HttpFailed, HttpRequest
-from actors.reasons import Reason
+from actors.reasons import Reason, Slow
 from actors.secret import RedactedStruct, Shown
 
 if TYPE_CHECKING:
@@ -532,6 +532,13 @@ class LineUnneeded(Idempotent, frozen=True):
     """Registry: no topic lies on this line any more."""
 
     line: str
+
+
+class LoginPaused(Struct, frozen=True):
+    """Asked: `refresh_token` was told that no line of this feed's account is to log in for a while."""
+
+    feed: str
+    reason: Slow
 
 
 class ClearCooldowns(Struct, frozen=True):

@@ -24,6 +24,7 @@ from actors.messages import (
     FormerDue,
     LineNeeded,
     LineUnneeded,
+    LoginPaused,
     PauseLines,
     PhaseOverdue,
     PrepareRotation,
@@ -150,6 +151,8 @@ class Supervisor(Actor):
                 self._each(target, self._lines.pause)
             case ResumeLines(target=target):
                 self._each(target, self._lines.resume)
+            case LoginPaused(feed=feed, reason=reason):
+                self._lines.login_paused(feed, reason)
             case ClearCooldowns(account=account):
                 cleared = self._lines.clear_cooldowns(account)  # what is raised here answers the question
                 self.keep_reply().set(cleared)

@@ -966,7 +966,9 @@ def test_an_empty_url_of_the_rest_part_is_a_mistake() -> None:
         load({"feeds": {"a": table}})
 
 
-@pytest.mark.parametrize("failure", ["1 / 0", "raise SystemExit", "raise OSError('no file')", "raise GeneratorExit"])
+@pytest.mark.parametrize(
+    "failure", ["1 / 0", "raise SystemExit", "raise OSError('no file')", "raise GeneratorExit"]
+)
 def test_a_venue_whose_module_fails_at_import_is_told_in_a_sentence(
     failure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

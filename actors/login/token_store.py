@@ -199,6 +199,9 @@ class TokenStore:
             connect_cancel.cancel()
             raise ConnectFailed(Stopped())
         try:
+            if given is None and self._failed is not None and (left := self._pause_left()):
+                text = f"{self._failed.text}; {left:.0f} s of the pause that the venue asked for are left"
+                raise ConnectFailed(Slow(text, self._failed.code, left, exact=True))
             token = given or self._log_in("", connect_cancel, asked=True)
             if given is None and token == self._stored.token:
                 raise ConnectFailed(self._why_unrenewed())
@@ -246,11 +249,18 @@ class TokenStore:
                 return failed if waited else None
             case Fatal() as failed if line not in self._told and self._is_recent():
                 return failed  # to one that has had it: it was restarted or probes, and asks again
-            case Slow(retry_after=float(asked)) as failed:
-                left = self._failed_at + min(asked, self._cap) - self.clock.monotonic()
+            case Slow(retry_after=float()) as failed:
+                left = self._pause_left()
                 return structs.replace(failed, retry_after=left) if left > 0 else None
             case failed:
                 return failed if waited else None
+
+    def _pause_left(self) -> float:
+        """Seconds of the pause that the venue asked for at the last login."""
+        asked = self._failed.retry_after if isinstance(self._failed, Slow) else None
+        if asked is None:
+            return 0.0
+        return max(0.0, self._failed_at + min(asked, self._cap) - self.clock.monotonic())
 
     def _is_recent(self) -> bool:
         return self.clock.monotonic() - self._failed_at < REMEMBERED

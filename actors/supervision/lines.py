@@ -29,7 +29,7 @@ from actors.messages import (
     TopicsStale,
     VenueComplained,
 )
-from actors.reasons import Crashed, Fatal, Reason, Retryable, Stopped
+from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Stopped
 from actors.rules.connect_limit import Wait, wait_of
 from actors.rules.doors import Doors
 from actors.rules.freshness import Freshness
@@ -147,6 +147,12 @@ class Lines:
         for account in line.spec.accounts:
             self._limiters.open(account)
         self._handle(line, Event.RESTART, _asked("a restart was asked for"))
+
+    def login_paused(self, feed: str, reason: Slow) -> None:
+        """A login that was no line's was asked for a pause: it holds for all lines of the account."""
+        line = next((each for each in self.records.values() if each.feed == feed), None)
+        if line is not None:
+            self._limiters.note_refusal(line.name, line.spec, line.capped(log, reason), line.life.door)
 
     def clear_cooldowns(self, wanted: str) -> tuple[str, ...]:
         """End the cool-down of this account or of a feed's, of all of them: "". Their lines connect at once.

@@ -18,8 +18,9 @@ from actors.actor import Reply
 from actors.calls import CALL, answer_of_lines
 from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
 from actors.feed_spec import FeedSpec
-from actors.messages import AbandonRotation, CommitRotation, PrepareRotation
+from actors.messages import AbandonRotation, CommitRotation, LoginPaused, PrepareRotation
 from actors.protocol.conversation import Token
+from actors.reasons import Slow
 from actors.supervision.proxy import SupervisorProxy
 from actors.supervision.state import LineView
 from actors.timers import bounded, seconds_left
@@ -104,6 +105,8 @@ class _Refresh:
         except ConnectFailed as error:
             if connect_cancel.cancelled:
                 raise Timeout(f"{self._feed}: no new token within {self._timeout:g} s") from None
+            if isinstance(error.reason, Slow):
+                self._ask(LoginPaused(self._feed, error.reason)).get(timeout=CALL)
             raise LinewardenError(f"{self._feed}: no new token: {error.reason.text}") from None
         finally:
             overdue.cancel()

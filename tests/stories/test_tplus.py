@@ -674,6 +674,24 @@ def test_a_line_that_is_lost_while_a_wrong_token_is_on_trial_comes_back(
         assert tplus.auth_requests == A_LOGIN
 
 
+def test_a_pause_that_a_refresh_is_asked_for_is_observed_until_it_is_cleared(tplus: SimulatedTplus) -> None:
+    with actors.start(config(tplus, **FILLS), wait=10.0) as runtime:
+        tplus.refuse_auth(429, n=1, retry_after=600.0)
+        with pytest.raises(actors.LinewardenError, match=r"no new token: .*HTTP 429"):
+            runtime.refresh_token("tplus", timeout=5.0)
+        (cooldown,) = runtime.status().cooldowns
+        assert (cooldown.line, cooldown.asked_by) == ("tplus/user-trades", "venue")
+        asked = tplus.auth_requests
+        with pytest.raises(actors.LinewardenError, match=r"HTTP 429.*; (599|600) s of the pause"):
+            runtime.refresh_token("tplus", timeout=5.0)
+        assert tplus.auth_requests == asked
+        assert epochs(runtime) == {1}
+        assert runtime.clear_cooldowns("tplus") == (cooldown.account,)
+        runtime.refresh_token("tplus", timeout=10.0)
+        assert tplus.auth_requests == asked + A_LOGIN
+        assert epochs(runtime) == {2}
+
+
 def test_a_reload_that_is_not_about_the_login_keeps_the_token(tplus: SimulatedTplus) -> None:
     with actors.start(config(tplus, **FILLS), wait=10.0) as runtime:
         runtime.reload(config(tplus, max_lines=7, connect_timeout=4.0, **FILLS))

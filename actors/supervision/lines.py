@@ -31,7 +31,6 @@ from actors.messages import (
 )
 from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Stopped
 from actors.rules.connect_limit import Wait, wait_of
-from actors.rules.doors import Doors
 from actors.rules.freshness import Freshness
 from actors.rules.line import Action as Do
 from actors.rules.line import Event, follows, step
@@ -123,7 +122,7 @@ class Lines:
         if line.spec.policy.restart != spec.policy.restart:
             line.restarts = line.restarts.under(spec.policy.restart)
         if line.spec.urls != spec.urls:
-            line.doors = Doors(spec.urls)
+            line.take_doors(spec.urls)
         former, line.spec = line.spec, spec
         self._shared.show(line)  # the heartbeat reads the spec there
         if reconnect:

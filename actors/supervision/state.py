@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from msgspec import Struct, field, structs
 
@@ -361,6 +361,13 @@ class LineRecord:
     def epochs(self) -> tuple[int, ...]:
         """Those whose messages are of interest."""
         return (self.epoch,) if self.candidate is None else (self.epoch, self.candidate.epoch)
+
+    def take_doors(self, urls: Sequence[str]) -> None:
+        """Other addresses: begin with the first. The index that a connection has means nothing there."""
+        self.doors = Doors(urls)
+        for life in (self.life, self.candidate, self.former):
+            if life is not None:
+                life.door = 0
 
     def promote(self, candidate: Life) -> None:
         """The candidate is the line's connection from now on."""

@@ -208,7 +208,8 @@ class ConfigReader(SettingsReader):
         kind = self._kind(where, table)
         doors = self._doors(where, table)
         if isinstance(table.get("url"), list | tuple):
-            table = {**table, "url": doors[0] if doors else ""}
+            table = {key: value for key, value in table.items() if key != "url"}  # its mistakes are told
+            table |= {"url": doors[0]} if doors else {}
         own = self._own(where, table, kind) if kind else None
         fields = self.some_fields(where, table, FeedSettings, PLAIN_KEYS)
         self._check_transport(where, table, fields)
@@ -319,7 +320,7 @@ class ConfigReader(SettingsReader):
                 text = "expected a URL, found an empty text; leave the key out for the venue's own"
                 self.complain(where, key, text)
         url = fields.get("url", "")
-        mistake = url_mistake(url) if url else ""
+        mistake = url_mistake(url) if url.strip() else ""
         if mistake:
             self.complain(where, "url", mistake)
         elif is_clear(url):
@@ -343,7 +344,7 @@ class ConfigReader(SettingsReader):
         if not urls:
             self.complain(where, "url", "expected at least one address in the list")
         for number, url in enumerate(urls, 1):
-            mistake = url_mistake(url)
+            mistake = url_mistake(url) if url.strip() else "expected a URL, found an empty text"
             if not mistake and url.startswith("sim:") and len(urls) > 1:
                 mistake = 'expected one simulator alone: url = "sim://…"'
             if not mistake and urlsplit(url).scheme != urlsplit(urls[0]).scheme:

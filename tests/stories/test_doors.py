@@ -173,6 +173,16 @@ def test_a_reload_with_other_addresses_reconnects(o2: SimulatedO2, second: Simul
         until(runtime, at(o2, 3))
 
 
+def test_a_reload_begins_with_the_first_of_the_new_addresses(
+    closed: str, o2: SimulatedO2, second: SimulatedO2
+) -> None:
+    with actors.start(on(closed, o2.url), wait=10.0) as runtime:
+        until(runtime, at(o2, 2))
+        runtime.reload(on(second.url, closed))
+        until(runtime, at(second, 3))
+        assert [each.code for each in line_of(runtime).journal] == ["refused", "stopped"]
+
+
 def test_a_list_of_one_address_is_that_address() -> None:
     one, listed = load(config("ws://127.0.0.1:9/a")), load(on("ws://127.0.0.1:9/a"))
     assert one.feeds == listed.feeds
@@ -183,6 +193,7 @@ MISTAKES: dict[str, tuple[list[Any], str]] = {
     "none": ([], "url: expected at least one address in the list"),
     "no text": ([5], "url"),
     "no address": (["ws://a", "nowhere"], "url: entry 2: expected a URL that starts with"),
+    "an empty text": (["wss://a", ""], "url: entry 2: expected a URL, found an empty text"),
     "another scheme": (["wss://a", "ws://127.0.0.1"], "url: entry 2: expected wss:// as in entry 1"),
     "twice": (["wss://a/b", "wss://a/b"], "url: entry 2: the address is there twice"),
     "a simulator": (["sim://o2", "sim://o2?rate=5"], "entry 1: expected one simulator alone"),
@@ -196,6 +207,7 @@ def test_mistakes_are_told_with_their_entry(name: str) -> None:
     with pytest.raises(ConfigError, match=r"\[feeds\.o2\]") as told:
         load(on(*urls))
     assert words in str(told.value)
+    assert "leave the key out" not in str(told.value)  # which is said of one address
     assert "secret" not in str(told.value)
 
 

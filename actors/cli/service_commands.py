@@ -23,7 +23,7 @@ from rich.text import Text
 
 from actors.cli import status_view
 from actors.cli.arguments import complain
-from actors.cli.formatting import console
+from actors.cli.formatting import UNSAFE, console
 from actors.cli.service_client import (
     DeclinedError,
     ServiceClient,
@@ -42,7 +42,7 @@ COMPLETE = 0.5  # seconds that a shell's Tab may take
 
 app = typer.Typer()
 
-_UNSAFE = re.compile(r"[\x7f-\x9f\u2028\u2029]")  # what JSON leaves as it is and a terminal may obey
+_UNSAFE = re.compile(f"[{UNSAFE}]")  # what JSON leaves as it is
 
 
 def _targets(incomplete: str) -> list[str]:

@@ -38,10 +38,10 @@ def test_text_names_line_and_epoch(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_what_a_venue_sent_forges_no_line(capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up("text")
-    logging.getLogger("actors").info("venue said %s", "no\n2026 ERROR\x1b[31m o2 all\u2028is lost")
+    logging.getLogger("actors").info("venue said %s", "no\n2026 ERROR\x1b[31m o2 all\u2028is \u202elost")
     told = capsys.readouterr().err
     assert told.count("\n") == 1
-    assert "no\\n2026 ERROR\\x1b[31m o2 all\\u2028is lost" in told
+    assert "no\\n2026 ERROR\\x1b[31m o2 all\\u2028is \\u202elost" in told
 
 
 def test_a_traceback_stands_under_its_line(capsys: pytest.CaptureFixture[str]) -> None:

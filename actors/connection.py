@@ -636,21 +636,14 @@ class Connection(Actor):
         match request:
             case SubscribeRequest(topics=topics, number=number):
                 effects = self._session.subscribe(topics, self._now())
-                if not any(type(effect) is Send for effect in effects):
-                    self._note_sent(topics, number)
-                    self._perform(effects)
-                else:
-                    self._perform(effects)
-                    self._after_frames(partial(self._note_sent, topics, number))
+                # Its first frame leaves now: the venue may answer that before the last one has left.
+                self._registry.tell(TopicsSent(self._line, self._epoch, topics, number))
+                self._perform(effects)
+                self._after_frames(partial(self._await_answer, topics, number))
             case UnsubscribeRequest(topics=topics):
                 self._perform(self._session.unsubscribe(topics, self._now()))
             case ResyncRequest(topics=topics):
                 self._perform(self._session.resync(topics, self._now()))
-
-    def _note_sent(self, topics: tuple[Topic, ...], asking: int) -> None:
-        """The frames of this asking have left."""
-        self._registry.tell(TopicsSent(self._line, self._epoch, topics, asking))
-        self._await_answer(topics, asking)
 
     def _await_answer(self, topics: tuple[Topic, ...], asking: int) -> None:
         self._acks.sent(topics, asking, self._now())

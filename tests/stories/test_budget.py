@@ -84,6 +84,14 @@ def test_sixty_holes_of_one_read_share_frames() -> None:
         assert len(gaps) == 60
 
 
+def test_what_is_answered_before_the_last_frame_of_a_request_has_left_counts() -> None:
+    with strict_venue("5/s") as venue, started(venue.url, "kraken", send_rate={"frames": ["5/s"]}) as runtime:
+        _stream = runtime.subscribe("feed", "trades", *(f"S{number}/USD" for number in range(10)))
+        answered(runtime, confirmed=10)
+        assert venue.frames == {"subscribe": 10}
+        never_kicked(venue, runtime)
+
+
 def test_messages_of_a_program_wait_for_their_turn() -> None:
     with strict_venue("5/s") as venue, started(venue.url) as runtime, ThreadPoolExecutor(10) as pool:
         runtime.wait_live("feed", timeout=10.0)

@@ -126,6 +126,7 @@ from actors.wire.socket_inbox import BytesReceived, HandlingEnded, SocketInbox, 
 log = log_queue.logger("actors.connection")
 
 MAX_WORDS = 500  # characters of what a venue says of itself
+TICK = 0.001  # seconds: a timer is not set anew to be so much earlier
 LAST_WORD = b"hand over"  # in a ping; those of the heartbeat have 8 bytes
 
 
@@ -156,6 +157,9 @@ class LoggedReply:
             log.warning("%s: a message of an inline handler: %s.", self._line, trouble)
 
 
+ProgramMessage = tuple[bytes, KeptReply | LoggedReply]  # its frame
+
+
 class Connection(Actor):
     """One line's connection in one epoch: owns its socket and session, and dies with them."""
 
@@ -182,21 +186,24 @@ class Connection(Actor):
         "_login_timer",
         "_look_at",
         "_look_timer",
+        "_messages",
+        "_messages_size",
         "_metrics",
         "_now",
         "_outbox",
         "_parted",
+        "_program_next",
         "_read_size",
         "_registry",
         "_requests",
         "_resent",
         "_routes_version",
+        "_send_at",
         "_send_timer",
         "_session",
         "_socket",
         "_successor",
         "_supervisor",
-        "_unanswered",
         "_wall_ns",
         "_wire",
     )
@@ -224,8 +231,11 @@ class Connection(Actor):
         self._requests = VenueRequests()
         self._outbox = Outbox(FrameBudget(args.send_rate.frames))
         self._send_timer: Timer | None = None
+        self._send_at = math.inf  # monotonic seconds
         self._is_asking = False
-        self._unanswered: set[KeptReply | LoggedReply] = set()  # of messages of a program in the outbox
+        self._messages: list[ProgramMessage] = []  # mostly empty; a deque is large
+        self._messages_size = 0  # bytes
+        self._program_next = False  # whether its messages have the next turn
         self._resent = 0  # the number of the last asking that the session made by itself
         self._legacy: Inherit | None = None
         self._given_up: int | None = None  # epoch of the candidate whose drop was asked for
@@ -657,16 +667,22 @@ class Connection(Actor):
         frame = _data_frame(message.payload)
         if self._session.state is not SessionState.OPEN:
             reply.set("nothing was sent: it is not connected and logged in")
-        elif self._outbox.size + len(frame) > self._args.send_buffer:
+        elif self._messages_size + len(frame) > self._args.send_buffer:
             reply.set("nothing was sent: too much waits already for the budget of frames")
         else:
-            self._unanswered.add(reply)
-            self._outbox.put(frame, lambda: reply.open)
-            self._after_frames(partial(self._answer_user, reply))
+            self._messages.append((frame, reply))
+            self._messages_size += len(frame)
+            self._ask_venue()
 
-    def _answer_user(self, reply: KeptReply | LoggedReply, trouble: str | None = None) -> None:
-        self._unanswered.discard(reply)
-        reply.set(trouble)
+    def _send_message(self) -> None:
+        """The first message of the program; there is room for it."""
+        frame, reply = self._messages[0]
+        if reply.open:
+            self._send_frames((frame,))
+        if not self.actor_stopped.is_set():
+            del self._messages[0]
+            self._messages_size -= len(frame)
+            reply.set(None)
 
     def _send_control(self, kind: Hashable, frame: bytes, then: Callable[[], None] | None = None) -> None:
         self._outbox.put_control(kind, frame, then)
@@ -683,7 +699,9 @@ class Connection(Actor):
         self._flush()
 
     def _send_due(self) -> None:
-        self._send_timer = None
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
         self._flush()
         self._ask_venue()
 
@@ -713,11 +731,23 @@ class Connection(Actor):
             return
         self._is_asking = True
         try:
-            while (most := self._topics_to_ask()) and (request := self._requests.take(most)) is not None:
-                self._request(request)
+            while (most := self._topics_to_ask()) and self._ask_next(most):
+                pass
         finally:
             self._is_asking = False
         self._plan_send()
+
+    def _ask_next(self, most: int) -> bool:
+        """Requests and messages of a program take turns: a steady flow of one does not hold the other up."""
+        if self._messages and (self._program_next or not self._requests):
+            self._program_next = False
+            self._send_message()
+            return True
+        request = self._requests.take(most)
+        if request is not None:
+            self._program_next = True
+            self._request(request)
+        return request is not None or bool(self._messages)
 
     def _topics_to_ask(self) -> int:
         """How many topics the session may be asked for now."""
@@ -727,9 +757,18 @@ class Connection(Actor):
         return min(room, self._batch) if self._session.asks_one_by_one or not room else self._batch
 
     def _plan_send(self) -> None:
-        waits = not self._outbox.is_empty or (self._requests and self._session.state is SessionState.OPEN)
-        if waits and self._send_timer is None and not self.actor_stopped.is_set():
-            self._send_timer = self._timers.send_after(self._outbox.next_in(self._now()), self, SendDue())
+        """A heartbeat may leave before what the timer was set for."""
+        asks = (self._requests or self._messages) and self._session.state is SessionState.OPEN
+        if self.actor_stopped.is_set() or (self._outbox.is_empty and not asks):
+            return
+        seconds = self._outbox.next_in(self._now())
+        due = self._now() + seconds
+        if self._send_timer is not None and due >= self._send_at - TICK:
+            return
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+        self._send_at = due
+        self._send_timer = self._timers.send_after(seconds, self, SendDue())
 
     def _write(self, frames: bytes) -> None:
         lost = self._wire.send(frames)
@@ -855,10 +894,8 @@ class Connection(Actor):
             for timer in (self._look_timer, self._send_timer):
                 if timer is not None:
                     timer.cancel()
-            for reply in tuple(self._unanswered):
-                self._answer_user(
-                    reply, "the connection was lost while this was sent: the venue may not have it"
-                )
+            for _, reply in self._messages:
+                reply.set("the connection was lost while this was sent: the venue may not have it")
             self._exchanges.end_all()
             self._part(1001)  # after a crash, too: without it a venue may count the connection for minutes
             self._wire.forget()

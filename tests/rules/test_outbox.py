@@ -59,16 +59,6 @@ def test_control_frames_overtake_and_the_newest_of_a_kind_leaves() -> None:
     assert leaving(outbox, 4.0) == [b"c"]
 
 
-def test_a_frame_that_is_not_wanted_any_more_costs_nothing() -> None:
-    outbox = Outbox(FrameBudget([FrameLimit(1, 1.0)]))
-    outbox.put(b"a")
-    outbox.put(b"given up", lambda: False)
-    outbox.put(b"b")
-    assert leaving(outbox, 0.0) == [b"a"]
-    assert leaving(outbox, 2.0) == [b"b"]
-    assert outbox.size == 0
-
-
 def test_limits_may_change_while_frames_wait() -> None:
     outbox = Outbox(FrameBudget([FrameLimit(1, 1.0)]))
     for frame in (b"a", b"b", b"c"):

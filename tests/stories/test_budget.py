@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Event
 
 import msgspec
 import pytest
@@ -103,6 +105,29 @@ def test_messages_of_a_program_wait_for_their_turn() -> None:
         never_kicked(venue, runtime)
 
 
+def test_a_program_that_sends_all_the_time_holds_no_subscription_up() -> None:
+    with strict_venue("5/s") as venue, started(venue.url) as runtime, ThreadPoolExecutor(4) as pool:
+        runtime.wait_live("feed", timeout=10.0)
+        message = {"method": "LIST_SUBSCRIPTIONS", "params": [], "id": 7}
+        done = Event()
+
+        def send_all_the_time() -> None:
+            while not done.is_set():
+                runtime.send("feed", message)
+
+        sending = [pool.submit(send_all_the_time) for _ in range(4)]
+        venue.wait_for(lambda: venue.frames["LIST_SUBSCRIPTIONS"] > 4)
+        try:
+            stream = runtime.subscribe("feed", "trades", "AUSDT", wait=4.0)
+            stream.close()
+            venue.wait_for(lambda: venue.frames["UNSUBSCRIBE"] == 1)
+        finally:
+            done.set()
+        for each in sending:
+            each.result(timeout=10.0)
+        never_kicked(venue, runtime)
+
+
 def test_a_message_whose_sender_has_given_it_up_is_not_sent() -> None:
     with strict_venue("100/s") as venue, started(venue.url, send_rate={"frames": ["1/h"]}) as runtime:
         runtime.wait_live("feed", timeout=10.0)
@@ -130,6 +155,25 @@ def test_a_message_that_waits_is_answered_when_the_connection_is_lost() -> None:
             until(runtime, lambda _: line_of(runtime, "feed").epoch > 1 or venue.drop() is None)
             with pytest.raises(LinewardenError, match=r"the venue may not have it|not connected"):
                 sent.result(timeout=10.0)
+
+
+def test_a_pong_waits_for_no_frame_of_a_longer_limit() -> None:
+    limits = {"frames": ["3/s", "3/h"]}
+    with (
+        strict_venue("3/s", "3/h") as venue,
+        started(venue.url, send_rate=limits, heartbeat={"ping_interval": 0.0}) as runtime,
+    ):
+        _up = [runtime.subscribe("feed", "trades", key, wait=10.0) for key in ("AUSDT", "BUSDT")]
+        _waits = runtime.subscribe("feed", "trades", "CUSDT")  # for an hour
+        answered(runtime, confirmed=2, desired=1)
+        for number in range(1, 6):
+            venue.send_frame(bytes([0x89, 1, number]))
+            venue.wait_for(partial(_has_pongs, venue, number), timeout=10.0)
+        never_kicked(venue, runtime)
+
+
+def _has_pongs(venue: StrictVenue, number: int) -> bool:
+    return venue.pongs == number
 
 
 def _frame(message: object) -> bytes:

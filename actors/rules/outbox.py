@@ -25,7 +25,7 @@ class Outbox:
         self.size = 0  # bytes that wait
 
     def take_limits(self, limits: Sequence[FrameLimit]) -> None:
-        """Others hold from now on; what has left counts where a limit has stayed as it was."""
+        """Others hold from now on; what has left still counts."""
         self._budget.take_limits(limits)
 
     @property

@@ -63,6 +63,18 @@ def test_a_limit_of_an_hour_is_one_of_requests() -> None:
     assert budget.wait(0.0) == 0.0
 
 
+def test_what_has_left_counts_for_a_limit_that_is_new() -> None:
+    budget = FrameBudget([FrameLimit(5, 1.0), FrameLimit(480, 3600.0)])
+    for at in (0.0, 0.0, 0.5):
+        budget.spend(at)
+    budget.spend(0.5, control=True)
+    budget.take_limits([FrameLimit(4, 1.0), FrameLimit(5, 3600.0)])
+    assert budget.room(0.6) == 0
+    assert budget.wait(0.6) == pytest.approx(3600.0 - 0.6 + JITTER)
+    budget.take_limits([FrameLimit(4, 1.0)])
+    assert budget.room(1.3) == 1
+
+
 def test_a_limit_that_stays_keeps_its_count() -> None:
     budget = FrameBudget([FrameLimit(1, 1.0)])
     budget.spend(0.0)

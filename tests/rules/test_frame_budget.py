@@ -55,6 +55,19 @@ def test_one_frame_is_left_for_a_heartbeat() -> None:
     assert budget.wait(0.0, control=True) > 0.0
 
 
+@pytest.mark.parametrize("frames", [2, 3, 5])
+def test_a_flood_of_heartbeats_leaves_a_frame_of_each_limit(frames: int) -> None:
+    budget, seconds, left = FrameBudget([FrameLimit(frames, 1.0)]), 0.0, 0
+    while seconds < 20.0:
+        while not budget.wait(seconds, control=True):
+            budget.spend(seconds, control=True)
+        if budget.room(seconds):
+            budget.spend(seconds)
+            left += 1
+        seconds += 0.125
+    assert left >= 10
+
+
 def test_a_limit_of_an_hour_is_one_of_requests() -> None:
     budget = FrameBudget([FrameLimit(3, 3600.0)])
     for _ in range(10):

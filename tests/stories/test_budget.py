@@ -157,6 +157,18 @@ def test_a_message_that_waits_is_answered_when_the_connection_is_lost() -> None:
                 sent.result(timeout=10.0)
 
 
+def test_quick_heartbeats_hold_no_subscription_up() -> None:
+    quick = {"ping_interval": 0.1, "pong_timeout": 5.0}
+    with (
+        strict_venue("3/s") as venue,
+        started(venue.url, send_rate={"frames": ["3/s"]}, heartbeat=quick) as runtime,
+    ):
+        runtime.wait_live("feed", timeout=10.0)
+        venue.wait_for(lambda: venue.pings >= 4)
+        _stream = runtime.subscribe("feed", "trades", "AUSDT", wait=8.0)
+        never_kicked(venue, runtime)
+
+
 def test_a_pong_waits_for_no_frame_of_a_longer_limit() -> None:
     limits = {"frames": ["3/s", "3/h"]}
     with (

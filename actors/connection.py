@@ -676,13 +676,14 @@ class Connection(Actor):
 
     def _send_message(self) -> None:
         """The first message of the program; there is room for it."""
-        frame, reply = self._messages[0]
+        frame, reply = self._messages.pop(0)
+        self._messages_size -= len(frame)
         if reply.open:
             self._send_frames((frame,))
-        if not self.actor_stopped.is_set():
-            del self._messages[0]
-            self._messages_size -= len(frame)
-            reply.set(None)
+            lost = self.actor_stopped.is_set()
+            reply.set(
+                "the connection was lost while this was sent: the venue may not have it" if lost else None
+            )
 
     def _send_control(self, kind: Hashable, frame: bytes, then: Callable[[], None] | None = None) -> None:
         self._outbox.put_control(kind, frame, then)
@@ -895,7 +896,7 @@ class Connection(Actor):
                 if timer is not None:
                     timer.cancel()
             for _, reply in self._messages:
-                reply.set("the connection was lost while this was sent: the venue may not have it")
+                reply.set("nothing was sent: the connection ended while this waited for the budget of frames")
             self._exchanges.end_all()
             self._part(1001)  # after a crash, too: without it a venue may count the connection for minutes
             self._wire.forget()

@@ -153,7 +153,7 @@ def test_a_message_that_waits_is_answered_when_the_connection_is_lost() -> None:
         with ThreadPoolExecutor(1) as pool:
             sent = pool.submit(runtime.send, "feed", message)
             until(runtime, lambda _: line_of(runtime, "feed").epoch > 1 or venue.drop() is None)
-            with pytest.raises(LinewardenError, match=r"the venue may not have it|not connected"):
+            with pytest.raises(LinewardenError, match=r"nothing was sent: "):
                 sent.result(timeout=10.0)
 
 

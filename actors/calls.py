@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from actors.actor import ActorGoneError, Address, Reply, ReplyTimeout
+from actors.delivery.waits import SLICE, is_reader, refuse_to_wait
 from actors.errors import LinewardenError, Timeout
 from actors.messages import SendMessage
-from actors.timers import lock_timeout
+from actors.timers import lock_timeout, seconds_left
 
 CALL = 5.0  # seconds that a call waits for an actor, where the user names no time
 
@@ -36,6 +39,27 @@ def answer_of(reply: Reply, seconds: float, too_late: str = "") -> Any:
         return reply.get(timeout=lock_timeout(seconds))
     except ReplyTimeout as error:
         raise Timeout(too_late or str(error)) from None
+    finally:
+        reply.abandon()
+
+
+def answer_of_lines(reply: Reply, seconds: float, what: str, feed: str | None, too_late: str = "") -> Any:
+    """The same, where the answer takes what lines of this feed read; None: of any feed.
+
+    Raises:
+        Timeout: no answer came in time.
+        WaitRefusedError: this thread reads a `block` stream of that feed, which is full or becomes full.
+    """
+    deadline, at_most = time.monotonic() + seconds, SLICE if is_reader() else math.inf
+    try:
+        while True:
+            refuse_to_wait(what, feed)
+            left = seconds_left(deadline)
+            try:
+                return reply.get(timeout=lock_timeout(min(at_most, left)))
+            except ReplyTimeout as error:
+                if left <= at_most:
+                    raise Timeout(too_late or str(error)) from None
     finally:
         reply.abandon()
 

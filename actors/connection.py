@@ -67,6 +67,7 @@ from actors.messages import (
     TopicsResent,
     TopicsRestored,
     TopicsSent,
+    TopicsTooLarge,
     VenueComplained,
 )
 from actors.metrics import LineMetrics
@@ -94,7 +95,10 @@ from actors.protocol.session import (
     Unrouted,
 )
 from actors.reasons import HANDED_OVER, Reason, Retryable, Stopped
+from actors.rules import oversized
 from actors.rules.acks import AckDeadlines
+from actors.rules.answers import Answers, last_answers
+from actors.rules.collapse import CollapsedByKind
 from actors.rules.frame_budget import FrameBudget
 from actors.rules.outbox import Outbox
 from actors.rules.venue_requests import (
@@ -117,6 +121,7 @@ from actors.wire.frames import (
     TEXT,
     Frame,
     FrameReader,
+    Oversized,
     close_payload,
     encode,
     read_close,
@@ -128,6 +133,10 @@ log = log_queue.logger("actors.connection")
 MAX_WORDS = 500  # characters of what a venue says of itself
 TICK = 0.001  # seconds: a timer is not set anew to be so much earlier
 LAST_WORD = b"hand over"  # in a ping; those of the heartbeat have 8 bytes
+COMPLAINTS = 1.0  # seconds within which the complaints of one code are told once
+CODE, WORDS = 64, 1_000  # characters of an error's code and of its text that are told
+READ = 64 * 1_024  # characters of it that are looked at: a secret across the cut is struck out whole
+LAST_READS = 0.5  # seconds for what was received before the connection is told to end
 
 
 class ConnectionArgs(Struct, frozen=True):
@@ -166,10 +175,12 @@ class Connection(Actor):
     # Beyond thirty attributes an instance keeps a hash table of its own.
     __slots__ = (
         "_acks",
+        "_answers",
         "_args",
         "_askings",
         "_batch",
         "_beats",
+        "_complaints",
         "_connector",
         "_counters",
         "_delivery",
@@ -227,6 +238,8 @@ class Connection(Actor):
         self._routes_version: tuple[int, int] | None = None  # of the last change: its keeper, and its number
         self._acks = AckDeadlines(args.ack_timeout)
         self._askings = Askings()
+        self._answers = Answers()
+        self._complaints = CollapsedByKind[Complain](COMPLAINTS)
         self._batch = args.send_rate.batch
         self._requests = VenueRequests()
         self._outbox = Outbox(FrameBudget(args.send_rate.frames))
@@ -264,6 +277,7 @@ class Connection(Actor):
                 self._send_subscriptions(self._askings.add(asking, numbers, self._delivery.routes))
             case SendUnsubscriptions(topics=topics):
                 self._send_subscriptions(self._askings.cancel(topics, self._delivery.routes))
+                self._answers.lift(topics)
                 self._requests.unsubscribe(topics)
                 self._ask_venue()
             case ConfirmAssumed(topics=topics):
@@ -279,16 +293,18 @@ class Connection(Actor):
                 self._send_for_user(message)
             case SocketOpened():
                 self._opened(message)
-            case SocketRefused(reason=reason) | SocketLost(reason=reason):
+            case SocketRefused(reason=reason):
                 self.exit(reason)
-            case EndConnection(reason=reason):
+            case SocketLost(reason=reason):
                 self._close(1000, reason)
+            case EndConnection(reason=reason):
+                self._end_when_read(reason)
             case HandOver(epoch=epoch):
                 self._successor = epoch
                 self._send_control(LAST_WORD, encode(PING, LAST_WORD))
                 self.update_reading()
-            case LoginOverdue():
-                self._login_overdue()
+            case LoginOverdue(was_read=was_read):
+                self._login_overdue(was_read=was_read)
             case OpenSocket():
                 self._start_opening()
             case HandlingEnded(error=error):
@@ -352,7 +368,7 @@ class Connection(Actor):
             self._frames = FrameReader(self._args.max_message, Inflater())
         self._counters.upgraded_at = self._counters.received_at = self._now()
         self._counters.received_ns = self._wall_ns()
-        self._wire.open(opened.socket, self._received)
+        self._wire.open(opened.socket, self._now, self._received)
         self._supervisor.tell(LineUpgraded(self._line, self._epoch))
         patience = self._connector.dial.connect_timeout
         self._login_timer = self._timers.send_after(patience, self, LoginOverdue())
@@ -362,7 +378,10 @@ class Connection(Actor):
         """For timers and threads."""
         self.tell_self(message)
 
-    def _login_overdue(self) -> None:
+    def _login_overdue(self, *, was_read: bool) -> None:
+        """`was_read`: all that had been received by then; the answer may have been among it."""
+        if not was_read and self._wire.read_to_end(LoginOverdue(was_read=True), LAST_READS):
+            return
         seconds = self._connector.dial.connect_timeout
         if self._delivery.awaits_routes:
             text = f"the routes of the line did not come within {seconds:g} s"
@@ -388,8 +407,31 @@ class Connection(Actor):
         violation = self._frames.violation
         if violation is not None and not self.actor_stopped.is_set():
             text = f"the venue violated the protocol: {violation.text}"
-            self._close(violation.code, Retryable(text, "protocol"))
+            if violation.oversized is None:
+                self._close(violation.code, Retryable(text, "protocol"))
+            else:
+                self._close(violation.code, self._too_large(violation.oversized))
         return not self.actor_stopped.is_set()
+
+    def _too_large(self, message: Oversized) -> Reason:
+        """The topic that brings such messages, if it can be told, is not asked for again."""
+        feed, maximum = self._line.partition("/")[0], self._args.max_message
+        text = f"a message of {message.size:,} bytes or more is over max_message ({maximum:,} bytes)"
+        advice = oversized.advice(message.size, feed)
+        topics = tuple(self._session.oversized(message.head))
+        if not topics:
+            found = oversized.topic_of(message.head[1], self._answers.asked, self._answers.waiting)
+            topics = () if found is None else (found,)
+        for topic in topics:
+            why, first = f"{text}. {advice}", not self._has_event(topic)
+            self._registry.tell(TopicsTooLarge(self._line, self._epoch, (topic,), why, first))
+        return Retryable(text, "max_message", advice)
+
+    def _has_event(self, topic: Topic) -> bool:
+        """In this epoch."""
+        last_events = self._args.delivery.cells.last_events(self._line)
+        stamp = None if last_events is None else last_events.stamps.get(topic)
+        return stamp is not None and stamp.at >= self._counters.upgraded_at
 
     def _handle_data(self, frames: Sequence[Frame]) -> None:
         counters = self._counters
@@ -463,41 +505,25 @@ class Connection(Actor):
     def _settle_ahead(self, effects: Sequence[Effect], start: int) -> int:
         """Tell what is confirmed or rejected from `start` to the next `Resent`; where to go on.
 
-        Confirmations that follow one another are one letter to the registry.
+        The last answer to each topic counts. Equal answers are one letter to the registry.
         """
-        settled: list[Topic] = []
-        confirmed: list[Topic] = []
-        assumed = False
-        end = start
-        for effect in effects[start:]:
-            end += 1
-            if type(effect) is Deliver:  # as nearly all are
-                continue
-            if isinstance(effect, Resent):
-                break
-            if isinstance(effect, Confirm):
-                settled += effect.topics
-                if effect.assumed != assumed:
-                    self._tell_confirmed(confirmed, assumed)
-                    confirmed, assumed = [], effect.assumed
-                confirmed += effect.topics
-            elif isinstance(effect, Reject):
-                settled += effect.topics
-                self._tell_confirmed(confirmed, assumed)
-                confirmed = []
-                why = self._connector.redactor.redact(effect.reason)
-                rejected = TopicsRejected(self._line, self._epoch, effect.topics, why, effect.retry_after)
-                self._registry.tell(rejected)
-        self._tell_confirmed(confirmed, assumed)
+        end = next((n for n in range(start, len(effects)) if type(effects[n]) is Resent), len(effects) - 1)
+        settled = last_answers(effects[start : end + 1])
         if settled:
-            self._delivery.bring(Confirm(tuple(settled)))
-        return end
-
-    def _tell_confirmed(self, topics: Sequence[Topic], assumed: bool) -> None:
-        if topics:
             self._counters.acknowledged_at = self._counters.received_at
+            for answer, topics in self._answers.news(settled):
+                self._tell_answer(answer, topics)
+            self._delivery.bring(Confirm(tuple(settled)))
+        return end + 1
+
+    def _tell_answer(self, answer: Confirm | Reject, topics: tuple[Topic, ...]) -> None:
+        if isinstance(answer, Confirm):
             self._connector.token_taken()
-            self._registry.tell(TopicsConfirmed(self._line, self._epoch, tuple(topics), assumed))
+            self._registry.tell(TopicsConfirmed(self._line, self._epoch, topics, answer.assumed))
+        else:
+            why = self._shortened(answer.reason)
+            rejected = TopicsRejected(self._line, self._epoch, topics, why, answer.retry_after)
+            self._registry.tell(rejected)
 
     def _do(self, effect: Effect) -> None:
         match effect:
@@ -510,6 +536,7 @@ class Connection(Actor):
                 self._dispatcher.tell(RoutesWanted(self._line, self._epoch))
             case Resent(topics=topics):
                 self._resent -= 1
+                self._answers.ask(topics)
                 self._registry.tell(TopicsResent(self._line, self._epoch, topics, self._resent))
                 self._after_frames(partial(self._await_answer, topics, self._resent))
             case Resync(topics=topics):
@@ -522,11 +549,7 @@ class Connection(Actor):
                 told = self._connector.redactor.redact(text)
                 self._supervisor.tell(ConnectionCloseAnnounced(self._line, self._epoch, told))
             case Quarantine(raw=raw, error=error):
-                self._counters.decoded += 1
-                self._counters.quarantined += 1
-                self._delivery.bring(Misread())
-                self._metrics.increment("quarantined_total")
-                self._args.quarantine.add(self._line, raw, error, self._wall_ns(), self._connector.redactor)
+                self._quarantine(raw, error)
             case Unrouted(count=count):
                 self._counters.decoded += count
                 self._counters.unrouted += count
@@ -534,14 +557,43 @@ class Connection(Actor):
                 self._counters.decoded += count
                 self._counters.duplicates += count
             case Complain(code=code, text=text):
-                told = self._connector.redactor.redact(text)
-                self._supervisor.tell(VenueComplained(self._line, self._epoch, code, told))
+                if self._complaints.add(code[:CODE], Complain(code[:CODE], text[:READ]), self._now()):
+                    self._tell_complaints(self._now())
+                    self._plan_look()
             case Fetch(ticket=ticket, request=request, after=after):
                 self._exchanges.plan(FetchDue(ticket, request), after)
             case TokenRefused(text=text):
                 self._close(1000, self._connector.token_refused(text))
             case End(reason=reason):
                 self._close(1000, reason)
+
+    def _quarantine(self, raw: bytes, error: str) -> None:
+        self._counters.note_undecoded()
+        self._delivery.bring(Misread())
+        self._metrics.increment("quarantined_total")
+        redactor = self._connector.redactor
+        if self._args.quarantine.add(self._line, raw, error, self._wall_ns(), redactor):
+            self._log_quarantined()
+            self._plan_look()
+
+    def _log_quarantined(self) -> None:
+        found = self._args.quarantine.take_unlogged(self._line, self._now())
+        if found is not None:
+            count, error = found
+            what = "1 message" if count == 1 else f"{count:,} messages"
+            words = "%s: %s could not be decoded (the newest: %s). To see them, run: linewarden quarantine"
+            more = {"line": self._line, "epoch": self._epoch, "cause": "quarantine"}
+            log.warning(words, self._line, what, error, extra=more)
+
+    def _tell_complaints(self, now: float) -> None:
+        for kind, count, newest in self._complaints.take(now):
+            text = self._shortened(newest.text)
+            report = VenueComplained(self._line, self._epoch, newest.code, text, count, kind)
+            self._supervisor.tell(report)
+
+    def _shortened(self, text: str) -> str:
+        """Words of the venue as people are told them."""
+        return self._connector.redactor.redact(text[:READ], WORDS)
 
     def _tell_state(self, state: VenueState) -> None:
         if len(str(state.scope)) > MAX_WORDS:  # no topic of ours
@@ -647,6 +699,7 @@ class Connection(Actor):
             case SubscribeRequest(topics=topics, number=number):
                 effects = self._session.subscribe(topics, self._now())
                 # Its first frame leaves now: the venue may answer that before the last one has left.
+                self._answers.ask(topics)
                 self._registry.tell(TopicsSent(self._line, self._epoch, topics, number))
                 self._perform(effects)
                 self._after_frames(partial(self._await_answer, topics, number))
@@ -680,10 +733,9 @@ class Connection(Actor):
         self._messages_size -= len(frame)
         if reply.open:
             self._send_frames((frame,))
-            lost = self.actor_stopped.is_set()
-            reply.set(
-                "the connection was lost while this was sent: the venue may not have it" if lost else None
-            )
+            lost = self.actor_stopped.is_set() or self._wire.is_broken
+            trouble = "the connection was lost while this was sent: the venue may not have it"
+            reply.set(trouble if lost else None)
 
     def _send_control(self, kind: Hashable, frame: bytes, then: Callable[[], None] | None = None) -> None:
         self._outbox.put_control(kind, frame, then)
@@ -709,12 +761,15 @@ class Connection(Actor):
     def _flush(self) -> None:
         """Send what the budget allows; frames that follow one another leave in one write."""
         frames: list[bytes] = []
+        if self._wire.is_broken:  # nothing leaves any more, and what is to follow does not
+            return
         while (item := self._outbox.take(self._now())) is not None:
             if isinstance(item, bytes):
                 frames.append(item)
                 continue
             if frames:
-                self._write(b"".join(frames))
+                if not self._write(b"".join(frames)):
+                    return
                 frames.clear()
             if self.actor_stopped.is_set():
                 return
@@ -752,7 +807,8 @@ class Connection(Actor):
 
     def _topics_to_ask(self) -> int:
         """How many topics the session may be asked for now."""
-        if self._session.state is not SessionState.OPEN or self.actor_stopped.is_set():
+        is_over = self.actor_stopped.is_set() or self._wire.is_broken
+        if self._session.state is not SessionState.OPEN or is_over:
             return 0
         room = self._outbox.room(self._now())
         return min(room, self._batch) if self._session.asks_one_by_one or not room else self._batch
@@ -760,7 +816,8 @@ class Connection(Actor):
     def _plan_send(self) -> None:
         """A heartbeat may leave before what the timer was set for."""
         asks = (self._requests or self._messages) and self._session.state is SessionState.OPEN
-        if self.actor_stopped.is_set() or (self._outbox.is_empty and not asks):
+        is_over = self.actor_stopped.is_set() or self._wire.is_broken
+        if is_over or (self._outbox.is_empty and not asks):
             return
         seconds = self._outbox.next_in(self._now())
         due = self._now() + seconds
@@ -771,11 +828,11 @@ class Connection(Actor):
         self._send_at = due
         self._send_timer = self._timers.send_after(seconds, self, SendDue())
 
-    def _write(self, frames: bytes) -> None:
-        lost = self._wire.send(frames)
+    def _write(self, frames: bytes) -> bool:
+        """Whether the socket takes it. If not, what was received is read, and then `SocketLost` comes."""
+        taken = self._wire.send(frames)
         self._counters.unsent = self._wire.unsent
-        if lost is not None:
-            self.exit(lost.reason)
+        return taken
 
     # ── beats ──
 
@@ -823,6 +880,8 @@ class Connection(Actor):
         self.update_reading()
         for over in self._acks.overdue(self._now()):
             self._registry.tell(AckOverdue(self._line, self._epoch, over.topics, over.number))
+        self._tell_complaints(self._now())
+        self._log_quarantined()
         self._plan_look()
 
     def update_reading(self) -> None:
@@ -848,6 +907,8 @@ class Connection(Actor):
         seconds = self._delivery.look_in(self._now())
         if self._counters.reading:
             seconds = min(seconds, self._acks.next_in(self._now()))
+        told_at = min(self._complaints.due_at, self._args.quarantine.log_due_at(self._line))
+        seconds = min(seconds, max(0.0, told_at - self._now()))
         self._wire.look_again_in(None if self._counters.reading else LOOK_AGAIN)
         due = self._now() + seconds
         if due < self._look_at or self._look_at <= self._now():
@@ -860,6 +921,11 @@ class Connection(Actor):
 
     # ── ending ──
 
+    def _end_when_read(self, reason: Reason) -> None:
+        """What was received comes first, and a close frame in it counts. A full stream is not awaited."""
+        if not self._wire.read_to_end(SocketLost(reason), LAST_READS):
+            self._close(1000, reason)
+
     def _close(self, code: int, reason: Reason) -> None:
         if not self.actor_stopped.is_set():
             self._part(code)
@@ -869,7 +935,7 @@ class Connection(Actor):
         """Send a close frame, once, if the socket takes it at once. Its answer is not awaited."""
         if self._socket is not None and not self._parted:
             self._parted = True
-            self._wire.send(encode(CLOSE, close_payload(code)))
+            self._wire.send(encode(CLOSE, close_payload(code)), at_once=True)
 
     def _forget_login_timer(self) -> None:
         if self._login_timer is not None:
@@ -885,6 +951,7 @@ class Connection(Actor):
 
     def cleanup(self) -> None:
         try:
+            self._tell_complaints(math.inf)
             self._return_delivery()
         finally:  # the socket goes in any case: a venue may have one slot an account
             self._release()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import traceback
@@ -12,7 +13,9 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from actors.login.redaction import Redactor
+from actors.rules.collapse import Collapsed
 
+LOGGED_EVERY = 60.0  # seconds between two records of one line about messages that could not be decoded
 KEPT = 4_096  # characters of a message
 READ = 64 * 1_024  # bytes of it that are looked at: a secret across the cut is struck out whole
 
@@ -49,12 +52,32 @@ class Quarantined(Struct, frozen=True):
 
 
 class QuarantinedMessages(Newest[Quarantined]):
-    """Messages of venues that could not be decoded."""
+    """Messages of venues that could not be decoded. Each line logs their number now and then."""
 
-    def add(self, line: str, raw: bytes, error: str, at_ns: int, redactor: Redactor) -> None:
-        """`redactor` knows the secrets of the line's feed: a venue may send back what it was sent."""
+    def __init__(self) -> None:
+        super().__init__()
+        self._unlogged: dict[str, Collapsed[str]] = {}  # errors, by line
+
+    def add(self, line: str, raw: bytes, error: str, at_ns: int, redactor: Redactor) -> bool:
+        """Whether it is the first of its line that waits to be logged.
+
+        `redactor` knows the secrets of the line's feed: a venue may send back what it was sent.
+        """
         text = redactor.redact(raw[:READ].decode("utf-8", "backslashreplace"), KEPT)
-        self._keep(Quarantined(line, at_ns, redactor.redact(error), len(raw), text))
+        error = redactor.redact(error[:READ], KEPT)
+        with self._lock:
+            self._keep(Quarantined(line, at_ns, error, len(raw), text))
+            return self._unlogged.setdefault(line, Collapsed(LOGGED_EVERY)).add(error)
+
+    def take_unlogged(self, line: str, now: float) -> tuple[int, str] | None:
+        """How many messages of this line are to be logged now, and the newest error; monotonic seconds."""
+        with self._lock:
+            return self._unlogged[line].take(now) if line in self._unlogged else None
+
+    def log_due_at(self, line: str) -> float:
+        """Monotonic seconds; infinity: nothing waits to be logged."""
+        with self._lock:
+            return self._unlogged[line].due_at if line in self._unlogged else math.inf
 
 
 class DeadLetter(Struct, frozen=True):

@@ -31,10 +31,11 @@ class ConfigError(LinewardenError):
 class SubscribeError(LinewardenError):
     """Not every topic was confirmed in time. The stream is open all the same.
 
-    `stream` is the open stream; `results` has the state of each topic.
+    `stream` is the open stream; `results` has the state of each topic. `why` is told where the wait was cut
+    short.
     """
 
-    def __init__(self, stream: object, results: Mapping[Topic, SubscriptionState]) -> None:
+    def __init__(self, stream: object, results: Mapping[Topic, SubscriptionState], why: str = "") -> None:
         self.stream = stream
         self.results = dict(results)
         missing = [(topic, state) for topic, state in results.items() if state.state != "confirmed"]
@@ -43,7 +44,7 @@ class SubscribeError(LinewardenError):
             for topic, state in missing[:TOLD]
         ]
         more = f"; and {len(missing) - TOLD:,} more" if len(missing) > TOLD else ""
-        super().__init__("not confirmed: " + "; ".join(told) + more)
+        super().__init__("not confirmed: " + "; ".join(told) + more + (f"; {why}" if why else ""))
 
 
 class RotationFailed(LinewardenError):

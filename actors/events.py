@@ -88,7 +88,6 @@ class Scope(Struct, frozen=True, cache_hash=True, gc=False):
 
 
 ALL_KEYS = ("*", "")  # of topics with the events of many keys
-WHOLE_LINE = Scope()
 
 
 class VenueState(Struct, frozen=True, tag_field="entry", tag="venue_state"):

@@ -68,6 +68,7 @@ class FeedBuilder:
         )
         return FeedSpec(
             venue=venue,
+            others=tuple(feed.build_venue(url) for url in feed.doors[1:]),
             token_store=self._token_store(feed, venue, dial, before, former.feeds.get(feed.name)),
             kind=feed.kind,
             identity=tuple(getattr(feed, key) for key in feed.__struct_fields__ if key not in SOFT),

@@ -18,7 +18,8 @@ from actors.wire.connect import Dial
 class FeedSpec(Struct, frozen=True, kw_only=True):
     """One feed as it is wanted; seconds and bytes."""
 
-    venue: Venue
+    venue: Venue  # at the first of its addresses
+    others: tuple[Venue, ...] = ()  # the same at the other ones
     token_store: TokenStore
     dial: Dial = Dial()
     policy: LinePolicy = LinePolicy()
@@ -26,6 +27,16 @@ class FeedSpec(Struct, frozen=True, kw_only=True):
     freshness: Mapping[Topic, FreshnessPolicy] = {}
     kind: object = None  # of venue; a feed that gets another one is another feed
     identity: tuple[object, ...] = ()  # all that its connections depend on: a change reconnects
+
+    @property
+    def doors(self) -> tuple[Venue, ...]:
+        """The venue at each of its addresses."""
+        return (self.venue, *self.others)
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Its addresses, as the config has them."""
+        return tuple(door.settings.url for door in self.doors)
 
     @property
     def send_rate(self) -> SendRate:
@@ -37,10 +48,15 @@ class FeedSpec(Struct, frozen=True, kw_only=True):
         """URL, credentials and the way to the venue: what a stable life has proved to work."""
         return self.kind, self.venue.settings, self.dial.proxy, self.dial.ca_file, self.dial.verify_tls
 
-    def url(self, line: str) -> str:
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The account at each of its addresses: each has its own limits and cool-down."""
+        return tuple(door.account() for door in self.doors)
+
+    def url(self, line: str, door: int = 0) -> str:
         """Where the line connects to, without the query."""
         try:
-            return self.venue.endpoint(Opening(line)).url.partition("?")[0]
+            return self.doors[door % len(self.doors)].endpoint(Opening(line)).url.partition("?")[0]
         except Exception:  # a defect of the venue's: its connection meets and reports it, too
             return ""
 

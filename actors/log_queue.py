@@ -9,7 +9,8 @@ their order, to the ordinary logger, with the filters and handlers of the progra
 handler that writes into a full pipe, or that asks the runtime. No handler is installed.
 
 A process has one queue and at most one such thread. The thread starts with the first record and ends after
-a second without work. A full queue drops what is new, counts it, and reports the count in a record.
+a second without work. A full queue drops what is new, counts it, and reports the count in a record. One line
+takes a tenth of it at most: a storm of its records drops those of no other.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from functools import partial
 
 THREAD = "linewarden/log"
 BOUND = 10_000  # records and calls that wait
+SHARE = 1_000  # records of one line among them
 LINGER = 1.0  # seconds without work after which the thread ends
 AT_EXIT = 1.0  # seconds for what waits when the program ends
 
@@ -34,8 +36,8 @@ Job = Callable[[], object]
 class LogQueue:
     """A bounded queue of jobs, and the thread that does them. Any thread may call, and signal handlers."""
 
-    def __init__(self, bound: int = BOUND, linger: float = LINGER) -> None:
-        self._bound, self._linger = bound, linger
+    def __init__(self, bound: int = BOUND, linger: float = LINGER, share: int = SHARE) -> None:
+        self._bound, self._linger, self._share = bound, linger, share
         self.dropped = 0  # jobs, ever
         self.reset()
 
@@ -45,14 +47,18 @@ class LogQueue:
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._missed = 0  # dropped, and not reported
+        self._waiting: dict[str, int] = {}  # jobs by their line
 
-    def put(self, job: Job) -> None:
-        """Do this on the queue's thread; returns at once. A full queue drops it."""
+    def put(self, job: Job, line: str = "") -> None:
+        """Do this on the queue's thread; returns at once. A full queue, or a line's full share, drops it."""
         with self._lock:
-            if self._jobs.qsize() >= self._bound:
+            if self._jobs.qsize() >= self._bound or self._waiting.get(line, 0) >= self._share:
                 self.dropped += 1
                 self._missed += 1
                 return
+            if line:
+                self._waiting[line] = self._waiting.get(line, 0) + 1
+                job = partial(self._do_for, line, job)
             if self._missed:
                 self._jobs.put(self._report())
             self._jobs.put(job)
@@ -82,6 +88,13 @@ class LogQueue:
             except RuntimeError:  # out of threads; the next record asks again
                 self._thread = None
         return self._thread is not None
+
+    def _do_for(self, line: str, job: Job) -> None:
+        with self._lock:
+            self._waiting[line] -= 1
+            if not self._waiting[line]:
+                del self._waiting[line]
+        job()
 
     def _work(self, linger: float) -> None:
         while (job := self._next(linger)) is not None:
@@ -126,7 +139,7 @@ class QueuedLogger(logging.Logger):
     def handle(self, record: logging.LogRecord) -> None:
         if record.exc_info:
             record.exc_text = _formatter.formatException(record.exc_info)
-        self._jobs.put(partial(self._ordinary.handle, record))
+        self._jobs.put(partial(self._ordinary.handle, record), getattr(record, "line", ""))
 
 
 _ordinary = logging.getLogger("actors.log_queue")

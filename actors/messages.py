@@ -127,10 +127,12 @@ class LineLost(Report, frozen=True):
 
 
 class VenueComplained(Report, frozen=True):
-    """Connection to supervisor: an error of the venue that concerns no topic of ours."""
+    """Connection to supervisor: the newest of `count` errors of the venue that concern no topic of ours."""
 
     code: str
     text: str
+    count: int
+    kind: str  # what such reports have in common: the code, if its venue has not too many
 
 
 class ConnectionCloseAnnounced(Report, frozen=True):
@@ -219,6 +221,19 @@ class TopicsRejected(TopicsReport, frozen=True):
 
     reason: str
     retry_after: float | None = None
+
+
+class TopicsTooLarge(TopicsReport, frozen=True):
+    """They brought a message over `max_message`. `first`: before any event of this epoch."""
+
+    reason: str
+    first: bool
+
+
+class LiftBars(Struct, frozen=True):
+    """Supervisor to registry: a person has acted, so the line's too large topics are asked for again."""
+
+    line: str
 
 
 class PongReceived(Report, frozen=True):
@@ -391,7 +406,12 @@ class SendDue(Struct, frozen=True):
 
 
 class LoginOverdue(Struct, frozen=True):
-    """A timer's: the venue accepted the socket and did not answer the login."""
+    """A timer's: the venue accepted the socket and did not answer the login.
+
+    It comes again when all that had been received has been read.
+    """
+
+    was_read: bool = False
 
 
 # ── to the supervisor ───────────────────────────────────────────────────────────────────────────
@@ -467,6 +487,28 @@ class Rotate(TargetCommand, frozen=True):
 
     Answers `dict[str, str]`: each line with why it was not replaced; empty: it was.
     """
+
+
+class PrepareRotation(TargetCommand, frozen=True):
+    """Asked: candidates for these lines of a feed, with the token on trial. They take over together.
+
+    Answers as `Rotate` does, once each candidate has settled or was refused.
+    """
+
+    lines: tuple[str, ...]
+
+
+class CommitRotation(TargetCommand, frozen=True):
+    """Asked: what was prepared for this feed takes over. Answers as `Rotate`; if not empty, none does."""
+
+
+class AbandonRotation(TargetCommand, frozen=True):
+    """Asked: what was prepared for this feed is dropped.
+
+    Answers `tuple[str, ...]`: the lines on which the candidate had to take over before that.
+    """
+
+    why: str
 
 
 class Reload(Idempotent, frozen=True):

@@ -16,11 +16,12 @@ class Retryable(Struct, frozen=True):
     """The network or the venue failed in a way that passes: it is retried after the backoff.
 
     `code` is short and stable (`lost`, `pong_timeout`, `http_503`, `close_1006`); `text` is for
-    people and names no secret.
+    people and names no secret, `advice` what they can do, where something helps.
     """
 
     text: str
     code: str = "lost"
+    advice: str = ""
 
 
 class Slow(Struct, frozen=True):

@@ -16,6 +16,7 @@ from actors.messages import (
     AwaitAnswers,
     ConfirmAssumed,
     EndConnection,
+    LiftBars,
     LineLost,
     LineNeeded,
     LineSettled,
@@ -33,6 +34,7 @@ from actors.messages import (
     TopicsRejected,
     TopicsResent,
     TopicsSent,
+    TopicsTooLarge,
     Unsubscribe,
     WantsPlaced,
 )
@@ -95,9 +97,11 @@ class Registry(Actor):
                 with self._lease:
                     self._publish(self._ledger.resent(line, epoch, topics, asking))
                 self._update_live(line, epoch)
+            case TopicsTooLarge() | LiftBars():
+                self._change_bars(message)
             case SessionOpened(line=line, epoch=epoch):
                 with self._lease:
-                    self._ledger.open(line, epoch)
+                    self._publish(self._ledger.open(line, epoch))
                 self._send_next(line, epoch)
                 self._place_refused(line.partition("/")[0])  # a reload may have allowed for more lines
             case LineLost(line=line, epoch=epoch):
@@ -248,6 +252,18 @@ class Registry(Actor):
         if known and report.retry_after is not None:
             self.send_later(report.retry_after, AskAgain(report.line, report.epoch, known))
         self._update_live(report.line, report.epoch)
+
+    def _change_bars(self, report: TopicsTooLarge | LiftBars) -> None:
+        """A topic that is too large would end each connection of its line."""
+        if isinstance(report, LiftBars):
+            with self._lease:
+                self._ledger.lift_bars(report.line)
+            return
+        with self._lease:
+            barred = self._ledger.bar(report.line, report.topics, report.reason, at_once=report.first)
+            self._publish(self._ledger.reject(report.line, report.epoch, barred, report.reason))
+        for topic in barred:
+            log.warning("%s: %s is not asked for any more: %s", report.line, topic, report.reason)
 
     def _overdue(self, report: AckOverdue) -> None:
         """No answer: enough where the venue never gives one, else a reason to ask once more."""

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from actors import log_queue
-from actors.calls import CALL, answer_of, ask, send, send_later
-from actors.delivery.inline import calls_handlers, refuse_to_wait
+from actors.calls import CALL, answer_of, answer_of_lines, ask, send, send_later
+from actors.delivery.handlers import check_handler
 from actors.delivery.merge import merge
+from actors.delivery.waits import calls_handlers, refuse_to_wait
 from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
 from actors.events import Option, Received
 from actors.feed_builder import FeedBuilder
@@ -22,7 +23,7 @@ from actors.feed_spec import FeedSpec, Specs
 from actors.market.latest_prices import LatestPrices
 from actors.market.order_books import OrderBooks
 from actors.messages import AwaitAnswers, AwaitLive, ClearCooldowns, Reload, Rotate
-from actors.metrics import Metrics, NoMetrics
+from actors.metrics import Metrics, UserMetrics, checked
 from actors.protocol.channel import TypedChannel
 from actors.protocol.formatting import suggestion
 from actors.rules.latest_price import LatestPrice
@@ -32,7 +33,7 @@ from actors.settings import Settings, load
 from actors.settings.diff import Plan, compare
 from actors.status import Status, why_not_live
 from actors.stream import Stream
-from actors.streams import Streams, check_handler, handle, refuse_wait
+from actors.streams import Streams, handle, refuse_wait
 from actors.supervision.cooldown_file import Cooldowns
 from actors.supervision.lifetime import Lifetime
 from actors.supervision.proxy import SupervisorProxy
@@ -65,6 +66,7 @@ def start(
 
     Raises:
         ConfigError: the config has mistakes; every one of them is named.
+        LinewardenError: `metrics` lacks a method, or one of them cannot be called.
         NotLiveError: `wait` is over, or a line has failed for good; the runtime has been stopped again.
     """
     runtime = Runtime(load(config), metrics=metrics)
@@ -89,6 +91,7 @@ class Runtime:
         metrics: Metrics | None = None,
         cooldown_file: Path | None = None,  # the file for them where the config names none
     ) -> None:
+        user_metrics = UserMetrics(checked(metrics))
         clock = timers.clock if timers else SystemClock()
         self._builder = FeedBuilder(clock)
         self._wanted = self._builder.build(settings, Specs())  # as last sent to the supervisor
@@ -103,7 +106,7 @@ class Runtime:
                 cooldowns=Cooldowns(
                     Path(kept) if (kept := settings.runtime.cooldown_file) else cooldown_file
                 ),
-                metrics=metrics or NoMetrics(),
+                metrics=user_metrics,
             ),
             _weakly(self),
         )
@@ -112,7 +115,12 @@ class Runtime:
         self._streams = Streams(tree, self._spec_of)
         self._books = OrderBooks(self._streams, self.status)
         self._status = SharedStatus(
-            settings.runtime.name, self._shared, self._streams.inlets, tree.roles.dead_letters, clock
+            settings.runtime.name,
+            self._shared,
+            self._streams.inlets,
+            tree.roles.dead_letters,
+            clock,
+            user_metrics,
         )
         tree.launch()
         self._lifetime = Lifetime(self, tree.home, tree.roles, self._builder.simulators)
@@ -168,10 +176,11 @@ class Runtime:
 
         Raises:
             SubscribeError: `wait` was given and some topic was not confirmed. The stream is open.
-            LinewardenError: the feed, the channel, a key or an option is not known here.
+            LinewardenError: the feed, the channel, a key or an option is not known here; or `wait` was given
+                in a thread that reads a full `block` stream of the feed. Nothing was subscribed.
             RuntimeStopped: the runtime has ended.
         """
-        refuse_wait(wait)
+        refuse_wait(wait, feed)
         stream = self._streams.open(feed, str(channel), keys, options, policy, capacity)
         self._streams.await_answers(stream, tuple(stream._topics), wait)
         return stream
@@ -192,7 +201,8 @@ class Runtime:
         """The same, with a function that is called for each event on a thread of its own.
 
         `on_marker` is called for each marker, from `Gap` to `Closed`, in its place among the events. A
-        handler that raises is logged with its topic and counted, and goes on with the next event.
+        handler that raises, `SystemExit` included, is logged with its topic and counted, and goes on with
+        the next event. So is one that returns a coroutine.
 
         `inline=True` calls the handler without a hand-over: on the thread of the line that has brought the
         event, one call at a time over all its lines, once all other streams have theirs. There is no
@@ -204,11 +214,12 @@ class Runtime:
         `refresh_token`, and waiting for a stream's events.
 
         Raises:
-            LinewardenError: as `subscribe`; or a handler cannot be called, or is a coroutine function; or a
+            LinewardenError: as `subscribe`; or a handler cannot be called, or no call runs its body, as that
+                of a coroutine function, a partial of one, or an object with `async def __call__`; or a
                 policy or capacity was given with `inline=True`.
             RuntimeError: the machine is out of threads. Nothing was subscribed.
         """
-        refuse_wait(wait)
+        refuse_wait(wait, feed)
         check_handler(handler)
         if on_marker is not None:
             check_handler(on_marker)
@@ -251,6 +262,13 @@ class Runtime:
         which = "name one with line=" if line is None else f"there is no {line!r}"
         raise LinewardenError(f"feed {feed!r} has the lines {', '.join(lines) or '(none yet)'}: {which}")
 
+    def _feed_of(self, target: object) -> str | None:
+        """Of a feed or a line; None: of no one feed, or of what is no name."""
+        if not isinstance(target, str):
+            return None
+        line = self._shared.lines.get(target)
+        return target if line is None else line.feed
+
     def _lines_of(self, feed: str) -> Mapping[str, LineView]:
         self._spec_of(feed)
         return {name: line for name, line in self._shared.lines.copy().items() if line.feed == feed}
@@ -269,10 +287,11 @@ class Runtime:
             LinewardenError: there is no such feed or line.
         """
         self._tree.check()
-        refuse_to_wait("rotate")
+        feed = self._feed_of(target)
+        refuse_to_wait("rotate", feed)
         try:
             too_late = f"{target} was not rotated within {timeout:g} s; it goes on"
-            told = answer_of(self._tree.ask(Rotate(target)), timeout, too_late)
+            told = answer_of_lines(self._tree.ask(Rotate(target)), timeout, "rotate", feed, too_late)
         finally:
             self._shared.note_change()
         if failed := {line: why for line, why in told.items() if why}:
@@ -281,19 +300,23 @@ class Runtime:
     def refresh_token(self, feed: str, token: str | None = None, timeout: float = 30.0) -> None:
         """Give the lines of a feed another token: this one, or one that a new login makes.
 
-        Lines that are live are rotated; those that have failed for their token are tried again. If the
-        venue does not take it, or not in time, the former token is kept, and the connections that showed
-        it go on.
+        Lines that are live are rotated, all together or none; those that have failed for their token are
+        tried again. If the venue does not take it on every line, or not in time, the former token is kept,
+        and the connections that showed it go on. One call at a time tries a token of the feed: others wait,
+        and those that give none share a token that was made after they were called.
 
         Raises:
             RotationFailed: the venue did not take it; why, line by line.
-            LinewardenError: the feed is not there, shows no token, or no token could be made.
-            Timeout: that takes longer than `timeout` seconds.
+            LinewardenError: the feed is not there, shows no token, or no token could be made; with the
+                words of the venue.
+            Timeout: that takes longer than `timeout` seconds. No line shows the new token.
         """
         self._tree.check()
-        refuse_to_wait("refresh_token")
+        refuse_to_wait("refresh_token", feed)
         try:
-            refresh_token(self, self._spec_of(feed), lambda: self._lines_of(feed), token, timeout)
+            refresh_token(
+                self, self._tree.ask, self._spec_of(feed), lambda: self._lines_of(feed), token, timeout
+            )
         finally:
             self._shared.note_change()
 
@@ -323,7 +346,7 @@ class Runtime:
             RuntimeStopped: the runtime has ended.
         """
         self._tree.check()
-        refuse_wait(wait)
+        refuse_wait(wait, feed)
         return self._books.view(feed, key, options, depth, wait)
 
     def forget_book(self, feed: str, key: str, **options: Option) -> None:
@@ -405,7 +428,8 @@ class Runtime:
             RuntimeStopped: the runtime ended meanwhile.
         """
         self._tree.check()
-        refuse_to_wait("wait_live")
+        feed = self._feed_of(target)
+        refuse_to_wait("wait_live", feed)
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         try:
             # Once the registry answers, it has asked for the lines that what is wanted needs.
@@ -418,7 +442,8 @@ class Runtime:
 
     def _is_live(self, target: str | None, deadline: float) -> bool:
         try:
-            return cast(bool, answer_of(self._tree.ask(AwaitLive(target)), seconds_left(deadline)))
+            question, feed = self._tree.ask(AwaitLive(target)), self._feed_of(target)
+            return cast(bool, answer_of_lines(question, seconds_left(deadline), "wait_live", feed))
         except Timeout:
             return False
 

@@ -78,6 +78,7 @@ class LineStatus(Struct, frozen=True):
     verify_tls: bool
     compressed: bool = False  # the venue took the offer of compression, in this life
     rotations: int = 0  # connections that took over from another without a gap
+    degraded: str = ""  # in which way a line that is up serves no purpose, such as that it decodes nothing
     last_venue_error: str = ""  # the last error of the venue's, in this life, that concerned no topic of ours
     journal: tuple[LineExit, ...] = ()  # its last endings, oldest first
     waiting: str = ""  # "waiting until 14:05 (the venue asked)", by local time, where it did
@@ -91,10 +92,11 @@ class LineStatus(Struct, frozen=True):
 
 class FeedStatus(Struct, frozen=True):
     venue: str
-    live: bool  # every line of it
+    live: bool  # every line of it, and none is degraded
     lines: dict[str, LineStatus]
     refused: dict[str, str] = {}  # wanted topics that no line can take, and why
     token_expires_in_s: float | None = None  # where its lines show one that ends
+    token_error: str = ""  # why that was not renewed, although it is due
 
 
 class ActorStatus(Struct, frozen=True):
@@ -134,6 +136,7 @@ class Status(Struct, frozen=True):
     actors: tuple[ActorStatus, ...]
     dead_letters: DeadLettersStatus
     quarantine: QuarantineStatus
+    metrics_errors: int = 0  # calls of the program's metrics object that failed
     cooldowns: tuple[CooldownStatus, ...] = ()
 
     def lines(self) -> dict[str, LineStatus]:
@@ -144,7 +147,7 @@ class Status(Struct, frozen=True):
 def cause_of(reason: Reason) -> Cause:
     """A reason as people and programs outside read it."""
     kinds = {Retryable: "retryable", Slow: "slow", Fatal: "fatal", Weather: "fatal", Crashed: "crashed"}
-    advice = reason.advice if isinstance(reason, Fatal) else ""
+    advice = reason.advice if isinstance(reason, Fatal | Retryable) else ""
     return Cause(kinds.get(type(reason), "stopped"), reason.code, reason.text, advice)
 
 
@@ -156,16 +159,18 @@ def waiting_until(seconds: float, now_ns: int) -> str:
 
 
 def why_not_live(status: Status, target: str | None) -> dict[str, str]:
-    """What each line that is not live waits for; `target`: of this feed or line only."""
+    """What each line that is not live, or is degraded, waits for; `target`: of this feed or line only."""
     return {
         name: _why(line)
         for feed, found in status.feeds.items()
         for name, line in found.lines.items()
-        if line.state != "live" and target in {None, feed, name}
+        if (line.state != "live" or line.degraded) and target in {None, feed, name}
     }
 
 
 def _why(line: LineStatus) -> str:
+    if line.degraded:
+        return f"{line.state}, degraded: {line.degraded}"
     if line.reason is None or line.state == "paused":
         return line.state
     advice = f" ({line.reason.advice})" if line.state == "failed" and line.reason.advice else ""

@@ -19,7 +19,8 @@ from typing import Any, Generic, NoReturn, Protocol, TypeVar
 from weakref import WeakSet
 
 from actors.delivery.inlet import KEPT_GAPS, Inlet
-from actors.delivery.inline import InlineInlet, refuse_to_wait
+from actors.delivery.inline import InlineInlet
+from actors.delivery.waits import note_reader, reading_slice
 from actors.errors import LinewardenError, StreamClosed, Timeout
 from actors.events import Closed, Gap, Marker, Option, Received, SubscriptionState, Topic
 from actors.rules.stream_buffer import Batch, Place
@@ -303,10 +304,10 @@ class Stream(Generic[Event]):
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     raise Timeout(f"no event on {self.feed}/{self.channel} within {timeout} s")
-                refuse_to_wait("waiting for a stream's events")
+                at_most = reading_slice(self.feed) or SLICE
                 inlet.sleepers += 1
                 try:
-                    inlet.ready.wait(SLICE if left is None else lock_timeout(min(left, SLICE or left)))
+                    inlet.ready.wait(at_most if left is None else lock_timeout(min(left, at_most or left)))
                 finally:
                     inlet.sleepers -= 1
             return None
@@ -333,6 +334,8 @@ class Stream(Generic[Event]):
         """With the lock."""
         if self._box.hand:
             return None
+        if self.policy == "block" and self._inlet.reader != threading.get_ident():
+            note_reader(self._inlet)
         marker = self._box.reach()
         self._inlet.notice_room()
         if isinstance(marker, Gap):

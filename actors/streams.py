@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import itertools
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -12,10 +12,12 @@ from typing import Any, cast
 
 from actors import log_queue
 from actors.actor import Address
-from actors.calls import CALL, answer_of, ask
+from actors.calls import CALL, answer_of, answer_of_lines, ask
+from actors.delivery.handlers import UnawaitedError, check_result
 from actors.delivery.inlet import Inlet
-from actors.delivery.inline import Handlers, InlineInlet, refuse_to_wait
+from actors.delivery.inline import Handlers, InlineInlet
 from actors.delivery.notifier import Notifier
+from actors.delivery.waits import WaitRefusedError, handles, refuse_to_wait
 from actors.errors import LinewardenError, RuntimeStopped, StreamClosed, SubscribeError, Timeout
 from actors.events import (
     Closed,
@@ -99,7 +101,7 @@ class Streams:
         spec, declared, topics = self._asked(feed, channel, keys, options)
         if on_marker is not None:
             self._notifier.start()
-        handlers = Handlers(handler, on_marker, _log_failure)
+        handlers = Handlers(handler, on_marker, FailureLog())
         notify = self._notifier.notify
         inlet = InlineInlet(next(self._ids), feed, declared.name, handlers, notify, deltas=declared.deltas)
         stream: Stream[Any] = InlineStream(inlet, self, spec.kind, options)
@@ -148,7 +150,7 @@ class Streams:
             self._note_change()
 
     def widen(self, stream: Stream[Any], keys: Sequence[str], wait: float | None) -> None:
-        refuse_wait(wait)
+        refuse_wait(wait, stream.feed)
         topics = self._topics(stream, keys)
         self.want(stream, topics)
         self.await_answers(stream, topics, wait)
@@ -202,11 +204,15 @@ class Streams:
         """Wait until every topic is confirmed or rejected; None: not at all.
 
         Raises:
-            SubscribeError: that takes longer than `wait` seconds, or some topic was rejected.
+            SubscribeError: that takes longer than `wait` seconds, or some topic was rejected; or this
+                thread reads a full `block` stream of the feed meanwhile.
         """
         if wait is None:
             return
-        states = self.answers(topics, wait) or self.states(topics)
+        try:
+            states = self.answers(stream.feed, topics, wait) or self.states(topics)
+        except WaitRefusedError as refused:
+            raise SubscribeError(stream, self.states(topics), str(refused)) from None
         with contextlib.suppress(Timeout, RuntimeStopped):  # the line is shown as live, if it is
             ask(self._supervisor, ReadMail(), SHOWN)
         self._note_change()
@@ -215,13 +221,21 @@ class Streams:
         if any(state.state != "confirmed" for state in states.values()):
             raise SubscribeError(stream, states)
 
-    def answers(self, topics: tuple[Topic, ...], seconds: float) -> dict[Topic, SubscriptionState] | None:
-        """The states of these topics once all are answered; None: that takes too long."""
+    def answers(
+        self, feed: str, topics: tuple[Topic, ...], seconds: float
+    ) -> dict[Topic, SubscriptionState] | None:
+        """The states of these topics of a feed once all are answered; None: that takes too long.
+
+        Raises:
+            WaitRefusedError: this thread reads a `block` stream of the feed, which is full or becomes full.
+        """
         self.check()
+        question = self._registry.ask(AwaitAnswers(topics))
         try:
-            return cast("dict[Topic, SubscriptionState]", ask(self._registry, AwaitAnswers(topics), seconds))
+            told = answer_of_lines(question, seconds, f"wait={seconds:g}", feed)
         except Timeout:
             return None
+        return cast("dict[Topic, SubscriptionState]", told)
 
     def states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:
         """How far each of these has come. Asks no actor."""
@@ -234,18 +248,33 @@ class Streams:
     # ── handlers ──
 
     def start_handler(self, stream: Stream[Any], run: Callable[[], None], name: str) -> None:
-        """Run this on a thread of its own, until the stream ends.
+        """Run this on a thread of its own, until the stream ends. A stream whose thread ends is closed.
 
         Raises:
             RuntimeError: the machine is out of threads. The stream has been closed.
         """
-        thread = threading.Thread(target=run, name=name, daemon=True)
+        thread = threading.Thread(target=self._run_handler, args=(stream, run), name=name, daemon=True)
         self._handlers[stream.id] = thread
         try:
             thread.start()
         except RuntimeError:
             stream.close()  # the thread, which cannot be joined, is forgotten with it
             raise
+
+    def _run_handler(self, stream: Stream[Any], run: Callable[[], None]) -> None:
+        """On the handler's thread. No stream is left open without its reader."""
+        handles(stream._inlet)
+        reason = "its handler has ended"
+        try:
+            with contextlib.suppress(LinewardenError):
+                run()
+        except BaseException as error:
+            reason = f"the thread of its handler failed ({type(error).__name__}: {error})"
+            stream._inlet.handler_errors += 1
+            log.exception("%s/%s: %s; the stream is closed.", stream.feed, stream.channel, reason)
+        finally:
+            if not self._home.is_left and not stream.closed:
+                self._close(stream._inlet, reason, quiet=False)
 
     def join(self, deadline: float, others: Iterable[threading.Thread]) -> tuple[str, ...]:
         """What may be left: a handler that does not return, or one of `others`."""
@@ -268,20 +297,10 @@ def _removed(feed: str) -> str:
     return f"feed {feed} was removed from the config"
 
 
-def refuse_wait(wait: float | None) -> None:
-    """Raises LinewardenError inside an inline handler, if an answer of the venue is to be waited for."""
+def refuse_wait(wait: float | None, feed: str) -> None:
+    """Raises WaitRefusedError if an answer is to be waited for that this thread keeps from coming."""
     if wait is not None:
-        refuse_to_wait(f"wait={wait:g}")
-
-
-def check_handler(handler: object) -> None:
-    """Raises LinewardenError for what cannot be called, and for a coroutine function, which no call runs."""
-    if not callable(handler):
-        raise LinewardenError(f"a handler is called with each event, and {handler!r} cannot be called")
-    if inspect.iscoroutinefunction(handler):
-        raise LinewardenError(
-            f"{handler!r} is a coroutine function, and a thread calls a handler: give a plain function"
-        )
+        refuse_to_wait(f"wait={wait:g}", feed)
 
 
 def handle(
@@ -289,31 +308,52 @@ def handle(
 ) -> None:
     """On the handler's own thread, until the stream ends."""
     items = stream.with_meta() if on_marker is None else stream.items()
-    with contextlib.suppress(LinewardenError):
-        for item in items:
-            try:
-                if isinstance(item, Received):
-                    handler(item.event)
-                elif on_marker is not None:
-                    on_marker(item)
-            except BaseException:  # `sys.exit()` in a handler must not leave a stream without its reader
-                stream._inlet.handler_errors += 1
-                _log_failure(item.topic if isinstance(item, Received) else item)
+    failed = FailureLog()
+    for item in items:
+        try:
+            if isinstance(item, Received):
+                check_result(handler(item.event))
+            elif on_marker is not None:
+                check_result(on_marker(item))
+        except BaseException:  # `sys.exit()` in a handler must not leave a stream without its reader
+            stream._inlet.handler_errors += 1
+            failed(item.topic if isinstance(item, Received) else item)
 
 
-def _log_failure(about: Topic | Marker) -> None:
-    """A handler raised: of an event of this topic, or of this marker."""
+class FailureLog:
+    """Logs the exception that is being handled: a handler of one stream raised it."""
+
+    def __init__(self) -> None:
+        self._told_unawaited = False
+
+    def __call__(self, about: Topic | Marker) -> None:
+        """It was called with an event of this topic, or with this marker."""
+        error = sys.exception()
+        if isinstance(error, UnawaitedError):
+            if not self._told_unawaited:
+                self._told_unawaited = True
+                text = "The handler of %s failed: %s. Each such call counts as failed; this is logged once."
+                log.error(text, _named(about), error)
+            return
+        match about:
+            case Topic():
+                log.exception("The handler of %s failed; it goes on with the next event.", about)
+            case Closed():
+                log.exception("on_marker failed for the end of its stream.")
+            case _:
+                log.exception("on_marker failed for %s; it goes on with the next item.", _named(about))
+
+
+def _named(about: Topic | Marker) -> str:
     match about:
-        case Topic():
-            log.exception("The handler of %s failed; it goes on with the next event.", about)
         case Gap(topic=topic):
-            log.exception("on_marker failed for a gap in %s; it goes on with the next item.", topic)
+            return f"a gap in {topic}"
         case Lifecycle(line=line, state=state):
-            log.exception("on_marker failed for %r of %s; it goes on with the next item.", state, line)
+            return f"{state!r} of {line}"
         case VenueState(line=line):
-            log.exception("on_marker failed for %r of the venue of %s; it goes on.", str(about), line)
-        case Closed():
-            log.exception("on_marker failed for the end of its stream.")
+            return f"{str(about)!r} of the venue of {line}"
+        case _:
+            return str(about)
 
 
 def _forget(

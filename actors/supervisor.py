@@ -16,14 +16,17 @@ from actors.errors import LinewardenError, RuntimeStopped
 from actors.events import Topic
 from actors.feed_spec import Feeds, FeedSpec, Specs
 from actors.messages import (
+    AbandonRotation,
     AwaitLive,
     ChildExited,
     ClearCooldowns,
+    CommitRotation,
     FormerDue,
     LineNeeded,
     LineUnneeded,
     PauseLines,
     PhaseOverdue,
+    PrepareRotation,
     ReadMail,
     Reload,
     Report,
@@ -150,8 +153,8 @@ class Supervisor(Actor):
             case ClearCooldowns(account=account):
                 cleared = self._lines.clear_cooldowns(account)  # what is raised here answers the question
                 self.keep_reply().set(cleared)
-            case Rotate(target=target):
-                self._rotate(target)
+            case Rotate() | PrepareRotation() | CommitRotation() | AbandonRotation():
+                self._rotate(message)
             case RotateDue() | FormerDue():
                 self._rotation_due(message)
             case Reload(specs=specs):
@@ -166,14 +169,28 @@ class Supervisor(Actor):
             case _:
                 self.unknown(message)
 
-    def _rotate(self, target: str) -> None:
-        lines = self._targets(target)
-        if target in self._feeds:  # of which a line that is closing needs no rotation
-            lines = [line for line in lines if not line.state.is_closing]
-        asked = RotationRequest(self.keep_reply(), target, [line.name for line in lines])
-        for line in lines:
-            self._lines.rotations.want(line, asked)
-        asked.answer()
+    def _rotate(self, asked: Rotate | PrepareRotation | CommitRotation | AbandonRotation) -> None:
+        rotations = self._lines.rotations
+        match asked:
+            case CommitRotation(target=feed):
+                self.keep_reply().set(rotations.commit(feed))
+            case AbandonRotation(target=feed, why=why):
+                self.keep_reply().set(rotations.abandon(feed, why))
+            case PrepareRotation(target=feed, lines=names):
+                lines = [
+                    line for line in self._targets(feed) if line.name in names and not line.state.is_closing
+                ]
+                request = RotationRequest(self.keep_reply(), feed, [line.name for line in lines], holds=True)
+                rotations.prepare(lines, request)
+                request.answer()
+            case Rotate(target=target):
+                lines = self._targets(target)
+                if target in self._feeds:  # of which a line that is closing needs no rotation
+                    lines = [line for line in lines if not line.state.is_closing]
+                request = RotationRequest(self.keep_reply(), target, [line.name for line in lines])
+                for line in lines:
+                    rotations.want(line, request)
+                request.answer()
 
     def _rotation_due(self, due: RotateDue | FormerDue) -> None:
         line = self._lines.records.get(due.line)

@@ -35,7 +35,7 @@ ROOMS: dict[str, set[str]] = {
     "reasons": set(),
     "secret": set(),
     "http_types": {"reasons", "secret"},
-    "metrics": {"log_queue"},
+    "metrics": {"errors", "log_queue"},
     "protocol": {"errors", "events", "reasons", "http_types", "secret", "lazy"},
     "venues": {"protocol"},
     "rules": {"errors", "events", "reasons", "protocol"},
@@ -221,6 +221,7 @@ COVERED_BY = {
     "supervision/rotation": "stories/test_rotation",
     "supervision/shutdown": "stories/test_supervisor_laws",
     "supervision/state": "stories/test_lives_of_lines",
+    "supervision/token_refresh": "stories/test_token_refresh",
     "supervision/tree": "stories/test_supervisor_laws",
     "supervisor": "stories/test_supervisor_laws",
     "testing": "simulators/test_o2",
@@ -260,7 +261,7 @@ READS = {"monotonic", "monotonic_ns", "time", "time_ns", "perf_counter", "perf_c
 CLOCKS = {
     "timers",
     # They block a user's own thread.
-    *("stream", "runtime", "market/order_books", "supervision/token_refresh"),
+    *("calls", "stream", "runtime", "market/order_books", "supervision/token_refresh"),
     "supervision/snapshot",
     # Deadlines of blocking calls on short-lived threads, and a date in a header.
     *("wire/attempt", "wire/http_client", "wire/upgrade"),

@@ -188,6 +188,27 @@ def test_a_handler_that_stands_still_stops_no_caller_and_what_is_dropped_is_told
     assert jobs.dropped == 7
 
 
+def test_a_storm_of_one_line_drops_no_record_of_another(handler: Handler) -> None:
+    jobs = LogQueue(bound=100, linger=0.05, share=3)
+    log = QueuedLogger(NAME, jobs)
+    handler.go.clear()
+    log.info("in hand")
+    assert handler.reached.wait(20)
+    for number in range(50):
+        log.info("storm %d", number, extra={"line": "loud"})
+    for number in range(3):
+        log.info("quiet %d", number, extra={"line": "quiet"})
+        log.info("none %d", number)
+    assert jobs.dropped == 47
+    handler.go.set()
+    assert jobs.flush(20)
+    assert len([text for text in handler.messages if text.startswith("storm")]) == 3
+    assert len([text for text in handler.messages if text.startswith(("quiet", "none"))]) == 6
+    log.info("after", extra={"line": "loud"})  # its share is free again
+    assert jobs.flush(20)
+    assert handler.messages[-1] == "after"
+
+
 def test_what_was_dropped_is_told_at_its_place(jobs: LogQueue, ordinary: logging.Logger) -> None:
     jobs._bound = 2
     heard: list[str] = []

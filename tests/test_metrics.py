@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 import actors
-from actors import log_queue
-from actors.metrics import LineMetrics, NoMetrics
+from actors import LinewardenError, log_queue
+from actors.metrics import IncMetrics, LineMetrics, Metrics, NoMetrics, UserMetrics
 from actors.simulators import SimulatedO2
 from tests.support.runtimes import at_epoch, config, until
 
@@ -61,7 +63,7 @@ class Failing:
 
 
 @contextmanager
-def counted(simulator: SimulatedO2, metrics: Recorder | Failing) -> Iterator[actors.Runtime]:
+def counted(simulator: SimulatedO2, metrics: Metrics) -> Iterator[actors.Runtime]:
     beat = {"ping_interval": 0.05}
     with actors.start(config(simulator.url, heartbeat=beat), wait=10.0, metrics=metrics) as runtime:
         yield runtime
@@ -109,6 +111,7 @@ def test_metrics_that_raise_are_told_once_and_hurt_nobody(
         trades = runtime.subscribe("o2", "trades", market, wait=10.0)
         o2.trade(market, trade_id="7")
         assert trades.get(timeout=10.0).trade_id == "7"
+        until(runtime, lambda status: status.metrics_errors >= 3)
     assert len(caplog.records) == 1
     assert "no metrics today" in caplog.text
 
@@ -125,8 +128,221 @@ class ErrorsOnly(NoMetrics):
 
 def test_metrics_that_build_on_the_default_are_told() -> None:
     mine = ErrorsOnly()
-    line = LineMetrics(mine, "o2", "o2")
+    line = LineMetrics(UserMetrics(mine), "o2", "o2")
     line.increment("line_errors_total")
     line.increment_later("line_stops_total")
     assert log_queue.flush(10.0)
     assert mine.counts == {"linewarden_line_errors_total": 1, "linewarden_line_stops_total": 1}
+
+
+# ── objects of other shapes ──
+
+
+class Exits:
+    """Each method raises what no `except Exception` catches."""
+
+    def increment(self, name: str, value: int = 1, /, **labels: str) -> None:
+        sys.exit(1)
+
+    def gauge(self, name: str, value: float, /, **labels: str) -> None:
+        raise KeyboardInterrupt
+
+    def observe(self, name: str, value: float, /, **labels: str) -> None:
+        raise GeneratorExit
+
+
+class Vanishing(Recorder):
+    """Its methods are there when it is checked, and not later."""
+
+    def __getattribute__(self, name: str) -> Any:
+        gone = name in {"increment", "gauge", "observe"} and threading.current_thread().name != "MainThread"
+        if gone:
+            raise AttributeError(name)
+        return super().__getattribute__(name)
+
+
+class ReturnsCoroutines(NoMetrics):
+    """What its methods return is never run."""
+
+    def increment(self, name: str, value: int = 1, /, **labels: str) -> Any:
+        return self._later()
+
+    gauge = observe = increment  # type: ignore[assignment]
+
+    async def _later(self) -> None: ...
+
+
+@pytest.mark.parametrize("metrics", [Exits(), Vanishing(), ReturnsCoroutines()])
+def test_whatever_metrics_raise_costs_no_line_and_no_actor(
+    o2: SimulatedO2, market: str, metrics: Metrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR, "actors.metrics"), counted(o2, metrics) as runtime:
+        trades = runtime.subscribe("o2", "trades", market, wait=10.0)
+        o2.trade(market, trade_id="7")
+        assert trades.get(timeout=10.0).trade_id == "7"
+        status = until(runtime, lambda status: status.metrics_errors >= 12)  # of several pongs
+        assert status.lines()["o2"].epoch == 1
+        assert {actor.restarts for actor in status.actors} == {0}
+    assert len([each for each in caplog.records if each.name == "actors.metrics"]) == 1
+
+
+class Empty(Recorder):
+    """An object that is falsy counts all the same."""
+
+    def __len__(self) -> int:
+        return 0
+
+
+def test_a_falsy_object_is_used(o2: SimulatedO2) -> None:
+    seen = Empty()
+    with counted(o2, seen):
+        assert seen.wait_for("linewarden_rtt_seconds")
+
+
+class NoObserve:
+    def increment(self, name: str, value: int = 1, /, **labels: str) -> None: ...
+    def gauge(self, name: str, value: float, /, **labels: str) -> None: ...
+
+
+class OnlyIncrement:
+    def increment(self, name: str, value: int = 1, /, **labels: str) -> None: ...
+
+
+class NoLabels(NoMetrics):
+    def gauge(self, name: str, value: float) -> None: ...  # type: ignore[override]
+
+
+class NoValue(NoMetrics):
+    def increment(self, name: str, /, **labels: str) -> None: ...  # type: ignore[override]
+
+
+class FewLabels(NoMetrics):
+    def increment(self, name: str, value: int = 1, *, feed: str, line: str) -> None: ...  # type: ignore[override]
+
+
+class NotCallable(NoMetrics):
+    observe = 5  # type: ignore[assignment]
+
+
+class Asynchronous(NoMetrics):
+    async def gauge(self, name: str, value: float, /, **labels: str) -> None: ...  # type: ignore[override]
+
+
+class Broken(NoMetrics):
+    @property
+    def observe(self) -> Any:
+        raise OSError("not connected")
+
+
+class Usual:
+    """Another usual shape."""
+
+    def inc(self, name: str, value: float = 1, **labels: str) -> None: ...
+    def set_gauge(self, name: str, value: float, **labels: str) -> None: ...
+
+
+MISTAKES: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "nothing at all": (object(), ("no increment", "no gauge", "no observe")),
+    "no observe": (NoObserve(), ("it has no observe",)),
+    "only increment": (OnlyIncrement(), ("no gauge", "no observe")),
+    "no labels": (NoLabels(), ("its gauge cannot be called with",)),
+    "no value": (NoValue(), ("its increment cannot be called with",)),
+    "few labels": (FewLabels(), ("its increment cannot be called with", "kind")),
+    "no method": (NotCallable(), ("its observe cannot be called",)),
+    "a coroutine function": (Asynchronous(), ("its gauge is a coroutine function",)),
+    "a property that raises": (Broken(), ("its observe cannot be read (OSError: not connected)",)),
+    "a class": (Recorder, ("an object of it is wanted",)),
+    "another shape": (Usual(), ("actors.metrics.IncMetrics",)),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_what_cannot_be_used_is_told_by_start(o2: SimulatedO2, name: str) -> None:
+    metrics, words = MISTAKES[name]
+    with pytest.raises(LinewardenError, match="the metrics object") as told:
+        actors.start(config(o2.url), metrics=metrics)
+    assert all(word in str(told.value) for word in words), str(told.value)
+    assert o2.connections == 0
+
+
+class IncLabels:
+    """Takes labels as a mapping."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def inc(self, name: str, value: float = 1, labels: dict[str, str] | None = None) -> None:
+        self.told.append((name, value, labels))
+
+    set_gauge = inc
+
+
+class IncKeywords(IncLabels):
+    def inc(self, name: str, value: float = 1, **labels: str) -> None:  # type: ignore[override]
+        self.told.append((name, value, labels))
+
+    set_gauge = observe = inc  # type: ignore[assignment]
+
+
+class IncPlain(IncLabels):
+    def inc(self, name: str, value: float = 1) -> None:  # type: ignore[override]
+        self.told.append((name, value))
+
+    set_gauge = inc  # type: ignore[assignment]
+
+
+class IncThird(IncLabels):
+    """Takes labels as a mapping, under another name."""
+
+    def inc(self, name: str, value: float, dimensions: dict[str, str]) -> None:  # type: ignore[override]
+        self.told.append((name, value, dimensions))
+
+    set_gauge = inc  # type: ignore[assignment]
+
+
+class IncTimed(IncLabels):
+    """What its third parameter is for is not known."""
+
+    def inc(self, name: str, value: float = 1, at: float | None = None) -> None:  # type: ignore[override]
+        assert at is None
+        self.told.append((name, value))
+
+    set_gauge = inc  # type: ignore[assignment]
+
+
+class IncAlone(IncLabels):
+    def inc(self, name: str) -> None: ...  # type: ignore[override]
+
+
+LABELLED = 'linewarden_events_total{feed="o2",line="o2"}'
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        (IncLabels(), ("linewarden_events_total", 3, LINE)),
+        (IncKeywords(), ("linewarden_events_total", 3, LINE)),
+        (IncPlain(), (LABELLED, 3)),
+        (IncThird(), ("linewarden_events_total", 3, LINE)),
+        (IncTimed(), (LABELLED, 3)),
+    ],
+)
+def test_an_object_with_inc_and_set_gauge_is_told_through_the_adapter(
+    o2: SimulatedO2, market: str, target: IncLabels, told: tuple[Any, ...]
+) -> None:
+    line = LineMetrics(UserMetrics(IncMetrics(target)), "o2", "o2")
+    line.increment("events_total", 3)
+    line.gauge("last_event_age_seconds", 0.5)
+    line.observe("rtt_seconds", 0.25)
+    assert target.told[0] == told
+    assert [each[1] for each in target.told] == [3, 0.5, 0.25]
+    with counted(o2, IncMetrics(target)) as runtime:
+        until(runtime, lambda _: any("rtt" in each[0] for each in target.told[3:]))
+        assert runtime.status().metrics_errors == 0
+
+
+def test_the_adapter_tells_what_its_object_lacks() -> None:
+    with pytest.raises(LinewardenError, match=r"no set_gauge.*IncMetrics takes"):
+        IncMetrics(Recorder())
+    with pytest.raises(LinewardenError, match="its inc cannot be called with a name and a value"):
+        IncMetrics(IncAlone())

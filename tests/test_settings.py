@@ -952,3 +952,26 @@ def test_a_promise_that_means_nothing_is_warned_of() -> None:
     )
     (warning,) = read(watched({}, max_event_lag=5)).warnings
     assert "max_event_lag: events of venue " in warning
+
+
+@pytest.mark.parametrize("url", ["", "  ", "${URL}"])
+def test_an_empty_url_is_a_mistake_and_not_the_venue_s_own(url: str) -> None:
+    problems = mistakes(feed(url=url), URL="")
+    assert problems[0].startswith("[feeds.a] url: expected a URL")
+
+
+def test_an_empty_url_of_the_rest_part_is_a_mistake() -> None:
+    table = {"venue": "alpaca", "stream": "iex", "key": "K", "secret": "S", "data_url": ""}
+    with pytest.raises(ConfigError, match="data_url: expected a URL, found an empty text"):
+        load({"feeds": {"a": table}})
+
+
+@pytest.mark.parametrize("failure", ["1 / 0", "raise SystemExit", "raise OSError('no file')"])
+def test_a_venue_whose_module_fails_at_import_is_told_in_a_sentence(
+    failure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"failing_{abs(hash(failure))}"
+    (tmp_path / f"{name}.py").write_text(failure)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (problem,) = mistakes({"feeds": {"a": {"venue": f"{name}:Venue"}}})
+    assert f"'{name}:Venue' cannot be imported" in problem

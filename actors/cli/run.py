@@ -69,8 +69,8 @@ def run(
     linewarden status and the other commands at the address in [service]. SIGHUP reloads CONFIG.
 
     At the end it prints a summary. It exits with 0, or with 1 if CONFIG has mistakes or the port is taken. A
-    judged run also exits with 1 if a loss was not restored, a line is not live at the end, or the counters
-    do not reconcile.
+    judged run also exits with 1 if a loss was not restored, a line is not live or decodes nothing at the
+    end, or the counters do not reconcile.
     """
     settings = settings_of(config)
     logs.set_up(log_format, log_level)

@@ -91,13 +91,18 @@ def summary(status: Status, seconds: float) -> Iterator[str]:
 
 
 def troubles(status: Status) -> list[str]:
-    """Why a judged run fails, in sentences: a loss that was not restored, counters that do not reconcile."""
+    """Why a judged run fails, in sentences.
+
+    A loss was not restored, a line decodes nothing, or counters do not reconcile.
+    """
     down = [
         f"{name} is not live: {state(line)}{f' ({cause(line)})' if line.reason else ''}."
         for name, line in status.lines().items()
         if line.state != "live"
     ]
-    return [*down, *_unreconciled(status)]
+    lines = status.lines().items()
+    degraded = [f"{name} is degraded: {line.degraded}." for name, line in lines if line.degraded]
+    return [*down, *degraded, *_unreconciled(status)]
 
 
 def _unreconciled(status: Status) -> Iterator[str]:

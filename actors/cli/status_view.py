@@ -123,6 +123,8 @@ def state(line: LineStatus) -> str:
     if line.state == "backoff" and line.next_attempt_s is not None:
         seconds = line.next_attempt_s
         return f"backoff, try {line.attempt} in {seconds:.{0 if seconds >= 9.95 else 1}f} s"
+    if line.degraded:
+        return f"{line.state}, degraded"
     if line.paused_by_streams:
         return f"{line.state}, held by a full stream"
     return line.state
@@ -232,10 +234,17 @@ def oddities(status: Status) -> Iterator[str]:
         yield f"{counted(status.quarantine.count, 'message')} in quarantine"
     if status.dead_letters.count:
         yield counted(status.dead_letters.count, "dead letter")
+    if status.metrics_errors:
+        yield f"the metrics object failed {times(status.metrics_errors)}"
     for feed, known in status.feeds.items():
+        if known.token_error:
+            left = span(max(0.0, known.token_expires_in_s or 0.0))
+            yield printable(f"{feed}: the token ends in {left} and was not renewed: {known.token_error}")
         if known.refused:
             yield printable(f"{feed}: no line takes {_first(known.refused)}")
     for name, line in status.lines().items():
+        if line.degraded:
+            yield printable(f"{name} is degraded: {line.degraded}")
         stale = {
             topic.topic: topic.freshness.text for topic in line.topics if topic.freshness and topic.stale
         }
@@ -304,7 +313,7 @@ def journal(entries: Mapping[str, Sequence[LineExit | VenueState]], width: int) 
             str(ending.attempt),
             "" if ending.lived_s is None else span(ending.lived_s),
             *(_ms(ending.split, step) for step in STEPS),
-            printable(ending.text),
+            printable(_what_happened(ending)),
         )
     return Group(table, Text("detect to first data: the way back, in ms", "dim"))
 
@@ -327,11 +336,16 @@ def _rows(name: str, ending: LineExit | VenueState) -> Iterator[Text]:
         words = f"{day_and_clock(ending.at_ns)}  {name}#{ending.epoch}  the venue says: {ending}"
         yield Text(printable(words))
         return
-    why = f"{ending.kind} {ending.code}: {ending.text}"
+    why = f"{ending.kind} {ending.code}: {_what_happened(ending)}"
     yield Text(printable(f"{day_and_clock(ending.at_ns)}  {name}#{ending.epoch}  {why}"))
     lived = "never live" if ending.lived_s is None else f"lived {span(ending.lived_s)}"
     steps = [f"{_heading(step)} {_ms(ending.split, step)}" for step in STEPS if _ms(ending.split, step)]
     yield Text(f"    try {ending.attempt}, {lived}; ms: {', '.join(steps)}", "dim")
+
+
+def _what_happened(ending: LineExit) -> str:
+    """With the address, where the feed has several."""
+    return f"{ending.text} (at {ending.url})" if ending.url else ending.text
 
 
 def _heading(step: str) -> str:

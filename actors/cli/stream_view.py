@@ -238,9 +238,12 @@ class Row:
             self._prices.append(price)
         if len(self._prices) < 2 or len(self._parts) > 1:
             return ""
-        low, high = min(map(float, self._prices)), max(map(float, self._prices))
+        prices = list(map(as_float, self._prices))
+        low, high = min(prices), max(prices)
+        if not math.isfinite(high - low):
+            return ""
         steps = (len(SPARKS) - 1) / (high - low or 1.0)
-        return "".join(SPARKS[int((float(price) - low) * steps)] for price in self._prices)
+        return "".join(SPARKS[int((price - low) * steps)] for price in prices)
 
     def _one_price(self) -> Number | None:
         """The last trade's; otherwise the middle of bid and ask."""
@@ -256,7 +259,15 @@ class Row:
 
 
 def _middle(bid: Number, ask: Number) -> Number:
-    return (float(bid) + float(ask)) / 2
+    return (as_float(bid) + as_float(ask)) / 2
+
+
+def as_float(number: Number) -> float:
+    """Infinity, if it is too large for one."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def book_words(view: BookView | None) -> str:

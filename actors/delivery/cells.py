@@ -28,6 +28,7 @@ class ReceiptTime(Struct, frozen=True, gc=False):
 
 
 NEVER_BLIND = BlindTime()
+NEVER_TOLD = VenueStates()
 
 
 class Cell:
@@ -208,7 +209,7 @@ class Cells:
 
     def venue_states(self, line: str) -> VenueStates:
         """What the venue has said of itself."""
-        return self._venue_states.get(line) or VenueStates()
+        return self._venue_states.get(line, NEVER_TOLD)
 
     def last_event_at(self, topic: Topic) -> float | None:
         """Monotonic seconds of its last event; None: there was none."""

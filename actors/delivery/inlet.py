@@ -81,6 +81,7 @@ class Inlet:
         self.quiet = False  # the end was asked for: iteration just stops
         self.topics = 0  # how many it is subscribed to
         self.handler_errors = 0  # how often a handler of `Runtime.on` raised
+        self.reader = 0  # the thread that has read it last, if it is a `block` stream
         self.full_since: float | None = None  # monotonic seconds; it asks its lines to pause
         self._waiting: dict[object, Callable[[], None]] = {}  # by line: what is called when there is room
         self._lifecycle_numbers: dict[str, int] = {}  # by line: the number of the last event that was put

@@ -18,8 +18,9 @@ from typing import Any, Final, cast
 from msgspec import Struct
 
 from actors.delivery.arrivals import Progress, Right
+from actors.delivery.handlers import check_result
 from actors.delivery.inlet import KEPT_GAPS, Inlet, Put
-from actors.errors import LinewardenError
+from actors.delivery.waits import set_calls_handlers
 from actors.events import Gap, Marker, Topic
 from actors.rules.stream_buffer import Batch, GapRun, Place, Policy, StreamBuffer, merge
 
@@ -28,37 +29,17 @@ Pair = tuple[Topic, Any]  # an event with its topic
 SLICE: Final = 0.05  # seconds after which a thread that waits for its turn looks around
 
 
-_here = threading.local()  # `_here.calls_handlers`: this thread is calling inline handlers
-
-
-def calls_handlers() -> bool:
-    """Whether this thread is calling an inline handler."""
-    return getattr(_here, "calls_handlers", False)
-
-
-def thread_calls_handlers() -> None:
-    """This thread calls inline handlers, and does nothing else."""
-    _here.calls_handlers = True
-
-
-def refuse_to_wait(what: str) -> None:
-    """Raises LinewardenError inside an inline handler: `what` would wait for the thread that calls it."""
-    if calls_handlers():
-        raise LinewardenError(
-            f"{what} is refused inside an inline handler: it may wait for the thread that calls the handler. "
-            "Call it from a thread of your own, or use a handler without inline=True"
-        )
-
-
 def make_calls(right: Right, progress: Progress) -> None:
     """On its writer's thread: the calls that are noted with this right."""
     calls = right.calls
-    _here.calls_handlers = right.is_calling = True
+    set_calls_handlers(True)
+    right.is_calling = True
     try:
         while calls:
             calls.pop(0).call(right, progress)
     finally:
-        _here.calls_handlers = right.is_calling = False
+        right.is_calling = False
+        set_calls_handlers(False)
 
 
 class Turn:
@@ -368,7 +349,9 @@ class InlineInlet(Inlet):
 
     def _handle(self, pair: Pair) -> None:
         try:
-            self._handlers.on_event(pair[1])
+            result = self._handlers.on_event(pair[1])
+            if result is not None:
+                check_result(result)
         except BaseException as error:  # the thread is a line's: `sys.exit()` in a handler must not end that
             self._leave_child(error)
             self._fail(pair[0])
@@ -383,7 +366,7 @@ class InlineInlet(Inlet):
         if self._handlers.on_marker is None:
             return
         try:
-            self._handlers.on_marker(marker)
+            check_result(self._handlers.on_marker(marker))
         except BaseException as error:
             self._leave_child(error)
             self._fail(marker)

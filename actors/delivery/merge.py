@@ -8,7 +8,7 @@ from typing import Any
 
 from actors.delivery.arrivals import Arrivals
 from actors.delivery.inlet import Waker
-from actors.delivery.inline import refuse_to_wait
+from actors.delivery.waits import reading_slice
 from actors.errors import StreamClosed
 from actors.events import Received
 from actors.rules.stream_buffer import Place
@@ -52,8 +52,8 @@ def _merged(arrivals: Arrivals, streams: list[Stream[Any]], waker: Waker) -> Ite
         found = _first(streams)
         if found is None:
             if streams:
-                refuse_to_wait("waiting for a stream's events")
-                waker.wait(SLICE)
+                slices = [seconds for each in streams if (seconds := reading_slice(each.feed)) is not None]
+                waker.wait(min(slices, default=SLICE))
         elif _is_complete(arrivals, found[0]):
             again = _first(streams)  # one that came before it may have been put meanwhile
             if again is not None and again[0] <= found[0]:  # else it was given up, and others may come first

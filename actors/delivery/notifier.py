@@ -7,7 +7,8 @@ import threading
 import weakref
 
 from actors.delivery.arrivals import Right
-from actors.delivery.inline import InlineInlet, thread_calls_handlers
+from actors.delivery.inline import InlineInlet
+from actors.delivery.waits import set_calls_handlers
 
 Told = queue.SimpleQueue[InlineInlet | None]  # None: it is to end
 
@@ -47,7 +48,7 @@ class Notifier:
 
 
 def _run(told: Told) -> None:
-    thread_calls_handlers()
+    set_calls_handlers(True)
     right = Right(makes_calls=False)
     is_ending = False
     while not (is_ending and told.empty()):

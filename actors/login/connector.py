@@ -7,8 +7,8 @@ lines of a feed for as long as it lives, whatever happens to their connections.
 from __future__ import annotations
 
 from actors.http_types import Endpoint, HttpFailed
-from actors.login.redaction import secrets_in, secrets_shown, without_secrets
-from actors.login.token_store import LATE, TokenStore, _not_proved, is_turned_away
+from actors.login.redaction import in_the_path, secrets_in, secrets_shown, without_secrets
+from actors.login.token_store import LATE, Shows, TokenStore, _not_proved, is_turned_away
 from actors.protocol.conversation import Token
 from actors.protocol.venue import Opening, Venue
 from actors.reasons import Fatal, Reason, Retryable, Stopped
@@ -19,8 +19,15 @@ class Connector:
     """Connects and logs in one line, for one epoch."""
 
     def __init__(
-        self, venue: Venue, line: str, dial: Dial, connect_cancel: ConnectCancel, token_store: TokenStore
+        self,
+        venue: Venue,
+        line: str,
+        dial: Dial,
+        connect_cancel: ConnectCancel,
+        token_store: TokenStore,
+        shows: Shows = "stored",
     ) -> None:
+        self._shows = shows
         self.dial, self.connect_cancel = dial, connect_cancel
         self.redactor = token_store.redactor
         self._venue, self._line, self._token_store = venue, line, token_store
@@ -38,7 +45,7 @@ class Connector:
         """
         if not self._venue.needs_token(self._line):
             return self._connect()
-        shown, self._is_new = self._token_store.token(self._line, self.connect_cancel)
+        shown, self._is_new = self._token_store.token(self._line, self.connect_cancel, shows=self._shows)
         self._token = shown
         try:
             return self._connect()
@@ -74,7 +81,9 @@ class Connector:
         self._shown_at = self._token_store.clock.monotonic()
         try:
             endpoint = self._endpoint()
-            self.redactor.add_secrets((*secrets_shown(endpoint), *secrets_in(self._venue.settings)))
+            settings = self._venue.settings
+            shown = (*secrets_shown(endpoint), *in_the_path(settings.url), *secrets_in(settings))
+            self.redactor.add_secrets(shown)
             return open_socket(endpoint, self.dial, self.connect_cancel)
         except ConnectFailed as failed:
             if is_turned_away(failed.reason) and self._token_store.doubts(self._token, self._line):

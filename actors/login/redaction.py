@@ -21,6 +21,8 @@ from actors.secret import REDACTED, Secret
 
 SHORTEST: Final = 4  # characters; a shorter one is in every text
 LIKE_A_TOKEN: Final = 16  # characters of a URL's part or a header's word that may be one; others are words
+READ: Final = 64 * 1_024  # characters of a reason that are looked at
+WORDS: Final = 4_096  # characters of it that are kept
 KEPT: Final = 64  # secrets, the newest: a token goes out of date, and each connect may bring one
 
 
@@ -109,5 +111,5 @@ R = TypeVar("R", Reason, HttpFailed, Reason | HttpFailed)
 
 
 def without_secrets(reason: R, redactor: Redactor) -> R:
-    """A reason may quote the venue."""
-    return structs.replace(reason, text=redactor.redact(reason.text))
+    """A reason may quote the venue, at any length."""
+    return structs.replace(reason, text=redactor.redact(reason.text[:READ], WORDS))

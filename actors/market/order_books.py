@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import structs
 
 from actors import log_queue
+from actors.delivery.waits import SLICE, is_reader
 from actors.errors import LinewardenError, StreamClosed, SubscribeError, Timeout
 from actors.events import Closed, Gap, Lifecycle, Marker, Option, Received, Topic
 from actors.feed_builder import topics_of
@@ -19,7 +20,7 @@ from actors.rules.order_book import Book, BookView
 from actors.rules.stream_buffer import Policy
 from actors.status import Status
 from actors.stream import Stream
-from actors.streams import Streams
+from actors.streams import Streams, refuse_wait
 
 log = log_queue.logger("actors.market.order_books")
 
@@ -77,7 +78,9 @@ class FollowedBook:
             update = self._read(received.event)
             if update is not None:
                 self._book.apply(update, received.received_ns, received.epoch)
-        except Exception as error:
+        except (
+            BaseException
+        ) as error:  # of a venue of yours: `sys.exit()` must not leave a book without its thread
             self._fail(f"an event could not be applied ({type(error).__name__}: {error})")
         if self._book.synced and not was_synced:
             self._changed.notify_all()
@@ -180,14 +183,16 @@ class OrderBooks:
         while not (view := followed.view(depth)).synced:
             if (left := deadline - time.monotonic()) <= 0:
                 raise Timeout(self._unsynced(followed, wait))
-            states = self._streams.answers((followed.topic,), left)
+            refuse_wait(wait, followed.topic.feed)
+            states = self._streams.answers(followed.topic.feed, (followed.topic,), left)
             if (ended := followed.ended) is not None:
                 self._streams.check()  # raises where the runtime has ended
                 raise StreamClosed(ended)
             if states is not None and any(state.state == "rejected" for state in states.values()):
                 raise SubscribeError(followed.stream, states)
             if states is not None:
-                followed.wait(max(0.0, min(deadline - time.monotonic(), LOOK_AGAIN)))
+                look_again = SLICE if is_reader() else LOOK_AGAIN
+                followed.wait(max(0.0, min(deadline - time.monotonic(), look_again)))
         return view
 
     def _unsynced(self, followed: FollowedBook, wait: float) -> str:

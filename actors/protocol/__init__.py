@@ -12,6 +12,8 @@ Names of types that have no docstring of their own:
 `Bounds`: a tuple of `Bound`. `GapReason`: the reasons of a `Gap`, of which a session uses `sequence`,
 `quarantine` and `unknown`. `StateName`: the states of a `VenueState`.
 `REDACTED`: the text that stands in place of a secret.
+`exact_decimal`: the `Decimal` of a text, or an ArithmeticError if it has too many digits or too large an
+exponent; a `float_hook` for msgspec.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from actors.protocol.conversation import Conversation, Token, decoded, is_token,
 from actors.protocol.error_codes import code_of
 from actors.protocol.formatting import amount, price_words, short, suggestion
 from actors.protocol.limits import FrameLimit, RateLimit, SendRate, TokenBucket
+from actors.protocol.numbers import exact_decimal, is_bounded, known_time
 from actors.protocol.placement import Bound, Bounds, Placement
 from actors.protocol.prices import BookUpdate, Price
 from actors.protocol.recent_ids import RecentIds
@@ -130,8 +133,11 @@ __all__ = (
     "code_of",
     "confirm",
     "decoded",
+    "exact_decimal",
+    "is_bounded",
     "is_token",
     "iso_nanoseconds",
+    "known_time",
     "origin",
     "price_words",
     "refuse",

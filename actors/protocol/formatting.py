@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
+from decimal import Decimal
 from difflib import get_close_matches
 
 from actors.protocol.prices import Number, Price
 
+DIGITS = 40  # of a number that are shown in full
 KEY = 16  # characters of a key that are shown in full
 
 
 def amount(number: Number) -> str:
     """Returns the number with about three digits: 80M, 5.54T, 0.25."""
-    value, units = float(number), ["", "k", "M", "B", "T"]
+    try:
+        value, units = float(number), ["", "k", "M", "B", "T"]
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value):
+        return _scientific(number)
     while abs(value) >= 999.5 and len(units) > 1:
         value, units = value / 1000, units[1:]
     return (f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}") + units[0]
+
+
+def exact(number: Number) -> str:
+    """Returns all digits of the number, or its first ones and its size if it has very many."""
+    if isinstance(number, int) and abs(number) >= 10**DIGITS:
+        return _scientific(number)
+    text = f"{number:,}"
+    return text if len(text) <= 2 * DIGITS else _scientific(number)
+
+
+def _scientific(number: Number) -> str:
+    return f"{Decimal(number):.3g}"
 
 
 def suggestion(word: str, known: Collection[str]) -> str:
@@ -35,9 +55,9 @@ def price_words(price: Price) -> str:
     parts = [at(level, size, f"{side} ") for side, level, size in sides if level is not None]
     if price.last is not None:
         size = f"{amount(price.last_size)} at " if price.last_size is not None else "last "
-        parts.append(f"{size}{price.last:,}")
+        parts.append(f"{size}{exact(price.last)}")
     return " · ".join(parts)
 
 
 def at(price: Number, size: Number | None, before: str = "") -> str:
-    return f"{before}{price:,}" + (f" × {amount(size)}" if size is not None else "")
+    return f"{before}{exact(price)}" + (f" × {amount(size)}" if size is not None else "")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Set
+from hashlib import sha256
 
+LONGEST = 128  # characters; of a longer id a digest is remembered
 NONE: Set[str] = frozenset()
 
 
@@ -19,6 +21,8 @@ class RecentIds:
 
     def add(self, id: str) -> bool:
         """Returns whether it was not there."""
+        if len(id) > LONGEST:
+            id = sha256(id.encode("utf-8", "surrogatepass")).hexdigest()
         new = self._new
         if id in new or id in self._old:
             return False

@@ -356,6 +356,14 @@ class Session(ABC):
         """The socket is read again."""
         return
 
+    def oversized(self, head: Frame) -> Sequence[Topic]:
+        """Returns the topics whose message begins like this; it is too large to be read.
+
+        `head` is all of it that had come, some kilobytes at most, and may be empty. By default the topics are
+        told by their keys and channels; a session that decodes the beginning can tell more.
+        """
+        return ()
+
     def legacy(self) -> object:
         """Returns what the next session of the line must know of this one; a value, since this one goes on.
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+# Messages in a row that could not be decoded, and are no exception any more: since an event, and without one.
+MANY, FEW = 10, 3
+
 
 class LineCounters:
     """What one connection has counted. Its own thread writes, any thread reads.
@@ -19,6 +22,8 @@ class LineCounters:
         self.unrouted = 0  # events that no stream took
         self.duplicates = 0
         self.quarantined = 0
+        self.undecoded = 0  # messages in a row that could not be decoded, without an event between them
+        self.undecoded_since = 0.0  # monotonic seconds of the first of these
         self.received_at = 0.0  # monotonic seconds of the last bytes
         self.received_ns = 0  # the same by the wall clock
         self.message_at = 0.0  # monotonic seconds of the last data frames
@@ -30,6 +35,21 @@ class LineCounters:
         self.reading = True  # whether the socket is read, if there is one
         self.upgraded_at = 0.0  # monotonic seconds
         self.compressed = False  # the venue may compress what it sends
+
+    def note_undecoded(self) -> None:
+        """A message of the present read could not be decoded."""
+        if self.event_at >= self.undecoded_since:
+            self.undecoded, self.undecoded_since = 0, self.received_at
+        self.decoded += 1
+        self.quarantined += 1
+        self.undecoded += 1
+
+    @property
+    def decodes_nothing(self) -> bool:
+        """No message could be decoded: none of a few in all, or none of many since the last event."""
+        if self.event_at >= self.undecoded_since:
+            return False
+        return self.undecoded >= MANY or self.quarantined == self.decoded >= FEW
 
 
 class StreamStatus(Struct, frozen=True):

@@ -38,6 +38,7 @@ class LineExit(Struct, frozen=True, tag_field="entry", tag="exit"):
     attempt: int
     lived_s: float | None
     split: RecoveryTimes
+    url: str = ""  # the address of that connection, where its feed has several
 
 
 class RecoveryRecord:
@@ -67,6 +68,7 @@ class RecoveryRecord:
             ending.attempt,
             ending.lived_s,
             RecoveryTimes(_ms(self._received_at, self._ended_at), *way),
+            ending.url,
         )
 
 

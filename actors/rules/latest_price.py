@@ -15,10 +15,12 @@ from msgspec import Struct, StructMeta
 
 from actors.errors import LinewardenError
 from actors.events import Part, Source, Topic, Tried
+from actors.protocol.numbers import known_time
 from actors.protocol.prices import Number, Price
 from actors.protocol.venue import Venue
 
 LIMIT: Final = 16_384  # symbols of one line beside those of wanted topics: all stocks of a country
+LONGEST: Final = 256  # characters of a symbol
 NEWEST: Final = 4  # events of one kind that are kept: venues do not always send them in order
 EVERY: Final = ("", "*")  # keys that are no symbol's: their events name it
 
@@ -104,7 +106,7 @@ class SymbolShelves:
             if ring is not None:
                 if len(ring) < NEWEST:
                     ring.append((event, at))
-            elif isinstance(symbol, str) and symbol:
+            elif isinstance(symbol, str) and 0 < len(symbol) <= LONGEST:
                 rings[symbol] = [(event, at)]
                 symbols.append(symbol)
         self._shelve(list(dict.fromkeys(symbols))[::-1], by_kind)
@@ -275,7 +277,8 @@ class PricePart(Struct, frozen=True):
 
     def ages(self, now: float, now_ns: int) -> tuple[float, float | None]:
         """Seconds since receipt, and since the venue's time; None: it named none."""
-        venue_age = None if self.venue_ns is None else (now_ns - self.venue_ns) / 1e9
+        venue_ns = known_time(self.venue_ns)
+        venue_age = None if venue_ns is None else (now_ns - venue_ns) / 1e9
         return max(0.0, now - self.at), venue_age
 
     def age(self, now: float, now_ns: int) -> float:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from actors.events import SubscriptionState, Topic
 from actors.protocol.placement import Bounds, Placement
 
+STRIKES = 3  # ends of its line after which a topic is not asked for any more
 CONFIG = 0  # the stream number under which the config wants its topics
 DESIRED = SubscriptionState("desired")
 SENT = SubscriptionState("sent")
@@ -118,6 +119,8 @@ class Ledger:
         self._lives: dict[str, dict[int, Life]] = {}
         # Feed: wanted, and no line can take them: why. A dict is slow to find its first after many have left.
         self._refused: dict[str, OrderedDict[Topic, str]] = {}
+        self._barred: dict[Topic, str] = {}  # rejected in each life of their line, until a person acts: why
+        self._strikes: dict[Topic, int] = {}  # how often these ended their line
 
     def copy(self) -> Ledger:
         """What another keeper goes on with, where a former one hangs over this. Any thread.
@@ -128,6 +131,7 @@ class Ledger:
         copy._wants = {topic: wants.copy() for topic, wants in self._wants.copy().items()}
         copy._placed = {feed: placed.copy() for feed, placed in self._placed.copy().items()}
         copy._refused = {feed: refused.copy() for feed, refused in self._refused.copy().items()}
+        copy._barred, copy._strikes = self._barred.copy(), self._strikes.copy()
         copy._numbers, copy._placements = self._numbers.copy(), self._placements
         copy._lives = {
             line: {epoch: life.copy() for epoch, life in lives.copy().items()}
@@ -219,6 +223,8 @@ class Ledger:
             life.forget(topic)
         self.placed(topic.feed).remove(topic)
         self._numbers.pop(topic, None)
+        self._barred.pop(topic, None)
+        self._strikes.pop(topic, None)
         del self._wants[topic]  # last: a keeper that dies before is followed by one that does it again
         return line
 
@@ -259,14 +265,40 @@ class Ledger:
 
     # ── a life of a line ──
 
-    def open(self, line: str, epoch: int) -> None:
-        """The line is logged in: everything that lies on it is to be sent. Asked twice, once is done."""
+    def open(self, line: str, epoch: int) -> tuple[Topic, ...]:
+        """The line is logged in: everything that lies on it is to be sent, but what is barred.
+
+        Returns the barred topics, which are rejected. Asked twice, once is done.
+        """
         lives = self._lives.setdefault(line, {})
         if epoch in lives:
-            return
+            return ()
         life = lives[epoch] = Life()
         for topic in self._on(line):
             life.desire(topic)
+        barred = tuple(topic for topic in self._barred if topic in life.states)
+        for topic in barred:
+            life.waiting.pop(topic, None)
+            life.answer(topic, SubscriptionState("rejected", reason=self._barred[topic]))
+        return barred
+
+    def bar(self, line: str, topics: Iterable[Topic], reason: str, *, at_once: bool) -> tuple[Topic, ...]:
+        """They ended their line. Those that will be rejected in its later lives, without being asked for.
+
+        Unless `at_once`, that takes as many ends as `STRIKES`.
+        """
+        mine = [topic for topic in topics if self.line(topic) == line]
+        for topic in mine:
+            self._strikes[topic] = self._strikes.get(topic, 0) + 1
+        barred = tuple(topic for topic in mine if at_once or self._strikes[topic] >= STRIKES)
+        self._barred.update(dict.fromkeys(barred, reason))
+        return barred
+
+    def lift_bars(self, line: str) -> None:
+        """The next life of this line asks for everything."""
+        for topics in (self._barred, self._strikes):
+            for topic in [topic for topic in topics if self.line(topic) == line]:
+                topics.pop(topic)
 
     def close(self, line: str, epoch: int) -> None:
         self._lives.get(line, {}).pop(epoch, None)

@@ -69,6 +69,7 @@ class HealthInputs(Struct, frozen=True):
     restarts: int  # within the last ten minutes
     quarantined: int  # messages of this epoch
     stale_topics: int
+    decodes_nothing: bool = False  # no message that the line receives can be decoded
 
 
 class Health(Struct, frozen=True):
@@ -77,7 +78,8 @@ class Health(Struct, frozen=True):
 
 
 def health(inputs: HealthInputs) -> Health:
-    """0 unless live; else 100 less what is wrong, at least 1; at most 50 with a stale subscription.
+    """0 unless live; else 100 less what is wrong, at least 1; at most 50 with a stale subscription, or where
+    nothing can be decoded.
 
     Less: 1 for each 25 ms of round trip over 50 ms (at most 20), 15 a missed pong (at most 30), 10 a
     restart (at most 40), 2 a quarantined message (at most 20). A quiet market costs nothing.
@@ -89,7 +91,7 @@ def health(inputs: HealthInputs) -> Health:
     score -= min(30, 15 * inputs.missed_pongs)
     score -= min(40, 10 * inputs.restarts)
     score = max(1, score - min(20, 2 * inputs.quarantined))
-    return Health(min(score, 50) if inputs.stale_topics else score, inputs)
+    return Health(min(score, 50) if inputs.stale_topics or inputs.decodes_nothing else score, inputs)
 
 
 class RecentRoundTrips:

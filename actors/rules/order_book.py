@@ -10,6 +10,7 @@ from msgspec import Struct
 from sortedcontainers import SortedDict
 
 from actors.events import Topic
+from actors.protocol.numbers import known_time
 from actors.protocol.prices import BookUpdate, Number
 
 Level = tuple[Number, Number]  # price, quantity
@@ -101,7 +102,11 @@ class Book:
             change = _add if update.relative else _set
             change(self._bids, update.bids)
             change(self._asks, update.asks)
-        self._sequence, self._at_ns, self._received_ns = update.sequence, update.at_ns, received_ns
+        self._sequence, self._at_ns, self._received_ns = (
+            update.sequence,
+            known_time(update.at_ns),
+            received_ns,
+        )
 
     def lose(self, reason: str) -> None:
         """What it holds cannot be trusted any more; a whole update mends that."""

@@ -6,19 +6,21 @@ from typing import Final
 
 from msgspec import Struct
 
-from actors.events import ALL_KEYS, WHOLE_LINE, Scope, Topic, VenueState
+from actors.events import ALL_KEYS, Scope, Topic, VenueState
 
 MOST: Final = 20_000  # scopes of one line; beyond that, the one that was told of longest ago is forgotten
 RECENT: Final = 20  # words that the journal keeps
 MOMENTARY: Final = frozenset({"open", "data_lost"})  # they leave no state behind
+Pair = tuple[str, str]  # channel and key of a scope: made and looked up faster than a Struct
+WHOLE_LINE: Final = ("", "")
 YEAR: Final = 366 * 86_400 * 1_000_000_000  # nanoseconds
 
 
 class VenueStates(Struct):
     """One thread writes; any thread may read. An entry of a former life holds until that is settled."""
 
-    _newest: dict[Scope, VenueState] = {}
-    _resumed: dict[Scope, int] = {}  # when a state that explained silence ended, wall-clock ns
+    _newest: dict[Pair, VenueState] = {}
+    _resumed: dict[Pair, int] = {}  # when a state that explained silence ended, wall-clock ns
     _epoch: int = 0  # no entry is of a former one
     recent: tuple[VenueState, ...] = ()  # oldest first
 
@@ -32,25 +34,23 @@ class VenueStates(Struct):
 
     def note(self, told: VenueState) -> bool:
         """Returns whether it is news: `open` where nothing else was told is none, nor is the same again."""
-        former = self._newest.get(told.scope)
+        pair = _pair(told.scope)
+        former = self._newest.get(pair)
         if former is None and told.state == "open":
             return False
         if former is not None and told.state != "data_lost" and _says(former) == _says(told):
             return False
         if former is not None and former.explains_silence:
-            self._note_end(former, told.at_ns)
-        self._newest.pop(told.scope, None)  # the newest is last
-        self._newest[told.scope] = told
+            until_ns = told.at_ns if former.until_ns is None else former.until_ns
+            self._resumed[pair] = min(told.at_ns, until_ns)
+        self._newest.pop(pair, None)  # the newest is last
+        self._newest[pair] = told
         while len(self._newest) > MOST:
             oldest = next(iter(self._newest))
             self._resumed.pop(oldest, None)
             del self._newest[oldest]
         self.recent = (*self.recent, told)[-RECENT:]
         return True
-
-    def _note_end(self, former: VenueState, now_ns: int) -> None:
-        until_ns = former.until_ns
-        self._resumed[former.scope] = now_ns if until_ns is None else min(now_ns, until_ns)
 
     def take_over(self, epoch: int, *, keep_narrow: bool) -> list[VenueState]:
         """A new epoch has told all that it tells by itself. Returns the states of former ones that end now.
@@ -62,11 +62,11 @@ class VenueStates(Struct):
             return []
         self._epoch = epoch
         ended: list[VenueState] = []
-        for scope, told in list(self._newest.items()):
-            if told.epoch == epoch or (keep_narrow and scope != WHOLE_LINE):
+        for pair, told in list(self._newest.items()):
+            if told.epoch == epoch or (keep_narrow and pair != WHOLE_LINE):
                 continue
             if told.state in MOMENTARY:
-                del self._newest[scope]
+                del self._newest[pair]
             else:
                 ended.append(told)
         return ended
@@ -80,34 +80,30 @@ class VenueStates(Struct):
     def reaching(self, topic: Topic, now_ns: int) -> list[VenueState]:
         """Those that a new reader of this topic is told: the present ones, and what it may have missed."""
         newest = self._newest
-        scopes = [*newest.copy()] if topic.key in ALL_KEYS else _scopes_of(topic)
-        return [
-            told
-            for scope in scopes
-            if (told := newest.get(scope)) and scope.reaches(topic) and not told.is_over(now_ns)
-        ]
+        pairs = [*newest.copy()] if topic.key in ALL_KEYS else _pairs_of(topic)
+        found = [told for pair in pairs if (told := newest.get(pair)) is not None]
+        return [told for told in found if told.scope.reaches(topic) and not told.is_over(now_ns)]
 
     def explaining(self, topic: Topic, now_ns: int) -> VenueState | None:
         """The state that explains the silence of this topic; the one of the narrowest scope."""
-        if not self._newest:
-            return None
-        for scope in _scopes_of(topic):
-            told = self._newest.get(scope)
-            if told is not None and told.explains_silence and not told.is_over(now_ns):
-                return told
+        newest = self._newest
+        if newest:
+            for pair in _pairs_of(topic):
+                told = newest.get(pair)
+                if told is not None and told.explains_silence and not told.is_over(now_ns):
+                    return told
         return None
 
     def resumed_ns(self, topic: Topic, now_ns: int) -> int:
         """When such a state ended last; 0: none has."""
-        if not self._newest:
-            return 0
-        ends = [0]
-        for scope in _scopes_of(topic):
-            ends.append(self._resumed.get(scope, 0))
-            told = self._newest.get(scope)
-            if told is not None and told.explains_silence and told.is_over(now_ns):
-                ends.append(told.until_ns or 0)
-        return max(ends)
+        last = 0
+        if self._newest or self._resumed:
+            for pair in _pairs_of(topic):
+                last = max(last, self._resumed.get(pair, 0))
+                told = self._newest.get(pair)
+                if told is not None and told.explains_silence and told.is_over(now_ns):
+                    last = max(last, told.until_ns or 0)
+        return last
 
 
 def completed(state: VenueState, text: str, line: str, epoch: int, at_ns: int) -> VenueState:
@@ -118,12 +114,16 @@ def completed(state: VenueState, text: str, line: str, epoch: int, at_ns: int) -
     return VenueState(state.scope, state.state, text, until_ns, line, epoch, at_ns)
 
 
-def _scopes_of(topic: Topic) -> tuple[Scope, ...]:
-    """Those to which all events of a topic belong, the narrowest first; of a `*`, none of one symbol."""
-    wide = (Scope(topic.channel), WHOLE_LINE)
-    if topic.key in ALL_KEYS:
-        return wide
-    return (Scope(topic.channel, topic.key), Scope(key=topic.key), *wide)
+def _pair(scope: Scope) -> Pair:
+    return scope.channel, scope.key
+
+
+def _pairs_of(topic: Topic) -> tuple[Pair, ...]:
+    """Of the scopes to which all events of a topic belong, the narrowest first; of a `*`, none of one key."""
+    channel, key = topic.channel, topic.key
+    if key in ALL_KEYS:
+        return ((channel, ""), WHOLE_LINE)
+    return ((channel, key), ("", key), (channel, ""), WHOLE_LINE)
 
 
 def _says(told: VenueState) -> tuple[object, ...]:

@@ -74,7 +74,7 @@ def proxy_mistake(proxy: str) -> str:
     if proxy in PROXIES:
         return ""
     parts = _split(proxy) if _PLAIN.fullmatch(proxy) else None
-    if parts is not None and parts.scheme in PROXY_SCHEMES:
+    if parts is not None and parts.scheme in (*PROXY_SCHEMES, "socks"):
         return ""
     schemes = ", ".join(f"{scheme}://" for scheme in PROXY_SCHEMES)
     return f'expected "none", "env" or a URL that starts with one of: {schemes}'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable, Collection, Container, Mapping
@@ -37,7 +38,7 @@ from actors.settings.toml_file import text_of
 from actors.settings.wording import BARE, found, key_name, keys_of, nearest, suggested
 
 TABLES = {"runtime", "service", "defaults", "calendars", "feeds"}
-FEED_KEYS = keys_of(FeedSettings) - {"name", "kind", "own"}
+FEED_KEYS = keys_of(FeedSettings) - {"name", "kind", "own", "doors"}
 # Those that are just converted; the others are read by rules of their own.
 PLAIN_KEYS = FEED_KEYS - {"venue", "send_rate", "connect_rate", "restart", "heartbeat", "subscribe"}
 ENTRY_KEYS = keys_of(WantedTopics) - {"options"}
@@ -59,6 +60,14 @@ class OwnKeys:
         return key in FEED_KEYS or any(key in keys_of(kind.Settings) for kind in self._venues.values())
 
 
+def _is_file(path: Path) -> bool:
+    """No, where it cannot be looked at."""
+    try:
+        return "\0" not in str(path) and path.is_file()
+    except OSError:
+        return False
+
+
 def venue_class(place: str, shown: str) -> type[Venue]:
     """The venue at `module:Class`; `shown` is the place as it was written.
 
@@ -67,7 +76,7 @@ def venue_class(place: str, shown: str) -> type[Venue]:
     """
     try:
         found = imported(place)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (Exception, SystemExit) as error:  # whatever the module does when it is imported
         advice = "; install it, or put its directory into PYTHONPATH"
         hint = advice if isinstance(error, ModuleNotFoundError) else ""
         cause = type(error).__name__
@@ -195,6 +204,9 @@ class ConfigReader(SettingsReader):
             return None
         table = self.table(where, raw)
         kind = self._kind(where, table)
+        doors = self._doors(where, table)
+        if isinstance(table.get("url"), list | tuple):
+            table = {**table, "url": doors[0] if doors else ""}
         own = self._own(where, table, kind) if kind else None
         fields = self.some_fields(where, table, FeedSettings, PLAIN_KEYS)
         self._check_transport(where, table, fields)
@@ -210,10 +222,14 @@ class ConfigReader(SettingsReader):
                     given["frames"] = self._each(f"{sub}.{key}]", "frames", given["frames"], FrameLimit.parse)
                 fields[key] = structs.replace(own_rate, **given)
         venue = self.quoting(where, "", lambda: kind(name, own)) if kind and own else None
+        fields["doors"] = doors if len(doors) > 1 else ()
         fields["subscribe"] = self._subscribe(where, table.get("subscribe", ()), venue or kind)
         if kind is None or own is None:
             return None
-        return FeedSettings(name=name, venue=kind.name, kind=kind, own=own, **fields)
+        feed = FeedSettings(name=name, venue=kind.name, kind=kind, own=own, **fields)
+        if venue is not None:
+            self._check_doors(where, feed, venue)
+        return feed
 
     def _runtime(self, table: object) -> dict[str, Any]:
         fields = self.fields("[runtime]", table, RuntimeSettings)
@@ -263,7 +279,7 @@ class ConfigReader(SettingsReader):
         try:
             return read_venue(text_of(path, shown), shown)
         except ConfigError as error:
-            if "\0" in name or not path.is_file():
+            if not _is_file(path):
                 self.complain(where, "venue", f"there is no file {shown!r} (from the config's directory)")
             else:
                 self.problems += error.problems
@@ -296,6 +312,10 @@ class ConfigReader(SettingsReader):
         """The venue's own keys of a feed's table."""
         before = len(self.problems)
         fields = self.some_fields(where, table, kind.Settings, keys_of(kind.Settings))
+        for key in [key for key in table if key == "url" or key.endswith("_url")]:
+            if isinstance(value := fields.get(key), str) and not value.strip():
+                text = "expected a URL, found an empty text; leave the key out for the venue's own"
+                self.complain(where, key, text)
         url = fields.get("url", "")
         mistake = url_mistake(url) if url else ""
         if mistake:
@@ -307,6 +327,42 @@ class ConfigReader(SettingsReader):
             fields["url"] = with_talk(url, self._directory)
             self._check_simulator(where, fields["url"], kind)
         return self.quoting(where, "", lambda: kind.Settings(**fields)) if is_sound else None
+
+    def _doors(self, where: str, table: Table) -> tuple[str, ...]:
+        """The addresses of a feed whose `url` is a list; empty: it is none, or has mistakes."""
+        raw = table.get("url")
+        if not isinstance(raw, list | tuple):
+            return ()
+        try:
+            urls = self.convert(where, "url", raw, tuple[str, ...])
+        except RefusedError:
+            return ()
+        before = len(self.problems)
+        if not urls:
+            self.complain(where, "url", "expected at least one address in the list")
+        for number, url in enumerate(urls, 1):
+            mistake = url_mistake(url)
+            if not mistake and url.startswith("sim:") and len(urls) > 1:
+                mistake = 'expected one simulator alone: url = "sim://…"'
+            if not mistake and urlsplit(url).scheme != urlsplit(urls[0]).scheme:
+                mistake = (
+                    f"expected {urlsplit(urls[0]).scheme}:// as in entry 1: all addresses are of one kind"
+                )
+            if not mistake and url in urls[: number - 1]:
+                mistake = "the address is there twice"
+            if mistake:
+                self.complain(where, "url", f"entry {number}: {mistake}")
+            elif number > 1 and is_clear(url):
+                self.warn(where, "url", f"entry {number}: ws:// sends everything in clear; wss:// does not")
+        return urls if len(self.problems) == before else ()
+
+    def _check_doors(self, where: str, feed: FeedSettings, venue: Venue) -> None:
+        """Reports an address at which the venue is another one."""
+        for number, url in enumerate(feed.doors, 1):
+            prefix = f"entry {number}: "
+            other = self.quoting(where, "url", functools.partial(feed.build_venue, url), prefix=prefix)
+            if other is not None and _offered(other) != _offered(venue):
+                self.complain(where, "url", f"{prefix}the venue has other channels there than at entry 1")
 
     def _check_simulator(self, where: str, url: str, kind: type[Venue]) -> None:
         """Reports a `sim://` URL whose simulator is another venue's, or does not take a setting or fault."""
@@ -341,7 +397,7 @@ class ConfigReader(SettingsReader):
         if fields.get("ca_file") is not None:
             path = self._path(fields["ca_file"]).absolute()
             fields["ca_file"] = str(path)
-            if "\0" in str(path) or not path.is_file():
+            if not _is_file(path):
                 raw = table["ca_file"]
                 self.complain(where, "ca_file", f"there is no file {raw!r} (from the config's directory)")
         if not fields.get("verify_tls", True):
@@ -482,6 +538,11 @@ class ConfigReader(SettingsReader):
         if len(options) < len(wanted.options):
             return None
         return report("keys" if key else "")
+
+
+def _offered(venue: Venue) -> set[str]:
+    """The channels that it has at its address."""
+    return {channel for channel in venue.channels if venue.offers(channel)}
 
 
 def _wrong_option(venue: Venue, channel: str, key: str, options: Mapping[str, Option]) -> str:

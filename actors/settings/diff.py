@@ -72,6 +72,7 @@ def _feed(name: str, old: FeedSettings, new: FeedSettings) -> Iterator[PlannedCh
     keys = [key for key in old.__struct_fields__ if getattr(old, key) != getattr(new, key)]
     hard = [key for key in keys if key not in SOFT and key != "own"]
     hard += [key for key in new.own.__struct_fields__ if getattr(old.own, key) != getattr(new.own, key)]
+    hard = list(dict.fromkeys("url" if key == "doors" else key for key in hard))
     soft = [key for key in keys if key in SOFT and key != "subscribe"]
     if hard:
         yield _change(name, "reconnected", f"is reconnected: {_listed(hard)} changed")

@@ -90,6 +90,7 @@ class FeedSettings(LinePolicy, RedactedStruct, frozen=True, kw_only=True):
     verify_tls: bool = True
     compression: Compression = "none"  # what is offered to the venue, for what it sends
     subscribe: tuple[WantedTopics, ...] = ()
+    doors: tuple[str, ...] = ()  # all of its addresses, where `url` has several; the first is in `own`
 
     def build_venue(self, url: str = "") -> Venue:
         """The venue of this feed, at another `url` if one is given. Pure: nothing is connected."""
@@ -100,6 +101,8 @@ class FeedSettings(LinePolicy, RedactedStruct, frozen=True, kw_only=True):
         for name in self.__struct_fields__:
             if name == "proxy":
                 yield name, self.proxy if self.proxy in PROXIES else origin(self.proxy)
+            elif name == "doors":
+                yield name, tuple(map(origin, self.doors))
             elif name != "kind":
                 yield name, getattr(self, name)
 

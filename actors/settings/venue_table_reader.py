@@ -158,6 +158,23 @@ class VenueTableReader(SettingsReader, Generic[T]):
         self.check_talk(table, own)
         for number, place in enumerate(table.events, 1):
             self.check_place(f"[[events]] entry {number}", table, place)
+        for number, state in enumerate(table.venue_states, 1):
+            self._check_state(f"[[venue_states]] entry {number}", table, state)
+
+    def _check_state(self, where: str, table: T, state: VenueStateTable) -> None:
+        self.check_place(where, table, state)
+        channel = table.channels.get(state.channel)
+        if state.key is not None and channel is not None and not channel.key:
+            self.complain(where, "key", f"channel {state.channel} takes no key")
+        if where in self._unsound:
+            return
+        if (state.state is None) == (state.value is None):
+            self.complain(where, "state", "expected state, or value (where it stands) with states")
+        elif state.value is not None and not state.states:
+            expected = 'what each value means, such as { down = "halted" }'
+            self.complain(where, "states", f"missing; expected {expected}")
+        elif state.value is None and state.states:
+            self.complain(where, "value", "missing: states says what each value means")
 
     def _check_channel(
         self, where: str, name: str, channel: ChannelTable, events: Sequence[EventTable]

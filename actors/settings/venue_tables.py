@@ -14,7 +14,7 @@ from actors.settings.toml_file import parsed
 from actors.settings.venue_table_reader import VenueTableReader
 from actors.venues.declarative.path import Condition, Path
 from actors.venues.declarative.protocol import MANY, TableProtocol
-from actors.venues.declarative.table import AskTable, FrameTable, VenueStateTable
+from actors.venues.declarative.table import AskTable, FrameTable
 from actors.venues.declarative.template import Text
 from actors.venues.declarative.topics import Names
 from actors.venues.declarative.venue import DeclarativeVenue, venue_of
@@ -113,27 +113,10 @@ class TableReader(VenueTableReader[FrameTable]):
         for kind, places in (("acks", table.acks), ("errors", table.errors)):
             for number, place in enumerate(places, 1):
                 self.check_place(f"[[{kind}]] entry {number}", table, place)
-
         for number, state in enumerate(table.venue_states, 1):
-            self._check_state(f"[[venue_states]] entry {number}", table, state)
-
-    def _check_state(self, where: str, table: FrameTable, state: VenueStateTable) -> None:
-        self.check_place(where, table, state)
-        channel = table.channels.get(state.channel)
-        if state.key is not None and channel is not None and not channel.key:
-            self.complain(where, "key", f"channel {state.channel} takes no key")
-        if where in self._unsound:
-            return
-        if state.when is None:
-            self.complain(where, "when", f"missing; expected {Condition.expected.partition(',')[0]}")
-        if (state.state is None) == (state.value is None):
-            self.complain(where, "state", "expected state, or value (where it stands) with states")
-        elif state.value is not None and not state.states:
-            self.complain(
-                where, "states", 'missing; expected what each value means, such as { down = "halted" }'
-            )
-        elif state.value is None and state.states:
-            self.complain(where, "value", "missing: states says what each value means")
+            where = f"[[venue_states]] entry {number}"
+            if state.when is None and where not in self._unsound:
+                self.complain(where, "when", f"missing; expected {Condition.expected.partition(',')[0]}")
 
     def check_said(self, table: FrameTable, names: Names) -> None:
         ask = table.subscribe

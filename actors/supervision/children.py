@@ -128,7 +128,8 @@ class Children:
         overlap = Overlap(line.spec.venue.duplicate_key) if is_candidate else None
         self._roles.named("dispatcher").tell(LineStarted(line.name, epoch, is_candidate))
         address, spec = self._roles.connection(line.name), line.spec
-        session = spec.venue.session(Opening(line.name))  # first: it is the venue's, and may raise
+        venue = spec.doors[life.door]
+        session = venue.session(Opening(line.name))  # first: it is the venue's, and may raise
         inbox = SocketInbox(spec.policy.send_buffer, letter, lambda unread: self._refuse(id, unread))
         connection = Connection(
             ActorContext(id, epoch, inbox, self._roles, self._timers),
@@ -145,7 +146,9 @@ class Children:
                     arrivals=self._shared.arrivals,
                     run_budget=self._shared.run_budget,
                 ),
-                connector=Connector(spec.venue, line.name, spec.dial, life.connect_cancel, spec.token_store),
+                connector=Connector(
+                    venue, line.name, spec.dial, life.connect_cancel, spec.token_store, life.shows
+                ),
                 session=session,
                 max_message=spec.policy.max_message,
                 ack_timeout=spec.policy.ack_timeout,

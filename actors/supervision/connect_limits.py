@@ -11,7 +11,7 @@ from actors import log_queue
 from actors.errors import LinewardenError
 from actors.feed_spec import FeedSpec
 from actors.protocol.limits import RateLimit
-from actors.reasons import Reason
+from actors.reasons import Reason, Slow
 from actors.rules.connect_limit import ConnectLimiter, Wait, strictest, wait_of, wanted_rest
 from actors.supervision.cooldown_file import Cooldown
 from actors.supervision.state import Environment, SharedState
@@ -38,9 +38,20 @@ class ConnectLimiters:
         self._reckoned: Mapping[str, FeedSpec] = {}  # the feeds from which...
         self._budgets: dict[str, RateLimit] = {}  # ...these were reckoned, by account
 
-    def try_acquire(self, line: str, spec: FeedSpec) -> Deferral:
-        """Whether the line may connect now, which is counted; else when it is to ask again, and why."""
-        limiter, budget = self._of(spec), self._budget(spec)
+    def open_door(self, spec: FeedSpec, at: int) -> int:
+        """The first address from this one on without a cool-down, or the one whose cool-down ends first."""
+        if not spec.others:
+            return 0
+        count, now = len(spec.doors), self._clock.monotonic()
+        doors = [(at + step) % count for step in range(count)]
+        return min(doors, key=lambda door: max(0.0, self._of(spec, door).closed_until - now))
+
+    def try_acquire(self, line: str, spec: FeedSpec, door: int = 0) -> Deferral:
+        """Whether the line may connect now, which is counted; else when it is to ask again, and why.
+
+        `door`: the address that it connects to; each has its own limit.
+        """
+        limiter, budget = self._of(spec, door), self._budget(spec, door)
         now = self._clock.monotonic()
         seconds = limiter.try_acquire(line, budget, now)
         if not seconds:
@@ -49,13 +60,24 @@ class ConnectLimiters:
             return Deferral(seconds, limiter.why, limiter.wait)
         return Deferral(seconds, f"{budget.burst} connects at once, then one in {budget.interval:g} s")
 
-    def note_refusal(self, line: str, spec: FeedSpec, reason: Reason) -> None:
-        """The line was refused: a pause that its venue asks for holds for all lines of the account."""
+    def note_refusal(
+        self, line: str, spec: FeedSpec, reason: Reason, door: int = 0, *, reached: bool = False
+    ) -> None:
+        """The line was refused: a pause that its venue asks for holds for all lines of the account.
+
+        What an address asks for before it accepts the WebSocket holds for that address, else for all.
+        """
         seconds = wanted_rest(reason, spec.policy.restart.slow_initial)
+        if not seconds and spec.others and not reached and isinstance(reason, Slow) and not reason.exact:
+            seconds = spec.policy.restart.slow_initial  # the line itself goes to another address meanwhile
         if not seconds:
             return
-        account, wait = spec.venue.account(), wait_of(reason)
-        if self._of(spec).close(self._clock.monotonic() + seconds, reason.text, wait):
+        for each in range(len(spec.doors)) if reached else (door,):
+            self._close(line, spec, each, seconds, reason)
+
+    def _close(self, line: str, spec: FeedSpec, door: int, seconds: float, reason: Reason) -> None:
+        account, wait = spec.doors[door].account(), wait_of(reason)
+        if self._of(spec, door).close(self._clock.monotonic() + seconds, reason.text, wait):
             log.warning("%s: no line of this account connects for %.0f s: %s", account, seconds, reason.text)
             until_ns = self._clock.wall_ns() + int(seconds * 1e9)
             self._keep(account, Cooldown(until_ns, reason.text, line, wait == "asked"))
@@ -65,7 +87,7 @@ class ConnectLimiters:
         if account in self._limiters:
             self._limiters[account].open()
         for spec in self._shared.specs.feeds.values():
-            if spec.venue.account() == account:
+            if account in spec.accounts:
                 spec.token_store.forget_pause()
         if account in self._shared.cooldowns:
             self._keep(account, None)
@@ -79,28 +101,29 @@ class ConnectLimiters:
         now_ns = self._clock.wall_ns()
         known = [account for account, each in self._shared.cooldowns.items() if now_ns < each.until_ns]
         feed = self._shared.specs.feeds.get(wanted)
-        account = wanted if feed is None else feed.venue.account()
-        if wanted and account not in known:
+        accounts = {wanted} if feed is None else set(feed.accounts)
+        if wanted and not accounts & set(known):
             there = f"There are: {', '.join(known)}." if known else "There is none."
             raise LinewardenError(f"there is no cool-down of {wanted!r}. {there}")
-        found = tuple(each for each in known if not wanted or each == account)
+        found = tuple(each for each in known if not wanted or each in accounts)
         for each in found:
             self.open(each)
         return found
 
-    def _budget(self, spec: FeedSpec) -> RateLimit:
+    def _budget(self, spec: FeedSpec, door: int) -> RateLimit:
         """The strictest of all feeds of the account: the venue meters the account."""
         feeds = self._shared.specs.feeds
         if feeds is not self._reckoned:
             budgets: dict[str, list[RateLimit]] = {}
             for each in feeds.values():
-                budgets.setdefault(each.venue.account(), []).append(_own(each))
+                for account in each.accounts:
+                    budgets.setdefault(account, []).append(_own(each))
             self._reckoned = feeds
             self._budgets = {account: strictest(found) for account, found in budgets.items()}
-        return self._budgets.get(spec.venue.account()) or _own(spec)
+        return self._budgets.get(spec.doors[door].account()) or _own(spec)
 
-    def _of(self, spec: FeedSpec) -> ConnectLimiter:
-        account = spec.venue.account()
+    def _of(self, spec: FeedSpec, door: int) -> ConnectLimiter:
+        account = spec.doors[door].account()
         limiter = self._limiters.get(account)
         if limiter is None:
             limiter = self._limiters[account] = ConnectLimiter(self._chance)

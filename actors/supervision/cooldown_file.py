@@ -44,10 +44,12 @@ class Cooldowns:
 
     def load(self, now_ns: int) -> dict[str, Cooldown]:
         """Those that are not over, by account. A file that cannot be read is as good as none."""
-        if self._path is None or not self._path.exists():
+        if self._path is None:
             return {}
         try:
             kept = msgspec.json.decode(self._path.read_bytes(), type=dict[str, Cooldown])
+        except FileNotFoundError:
+            return {}
         except (OSError, msgspec.MsgspecError) as error:
             log.warning("%s: cannot be read (%s); earlier cool-downs are lost", self._path, error)
             return {}

@@ -14,6 +14,7 @@ from actors.messages import (
     ChildExited,
     ConnectionCloseAnnounced,
     EndConnection,
+    LiftBars,
     LineChanged,
     LineLost,
     LineSettled,
@@ -30,10 +31,12 @@ from actors.messages import (
 )
 from actors.reasons import Crashed, Fatal, Reason, Retryable, Stopped
 from actors.rules.connect_limit import Wait, wait_of
+from actors.rules.doors import Doors
 from actors.rules.freshness import Freshness
 from actors.rules.line import Action as Do
 from actors.rules.line import Event, follows, step
 from actors.rules.restarts import Park, RestDelay, Retry, Verdict
+from actors.secret import origin
 from actors.status import waiting_until
 from actors.supervision.children import Children
 from actors.supervision.connect_limits import ConnectLimiters
@@ -119,9 +122,12 @@ class Lines:
         """`reconnect`: the new spec holds for new connections only."""
         if line.spec.policy.restart != spec.policy.restart:
             line.restarts = line.restarts.under(spec.policy.restart)
+        if line.spec.urls != spec.urls:
+            line.doors = Doors(spec.urls)
         former, line.spec = line.spec, spec
         self._shared.show(line)  # the heartbeat reads the spec there
         if reconnect:
+            self._roles.named("registry").tell(LiftBars(line.name))
             line.restarts.clear()  # what came of the former config says nothing of this one
             self._handle(line, Event.RECONFIGURE, _asked("its config has changed"))
             return
@@ -137,7 +143,9 @@ class Lines:
 
     def restart(self, line: LineRecord) -> None:
         line.restarts.clear()
-        self._limiters.open(line.spec.venue.account())
+        self._roles.named("registry").tell(LiftBars(line.name))
+        for account in line.spec.accounts:
+            self._limiters.open(account)
         self._handle(line, Event.RESTART, _asked("a restart was asked for"))
 
     def clear_cooldowns(self, wanted: str) -> tuple[str, ...]:
@@ -148,7 +156,8 @@ class Lines:
         """
         cleared = self._limiters.clear(wanted)
         for line in list(self.records.values()):
-            if line.retry_at is not None and line.wait != "backoff" and line.spec.venue.account() in cleared:
+            waits = line.retry_at is not None and line.wait != "backoff"
+            if waits and not set(cleared).isdisjoint(line.spec.accounts):
                 self._handle(line, Event.RESTART)
         return cleared
 
@@ -204,10 +213,12 @@ class Lines:
                     line.restarts.stable()
                     self._proved[line.name] = line.access()
                     self._shared.show(line)
-            case VenueComplained(code=code, text=text):
+            case VenueComplained(code=code, text=text, count=count, kind=kind):
                 line.last_venue_error = text
                 self._shared.show(line, news=False)
-                line.log(log, logging.WARNING, f"the venue reports {code}: {text}; the line stays up", code)
+                often = f" ({count:,} of these)" if count > 1 else ""
+                words = f"the venue reports {code}: {text}{often}; the line stays up"
+                line.log(log, logging.WARNING, words, kind)
             case ConnectionCloseAnnounced(text=text):
                 self.rotations.close_announced(line, text)
             case TopicsStale(topics=topics):
@@ -258,23 +269,45 @@ class Lines:
     def _ended(self, line: LineRecord, reason: Reason) -> None:
         """The line's connection has ended, or could not be started."""
         now = self._clock.monotonic()
-        reason = self._judge(line, reason, now)
+        reached, door = line.state.is_reached, line.life.door
+        passing, at_once = self._next_door(line, reason, now)
+        refusal = self._judge(line, reason, now) if passing is None else line.capped(log, reason)
+        reason = passing or refusal
         line.end_life(reason, now)
         self._roles.connection(line.name).point(None)
         for role in ("registry", "heartbeat"):
             self._roles.named(role).tell(LineLost(line.name, line.epoch))
-        self._limiters.note_refusal(line.name, line.spec, reason)
+        self._limiters.note_refusal(line.name, line.spec, refusal, door, reached=reached)
         known = line.restarts.parked and line.live_at is None  # a parked line that failed again is no news
-        verdict = line.restarts.ended(reason, reached=line.state.is_reached, now=now)
+        verdict = line.restarts.ended(reason, reached=reached, now=now)
+        if at_once and isinstance(verdict, Retry):
+            verdict = Retry(min(verdict.delay, line.spec.policy.restart.initial), verdict.attempt)
         line.enter_in_journal(reason, now, self._clock.wall_ns())
         was_live, line.live_at = line.live_at is not None, None
         event, occasion = _judged(line, verdict, reason, was_live=was_live, known=known)
+        if line.doors.at != door:
+            occasion = structs.replace(occasion, text=f"{occasion.text}, at {origin(line.doors.url)}")
         if (followed := follows(line.rotating, event)) is None:
             self.rotations.line_left(line, f"the line's connection has ended: {reason.text}")
         else:
             text = f"{reason.text}; the connection that was to replace it takes over at once"
             event, occasion = followed, structs.replace(occasion, text=text)
         self._handle(line, event, occasion)
+
+    def _next_door(self, line: LineRecord, reason: Reason, now: float) -> tuple[Retryable | None, bool]:
+        """Where its feed has several addresses: the next one.
+
+        Returns the reason by which the line goes on, and whether it is to try another address at once. While
+        another address may do better, none is final, and a pause is that address's alone. None: the reason
+        stays as it is.
+        """
+        if not line.spec.others:
+            return None, False
+        stable_after = line.spec.policy.restart.stable_after
+        stable = line.live_at is not None and now - line.live_at >= stable_after
+        line.doors.at = line.life.door
+        told = line.doors.ended(reason, reached=line.state.is_reached, stable=stable)
+        return (Retryable(reason.text, reason.code), told.at_once) if told.passes else (None, False)
 
     def _judge(self, line: LineRecord, reason: Reason, now: float) -> Reason:
         """What the reason means for this line. A verdict that is final ends what was proved before."""
@@ -331,6 +364,7 @@ class Lines:
                     self._roles.named(role).tell(SessionOpened(line.name, line.epoch))
             case Do.BEGIN_LIVE:
                 line.begin_live(self._clock.monotonic())
+                line.doors.live()
                 line.log(log, logging.INFO, "live")
                 self.rotations.live(line)
                 self._plan_stable(line)
@@ -354,7 +388,8 @@ class Lines:
                 self.down.forget(line)
 
     def _ask_limiter(self, line: LineRecord) -> None:
-        deferral = self._limiters.try_acquire(line.name, line.spec)
+        line.doors.at = self._limiters.open_door(line.spec, line.doors.at)
+        deferral = self._limiters.try_acquire(line.name, line.spec, line.doors.at)
         if deferral.seconds:
             text = f"connects in {deferral.seconds:.2f} s: {deferral.why}"
             occasion = Occasion(seconds=deferral.seconds, text=text, wait=deferral.wait)
@@ -364,6 +399,7 @@ class Lines:
 
     def _connect(self, line: LineRecord) -> None:
         life = line.begin_life()
+        life.door = line.doors.at
         line.metrics.increment_later("line_starts_total")
         line.journal.mark("started", self._clock.monotonic())
         try:
@@ -425,7 +461,8 @@ def _judged(
     """The verdict on an ending, as an event."""
     match verdict:
         case Retry(delay=delay, attempt=attempt):
-            text = f"{reason.text}; try {attempt} in {delay:.2f} s"
+            advice = f". {reason.advice}" if isinstance(reason, Retryable) and reason.advice else ""
+            text = f"{reason.text}; try {attempt} in {delay:.2f} s{advice}"
             level = logging.WARNING if was_live or attempt == 1 else logging.INFO
             occasion = Occasion(reason, seconds=delay, text=text, level=level, wait=wait_of(reason))
             return Event.ENDED_RETRY, occasion

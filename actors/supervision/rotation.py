@@ -10,9 +10,10 @@ nothing has happened. If the present connection is lost before that, the candida
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from actors import log_queue
+from actors.login.token_store import Shows
 from actors.messages import (
     CandidateDropped,
     EndConnection,
@@ -32,8 +33,8 @@ from actors.messages import (
 )
 from actors.reasons import HANDED_OVER, Reason, Stopped
 from actors.rules.frame_budget import FrameBudget
+from actors.rules.line import CANDIDATES, RotationEvent, RotationState, rotation_step
 from actors.rules.line import RotationAction as Do
-from actors.rules.line import RotationEvent, RotationState, rotation_step
 from actors.supervision.children import Children
 from actors.supervision.connect_limits import ConnectLimiters
 from actors.supervision.state import Child, Environment, LineRecord, RotationRequest, SharedState
@@ -62,6 +63,7 @@ class Rotations:
         self._shared, self._children, self._limiters = shared, children, limiters
         self._supervisor = self._roles.named("supervisor")
         self._leaving = leaving  # by line and epoch: told to end, and not ended yet
+        self._held: dict[str, list[RotationRequest]] = {}  # by feed
         self._took_over = took_over  # called when a line has got its next connection
 
     # ── what happens ──
@@ -70,6 +72,46 @@ class Rotations:
         """A person asks; the answer comes when it is done, or is not to be."""
         line.wants_rotation.append(asked)
         self._handle(line, RotationEvent.WANTED)
+
+    def prepare(self, lines: Sequence[LineRecord], asked: RotationRequest) -> None:
+        """Candidates for these lines. All that are prepared for a feed take over together, or none does.
+
+        A candidate that has begun shows another token: it is dropped.
+        """
+        self._held.setdefault(asked.target, []).append(asked)
+        asked.records = tuple(lines)
+        for line in lines:
+            if line.rotating in CANDIDATES:
+                self._handle(line, RotationEvent.OVERDUE, "another token is to be shown")
+            if line.rotating is RotationState.NONE:
+                self.want(line, asked)
+            else:
+                line.rotates_next.append(asked)
+
+    def commit(self, feed: str) -> dict[str, str]:
+        """All that were prepared take over. Returns why not, by line; then none does."""
+        held = [(line, asked) for asked in self._held.get(feed, ()) for line in asked.records]
+        lost = {line.name: asked.why_not(line.name) for line, asked in held if not _is_prepared(line, asked)}
+        if not lost:
+            self._let_go(feed, RotationEvent.SETTLED, "")
+        return lost
+
+    def abandon(self, feed: str, why: str) -> tuple[str, ...]:
+        """What was prepared is dropped. Returns the lines whose candidate had to take over before."""
+        held = self._let_go(feed, RotationEvent.OVERDUE, why)
+        return tuple(line.name for line, asked in held if asked.epochs.get(line.name) == line.epoch)
+
+    def _let_go(self, feed: str, event: RotationEvent, why: str) -> list[tuple[LineRecord, RotationRequest]]:
+        """Nothing is held for this feed any more; this happens to the candidates that were."""
+        held = [(line, asked) for asked in self._held.pop(feed, ()) for line in asked.records]
+        for line, asked in held:
+            asked.holds = False
+            if asked in line.rotates_next:
+                line.rotates_next.remove(asked)
+        for line, asked in held:
+            if line.rotating in CANDIDATES and asked in line.wants_rotation:
+                self._handle(line, event, why)
+        return held
 
     def release(self, line: LineRecord) -> None:
         """No topic lies on it any more: a rotation of its whole feed goes on without it."""
@@ -94,19 +136,43 @@ class Rotations:
             case SessionOpened():
                 self._handle(line, RotationEvent.OPENED)
             case LineUnsettled():
+                self._settled(line, is_settled=False)
                 self._handle(line, RotationEvent.UNSETTLED)
+            case LineSettled(worse=()) if self._settled(line, is_settled=True):
+                pass  # it waits for the others
             case LineSettled(worse=()):
                 self._handle(line, RotationEvent.SETTLED)
             case LineSettled(worse=worse):
                 self._handle(line, RotationEvent.SETTLED_WORSE, f"the venue refused {worse[0]} to it")
             case RotationOverdue(why=why):
                 self._handle(line, RotationEvent.OVERDUE, why)
-            case VenueComplained(code=code, text=text):
-                log.warning("%s: the venue reports on the new connection %s: %s", line.name, code, text)
+            case VenueComplained(code=code, text=text, count=count):
+                words = "%s: the venue reports on the new connection %s: %s (%d of these)"
+                log.warning(words, line.name, code, text, count)
+
+    def _settled(self, line: LineRecord, *, is_settled: bool) -> bool:
+        """Whether its candidate is held."""
+        candidate = line.candidate
+        assert candidate is not None
+        candidate.is_settled = is_settled
+        holding = [asked for asked in line.wants_rotation if asked.holds]
+        for asked in holding:
+            if is_settled:
+                asked.settled(line.name, candidate.epoch)
+            else:
+                asked.unsettled(line.name)
+        return bool(holding)
 
     def ended(self, line: LineRecord, reason: Reason) -> None:
-        """The candidate's connection has ended. A pause that the venue asks of it is the account's, too."""
-        self._limiters.note_refusal(line.name, line.spec, line.capped(log, reason))
+        """The candidate's connection has ended. A pause that the venue asks of it is the account's, too.
+
+        If its address was at fault, the next candidate has another one.
+        """
+        assert line.candidate is not None
+        door, reached = line.candidate.door, line.rotating is not RotationState.CANDIDATE
+        pause = line.capped(log, reason)
+        self._limiters.note_refusal(line.name, line.spec, pause, door, reached=reached)
+        line.doors.ended(reason, reached=reached, stable=False)
         self._handle(line, RotationEvent.ENDED, reason.text)
 
     def give_up(self, line: LineRecord, child: Child, reason: Reason) -> None:
@@ -174,6 +240,10 @@ class Rotations:
         for action in actions:
             self._do(line, action, why)
             self._shared.show(line)  # before another action, which may answer a question
+        if line.rotating is RotationState.NONE and line.rotates_next:
+            waiting, line.rotates_next = line.rotates_next, []
+            line.wants_rotation += waiting
+            self._handle(line, RotationEvent.WANTED)
 
     def _do(self, line: LineRecord, action: Do, why: str) -> None:
         match action:
@@ -189,9 +259,13 @@ class Rotations:
             case Do.TAKE_OVER:
                 self._take_over(line)
             case Do.FOLLOW:
+                assert line.candidate is not None
+                is_settled = line.candidate.is_settled  # it was held
                 self._roles.connection(line.name).promote()
                 self._roles.connection(line.name).forget_former()
                 self._promote(line)
+                if is_settled:  # the registry does not report it twice
+                    self._supervisor.tell(LineSettled(line.name, line.epoch))
             case Do.AWAIT_FORMER:
                 assert line.former is not None
                 self._timers.send_after(GOODBYE, self._supervisor, FormerDue(line.name, line.former.epoch))
@@ -219,7 +293,7 @@ class Rotations:
             self._handle(line, RotationEvent.FIT)
 
     def _ask_limiter(self, line: LineRecord) -> None:
-        deferral = self._limiters.try_acquire(line.name, line.spec)
+        deferral = self._limiters.try_acquire(line.name, line.spec, line.doors.at)
         if deferral.seconds:
             text = f"it may connect in {deferral.seconds:.0f} s: {deferral.why}"
             self._handle(line, RotationEvent.DEFERRED, text)
@@ -228,6 +302,7 @@ class Rotations:
 
     def _start(self, line: LineRecord) -> None:
         candidate = line.candidate = line.history.begin()
+        candidate.shows, candidate.door = self._shows(line), line.doors.at
         try:
             candidate.child = self._children.start_connection(line, candidate)
         except (OSError, RuntimeError) as error:  # no descriptor, no thread
@@ -236,6 +311,12 @@ class Rotations:
             return
         overdue = RotationOverdue(line.name, candidate.epoch)
         self._timers.send_after(self._patience(line), self._supervisor, overdue)
+
+    def _shows(self, line: LineRecord) -> Shows:
+        """Which token the candidate is for."""
+        if any(asked.holds for asked in line.wants_rotation):
+            return "trial"
+        return "stored" if line.wants_rotation or self._token_due(line) != 0.0 else "new"
 
     def _patience(self, line: LineRecord) -> float:
         """Seconds: for the way in, for the answers, and for asking at the venue's pace."""
@@ -301,8 +382,11 @@ class Rotations:
     def _answer(self, line: LineRecord, why_not: str) -> None:
         asked, line.wants_rotation = line.wants_rotation, []
         for each in asked:
-            each.note(line.name, why_not)
-            each.answer()
+            if each.holds and not why_not:  # it took over, for the present connection was lost
+                each.settled(line.name, line.epoch)
+            else:
+                each.note(line.name, why_not)
+                each.answer()
 
     # ── when ──
 
@@ -315,17 +399,30 @@ class Rotations:
         if line.rotation is not None:
             line.rotation.cancel()
         closing = ROTATE_AGAIN if line.closing_epoch == line.epoch else 0.0
-        own = line.spec.policy.rotate_every
-        waits = [seconds for seconds in (own, self._token_life(line), closing) if seconds]
+        own, token_due = line.spec.policy.rotate_every, self._token_due(line)
+        waits = [seconds for seconds in (own, closing) if seconds]
+        if token_due is not None:
+            waits.append(max(token_due, self._patience_for_token(line) if soon else SOON))
         if waits:
             wait = min(*waits, ROTATE_AGAIN) if soon else min(waits)
             due = RotateDue(line.name, line.rotation_turn)
             line.rotation = self._timers.send_after(wait, self._supervisor, due)
 
-    def _token_life(self, line: LineRecord) -> float:
-        """Seconds until a new token is to be shown; 0: there is none that ends."""
+    def _token_due(self, line: LineRecord) -> float | None:
+        """Seconds until a new token is to be shown; None: there is none that ends."""
         spec = line.spec
-        if not spec.venue.needs_token(line.name):
-            return 0.0
-        left = spec.token_store.fresh_for()
-        return 0.0 if left is None else max(left, SOON)
+        return spec.token_store.renewal_in if spec.venue.needs_token(line.name) else None
+
+    def _patience_for_token(self, line: LineRecord) -> float:
+        """Seconds until another attempt to renew a token: more often as its end comes near."""
+        left = line.spec.token_store.expires_in
+        return ROTATE_AGAIN if left is None or left <= 0 else max(SOON, min(ROTATE_AGAIN, left / 4))
+
+
+def _is_prepared(line: LineRecord, asked: RotationRequest) -> bool:
+    """Whether its candidate waits for the word, or has taken over since, or needs none: the line closes."""
+    if line.state.shown == "stopped":
+        return True
+    epoch = asked.epochs.get(line.name)
+    waits = line.candidate is not None and line.candidate.epoch == epoch
+    return epoch is not None and (waits or line.epoch == epoch)

@@ -17,6 +17,9 @@ from actors.delivery.inlet import Inlet
 from actors.diagnostics import DeadLetters
 from actors.events import Topic
 from actors.feed_spec import FeedSpec
+from actors.metrics import UserMetrics
+from actors.protocol.numbers import known_time
+from actors.rules.counters import LineCounters
 from actors.rules.freshness import Evidence, Freshness, FreshnessPolicy, Signs, judge
 from actors.rules.line import LineState
 from actors.rules.liveness import HealthInputs, Watched, health
@@ -62,7 +65,9 @@ class SharedStatus:
         inlets: Callable[[], Collection[Inlet]],  # of the streams that are open
         dead_letters: DeadLetters,
         clock: Clock,
+        metrics: UserMetrics,
     ) -> None:
+        self._metrics = metrics
         self._name, self._shared, self._inlets = name, shared, inlets
         self._dead_letters, self._clock = dead_letters, clock
         # Re-entrant: a signal handler, or the garbage collector, may look in the middle of a look.
@@ -127,6 +132,7 @@ class SharedStatus:
             actors=(*actors, *(actor for mine in lines.values() for line in mine for actor in line.actors)),
             dead_letters=DeadLettersStatus(dead_letters.count, dead_letters.newest()),
             quarantine=QuarantineStatus(shared.quarantine.count, shared.quarantine.newest()),
+            metrics_errors=self._metrics.errors,
             cooldowns=cooldowns_of(shared.cooldowns, self._clock.wall_ns()),
         )
 
@@ -135,10 +141,11 @@ class SharedStatus:
         refused = self._shared.cells.refused(spec.venue.feed)
         return FeedStatus(
             venue=spec.venue.name,
-            live=not ended and all(line.state == "live" for line in shown.values()),
+            live=not ended and all(line.state == "live" and not line.degraded for line in shown.values()),
             lines=shown,
             refused={str(topic): cell.subscription.reason for topic, cell in refused},
             token_expires_in_s=spec.token_store.expires_in,
+            token_error=spec.token_store.trouble,
         )
 
 
@@ -163,10 +170,10 @@ def _state(feeds: Sequence[FeedStatus]) -> Literal["starting", "live", "degraded
     if all(feed.live for feed in feeds):
         return "live"
     never = all(
-        line.epoch <= 1 and line.reason is None and line.state != "paused"
+        not line.degraded and line.epoch <= 1 and line.reason is None and line.state != "paused"
         for feed in feeds
         for line in feed.lines.values()
-        if line.state != "live"
+        if line.state != "live" or line.degraded
     )
     return "starting" if never else "degraded"
 
@@ -195,6 +202,7 @@ def _line(line: LineView, shared: SharedState, clock: Clock) -> LineStatus:
                 restarts=line.recent_deaths.count(now),
                 quarantined=counters.quarantined,
                 stale_topics=sum(topic.stale for topic in topics),
+                decodes_nothing=line.state.is_open and counters.decodes_nothing,
             )
         ),
         topics=topics,
@@ -204,12 +212,17 @@ def _line(line: LineView, shared: SharedState, clock: Clock) -> LineStatus:
         venue_journal=look.states.recent,
         rotations=line.rotations,
         last_venue_error=line.last_venue_error,
+        degraded=_degraded(counters) if line.state.is_open and counters.decodes_nothing else "",
         journal=line.journal,
         paused_by_streams=line.paused_by_streams,
-        url=line.spec.url(line.name),
+        url=line.spec.url(line.name, line.door),
         verify_tls=line.spec.dial.verify_tls,
         compressed=counters.compressed,
     )
+
+
+def _degraded(counters: LineCounters) -> str:
+    return f"{counters.undecoded:,} messages in a row could not be decoded; see linewarden quarantine"
 
 
 def _waiting(line: LineView, look: LineLook) -> str:
@@ -291,7 +304,7 @@ def look_at(line: LineView, cells: Cells, watched: Watched | None, clock: Clock)
 
 def _venue_time(line: LineView, event: object) -> int | None:
     try:
-        return None if event is None else line.spec.venue.event_time_ns(event)
+        return None if event is None else known_time(line.spec.venue.event_time_ns(event))
     except Exception:  # a defect of the venue's: the event names no time that can be read
         return None
 

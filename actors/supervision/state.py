@@ -16,17 +16,20 @@ from actors.delivery.runs import RunBudget
 from actors.diagnostics import QuarantinedMessages
 from actors.events import Topic
 from actors.feed_spec import FeedSpec, Specs
+from actors.login.token_store import Shows
 from actors.messages import ChildExited
-from actors.metrics import LineMetrics, Metrics
+from actors.metrics import LineMetrics, UserMetrics
 from actors.protocol.limits import TokenBucket
 from actors.reasons import Reason, Slow, Stopped
 from actors.rules.connect_limit import Wait
 from actors.rules.counters import LineCounters
+from actors.rules.doors import Doors
 from actors.rules.journal import Journal, LineExit, RecoveryTimes
 from actors.rules.ledger import Ledger
 from actors.rules.line import LineState, RotationState, ShownState
 from actors.rules.liveness import RecentRoundTrips, Watched
 from actors.rules.restarts import Restarts
+from actors.secret import origin
 from actors.status import ActorStatus, cause_of
 from actors.supervision.cooldown_file import Cooldown, Cooldowns
 from actors.timers import Timer, Timers
@@ -48,7 +51,7 @@ class Environment(Struct, frozen=True, kw_only=True):
     watchdog: float  # seconds without progress; 0: none
     chance: random.Random
     cooldowns: Cooldowns
-    metrics: Metrics
+    metrics: UserMetrics
 
 
 class SharedState:
@@ -129,22 +132,42 @@ class Child:
 
 
 class RotationRequest:
-    """One question for rotations, and what came of them so far. `target` is a feed or a line."""
+    """One question for rotations, and what came of them so far. `target` is a feed or a line.
 
-    def __init__(self, reply: KeptReply, target: str, lines: Collection[str]) -> None:
+    `holds`: candidates that have settled do not take over. They wait for each other, and for the word that
+    all shall (`Rotations.commit`).
+    """
+
+    def __init__(self, reply: KeptReply, target: str, lines: Collection[str], *, holds: bool = False) -> None:
         self._reply = reply
         self._waiting = set(lines)
         self._results: dict[str, str] = {}
-        self.target = target
+        self.target, self.holds = target, holds
+        self.records: tuple[LineRecord, ...] = ()  # the lines of one that holds
+        self.epochs: dict[str, int] = {}  # of candidates that have settled, by line
 
     def note(self, line: str, why_not: str) -> None:
         self._waiting.discard(line)
         self._results[line] = why_not
 
+    def settled(self, line: str, epoch: int) -> None:
+        """The candidate of this line waits for the others."""
+        self.epochs[line] = epoch
+        self.note(line, "")
+        self.answer()
+
+    def unsettled(self, line: str) -> None:
+        """It has more to ask for."""
+        if self.epochs.pop(line, None) is not None:
+            self._waiting.add(line)
+
+    def why_not(self, line: str) -> str:
+        return self._results.get(line, "") or "its topics wait for the venue's answers"
+
     def answer(self) -> None:
         """If nothing is waited for any more."""
         if not self._waiting:
-            self._reply.set(self._results)
+            self._reply.set(dict(self._results))
 
 
 class Life:
@@ -153,6 +176,9 @@ class Life:
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
         self.child: Child | None = None
+        self.door = 0  # the index of its address
+        self.shows: Shows = "stored"  # which token
+        self.is_settled = False  # as a candidate
         self.connect_cancel, self.right, self.counters = ConnectCancel(), Right(), LineCounters()
 
 
@@ -222,6 +248,7 @@ class LineView(Struct, frozen=True):
     journal: tuple[LineExit, ...] = ()
     tally: LineTally = LineTally()
     counters: LineCounters = field(default_factory=LineCounters)
+    door: int = 0  # the index of the address that its connection has
     former: LineCounters | None = None  # of a connection that is to hand over
     actors: tuple[ActorStatus, ...] = ()  # its connection and its candidate, or one that waits for its time
 
@@ -242,6 +269,7 @@ class LineRecord:
         self.metrics = LineMetrics(environment.metrics, feed, name)
         self.history = history
         self.restarts = Restarts(spec.policy.restart, environment.chance)
+        self.doors = Doors(spec.urls)
         self.state = LineState.NEW  # `Lines` alone changes it
         self.rotating = RotationState.NONE  # `Rotations` alone changes it
         self.life = Life(history.last_epoch)  # the present one, or the last
@@ -250,6 +278,7 @@ class LineRecord:
         self.candidate: Life | None = None  # may take over, if the venue confirms as much to it
         self.former: Life | None = None  # until it has read what was sent to it
         self.missing_since_ns = 0  # the last sign of life of a former connection, where the next had no turn
+        self.rotates_next: list[RotationRequest] = []  # held ones; they begin when the present one is over
         self.wants_rotation: list[RotationRequest] = []  # the questions that wait for the end of that
         self.rotations = 0  # connections that took over from another without a gap
         self.rotation: Timer | None = None  # when the next one is planned
@@ -296,6 +325,7 @@ class LineRecord:
             journal=self.journal.exits(),
             tally=self.history.tally,
             counters=self.life.counters,
+            door=self.life.door,
             former=None if self.former is None else self.former.counters,
             actors=self._actors(),
         )
@@ -317,7 +347,7 @@ class LineRecord:
 
     def access(self) -> tuple[object, ...]:
         """What a stable life proves to work: URL, credentials and the way there."""
-        return *self.spec.access, self.spec.url(self.name)
+        return *self.spec.access, self.spec.url(self.name, self.life.door)
 
     def capped(self, logger: logging.Logger, reason: Reason) -> Reason:
         """The reason with as much of the venue's pause as the policy observes; a longer one is logged."""
@@ -378,5 +408,6 @@ class LineRecord:
             attempt=self.restarts.attempt,
             lived_s=None if self.live_at is None else now - self.live_at,
             split=RecoveryTimes(),
+            url=origin(self.doors.urls[self.life.door % len(self.doors.urls)]) if self.spec.others else "",
         )
         self.journal.ended(ending, self.life.counters.received_at or None, now)

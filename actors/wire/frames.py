@@ -26,6 +26,8 @@ COMPRESSED = 0x40  # RFC 7692, section 6: RSV1, on the first frame of a message
 CONTROL_LIMIT = 125  # section 5.5
 LENGTH_SIZES = {126: 2, 127: 8}
 
+HEAD = 16 * 1024  # bytes of a message that is too large: by these its topic is told
+
 KEY = 4  # bytes of a mask's key
 PIECE = 4096  # bytes that are masked at once; a multiple of `KEY`
 
@@ -33,19 +35,27 @@ _two_numbers = Packed(">HH").unpack_from
 _short_head, _longer_head, _longest_head = Packed(">BB").pack, Packed(">BBH").pack, Packed(">BBQ").pack
 
 
+class Oversized(Struct, frozen=True):
+    """A message that is too large: its beginning, as far as that had come, and the least size it has."""
+
+    head: Frame
+    size: int
+
+
 class Violation(Struct, frozen=True):
     """The peer broke the protocol: the close code to send, and why, for people."""
 
     code: int
     text: str
+    oversized: Oversized | None = None
 
 
 class ProtocolError(ValueError):
     """What the peer sent is against RFC 6455."""
 
-    def __init__(self, text: str, code: int = PROTOCOL_ERROR) -> None:
+    def __init__(self, text: str, code: int = PROTOCOL_ERROR, oversized: Oversized | None = None) -> None:
         super().__init__(text)
-        self.code = code
+        self.code, self.oversized = code, oversized
 
 
 class FrameReader:
@@ -82,7 +92,7 @@ class FrameReader:
             try:
                 self._walk(data, frames)
             except ProtocolError as error:
-                self._break(Violation(error.code, str(error)))
+                self._break(Violation(error.code, str(error), error.oversized))
             except UnicodeDecodeError as error:
                 self._break(Violation(BAD_DATA, f"text that is not UTF-8: {error.reason}"))
             except InflateError as error:
@@ -143,7 +153,7 @@ class FrameReader:
             return len(data)
         first, start, length = header
         if first & OPCODE < CLOSE:
-            self._begin(first, length)
+            self._begin(first, length, data[start : start + HEAD])
             return self._take(data, start, frames)
         if start + length > len(data):
             self._rest = data[position:]
@@ -188,14 +198,15 @@ class FrameReader:
         marked = first & RESERVED == COMPRESSED and first & OPCODE in (TEXT, BINARY)
         return marked and self._inflater is not None
 
-    def _begin(self, first: int, length: int) -> None:
+    def _begin(self, first: int, length: int, head: bytes) -> None:
         """A data frame was announced: refuse it before a byte of it is kept, or make ready for it."""
         if self._opcode == CONTINUATION:
             self._opcode = first & OPCODE
             self._compressed = bool(first & COMPRESSED)
         size = len(self._message) + length
         if size > self._maximum and not self._compressed:
-            raise ProtocolError(f"a message of {size} bytes or more; {self._maximum} are allowed", TOO_BIG)
+            text = f"a message of {size} bytes or more; {self._maximum} are allowed"
+            raise ProtocolError(text, TOO_BIG, self._oversized(head, size))
         self._missing = length
         self._final = bool(first & FIN)
 
@@ -221,10 +232,15 @@ class FrameReader:
         room = self._maximum - len(self._message)
         inflated = self._inflater.inflate(piece, room + 1)
         if len(inflated) > room:  # only now is it known: what a frame's header announces is compressed
-            raise ProtocolError(f"a message of more than the {self._maximum} bytes that are allowed", TOO_BIG)
+            text = f"a message of more than the {self._maximum} bytes that are allowed"
+            raise ProtocolError(text, TOO_BIG, self._oversized(inflated[:HEAD], self._maximum + 1))
         if whole:
             self._inflater.end()
         return inflated
+
+    def _oversized(self, more: bytes, size: int) -> Oversized:
+        head = bytes(self._message[:HEAD]) + more
+        return Oversized((self._opcode, head[:HEAD]), size)
 
     def _check_text(self, piece: bytes, whole: bool) -> None:
         """Fail at the first byte that no text can have there, not only at the message's end."""

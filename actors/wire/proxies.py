@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import urllib.request
 from collections.abc import Container
+from ipaddress import ip_address, ip_network
 from typing import Final, cast
 from urllib.parse import unquote, urlsplit
 
@@ -85,13 +87,30 @@ def choose_proxy(proxy: str, request: RequestHead) -> ProxyServer | None:
 def proxy_in_environment(request: RequestHead) -> str | None:
     known = urllib.request.getproxies_environment()
     url = known.get("https" if request.secure else "http") or known.get("all")
+    if not url or in_networks(request.target.host, known.get("no", "")):
+        return None
     # With a proxy in the environment, urllib asks the environment's no_proxy on every platform.
-    return None if url and urllib.request.proxy_bypass(str(request.target)) else url
+    return None if urllib.request.proxy_bypass(str(request.target)) else url
+
+
+def in_networks(host: str, no_proxy: str) -> bool:
+    """Whether an address is one of those, or in one of the networks (10.0.0.0/8), that `no_proxy` lists."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    for entry in no_proxy.split(","):
+        with contextlib.suppress(ValueError):
+            if address in ip_network(entry.strip().strip("[]"), strict=False):
+                return True
+    return False
 
 
 def parse_proxy(text: str) -> ProxyServer:
     """Raises ValueError."""
     url = urlsplit(text if "://" in text else f"http://{text}")
+    if url.scheme == "socks":  # as GNOME writes it into the environment
+        url = url._replace(scheme="socks5h")
     if url.scheme not in SCHEMES or not url.hostname or UNSAFE_URL.search(text):
         raise ValueError("scheme or host")
     return ProxyServer(
@@ -121,8 +140,8 @@ def ask_proxy(attempt: Attempt, sock: socket.socket, proxy: ProxyServer, target:
         proxy.kind,
         proxy.target.host,
         proxy.target.port,
-        username=proxy.username,
-        password=proxy.password,
+        username=_as_utf8(proxy.username, proxy.kind),
+        password=_as_utf8(proxy.password, proxy.kind),
         rdns=True,  # what is to be looked up here has been
         forward=cast(Proxy, talk),  # asked for a socket to the proxy, it gives itself
     )
@@ -133,6 +152,24 @@ def ask_proxy(attempt: Attempt, sock: socket.socket, proxy: ProxyServer, target:
     except (ValueError, AssertionError):  # a login or a name that its protocol cannot express
         text = f"{proxy} cannot be asked: its protocol has no way to write this login or host"
         raise ConnectFailed(Fatal(text, "proxy", _URL_ADVICE)) from None
+
+
+class Utf8(str):
+    """A text that python-socks writes as UTF-8, where it means to write ASCII."""
+
+    def __len__(self) -> int:
+        return len(self.encode())
+
+    def encode(self, *_: object, **__: object) -> bytes:
+        return str.encode(self, "utf-8")
+
+
+def _as_utf8(word: str | None, kind: ProxyType) -> str | None:
+    """RFC 7617 leaves the encoding of a login open, RFC 1929 has bytes: proxies expect UTF-8."""
+    if word is None or word.isascii():
+        return word
+    # For HTTP, python-socks joins user and password, and writes them as Latin-1.
+    return word.encode().decode("latin-1") if kind is ProxyType.HTTP else Utf8(word)
 
 
 class ProxyTalk(Talk):

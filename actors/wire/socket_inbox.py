@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from actors.messages import LookAgain
+from actors.messages import LoginOverdue, LookAgain
 from actors.reasons import Reason, Retryable
 from actors.wire.poller import READABLE, WRITABLE, new_poller
 
@@ -27,6 +27,9 @@ from actors.wire.poller import READABLE, WRITABLE, new_poller
 READ, READ_MORE = 64 * 1024, 256 * 1024
 BACKLOG = 64 * 1024  # bytes that wait to be sent, beyond which no further sending is tried at once
 RECORD = 16 * 1024  # bytes: what a TLS record holds at most (RFC 8446, 5.1)
+# Bounds of what is still read when the ending of the connection is decided: bytes, and seconds of reading.
+REST, REST_FOR = 64 * 2**20, 5.0
+READS_FIRST = 0.1  # seconds that a frame may wait while there is more to read
 WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -67,6 +70,12 @@ class SocketInbox(Generic[Letter]):
         self._maybe_more = False  # the last read filled its buffer, or TLS may hold bytes back
         self._outgoing = bytearray()
         self._send_bound = send_bound
+        self._broken: SocketLost | None = None  # nothing can be sent any more; comes when all is read
+        self._last: FromSocket | None = None  # comes behind what has been received
+        self._rest, self._rest_for = 0, 0.0  # bytes and seconds that may still be read before either
+        self._rest_until: float | None = None  # monotonic seconds
+        self._send_by: float | None = None  # monotonic seconds: what is unsent waits for reads until then
+        self._now: Callable[[], float] = float
 
     # ── mail ──
 
@@ -134,12 +143,15 @@ class SocketInbox(Generic[Letter]):
 
     # ── the socket ──
 
-    def open(self, sock: socket.socket, handle: Callable[[bytes], bool] | None = None) -> None:
-        """Read this non-blocking socket from now on.
+    def open(
+        self, sock: socket.socket, now: Callable[[], float], handle: Callable[[bytes], bool] | None = None
+    ) -> None:
+        """Read this non-blocking socket from now on. `now` returns monotonic seconds.
 
         `handle` is given bytes for which no letter waits, in `get`; it returns whether the actor goes on.
         """
         self._socket, self._handle, self._fd = sock, handle, sock.fileno()
+        self._now = now
         self._maybe_more = self._is_tls = isinstance(sock, ssl.SSLSocket)  # the handshake may have read ahead
         self._update()
 
@@ -150,20 +162,45 @@ class SocketInbox(Generic[Letter]):
     def watch(self, watched: bool) -> None:
         """Whether to read. Unwatched, the peer's window fills and it has to wait."""
         self._watched = watched
+        self._rest_until = None  # seconds without reading do not count
         self._update()
 
-    def send(self, data: bytes) -> SocketLost | None:
-        """Send without blocking; what the peer does not take yet is kept, up to the bound."""
-        if self._socket is None:
-            return None
+    def send(self, data: bytes, *, at_once: bool = False) -> bool:
+        """Send without blocking; what the peer does not take yet is kept, up to the bound.
+
+        It waits for a moment while there is more to read, unless it is sent `at_once`.
+        False: the connection takes nothing any more. `SocketLost` comes behind what has been received.
+        """
+        if self._socket is None or self._broken is not None:
+            return False
         self._outgoing += data
         # Behind much that waits there is nothing to try: the poller reports when there is room.
-        lost = self._flush() if len(self._outgoing) <= len(data) + BACKLOG else None
-        if lost is None and len(self._outgoing) > self._send_bound:
-            self.forget()
+        if len(self._outgoing) <= len(data) + BACKLOG:
+            if not at_once and self.has_unread and self._may_wait():
+                self._update()
+            else:
+                self._flush()
+        if len(self._outgoing) > self._send_bound:
             text = f"the venue reads too slowly: over {self._send_bound} bytes wait to be sent"
-            return SocketLost(Retryable(text, "send_buffer"))
-        return lost
+            self._break(SocketLost(Retryable(text, "send_buffer")))
+        return self._broken is None
+
+    def read_to_end(self, last: FromSocket, seconds: float) -> bool:
+        """Bring `last` behind what has been received. It is read for so many seconds at the most.
+
+        False: no socket is read, and `last` does not come.
+        """
+        if self._socket is None or not self._watched:
+            return False
+        if self._last is None:
+            self._last = last
+            self._read_on(seconds)
+        return True
+
+    @property
+    def is_broken(self) -> bool:
+        """Nothing can be sent any more; what has been received is read, and then comes `SocketLost`."""
+        return self._broken is not None
 
     @property
     def has_unread(self) -> bool:
@@ -187,6 +224,7 @@ class SocketInbox(Generic[Letter]):
                 self._poller.unregister(self._fd)
         self._socket = None
         self._maybe_more = False
+        self._outgoing.clear()
 
     def _update(self) -> None:
         """Bring the poller in line; a socket nothing is wanted of is not in it at all."""
@@ -204,11 +242,11 @@ class SocketInbox(Generic[Letter]):
             self._poller.modify(self._fd, wanted)
         self._wanted = wanted
 
-    def _wait(self) -> bytes | SocketLost | LookAgain | None:
+    def _wait(self) -> bytes | FromSocket | None:
         if self._maybe_more and self._watched and self._socket is not None:
-            if self._outgoing and (lost := self._flush()) is not None:
-                return lost
-            found = self._read()
+            if self._outgoing and not self._may_wait():
+                self._flush()
+            found = self._read() if not self._rest_for else self._read_rest()
             if found is not None:
                 return found
         self._asleep = True  # before the look at the letters: later ones wake it
@@ -221,13 +259,39 @@ class SocketInbox(Generic[Letter]):
             if fd == self._wake_fd:
                 with contextlib.suppress(*WOULD_BLOCK):
                     self._wake_in.recv(4096)
-            elif self._wanted & WRITABLE and events & ~READABLE and (lost := self._flush()) is not None:
-                return lost
-            elif self._wanted & READABLE and events & ~WRITABLE and (found := self._read()) is not None:
+                continue
+            is_readable = self._wanted & READABLE and events & ~WRITABLE
+            if self._wanted & WRITABLE and events & ~READABLE and not (is_readable and self._may_wait()):
+                self._flush()
+                if self._broken is not None:
+                    return None
+            if is_readable and (found := self._read()) is not None:
                 return found
         return None
 
-    def _read(self) -> bytes | SocketLost | None:
+    def _read_on(self, seconds: float) -> None:
+        """Until nothing more is there, for so many seconds at the most."""
+        self._rest, self._rest_for, self._rest_until = REST, seconds, None
+        self._maybe_more = True
+
+    def _read_rest(self) -> bytes | FromSocket | None:
+        """What has been received, and at its end what comes behind it."""
+        if self._rest_until is None:
+            self._rest_until = self._now() + self._rest_for
+        found = self._read() if self._rest > 0 and self._now() < self._rest_until else None
+        if isinstance(found, bytes):
+            self._rest -= len(found)
+            self._maybe_more = True
+        return self._end_of_rest() if found is None else found
+
+    def _end_of_rest(self) -> FromSocket | None:
+        last, self._last, self._rest_for = self._last, None, 0.0
+        if self._broken is not None:
+            self.forget()
+            return last if isinstance(last, SocketLost) else self._broken
+        return last
+
+    def _read(self) -> bytes | FromSocket | None:
         try:
             if self._is_tls:
                 data = self._records()
@@ -268,8 +332,18 @@ class SocketInbox(Generic[Letter]):
             size += len(pieces[-1])
         return b"".join(pieces)
 
-    def _flush(self) -> SocketLost | None:
+    def _may_wait(self) -> bool:
+        """Whether what is unsent may wait until all that is there has been read.
+
+        A peer that has hung up answers a frame with RST, and with that drops what it could not send yet.
+        """
+        if self._send_by is None:
+            self._send_by = self._now() + READS_FIRST
+        return self._now() < self._send_by
+
+    def _flush(self) -> None:
         assert self._socket is not None
+        self._send_by = None
         try:
             while self._outgoing:
                 sent = self._socket.send(self._outgoing)
@@ -277,12 +351,20 @@ class SocketInbox(Generic[Letter]):
         except WOULD_BLOCK:
             pass
         except OSError as error:
-            return self._lose(error.strerror or str(error))
+            self._break(SocketLost(Retryable(error.strerror or str(error), "lost")))
         self._update()
-        return None
+
+    def _break(self, lost: SocketLost) -> None:
+        """Nothing is sent from now on. What the kernel holds is read first; it may contain a close frame."""
+        self._broken = lost
+        self._outgoing.clear()
+        self._read_on(REST_FOR)
 
     def _lose(self, text: str, code: str = "lost") -> SocketLost:
         self.forget()
+        for known in (self._last, self._broken):  # the ending was decided before
+            if isinstance(known, SocketLost):
+                return known
         return SocketLost(Retryable(text, code))
 
 
@@ -293,7 +375,7 @@ class BytesReceived(Struct, frozen=True):
 
 
 class SocketLost(Struct, frozen=True):
-    """From its own inbox: the peer is gone, or the send buffer is over its bound."""
+    """From its own inbox: the connection has ended, or is to end, and what it had received has been read."""
 
     reason: Reason
 
@@ -304,4 +386,4 @@ class HandlingEnded(Struct, frozen=True):
     error: BaseException | None = None
 
 
-FromSocket = BytesReceived | SocketLost | LookAgain | HandlingEnded
+FromSocket = BytesReceived | SocketLost | LookAgain | LoginOverdue | HandlingEnded

@@ -15,10 +15,10 @@ from typing import Any, Final
 from actors.http_types import HostPort
 from actors.reasons import Stopped
 from actors.wire.attempt import TCP, Attempt, ConnectFailed
+from actors.wire.lookups import Address, Answer
 
+ANY: Final = 0  # a port that is filled in later
 STAGGER: Final = 0.25  # seconds: RFC 8305, 5: the "Connection Attempt Delay"
-
-Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]  # as getaddrinfo gives it
 
 
 def connect(attempt: Attempt, target: HostPort, called: str) -> socket.socket:
@@ -34,33 +34,38 @@ def connect(attempt: Attempt, target: HostPort, called: str) -> socket.socket:
 
 
 def look_up(attempt: Attempt, target: HostPort) -> Sequence[Address]:
-    """getaddrinfo, which nothing can interrupt, on a thread whose answer is waited for."""
+    """The addresses of a host, by getaddrinfo, which nothing can interrupt: its thread is waited for."""
     attempt.phase, attempt.peer = "the DNS look-up", target.host
-    answer: list[Sequence[Address] | OSError] = []
-    waiting, asking = socket.socketpair()
 
-    def ask() -> None:
-        with asking:  # closing it ends the wait, as does the connect_cancel
-            try:
-                answer.append(socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM))
-            except OSError as error:
-                answer.append(error)
+    def look() -> Answer:
+        try:
+            found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            return error
+        return [at_port(address, target.port, ANY) for address in found]
 
     try:
-        attempt.lookups.start(target.host, ask)
-    except RuntimeError:
-        waiting.close()
-        asking.close()
-        raise OSError(errno.EAGAIN, "no thread can be started") from None
-    attempt.hold(waiting)
-    waiting.settimeout(attempt.remaining())
-    waiting.recv(1)
-    match answer:
-        case [OSError() as error]:
-            raise error
-        case [[_, *_] as addresses]:
-            return addresses
-    raise socket.gaierror(socket.EAI_NONAME, "no address")
+        waiter = attempt.lookups.join(target.host, look)
+    except RuntimeError as error:
+        raise OSError(errno.EAGAIN, f"no thread can be started ({error})") from None
+    try:
+        attempt.hold(waiter.bell)
+        waiter.bell.settimeout(attempt.remaining())
+        waiter.bell.recv(1)
+    finally:
+        attempt.lookups.leave(target.host, waiter)
+    answer = waiter.answer
+    if isinstance(answer, OSError):
+        raise answer
+    if not answer:
+        raise socket.gaierror(socket.EAI_NONAME, "no address")
+    return [at_port(address, ANY, target.port) for address in answer]
+
+
+def at_port(address: Address, former: int, port: int) -> Address:
+    """A look-up that was started for one port of a host answers for every other, too."""
+    family, kind, protocol, name, (host, found, *more) = address
+    return family, kind, protocol, name, (host, port if found == former else found, *more)
 
 
 class Race:

@@ -14,7 +14,7 @@ from actors.cli import status_view
 from actors.cli.formatting import day_and_clock
 from actors.cli.status_view import StatusView, last_gap
 from actors.diagnostics import DeadLetter
-from actors.events import Gap, SubscriptionState, Topic
+from actors.events import Gap, Scope, SubscriptionState, Topic, VenueState
 from actors.rules.counters import StreamStatus
 from actors.rules.freshness import Freshness
 from actors.rules.journal import LineExit, RecoveryTimes
@@ -131,7 +131,11 @@ def test_what_somebody_should_look_at_stands_below() -> None:
         ActorStatus("dispatcher", "wedged", 2, 1, "stack"),
         ActorStatus("connection/b", "restarting", 1, 1),
     )
-    told = structs.replace(status(o2=odd), actors=actors, streams=(stream(handler_errors=1, dropped=12),))
+    told = structs.replace(
+        status(o2=odd), actors=actors, streams=(stream(handler_errors=1, dropped=12),), metrics_errors=2
+    )
+    token = structs.replace(told.feeds["o2"], token_expires_in_s=90.0, token_error="HTTP 500")
+    told = structs.replace(told, feeds={"o2": token})
     below = rows(told)[3:]
     assert below[:9] == [
         "o2: waits for stream 3, which is full",
@@ -145,7 +149,9 @@ def test_what_somebody_should_look_at_stands_below() -> None:
         "3 o2/trades drop_oldest 0/100 0 12 0 0 0 0",
         "stream 3: its handler failed once",
     ]
-    assert below[-1].endswith("7 messages in quarantine · dispatcher is wedged")
+    last = " ".join(below[-3:])
+    assert "7 messages in quarantine · the metrics object failed twice" in last
+    assert "o2: the token ends in 1 m and was not renewed: HTTP 500 · dispatcher is wedged" in last
 
 
 def test_the_journal_has_a_row_an_ending_or_two_where_there_is_little_room() -> None:
@@ -160,6 +166,37 @@ def test_the_journal_has_a_row_an_ending_or_two_where_there_is_little_room() -> 
         "    try 1, lived 4.9 s; ms: detect 1,000, wait 80.2, connect 3.0, login 0.0, ",
         "subscribe 5.0",
     ]
+
+
+HALT = VenueState(Scope(key="AB\x1bC"), "halted", "news pending", None, "o2", 2, int((NOW - 13) * 1e9))
+
+
+def test_what_the_venue_said_stands_among_the_endings() -> None:
+    at = time.strftime("%m-%d %H:%M:%S", time.localtime(NOW - 13))
+    told = [" ".join(row.split()) for row in drawn(status_view.journal({"o2": [ENDING, HALT]}, 200))]
+    assert told[2] == rf"{at} o2 2 venue halted AB\x1bC is halted: news pending"
+    assert told[3].split()[2:4] == ["o2", "3"]
+    narrow = drawn(status_view.journal({"o2": [HALT]}, 80), 80)
+    assert narrow == [rf"{at}  o2#2  the venue says: AB\x1bC is halted: news pending"]
+
+
+def test_what_the_venue_says_of_itself_stands_below_the_table() -> None:
+    ends = VenueState(Scope(), "maintenance", "", int((NOW + 60) * 1e9), "o2", 2, int(NOW * 1e9))
+    halts = [structs.replace(HALT, scope=Scope(key=str(number))) for number in range(7)]
+    below = rows(status(o2=line(venue_states=(*halts, ends))))[3:]
+    since = time.strftime("%H:%M:%S", time.localtime(NOW - 13))
+    assert below[0] == f"o2: the venue says: 3 is halted: news pending (since {since})"
+    end = day_and_clock(int((NOW + 60) * 1e9))
+    begin = time.strftime("%H:%M:%S", time.localtime(NOW))
+    assert below[4] == f"o2: the venue says: maintenance until {end} (since {begin})"
+    assert below[5] == "o2: 3 more states of the venue; --json has all"
+
+
+@pytest.mark.parametrize("cause", ["closed", "halted", "maintenance"])
+def test_topics_that_are_quiet_with_a_cause_are_counted(cause: Any) -> None:
+    quiet = structs.replace(topic("A", "confirmed"), freshness=Freshness("quiet", cause))
+    waits = structs.replace(topic("B", "confirmed"), freshness=Freshness("quiet", "not_due"))
+    assert status_view.topics((quiet, waits)) == "2/2, 1 quiet"
 
 
 def test_what_was_put_aside_is_counted() -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from msgspec import Struct
+from msgspec import Struct, structs
 from rich.console import Console
 
 from actors.cli.stream_view import PAGE, SPLIT, Entry, StreamView, marker_lines
-from actors.events import Gap, Lifecycle, Received, Topic
+from actors.events import Gap, Lifecycle, Received, Scope, Topic, VenueState
 from actors.protocol.formatting import amount, short
 from actors.settings import load
 from actors.settings.schema import WantedTopics
@@ -138,6 +138,15 @@ def test_gaps_of_one_cause_are_told_together() -> None:
         "o2: gap of 0.21 s (disconnect, 3 missed): depth 0xabab…abab, nonce",
         "o2: gap (overflow, 1,200 missed): nonce",
         "o2: gap (cause unknown): nonce",
+    ]
+
+
+def test_what_the_venue_says_has_a_line_of_its_own() -> None:
+    halted = VenueState(Scope(key="A\x1b"), "halted", "news", None, "o2", 1, 10)
+    told = list(marker_lines([halted, structs.replace(halted, state="open", at_ns=20)]))
+    assert [(line, style) for _, line, style in told] == [
+        (r"o2: the venue says: A\x1b is halted: news", "yellow"),
+        (r"o2: the venue says: A\x1b is open: news", "green"),
     ]
 
 

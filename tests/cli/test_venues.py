@@ -49,3 +49,11 @@ def test_venues_tells_of_a_class(linewarden: Invoke) -> None:
     none = linewarden("venues", "tests.venues.ticks.venue:Tocks")
     assert none.exit_code == 1
     assert none.stderr.startswith("'tests.venues.ticks.venue:Tocks' cannot be imported (AttributeError: ")
+
+
+def test_venues_tells_which_states_a_venue_tells_of_itself(linewarden: Invoke) -> None:
+    told = rows(linewarden("venues", "kraken").stdout)
+    assert "open, maintenance, halted the whole line" in told
+    told = rows(linewarden("venues", "binance").stdout)
+    assert "degraded the whole line; the line is rotated" in told
+    assert not any(row.startswith("state of the venue") for row in rows(linewarden("venues", "desk").stdout))

@@ -19,10 +19,9 @@ from actors.delivery.inline import (
     Handlers,
     InlineInlet,
     Turn,
-    calls_handlers,
     make_calls,
-    refuse_to_wait,
 )
+from actors.delivery.waits import calls_handlers, refuse_to_wait
 from actors.errors import LinewardenError
 from actors.events import Gap, Lifecycle, Marker, Topic
 from actors.rules.stream_buffer import GapRun, Origin, merge

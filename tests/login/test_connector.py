@@ -16,7 +16,7 @@ import trustme
 
 from actors.http_types import Endpoint, HttpRequest
 from actors.login.connector import Connector
-from actors.login.token_store import TokenStore
+from actors.login.token_store import Shows, TokenStore
 from actors.protocol import Opening
 from actors.protocol.conversation import Conversation, Token, settled
 from actors.protocol.limits import RateLimit
@@ -115,8 +115,10 @@ def asking(token_store: TokenStore, line: str = ORDERS, refused: Token | None = 
 
 
 @contextmanager
-def door_of(tplus: SimulatedTplus, token_store: TokenStore, line: str = ORDERS) -> Iterator[Connector]:
-    connector = Connector(venue_of(tplus), line, Dial(), ConnectCancel(), token_store)
+def door_of(
+    tplus: SimulatedTplus, token_store: TokenStore, line: str = ORDERS, shows: Shows = "stored"
+) -> Iterator[Connector]:
+    connector = Connector(venue_of(tplus), line, Dial(), ConnectCancel(), token_store, shows)
     yield connector
     connector.connect_cancel.cancel()
 
@@ -281,12 +283,14 @@ WRONG = Token(Secret("wrong"))
 def test_who_is_turned_away_with_a_token_on_trial_comes_back_after_the_verdict(tplus: SimulatedTplus) -> None:
     token_store = vault_of(tplus)
     token_store.token(ORDERS, ConnectCancel())
-    former = token_store.replace(WRONG, ConnectCancel(), 5.0)
-    with door_of(tplus, token_store) as connector:
+    token_store.begin_trial(WRONG, ConnectCancel(), 5.0)
+    with door_of(tplus, token_store, shows="trial") as connector:
         reason = reason_of(connector.open)
     assert (type(reason), reason.code) == (Retryable, "token_on_trial")
     assert "401" in reason.text
-    token_store.restore(former)
+    with door_of(tplus, token_store) as connector:  # of no candidate: it shows the former one meanwhile
+        connector.open().socket.close()
+    token_store.end_trial()
     with door_of(tplus, token_store) as connector:
         connector.open().socket.close()
     assert tplus.auth_requests == A_LOGIN
@@ -294,57 +298,60 @@ def test_who_is_turned_away_with_a_token_on_trial_comes_back_after_the_verdict(t
 
 def test_who_hears_of_it_after_the_verdict_comes_back_as_well(tplus: SimulatedTplus) -> None:
     token_store = vault_of(tplus)
-    token_store.token(ORDERS, ConnectCancel())
-    former = token_store.replace(WRONG, ConnectCancel(), 5.0)
+    former, _ = token_store.token(ORDERS, ConnectCancel())
+    token_store.begin_trial(WRONG, ConnectCancel(), 5.0)
     with door_of(tplus, token_store) as connector:
-        token, _ = token_store.token(ORDERS, ConnectCancel())
+        token, _ = token_store.token(ORDERS, ConnectCancel(), shows="trial")
         connector._token, connector._is_new = token, True
         connector._shown_at = token_store.clock.monotonic()
         assert connector.token_refused("not taken").code == "token_on_trial"
-        token_store.restore(former)
+        token_store.end_trial()
         assert isinstance(connector.token_refused("not taken"), Retryable)
-    assert token_store.token(ORDERS, ConnectCancel()) == (former.token, False)
+    assert token_store.token(ORDERS, ConnectCancel()) == (former, False)
 
 
 def test_a_failed_line_that_is_sent_with_a_token_on_trial_fails_again(tplus: SimulatedTplus) -> None:
     token_store = vault_of(tplus)
-    former = token_store.replace(WRONG, ConnectCancel(), 5.0, tried_by=[ORDERS])
+    token_store.begin_trial(WRONG, ConnectCancel(), 5.0, tried_by=[ORDERS])
     with door_of(tplus, token_store) as connector:
         assert isinstance(reason_of(connector.open), Fatal)
     with door_of(tplus, token_store, FILLS) as connector:
         assert isinstance(reason_of(connector.open), Retryable)
-    token_store.restore(former)
-    assert former.token is None
+    token_store.end_trial()
     assert token_store.token(ORDERS, ConnectCancel())[1]
 
 
 def test_a_token_that_was_accepted_and_is_refused_later_is_replaced(tplus: SimulatedTplus) -> None:
     token_store = vault_of(tplus)
-    token_store.replace(WRONG, ConnectCancel(), 5.0)
+    token_store.begin_trial(WRONG, ConnectCancel(), 5.0)
     token_store.accept()
     with door_of(tplus, token_store) as connector:
         connector.open().socket.close()
     assert tplus.auth_requests == A_LOGIN
 
 
-def test_what_was_held_before_a_trial_comes_back_whole() -> None:
+def test_a_trial_changes_nothing_of_what_is_kept() -> None:
     with SimulatedTplus(rate=0, token_life=86_400.0) as tplus:
         token_store = vault_of(tplus)
         first, _ = token_store.token(ORDERS, ConnectCancel())
         token_store.refuse(first)
         ends_ns = token_store.clock.wall_ns() + 5 * 10**9
-        former = token_store.replace(Token(Secret("short"), ends_ns), ConnectCancel(), 5.0)
-        assert margin_of(token_store) < 1.0
-        token_store.restore(former)
-        assert margin_of(token_store) == pytest.approx(60.0, abs=1.0)
-        assert token_store.token(FILLS, ConnectCancel())[1]  # that the former is no good is not forgotten
+        short = Token(Secret("short"), ends_ns)
+        token_store.begin_trial(short, ConnectCancel(), 5.0)
+        assert token_store.token(FILLS, ConnectCancel()) == (short, True)  # nothing better is there
+        assert due_of(token_store) == pytest.approx(900.0, abs=1.0)
+        token_store.end_trial()
+        assert token_store.token(FILLS, ConnectCancel())[0] not in (first, short)
+        token_store.begin_trial(short, ConnectCancel(), 5.0)
+        token_store.accept()
+        assert due_of(token_store) < 2.0
 
 
-def margin_of(token_store: TokenStore) -> float:
-    left, shown = token_store.expires_in, token_store.fresh_for()
+def due_of(token_store: TokenStore) -> float:
+    left, due = token_store.expires_in, token_store.renewal_in
     assert left is not None
-    assert shown is not None
-    return left - shown
+    assert due is not None
+    return left - due
 
 
 @pytest.mark.parametrize("given", [None, WRONG])
@@ -354,7 +361,7 @@ def test_a_replacement_waits_for_a_login_of_somebody_else_as_long_as_it_is_told(
         login = threading.Thread(target=asking(token_store))
         login.start()
         tplus.wait_for(lambda: tplus.waiting)
-        assert isinstance(reason_of(lambda: token_store.replace(given, connect_cancel, 0.05)), Stopped)
+        assert isinstance(reason_of(lambda: token_store.begin_trial(given, connect_cancel, 0.05)), Stopped)
         assert connect_cancel.cancelled
         tplus.let_in()
         login.join(10)
@@ -364,11 +371,11 @@ def test_a_replacement_waits_for_a_login_of_somebody_else_as_long_as_it_is_told(
 def test_a_verdict_waits_for_no_login() -> None:
     with SlowAtTheGate() as tplus:
         token_store = vault_of(tplus)
-        former = token_store.replace(WRONG, ConnectCancel(), 5.0)
+        token_store.begin_trial(WRONG, ConnectCancel(), 5.0)
         login = threading.Thread(target=asking(token_store, FILLS, WRONG))
         login.start()
         tplus.wait_for(lambda: tplus.waiting)
-        verdict = threading.Thread(target=token_store.restore, args=(former,), daemon=True)
+        verdict = threading.Thread(target=token_store.end_trial, daemon=True)
         verdict.start()
         verdict.join(5)
         assert not verdict.is_alive()
@@ -386,7 +393,7 @@ def test_the_end_of_a_token_is_known_until_there_is_another(clock: Ahead) -> Non
         login = threading.Thread(target=asking(token_store, FILLS, first))
         login.start()
         tplus.wait_for(lambda: tplus.waiting)
-        assert token_store.fresh_for() is not None
+        assert token_store.renewal_in is not None
         tplus.let_in()
         login.join(10)
         assert token_store.token(ORDERS, ConnectCancel())[0] != first
@@ -738,3 +745,69 @@ def test_no_failure_of_a_login_tells_a_secret(tplus: SimulatedTplus) -> None:
     shown += ["".join(traceback.format_exception(raised.value))]
     secrets = (SEED, token.value.reveal(), token_store.token(ORDERS, ConnectCancel())[0].value.reveal())
     assert not [text for text in shown if any(secret in text for secret in secrets)]
+
+
+def test_a_refusal_is_remembered_for_seconds(tplus: SimulatedTplus, clock: Ahead) -> None:
+    token_store = vault_of(tplus, clock)
+    tplus.refuse_auth(401)
+    assert isinstance(reason_of(asking(token_store, ORDERS)), Fatal)
+    clock.seconds = 86_400.0
+    assert token_store.token(FILLS, ConnectCancel())[1]  # it asks the venue, which is back
+    assert tplus.auth_requests == 1 + A_LOGIN
+
+
+def test_what_a_program_asked_for_in_vain_is_no_refusal_of_a_line(
+    tplus: SimulatedTplus, clock: Ahead
+) -> None:
+    token_store = vault_of(tplus, clock)
+    first, _ = token_store.token(ORDERS, ConnectCancel())
+    tplus.refuse_auth(401)
+    reason = reason_of(lambda: token_store.begin_trial(None, ConnectCancel(), 5.0))
+    assert isinstance(reason, Fatal)
+    assert token_store.token(ORDERS, ConnectCancel()) == (first, False)
+    token_store.refuse(first)
+    assert token_store.token(ORDERS, ConnectCancel())[1]
+
+
+def test_a_login_of_a_program_that_a_venue_meters_holds_for_lines_as_well(
+    tplus: SimulatedTplus, clock: Ahead
+) -> None:
+    token_store = vault_of(tplus, clock)
+    tplus.refuse_auth(429, retry_after=90)
+    reason_of(lambda: token_store.begin_trial(None, ConnectCancel(), 5.0))
+    reason = reason_of(asking(token_store))
+    assert isinstance(reason, Slow)
+    assert reason.retry_after == pytest.approx(90, abs=5)
+    assert tplus.auth_requests == 1
+
+
+def test_a_given_token_that_ends_soon_says_that_there_is_no_other(
+    tplus: SimulatedTplus, clock: Ahead
+) -> None:
+    ends_ns = clock.wall_ns() + 86_400 * 10**9
+
+    class Given(Tplus):
+        def login(self, now_ns: int) -> Conversation[Token]:
+            return settled(Token(Secret("given"), ends_ns))
+
+    token_store = TokenStore(Given("tplus", venue_of(tplus).settings), Dial(), clock)
+    given, _ = token_store.token(ORDERS, ConnectCancel())
+    clock.seconds = 86_400.0 - 890.0  # a quarter of an hour before its end
+    assert token_store.renewal_in == 0.0
+    assert token_store.token(ORDERS, ConnectCancel()) == (given, False)
+    reason = reason_of(lambda: token_store.token(ORDERS, ConnectCancel(), shows="new"))
+    assert "no way to make another token" in reason.text
+    assert token_store.trouble == reason.text
+    token_store.begin_trial(Token(Secret("another")), ConnectCancel(), 5.0)
+    assert token_store.trouble
+    token_store.accept()
+    assert token_store.trouble == ""
+
+
+def test_a_refresh_that_makes_the_same_token_is_an_error(tplus: SimulatedTplus) -> None:
+    user = venue_of(tplus)._user
+    venue = Tplus("tplus", TplusSettings(url=tplus.url, user=user, token=Secret("given")))
+    token_store = TokenStore(venue, Dial(), Ahead())
+    token_store.token(ORDERS, ConnectCancel())
+    reason = reason_of(lambda: token_store.begin_trial(None, ConnectCancel(), 5.0))
+    assert reason.code == "no_other_token"

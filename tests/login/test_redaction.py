@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -113,3 +114,19 @@ def test_a_message_is_put_aside_without_a_secret_and_with_its_whole_length(shift
     assert kept.error == "cannot be read: …"
     assert kept.raw.rstrip("y").lstrip("x") in ("", "…")
     assert len(kept.raw) <= KEPT_OF_A_MESSAGE
+
+
+def test_quarantined_messages_are_logged_line_by_line_now_and_then() -> None:
+    quarantine = QuarantinedMessages()
+    redactor = Redactor()
+    assert quarantine.add("o2", b"1", "first", 0, redactor)
+    assert quarantine.take_unlogged("o2", 100.0) == (1, "first")
+    assert quarantine.add("o2", b"2", "second", 0, redactor)
+    assert not quarantine.add("o2", b"3", "e" * 10_000, 0, redactor)
+    assert quarantine.take_unlogged("o2", 159.0) is None
+    assert quarantine.log_due_at("o2") == 160.0
+    assert quarantine.add("other", b"1", "other", 0, redactor)
+    assert quarantine.take_unlogged("other", 159.0) == (1, "other")
+    assert quarantine.take_unlogged("o2", 160.0) == (2, "e" * 4_096)
+    assert quarantine.log_due_at("o2") == math.inf
+    assert quarantine.log_due_at("unknown") == math.inf

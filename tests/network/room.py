@@ -38,7 +38,7 @@ PATIENCE: Final = 60.0  # seconds for what is not the test's subject
 
 Direction = Literal["out", "in"]  # from the runtime to the venue, and back
 BOTH: Final[frozenset[Direction]] = frozenset({"out", "in"})
-Phase = Literal["syn", "data", "answer", "live"]
+Phase = Literal["syn", "data", "second", "live"]
 
 # ── namespaces: for a side's process ──
 
@@ -122,7 +122,7 @@ class Weather(Struct, frozen=True):
     """What the wire does to packets."""
 
     cut: frozenset[Direction] = frozenset()  # the directions in which it loses what it loses
-    # Of new connections from the SYN, the first data or the first answer to it on; "live": of all there are.
+    # Of new connections from the SYN, or our first or second packet with data on; "live": of all there are.
     phase: Phase = "live"
     largest: int = MTU  # bytes of a packet; larger ones vanish
     loss: float = 0.0  # share of packets
@@ -137,7 +137,7 @@ class Flow:
 
     def __init__(self) -> None:
         self.is_cut = False
-        self.sent, self.received = 0, 0  # packets with data
+        self.sent = 0  # packets with data, by the runtime's side
 
 
 class Wire(threading.Thread):
@@ -200,8 +200,8 @@ class Wire(threading.Thread):
                 return not flow.is_cut
             case "data":
                 return not (flow.is_cut and flow.sent)
-            case "answer":
-                return not (flow.is_cut and flow.received > 1)
+            case "second":
+                return not (flow.is_cut and flow.sent > 1)
 
     def _flow(self, packet: Packet, weather: Weather) -> Flow:
         """In a phase before "live", connections that are there go on."""
@@ -209,11 +209,7 @@ class Wire(threading.Thread):
             self._flows[packet.ports] = Flow()
             self._flows[packet.ports].is_cut = bool(weather.cut)
         flow = self._flows.setdefault(packet.ports, Flow())
-        if packet.payload:
-            if packet.direction == "out":
-                flow.sent += 1
-            elif flow.sent:
-                flow.received += 1
+        flow.sent += packet.direction == "out" and packet.payload > 0
         return flow
 
 

@@ -25,8 +25,8 @@ STAGES: dict[str, tuple[str, Phase, str]] = {
     "TCP": ("ws", "syn", "the TCP connection was not over"),
     "TLS": ("wss", "data", "the TLS handshake was not over"),
     "upgrade": ("ws", "data", "the WebSocket upgrade was not over"),
-    "upgrade in TLS": ("wss", "answer", "the WebSocket upgrade was not over"),
-    "login": ("ws", "answer", "did not answer the login"),
+    "upgrade in TLS": ("wss", "second", "the WebSocket upgrade was not over"),
+    "login": ("ws", "second", "did not answer the login"),
 }
 directions = pytest.mark.parametrize("cut", DIRECTIONS.values(), ids=DIRECTIONS)
 

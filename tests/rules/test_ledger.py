@@ -783,3 +783,29 @@ def test_whatever_is_wanted_lies_on_a_line_or_was_refused_and_nothing_else(
         assert sorted(lying + refused) == sorted(ledger.wanted())
         assert len(lying) == min(2, len(ledger.wanted()))
         assert all(ledger.count(each) for each in ledger.wanted())
+
+
+def test_what_is_too_large_is_not_asked_for_until_a_person_acts() -> None:
+    ledger = Ledger()
+    for topic in (A, B):
+        ledger.want(1, topic)
+        ledger.place(topic, "o2")
+    ledger.open("o2", 1)
+    assert ledger.bar("o2", [A], "too large", at_once=True) == (A,)
+    assert ledger.bar("o2", [B], "too large", at_once=False) == ()
+    ledger.close("o2", 1)
+    assert ledger.open("o2", 2) == (A,)
+    state = ledger.state(A)
+    assert state is not None
+    assert (state.state, state.reason) == ("rejected", "too large")
+    assert ledger.next_batch("o2", 2, 10) == (B,)
+    assert ledger.bar("o2", [B], "too large", at_once=False) == ()
+    assert ledger.bar("o2", [B], "too large", at_once=False) == (B,)  # the third time
+    assert ledger.copy()._barred.keys() == {A, B}
+    ledger.lift_bars("other")
+    ledger.unwant(1, B)
+    assert ledger._barred.keys() == {A}
+    ledger.lift_bars("o2")
+    ledger.close("o2", 2)
+    ledger.open("o2", 3)
+    assert ledger.next_batch("o2", 3, 10) == (A,)

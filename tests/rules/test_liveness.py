@@ -102,6 +102,7 @@ def test_a_round_trip_that_was_never_measured_costs_nothing() -> None:
     [
         ({"live": False}, 0),
         ({"stale_topics": 1}, 50),
+        ({"decodes_nothing": True}, 50),
         ({"rtt_ms": 100.0}, 98),
         ({"rtt_ms": 60_000.0}, 80),
         ({"missed_pongs": 1}, 85),
@@ -122,7 +123,7 @@ def test_a_score_is_between_nothing_and_a_hundred(inputs: HealthInputs) -> None:
     score = health(inputs).score
     assert 0 <= score <= 100
     assert (score > 0) == inputs.live
-    assert score <= 50 or not inputs.stale_topics
+    assert score <= 50 or not (inputs.stale_topics or inputs.decodes_nothing)
 
 
 @given(inputs, st.sampled_from(["rtt_ms", "missed_pongs", "restarts", "quarantined", "stale_topics"]))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from actors import Runtime
+from actors import Runtime, Scope, VenueState
 from actors.runtime import start
 from actors.service import Service
+from actors.service.responses import to_json
+from actors.service.tail import _marker_fields
 from actors.simulators import SimulatedO2
 from actors.status import Status
 from tests.service.conftest import HERE
@@ -79,6 +82,20 @@ def test_markers_stand_in_their_places(
     assert [each["state"] for each in (lives[0], lives[-1])] == ["disconnected", "restored"]
     assert (gap["reason"], gap["topic"], gap["missed"]) == ("disconnect", f"o2/trades/{market}", None)
     assert gap["until_ns"] >= gap["since_ns"]
+
+
+def test_what_the_venue_says_of_itself_is_a_marker() -> None:
+    told = VenueState(Scope("trades", "A"), "halted", "news", 7, "o2", 2, 5)
+    assert json.loads(to_json(_marker_fields(told))) == {
+        "marker": "venue_state",
+        "scope": {"channel": "trades", "key": "A"},
+        "state": "halted",
+        "text": "news",
+        "until_ns": 7,
+        "line": "o2",
+        "epoch": 2,
+        "at_ns": 5,
+    }
 
 
 def test_without_markers_there_are_events_alone(

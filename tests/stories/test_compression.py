@@ -159,8 +159,9 @@ def test_a_bomb_is_answered_with_1009_and_the_line_comes_back(pier: Pier, runtim
     assert heard(trades, 1) == ["after it"]
     reason = line_of(runtime).reason
     assert reason is not None
-    assert reason.code == "protocol"
-    assert "a message of more than the 100000 bytes that are allowed" in reason.text
+    assert reason.code == "max_message"
+    assert "a message of 100,001 bytes or more is over max_message (100,000 bytes)" in reason.text
+    assert "set max_message = 131072 in [feeds." in reason.advice
     assert [gap.reason for gap in trades.gaps] == ["disconnect"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from actors.login.token_store import EARLY
+from actors.login.token_store import DUE, SHARE
 from actors.rules.restarts import RestartPolicy
 from actors.simulators import SimulatedO2, SimulatedTplus
 from actors.venues.tplus import Tplus
@@ -92,7 +92,7 @@ def test_a_token_is_kept_for_its_whole_life_and_replaced_before_its_end() -> Non
         orders = clock.runtime.subscribe("tplus", "orders", wait=10.0)
         left = clock.runtime.status().feeds["tplus"].token_expires_in_s
         assert left is not None
-        clock.advance(left - EARLY - 1.0)
+        clock.advance(left - min(DUE, left * SHARE) - 1.0)
         assert (clock.line().rotations, tplus.auth_requests) == (0, A_LOGIN)
         clock.advance(1.1)
         clock.until(lambda status: status.lines()["tplus/orders"].rotations > 0)

@@ -153,5 +153,7 @@ def test_poison_alone_makes_no_line_look_healthy(end: End, runtime: Runtime) -> 
     for _ in range(30):
         end.simulator.send_frame(text_frame(record(end, b'{"type": 1, "T": {}')))
     status = until(runtime, lambda status: shown(end, status) >= 30)
-    assert status.lines()[end.line].health.score == 80  # 100, less the 20 that quarantine can cost
+    assert status.lines()[end.line].health.score == 50
+    assert status.lines()[end.line].degraded
+    assert status.state == "degraded"
     assert status.quarantine.newest[-1].raw

@@ -14,6 +14,7 @@ import actors
 from actors import NotLiveError, Runtime
 from actors.actor import Letter
 from actors.errors import LinewardenError, RuntimeStopped, Timeout
+from actors.reasons import Retryable
 from actors.registry import Registry
 from actors.simulators import SimulatedO2
 from actors.wire.socket_inbox import SocketInbox, SocketLost
@@ -140,8 +141,8 @@ def test_a_key_that_no_text_can_be_costs_no_line(o2: SimulatedO2) -> None:
 def test_a_message_that_the_connection_is_lost_with_is_not_taken_for_sent(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lose(inbox: SocketInbox[Letter]) -> SocketLost:
-        return inbox._lose("connection reset by peer")
+    def lose(inbox: SocketInbox[Letter]) -> None:
+        inbox._break(SocketLost(Retryable("connection reset by peer", "lost")))
 
     with monkeypatch.context() as patch:
         patch.setattr(SocketInbox, "_flush", lose)

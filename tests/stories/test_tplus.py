@@ -16,6 +16,7 @@ import pytest
 
 import actors
 from actors import Closed, Gap, Lifecycle, NotLiveError, Runtime, Stream
+from actors.login.token_store import TokenStore
 from actors.protocol.limits import RateLimit
 from actors.secret import Secret
 from actors.simulators import SimulatedTplus
@@ -654,19 +655,19 @@ def test_a_token_that_was_not_proved_in_time_is_not_kept(tplus: SimulatedTplus) 
 def test_a_line_that_is_lost_while_a_wrong_token_is_on_trial_comes_back(
     tplus: SimulatedTplus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rotate = Runtime.rotate
+    begin_trial = TokenStore.begin_trial
+    lost: list[Runtime] = []
 
-    def after_a_loss(runtime: Runtime, target: str, timeout: float) -> None:
+    def before_a_loss(*arguments: Any) -> None:
+        begin_trial(*arguments)
         tplus.drop()
-        until(runtime, lambda status: "rejected the supplied token" in tried(status))
-        rotate(runtime, target, timeout)
+        (running,) = lost
+        until(running, lambda status: status.lines()["tplus/user-trades"].epoch == 2)
+        running.wait_live(timeout=10.0)
 
-    def tried(status: Status) -> str:
-        reason = status.lines()["tplus/user-trades"].reason
-        return reason.text if reason else ""
-
-    monkeypatch.setattr(Runtime, "rotate", after_a_loss)
+    monkeypatch.setattr(TokenStore, "begin_trial", before_a_loss)
     with actors.start(config(tplus, **FILLS), wait=10.0) as runtime:
+        lost.append(runtime)
         with pytest.raises(actors.RotationFailed):
             runtime.refresh_token("tplus", token="not-a-good-token")
         runtime.wait_live(timeout=10.0)

@@ -398,14 +398,18 @@ def test_a_flood_of_lost_data_asks_once_per_back_off_and_marks_each_loss(
     assert len(line_of(runtime, "desk").venue_journal) == 20
 
 
+def is_rotated(line: LineStatus) -> bool:
+    return line.rotations == 1 and not line.venue_states
+
+
 def test_a_connection_that_will_be_closed_is_rotated_before(desk: Desk, runtime: Runtime) -> None:
     trades = runtime.subscribe("desk", "trades", "A", wait=10.0)
     desk.say(goodbye=True, words="closing for an upgrade")
-    until(runtime, lambda status: status.lines()["desk"].rotations == 1)
+    # The state ends when the connection that takes over has its turn.
+    until(runtime, lambda _: is_rotated(line_of(runtime, "desk")))
     desk.say(topic="trades.A", data=1)
     assert trades.get(timeout=10.0).data == 1
-    told = waiting(trades)
-    assert told == ["Closed"]
+    assert waiting(trades) == ["Closed"]
     line = line_of(runtime, "desk")
     assert (line.epoch, line.counters.restarts, line.counters.gaps) == (2, 0, 0)
     assert states_of(line) == []
@@ -430,3 +434,16 @@ def test_a_state_on_topics_of_another_line_is_none_of_this_one(desk: Desk, runti
     desk.say(topic="trades.A", data=1)
     until(runtime, lambda _: line_of(runtime, "desk").counters.unrouted == 2)
     assert fresh(runtime).lines()["desk"].venue_journal == ()
+
+
+def test_a_rotation_that_fails_is_tried_again_before_the_venue_closes(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    with clockwork(desk.config(heartbeat=BEAT)) as clock:
+        desk.venue.refuse(status=503, n=1)
+        desk.say(goodbye=True, words="closing in ten minutes")
+        clock.until(lambda _: any("not rotated" in record.getMessage() for record in caplog.records))
+        assert clock.line().rotations == 0
+        clock.advance(61.0)
+        clock.until(lambda _: clock.line().rotations == 1)
+        assert (clock.line().epoch, clock.line().counters.gaps) == (3, 0)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from actors import log_queue
 from actors.supervision.cooldown_file import Cooldown, Cooldowns, usual_file
 
 NOW = 1_700_000_000_000_000_000
@@ -51,6 +52,22 @@ def test_a_file_that_cannot_be_written_is_told_and_harms_nobody(
     blocker = tmp_path / "file"
     blocker.write_text("")
     written(Cooldowns(blocker / "cooldowns.json"), a=LATER)
+    assert "cannot be written" in caplog.text
+
+
+def test_a_folder_that_may_not_be_entered_is_told_and_harms_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    for method in ("stat", "read_bytes", "mkdir", "write_bytes"):
+        monkeypatch.setattr(Path, method, refuse)
+    cooldowns = Cooldowns(tmp_path / "kept.json")
+    assert cooldowns.load(0) == {}
+    cooldowns._write()
+    log_queue.flush(10)
+    assert "cannot be read" in caplog.text
     assert "cannot be written" in caplog.text
 
 

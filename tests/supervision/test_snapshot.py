@@ -11,6 +11,7 @@ import pytest
 from actors.delivery.inlet import Inlet
 from actors.diagnostics import DeadLetters
 from actors.feed_spec import Specs
+from actors.metrics import NoMetrics, UserMetrics
 from actors.status import Status
 from actors.supervision import snapshot
 from actors.supervision.snapshot import SharedStatus
@@ -28,7 +29,8 @@ class Look:
         self.timers = VirtualTimers()
         self.builds = 0
         self.meanwhile: Callable[[], object] = lambda: None
-        self.status = SharedStatus("test", self.shared, self._inlets, DeadLetters(), self.timers.clock)
+        metrics, clock = UserMetrics(NoMetrics()), self.timers.clock
+        self.status = SharedStatus("test", self.shared, self._inlets, DeadLetters(), clock, metrics)
 
     def __call__(self) -> Status:
         return self.status.look()

@@ -43,7 +43,7 @@ from actors.protocol.session import (
 from actors.reasons import Fatal, Retryable, Slow
 from actors.settings.venue_tables import read_venue
 from actors.venues.declarative import Declared, DeclaredSession, Message
-from actors.venues.declarative.messages import clock
+from actors.venues.declarative.messages import clock, inflate
 from tests.support.line_count import effort
 from tests.venues.transcript import Player, Transcript
 
@@ -514,6 +514,29 @@ def test_errors_that_end_the_connection(kind: str, reason: type) -> None:
 def test_a_benign_error_confirms() -> None:
     session, (a,) = opened(PIER + "benign = [6]\n", "A")
     assert hear(session, {"ok": False, "id": 1, "code": 6, "text": "already"}) == [Confirm((a,))]
+
+
+@pytest.mark.parametrize(
+    ("said", "confirmed"),
+    [("You are Already subscribed.", True), ("already unsubscribed", False), ("nothing", False)],
+)
+def test_a_venue_without_codes_is_understood_by_its_words(said: str, confirmed: bool) -> None:
+    session, (a,) = opened(PIER + 'benign = ["already subscribed"]\n', "A")
+    effects = hear(session, {"ok": False, "id": 1, "text": said})
+    assert (effects == [Confirm((a,))]) == confirmed
+    assert (type(effects[0]) is Reject) != confirmed
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 5])
+def test_a_gzip_message_may_have_several_members(pieces: int) -> None:
+    text = b'{"two": [1, 2]}' * 10
+    size = -(-len(text) // pieces)
+    members = [gzip.compress(text[at : at + size]) for at in range(0, len(text), size)]
+    assert inflate(b"".join(members), "gzip", 1_000) == text
+    with pytest.raises(ValueError, match="more than 100 bytes"):
+        inflate(b"".join(members), "gzip", 100)
+    with pytest.raises(ValueError, match="gzip"):
+        inflate(b"".join(members) + b"rest", "gzip", 1_000)
 
 
 def test_close_codes_mean_what_the_table_says() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from actors.cli.replay import play
 from actors.errors import ConfigError, LinewardenError
-from actors.events import Topic
+from actors.events import Scope, Topic, VenueState
 from actors.http_types import Endpoint, HttpRequest
 from actors.protocol import Opening
 from actors.protocol.conversation import Token
@@ -483,3 +483,31 @@ def test_nothing_that_a_hub_pushes_is_raised_and_nothing_is_heard_unconfirmed(re
                     assert confirmed >= set(told)
                 case Deliver(pairs=pairs):
                     assert confirmed >= {topic for topic, _ in pairs}
+
+
+def test_a_push_may_be_what_the_hub_says_of_itself() -> None:
+    states = """
+[[venue_states]]
+target = "MarketState"
+value = "[0].state"
+states = { closed = "halted", open = "open" }
+key = "[0].contract"
+text = "[0].words"
+
+[[venue_states]]
+target = "Notice"
+when = { "[0]" = "Maintenance" }
+state = "maintenance"
+text = "[0]"
+"""
+    session = opened(hub(QUAY + states))
+    closed = {"state": "closed", "contract": "ESZ6", "words": "holiday"}
+    halted = VenueState(Scope(key="ESZ6"), "halted", "holiday")
+    assert hear(session, push("marketstate", closed)) == [halted]
+    said = hear(session, push("Notice", "Maintenance"))
+    assert VenueState(Scope(), "maintenance", "Maintenance") in said
+    assert hear(session, push("MarketState", {"state": "odd", "contract": "ESZ6"})) == [Unrouted(1)]
+    assert cast(Any, session).heard["state"] == 1
+    with pytest.raises(ConfigError) as caught:
+        hub(QUAY + states.replace('target = "MarketState"', ""))
+    assert "[[venue_states]] entry 1 target: missing" in str(caught.value)

@@ -21,6 +21,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 import pytest
 import trustme
@@ -31,10 +32,15 @@ from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFact
 from websockets.sync.server import ServerConnection, serve
 
 from actors import log_queue
-from actors.http_types import Endpoint
+from actors.http_types import Endpoint, HostPort
 from actors.reasons import Fatal, Reason, Retryable, Slow, Stopped, Weather
+from actors.wire import tcp
+from actors.wire.attempt import Attempt
 from actors.wire.connect import ConnectCancel, ConnectFailed, Dial, open_socket
 from actors.wire.lookups import Lookups
+from actors.wire.proxies import choose_proxy
+from actors.wire.request import parse_endpoint
+from tests.conftest import Baseline
 from tests.wire.proxies import ConnectProxy, Loopback, Socks5Proxy, read_exactly, read_head
 
 SHORT = 0.4  # seconds: the deadline of attempts that must run into it
@@ -739,7 +745,53 @@ def test_a_look_up_without_a_thread_is_no_look_up(monkeypatch: pytest.MonkeyPatc
         patch.setattr(threading.Thread, "start", start)
         with pytest.raises(ConnectFailed, match="no thread can be started"):
             open_socket(Endpoint(url="ws://slow.example/"), dial, ConnectCancel())
-    assert dial.lookups._threads == set()
+    assert dial.lookups.running() == ()
+
+
+def test_all_that_ask_for_a_host_share_one_look_up_and_leave_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch, baseline: Baseline
+) -> None:
+    asked, released = threading.Event(), threading.Event()
+    dial = Dial(connect_timeout=0.1, lookups=Lookups())
+    with hanging_look_up(monkeypatch, asked, released):
+        for number in range(10):
+            with pytest.raises(ConnectFailed, match="DNS look-up"):
+                open_socket(Endpoint(url=f"ws://slow.example:{8_000 + number}/"), dial, ConnectCancel())
+        assert len(dial.lookups.running()) == 1
+    baseline.check()
+
+
+def test_an_answer_is_for_each_port_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    released, ports = threading.Event(), [8_001, 8_002]
+    dial = Dial(lookups=Lookups())
+
+    def getaddrinfo(host: str, port: int, **_: Any) -> Any:
+        released.wait(30)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+    def look_up(port: int) -> Any:
+        with Attempt(10.0, ConnectCancel(), dial.lookups) as attempt:
+            found = tcp.look_up(attempt, HostPort("host.example", port))
+            attempt.close()
+            return found
+
+    with ThreadPoolExecutor() as pool:
+        found = [pool.submit(look_up, port) for port in ports]
+        while len(dial.lookups._by_host["host.example"].waiters if dial.lookups._by_host else ()) < 2:
+            assert not any(each.done() for each in found)
+        released.set()
+        assert [each.result(10)[0][4] for each in found] == [("127.0.0.1", port) for port in ports]
+
+
+def test_the_number_of_look_ups_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, released = threading.Event(), threading.Event()
+    dial = Dial(connect_timeout=0.1, lookups=Lookups(most=2))
+    with hanging_look_up(monkeypatch, asked, released):
+        for host, words in (("a", "look-up"), ("b", "look-up"), ("c", "2 DNS look-ups have not returned")):
+            with pytest.raises(ConnectFailed, match=words):
+                open_socket(Endpoint(url=f"ws://{host}.example/"), dial, ConnectCancel())
 
 
 @contextlib.contextmanager
@@ -953,6 +1005,44 @@ def test_no_proxy_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         resolving_to(monkeypatch, port)
         assert opened(Endpoint(url="ws://a.far.example/"), Dial(proxy="env")) == b"hello"
         assert proxy.asked.empty()
+
+
+@pytest.mark.parametrize(
+    ("url", "no_proxy", "bypassed"),
+    [
+        ("wss://10.1.2.3/", "10.0.0.0/8", True),
+        ("wss://10.1.2.3:9443/", "a.example, 10.1.2.3", True),
+        ("wss://11.1.2.3/", "10.0.0.0/8", False),
+        ("wss://[fd00::1]/", "fd00::1", True),
+        ("wss://[fd00::1]:99/", "[fd00::1]", True),
+        ("wss://[fd00::1]/", "fd00::/8", True),
+        ("wss://[fe00::1]/", "fd00::/8,10.0.0.0/8,,nonsense/99", False),
+        ("wss://a.example/", "10.0.0.0/8", False),
+    ],
+)
+def test_addresses_and_networks_in_no_proxy(
+    monkeypatch: pytest.MonkeyPatch, url: str, no_proxy: str, bypassed: bool
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", no_proxy)
+    assert (choose_proxy("env", parse_endpoint(Endpoint(url=url))) is None) == bypassed
+
+
+def test_gnome_writes_socks_for_a_proxy_that_looks_names_up() -> None:
+    proxy = choose_proxy("socks://proxy.example:1080/", parse_endpoint(Endpoint(url="wss://a.example/")))
+    assert proxy is not None
+    assert (proxy.scheme, str(proxy.target)) == ("socks5h", "proxy.example:1080")
+
+
+@pytest.mark.parametrize("password", ["café", "密€"])
+def test_a_login_at_a_proxy_is_utf_8(password: str) -> None:
+    login = f"Basic {base64.b64encode(f'me:{password}'.encode()).decode()}"
+    shown = f"me:{quote(password)}@"
+    with websockets_server(ignore) as port:
+        with ConnectProxy(port, login=login) as proxy:
+            assert opened(Endpoint(url="ws://far.example/"), through("http", proxy, shown)) == b"hello"
+        with Socks5Proxy(port, login=(b"me", password.encode())) as proxy:
+            assert opened(Endpoint(url="ws://far.example/"), through("socks5h", proxy, shown)) == b"hello"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])

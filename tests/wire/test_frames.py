@@ -24,6 +24,7 @@ from actors.wire.frames import (
     TEXT,
     Frame,
     FrameReader,
+    Oversized,
     Violation,
     close_payload,
     encode,
@@ -217,7 +218,9 @@ def test_a_message_that_has_ended_is_not_continued() -> None:
 def test_a_violation_reads_as_a_sentence() -> None:
     reader = FrameReader(maximum=10)
     reader.feed(wire(TEXT, b"eleven byte"))
-    assert reader.violation == Violation(1009, "a message of 11 bytes or more; 10 are allowed")
+    assert reader.violation == Violation(
+        1009, "a message of 11 bytes or more; 10 are allowed", Oversized((TEXT, b"eleven byte"), 11)
+    )
 
 
 def test_a_message_too_big_is_refused_by_its_header() -> None:

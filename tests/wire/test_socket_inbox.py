@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import socket
 import ssl
@@ -9,6 +10,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 
 import pykka
 import pytest
@@ -17,7 +19,8 @@ from pykka._envelope import Envelope
 
 from actors.actor import Letter, letter, refuse
 from actors.diagnostics import DeadLetters
-from actors.reasons import Retryable
+from actors.messages import LoginOverdue
+from actors.reasons import Retryable, Stopped
 from actors.wire import socket_inbox
 from actors.wire.poller import SelectorsPoller, new_poller
 from actors.wire.socket_inbox import READ, BytesReceived, HandlingEnded, SocketInbox, SocketLost
@@ -61,7 +64,7 @@ def peer(inbox: Inbox) -> Iterator[socket.socket]:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.settimeout(10)
-    inbox.open(ours)
+    inbox.open(ours, monotonic)
     with ours, theirs:
         yield theirs
 
@@ -164,7 +167,7 @@ def test_a_letter_that_came_before_the_bytes_is_heard_before_them(inbox: Inbox, 
     inbox.forget()
     with Late(fileno=former.detach()) as late:
         late.setblocking(False)
-        inbox.open(late)
+        inbox.open(late, monotonic)
         peer.sendall(b"quote, ")
         assert [take(inbox), take(inbox)] == ["added", BytesReceived(b"quote, event")]
 
@@ -193,7 +196,7 @@ def handler(inbox: Inbox, peer: socket.socket) -> Handler:
     handler, sock = Handler(inbox), inbox._socket
     assert sock is not None
     inbox.forget()
-    inbox.open(sock, handler)
+    inbox.open(sock, monotonic, handler)
     return handler
 
 
@@ -256,8 +259,15 @@ def test_it_is_known_whether_anything_waits_to_be_heard(inbox: Inbox, peer: sock
     assert not inbox.has_unread
 
 
+@pytest.fixture
+def writes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No frame waits for what is there to be read."""
+    monkeypatch.setattr(socket_inbox, "READS_FIRST", 0.0)
+
+
+@pytest.mark.usefixtures("writes_first")
 def test_a_flood_does_not_keep_what_is_unsent_waiting(inbox: Inbox, peer: socket.socket) -> None:
-    assert inbox.send(b"x" * (BOUND - 1)) is None
+    assert inbox.send(b"x" * (BOUND - 1))
     unsent = inbox.unsent
     flood(peer)
     take(inbox)  # and there is more of it
@@ -321,7 +331,7 @@ def test_unwatched_the_peer_has_to_wait(inbox: Inbox, peer: socket.socket) -> No
 
 def test_what_is_unsent_goes_out_while_nothing_is_read(inbox: Inbox, peer: socket.socket) -> None:
     data = b"x" * (BOUND - 1)
-    assert inbox.send(data) is None
+    assert inbox.send(data)
     assert inbox.unsent > 0
     inbox.watch(False)
     received = bytearray()
@@ -343,13 +353,14 @@ def test_what_is_unsent_goes_out_while_nothing_is_read(inbox: Inbox, peer: socke
 
 
 def test_a_peer_that_reads_nothing_is_given_up_on(inbox: Inbox, peer: socket.socket) -> None:
-    lost = None
-    for _ in range(100):
-        lost = lost or inbox.send(b"x" * (BOUND // 4))
-    assert lost is not None
-    assert isinstance(lost.reason, Retryable)
-    assert lost.reason.code == "send_buffer"
-    assert inbox.send(b"more") is None  # there is nobody any more
+    peer.sendall(b"last words")
+    taken = [inbox.send(b"x" * (BOUND // 4)) for _ in range(100)]
+    assert taken[0]
+    assert not taken[-1]
+    assert inbox.unsent == 0  # it is given up
+    assert take(inbox) == BytesReceived(b"last words")
+    assert hear_lost(inbox).code == "send_buffer"
+    assert not inbox.send(b"more")
     tell(inbox, "letters go on")
     assert take(inbox) == "letters go on"
 
@@ -367,7 +378,7 @@ def tcp_peer(inbox: Inbox) -> Iterator[socket.socket]:
         ours = socket.create_connection(listener.getsockname())
         theirs, _ = listener.accept()
     ours.setblocking(False)
-    inbox.open(ours)
+    inbox.open(ours, monotonic)
     with ours, theirs:
         yield theirs
 
@@ -385,24 +396,123 @@ def test_a_reset_is_a_loss(inbox: Inbox, tcp_peer: socket.socket) -> None:
     assert "reset" in reason.text.lower()
 
 
+@pytest.mark.usefixtures("writes_first")
 def test_sending_into_a_reset_is_a_loss(inbox: Inbox, tcp_peer: socket.socket) -> None:
     reset(tcp_peer)
-    lost = None
-    for _ in range(1_000):
-        lost = lost or inbox.send(b"anybody there?")
-    assert isinstance(lost, SocketLost)
+    assert not all(inbox.send(b"anybody there?") for _ in range(1_000))
+    assert hear_lost(inbox).code == "lost"
     tell(inbox, "told once")
     assert take(inbox) == "told once"
 
 
-def test_a_reset_is_noticed_while_nothing_is_read_and_something_is_unsent(
-    inbox: Inbox, tcp_peer: socket.socket
+def test_a_frame_waits_while_there_is_more_to_read(inbox: Inbox, peer: socket.socket) -> None:
+    now = 0.0
+    sock = inbox._socket
+    assert sock is not None
+    inbox.forget()
+    inbox.open(sock, lambda: now)
+    peer.sendall(b"quote")
+    assert inbox.send(b"pong")
+    assert inbox.unsent == 4
+    assert take(inbox) == BytesReceived(b"quote")
+    tell(inbox, "letter")
+    assert take(inbox) == "letter"
+    assert peer.recv(READ) == b"pong"
+
+    peer.sendall(b"quote")
+    assert inbox.send(b"pong")
+    now = 0.2  # as long as that it does not wait
+    peer.sendall(b"trade")
+    assert inbox.send(b"ping")
+    assert peer.recv(READ) == b"pongping"
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_a_reset_that_unsent_bytes_meet_comes_behind_what_was_received(
+    inbox: Inbox, tcp_peer: socket.socket, watched: bool
 ) -> None:
-    inbox.watch(False)
     while not inbox.unsent:
         inbox.send(b"." * 65_536)
+    inbox.watch(watched)
+    tcp_peer.sendall(b"last words")
     reset(tcp_peer)
+    if not watched:
+        tell(inbox, "letter")
+        assert take(inbox) == "letter"  # and neither the bytes nor the end were taken
+        inbox.watch(True)
+    assert take(inbox) == BytesReceived(b"last words")
     assert hear_lost(inbox).code == "lost"
+
+
+def test_reading_on_after_a_failed_write_is_bounded_in_bytes(
+    inbox: Inbox, peer: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket_inbox, "REST", 3 * READ)
+    for _ in range(100):
+        inbox.send(b"x" * (BOUND // 4))
+    peer.setblocking(False)
+    heard = 0
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            peer.send(b"x" * READ)  # more, as fast as it is read
+        message = take(inbox)
+        if isinstance(message, SocketLost):
+            break
+        assert isinstance(message, BytesReceived)
+        heard += len(message.data)
+    assert heard < 6 * READ
+
+
+def test_reading_on_is_bounded_in_seconds_of_reading(
+    inbox: Inbox, peer: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket_inbox, "READ_MORE", READ // 4)
+    inbox._size = READ // 4
+    now = 0.0
+    sock = inbox._socket
+    assert sock is not None
+    inbox.forget()
+    inbox.open(sock, lambda: now)
+    flood(peer)
+    assert inbox.read_to_end(SocketLost(Stopped("asked")), 2.0)
+    assert isinstance(take(inbox), BytesReceived)
+    now = 1.9
+    assert isinstance(take(inbox), BytesReceived)
+    inbox.watch(False)
+    now = 60.0
+    inbox.watch(True)
+    assert isinstance(take(inbox), BytesReceived)
+    now = 62.1
+    assert take(inbox) == SocketLost(Stopped("asked"))
+
+
+@pytest.mark.usefixtures("writes_first")
+def test_what_is_to_come_last_comes_behind_what_was_received(inbox: Inbox, peer: socket.socket) -> None:
+    peer.sendall(b"last words")
+    assert inbox.read_to_end(LoginOverdue(was_read=True), 1.0)
+    assert inbox.send(b"still there")
+    assert take(inbox) == BytesReceived(b"last words")
+    assert take(inbox) == LoginOverdue(was_read=True)
+    assert peer.recv(READ) == b"still there"
+    peer.sendall(b"welcome")  # it goes on
+    assert take(inbox) == BytesReceived(b"welcome")
+    peer.close()
+    assert hear_lost(inbox).code == "eof"
+
+
+def test_an_end_that_was_asked_for_keeps_its_reason_where_the_peer_ends_meanwhile(
+    inbox: Inbox, peer: socket.socket
+) -> None:
+    peer.sendall(b"last words")
+    peer.close()
+    assert inbox.read_to_end(SocketLost(Stopped("asked")), 1.0)
+    assert take(inbox) == BytesReceived(b"last words")
+    assert take(inbox) == SocketLost(Stopped("asked"))
+
+
+def test_an_unwatched_socket_is_not_read_to_its_end(inbox: Inbox, peer: socket.socket) -> None:
+    inbox.watch(False)
+    assert not inbox.read_to_end(SocketLost(Stopped("asked")), 1.0)
 
 
 # ── the end ─────────────────────────────────────────────────────────────────────────────────────
@@ -432,7 +542,7 @@ def test_descriptors_are_back_after_the_end(baseline: Baseline, refused: Refused
         inbox = SocketInbox(BOUND, letter, refused)
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        inbox.open(ours)
+        inbox.open(ours, monotonic)
         theirs.sendall(b"quote")
         take(inbox)
         inbox.forget()
@@ -462,7 +572,7 @@ def tls_peer(inbox: Inbox) -> Iterator[ssl.SSLSocket]:
         theirs = accepting.result(10)
     ours.setblocking(False)
     with ours, theirs:
-        inbox.open(ours)
+        inbox.open(ours, monotonic)
         yield theirs
 
 
@@ -482,7 +592,7 @@ def test_what_tls_read_ahead_in_the_handshake_is_heard(inbox: Inbox, tls_peer: s
     ours.setblocking(False)
     assert ours.pending() == 6
     inbox.forget()
-    inbox.open(ours)
+    inbox.open(ours, monotonic)
     assert take(inbox) == BytesReceived(b"elcome")
 
 
@@ -526,7 +636,7 @@ def test_what_came_before_broken_tls_is_heard_before_the_loss(inbox: Inbox, tls_
 def test_tls_sends_what_the_peer_did_not_take_at_first(inbox: Inbox, tls_peer: ssl.SSLSocket) -> None:
     pieces = [bytes([number]) * 100_000 for number in range(10)]
     for piece in pieces:  # the buffer grows between two tries of one record
-        assert inbox.send(piece) is None
+        assert inbox.send(piece)
     assert inbox.unsent > 0
     received = bytearray()
 

@@ -6,19 +6,33 @@ JSON in binary frames.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Literal, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 from msgspec.msgpack import Ext
 from msgspec.structs import force_setattr
 
-from actors.venues.alpaca.account_messages import ORDER_TIMES, AccountAnswer, AccountFrame, Order, TradeUpdate
+from actors.protocol import is_bounded
+from actors.venues.alpaca.account_messages import (
+    ORDER_TIMES,
+    AccountAnswer,
+    AccountFrame,
+    Amount,
+    Execution,
+    Order,
+    TradeUpdate,
+)
 from actors.venues.alpaca.messages import TIMES, Inbound, Named
 from actors.venues.alpaca.timestamps import from_extension
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Struct)
+
+AMOUNTS = (Amount, dict[str, Decimal] | None)  # types of fields that no fill is to be without
 
 Encoding = Literal["json", "msgpack"]
 
@@ -82,7 +96,12 @@ def answer(frame: AccountFrame) -> AccountAnswer:
 
 def trade_update(frame: AccountFrame) -> TradeUpdate:
     """Raises: Exception: it cannot be read."""
-    update = _read(bytes(frame.data), TradeUpdate)
+    payload = bytes(frame.data)
+    try:
+        update = _read(payload, TradeUpdate)
+    except msgspec.ValidationError:  # a new type of one field costs that field, and no fill
+        update = mended(_read(payload, dict[str, Any]), TradeUpdate)
+    _check_amounts(update)
     _settle(update, ("timestamp", "at"))
     for leg in update.legs or ():
         _settle(leg, ("timestamp",))
@@ -90,10 +109,48 @@ def trade_update(frame: AccountFrame) -> TradeUpdate:
     return update
 
 
+def mended(raw: object, kind: type[S]) -> S:
+    """The same, where a field that may be missing has another type: numbers become text, others are left out.
+
+    Raises:
+        ValidationError: an amount, or a field that is needed, cannot be read.
+    """
+    if not isinstance(raw, dict):
+        raise msgspec.ValidationError(f"Expected `object`, got `{type(raw).__name__}`")
+    values: dict[str, Any] = {}
+    for each in structs.fields(kind):
+        if each.encode_name not in raw:
+            continue
+        value = raw[each.encode_name]
+        try:
+            values[each.name] = msgspec.convert(value, each.type)
+        except msgspec.ValidationError as error:
+            if each.name == "order":
+                values[each.name] = mended(value, Order)
+            elif each.name == "legs" and isinstance(value, list):
+                part: type[Any] = Order if issubclass(kind, Order) else Execution
+                values[each.name] = tuple(mended(leg, part) for leg in value)
+            elif each.required or each.type in AMOUNTS:
+                raise msgspec.ValidationError(f"{error} - at `$.{each.encode_name}`") from None
+            elif type(value) in (int, float, Decimal):
+                with contextlib.suppress(msgspec.ValidationError):
+                    values[each.name] = msgspec.convert(str(value), each.type)
+    return kind(**values)
+
+
 def _read(payload: bytes, kind: type[T]) -> T:
     if payload[:1] < PACKED:
         return msgspec.json.decode(payload, type=kind)
     return msgspec.msgpack.decode(payload, type=kind)
+
+
+def _check_amounts(update: TradeUpdate) -> None:
+    """Raises: ValueError: one has digits or an exponent without end."""
+    parts: list[Struct] = [update, *(update.legs or ()), update.order, *(update.order.legs or ())]
+    amounts = [value for part in parts for value in structs.astuple(part) if isinstance(value, Decimal)]
+    amounts += (update.position_qtys or {}).values()
+    if not all(map(is_bounded, amounts)):
+        raise ValueError("an amount that is no finite number of a sensible length")
 
 
 def _settle_order(order: Order) -> None:

@@ -81,6 +81,9 @@ class Routes(dict[str, Topics]):
             self[key] = (topics[0], *star)
 
 
+LONGEST, MOST = 64, 100_000  # characters of a symbol, and symbols of `*`, whose books are followed
+
+
 class AlpacaSession(KeyedSession):
     def __init__(self, key: Secret, secret: Secret, *, encoding: Encoding = "json") -> None:
         super().__init__(key, secret, encoding=encoding)
@@ -178,9 +181,11 @@ class AlpacaSession(KeyedSession):
         if book.reset:
             self._prove(book, out)
         topics = self._books[book.symbol]
-        if book.reset:
+        if book.reset and len(book.symbol) <= LONGEST:
             for topic in topics:
-                self._begun.setdefault(topic, set()).add(book.symbol)
+                begun_here = self._begun.setdefault(topic, set())
+                if len(begun_here) < MOST:
+                    begun_here.add(book.symbol)
         begun = [topic for topic in topics if book.symbol in self._begun.get(topic, ())]
         for topic in begun:
             out.deliver(topic, book)

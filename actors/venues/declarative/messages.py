@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors.protocol import iso_nanoseconds
+from actors.protocol import exact_decimal, iso_nanoseconds, known_time
 
 
 class Message(Struct, frozen=True, gc=False):
@@ -29,7 +29,7 @@ class Message(Struct, frozen=True, gc=False):
 
 # The whole message is decoded, once: what lies around `data` decides where it goes, and a venue's messages
 # are small. `Decimal` is called for numbers that are no integers only; most venues send prices as text.
-decode: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=Decimal).decode
+decode: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=exact_decimal).decode
 
 _WINDOW: Mapping[str, int] = {  # zlib's manual, inflateInit2: how the stream is wrapped
     "gzip": 16 + zlib.MAX_WBITS,
@@ -44,15 +44,21 @@ def inflate(payload: bytes, how: str, most: int) -> bytes:
     Raises:
         ValueError: it is not of this compression, or is more than `most` bytes: a bomb is not unpacked.
     """
-    machine = zlib.decompressobj(_WINDOW[how])
+    text, rest, members = b"", payload, 0
     try:
-        text = machine.decompress(payload, most + 1)
+        while rest or not members:
+            members += 1
+            machine = zlib.decompressobj(_WINDOW[how])
+            text += machine.decompress(rest, most + 1 - len(text))
+            if len(text) > most:
+                raise ValueError(f"it inflates to more than {most} bytes")
+            rest = machine.unused_data
+            if rest and how != "gzip":  # RFC 1952, 2.2: gzip has one or several members
+                raise ValueError(f"this is not one message in {how}")
     except zlib.error as error:
         raise ValueError(f"this is not {how}: {error}") from None
-    if len(text) > most:
-        raise ValueError(f"it inflates to more than {most} bytes")
     # A sync flush ends a message of RFC 7692's kind; such a stream has no end of its own.
-    if machine.unused_data or not (machine.eof or text):
+    if not machine.eof and (members > 1 or not text):
         raise ValueError(f"this is not one message in {how}")
     return text
 
@@ -71,7 +77,7 @@ def clock(unit: str) -> Callable[[Any], int | None]:
 
     def read(value: Any) -> int | None:
         if type(value) is int:
-            return value * factor
+            return known_time(value * factor)
         if type(value) is str and len(value) <= SHORT and value.isascii() and value.isdigit():
             return int(value) * factor
         try:

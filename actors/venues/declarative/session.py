@@ -19,7 +19,6 @@ from actors.protocol import (
     Answered,
     Complain,
     Confirm,
-    ConnectionCloses,
     Effect,
     EffectBatch,
     Fatal,
@@ -35,7 +34,6 @@ from actors.protocol import (
     SessionState,
     Slow,
     Topic,
-    VenueState,
     code_of,
     confirm,
     refuse,
@@ -52,10 +50,11 @@ from actors.venues.declarative.asked import (
     TableTopic,
     TableTopics,
 )
+from actors.venues.declarative.beginning import whole
 from actors.venues.declarative.messages import decode, inflate
 from actors.venues.declarative.path import MISSING, Condition, Path
 from actors.venues.declarative.protocol import Ask, Nodes, TableProtocol
-from actors.venues.declarative.states import StateRule
+from actors.venues.declarative.states import tell_states
 from actors.venues.declarative.table import AckTable, ErrorTable, Value
 from actors.venues.declarative.usual import LONGEST_WORD, UNREAD, UsualMessages
 
@@ -203,7 +202,8 @@ class DeclaredSession(Session):
     def _handle(self, message: Any, out: EffectBatch) -> None:
         if self.state is LOGGING_IN and self._handle_login(message, out):
             return
-        tells = self._tell_states(self._protocol.states_in_events, message, out)
+        protocol = self._protocol
+        tells = tell_states(protocol.states_in_events, message, protocol.hide, out)
         for rule, index in self._events:
             told = rule.read(message)
             if told is None:
@@ -211,23 +211,8 @@ class DeclaredSession(Session):
             self._asked.deliver(rule, index, told, out)
             self._usual.told += 1  # a Counter is slow
             return
-        tells = tells or self._tell_states(self._protocol.states, message, out)
+        tells = tells or tell_states(protocol.states, message, protocol.hide, out)
         self.heard["state" if tells else self._handle_other(message, out)] += 1
-
-    def _tell_states(self, rules: Sequence[StateRule], message: Any, out: EffectBatch) -> bool:
-        """Whether the venue says something of itself."""
-        tells = False
-        for rule in rules:
-            if not rule.fits(message):
-                continue
-            words = ""
-            for told in rule.read(message):
-                tells, words = True, self._protocol.hide(told.text)
-                out.add(VenueState(told.scope, told.state, words, told.until_ns))
-            if rule.table.closes:
-                tells = True
-                out.add(ConnectionCloses(words))
-        return tells
 
     def _handle_other(self, message: Any, out: EffectBatch) -> str:
         table = self._protocol.table
@@ -297,7 +282,7 @@ class DeclaredSession(Session):
         name = self._protocol.table.name
         code, words = self._words(error.code, message), self._words(error.text, message)
         text = f"{name} error {code}".rstrip() + (f": {words}" if words else "")
-        if (reason := self._ending(error, code, text)) is not None:
+        if (reason := self._ending(error, code, words, text)) is not None:
             out.add(self._end(reason))
             return
         request = self._request(_at(error.id, message))
@@ -310,7 +295,7 @@ class DeclaredSession(Session):
         blamed = named or (waiting if request is not None else [])
         if not blamed:
             out.add(Complain(code_of(name, code), text))
-        elif _lists(error.benign, code):
+        elif _lists(error.benign, code, words):
             confirm(blamed, out)
         elif named or request is None or request.is_only(blamed):
             refuse(blamed, text, out, error.retry_after)
@@ -324,13 +309,13 @@ class DeclaredSession(Session):
             if error.whole or not request.waiting():  # else the others have answers of their own
                 self._answered(request, out)
 
-    def _ending(self, error: ErrorTable, code: str, text: str) -> Reason | None:
+    def _ending(self, error: ErrorTable, code: str, words: str, text: str) -> Reason | None:
         name = code_of(self._protocol.table.name, code)
-        if _lists(error.fatal, code):
+        if _lists(error.fatal, code, words):
             return Fatal(text, name, self._advice())
-        if _lists(error.slow, code):
+        if _lists(error.slow, code, words):
             return Slow(text, name, shared=True)
-        return Retryable(text, name) if _lists(error.ends, code) else None
+        return Retryable(text, name) if _lists(error.ends, code, words) else None
 
     def _again(self, request: SentFrame, *parts: list[TableTopic]) -> None:
         """These are asked for again, one part after the other, before the requests that wait."""
@@ -396,6 +381,20 @@ class DeclaredSession(Session):
 
     # ── what cannot be read ──
 
+    def oversized(self, head: Frame) -> Sequence[Topic]:
+        """As its beginning tells, which is decoded as a message of its own."""
+        try:
+            message = decode(whole(head[1].decode(errors="ignore")).encode())
+            found = [
+                each
+                for rule, index in self._events
+                for _, marks, _ in rule.read(message) or ()
+                for each in index.find(marks)
+            ]
+        except Exception:  # compressed, or cut before it says anything
+            return ()
+        return topics_of(dict.fromkeys(found))
+
     def _put_aside(self, payload: bytes, error: Exception, out: EffectBatch) -> None:
         """It may have been an event: of the topics that it names, or of any."""
         self.heard["undecodable"] += 1
@@ -459,8 +458,12 @@ def _at(path: Path | None, message: Any) -> Any:
     return MISSING if path is None else path.get(message)
 
 
-def _lists(codes: Sequence[Value], code: str) -> bool:
-    return code in map(str, codes)
+def _lists(codes: Sequence[Value], code: str, words: str) -> bool:
+    """Whether the code is listed; or words are, and stand in those of the venue, for some name no code."""
+    if code in map(str, codes):
+        return True
+    spoken = [each.casefold() for each in codes if isinstance(each, str) and " " in each.strip()]
+    return bool(spoken) and any(_stands_in(each, words.casefold()) for each in spoken)
 
 
 def _text(value: Any) -> str:

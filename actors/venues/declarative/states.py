@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from actors.protocol import Scope, VenueState
+from actors.protocol import ConnectionCloses, EffectBatch, Scope, VenueState
 from actors.venues.declarative.messages import clock
 from actors.venues.declarative.path import MISSING, Each, Path, Spot, spot
 from actors.venues.declarative.table import VenueStateTable
@@ -49,6 +49,24 @@ class StateRule:
 
     def _spot(self, path: Path | None) -> Spot | None:
         return None if path is None else spot(path, self.table.each)
+
+
+def tell_states(
+    rules: Iterable[StateRule], message: Any, hide: Callable[[str], str], out: EffectBatch
+) -> bool:
+    """Whether the venue says something of itself in this message. `hide` takes secrets out of its words."""
+    tells = False
+    for rule in rules:
+        if not rule.fits(message):
+            continue
+        words = ""
+        for told in rule.read(message):
+            tells, words = True, hide(told.text)
+            out.add(VenueState(told.scope, told.state, words, told.until_ns))
+        if rule.table.closes:
+            tells = True
+            out.add(ConnectionCloses(words))
+    return tells
 
 
 def _always(_: Any) -> bool:

@@ -215,6 +215,7 @@ class VenueTable(Part, frozen=True, kw_only=True):
     keys: dict[str, KeyTable] = {}
     channels: Mapping[str, ChannelTable]
     events: tuple[EventTable, ...]
+    venue_states: tuple[VenueStateTable, ...] = ()
 
 
 class FrameTable(VenueTable, frozen=True, kw_only=True):
@@ -228,7 +229,6 @@ class FrameTable(VenueTable, frozen=True, kw_only=True):
     unsubscribe: AskTable | None = None
     acks: tuple[AckTable, ...] = ()
     errors: tuple[ErrorTable, ...] = ()
-    venue_states: tuple[VenueStateTable, ...] = ()
     ignore: tuple[Condition, ...] = ()
     ping: PingTable | None = None
     replies: tuple[ReplyTable, ...] = ()

@@ -217,7 +217,7 @@ def _told(option: OptionTable) -> str:
 def _venue_states(table: VenueTable) -> dict[str, str]:
     """Which states the venue tells of itself, and what each is about."""
     told: dict[str, str] = {}
-    for each in table.venue_states if isinstance(table, FrameTable) else ():
+    for each in table.venue_states:
         states = dict.fromkeys([each.state] if each.state is not None else each.states.values())
         about = "a key" if each.key is not None else "" if each.channel else "the whole line"
         parts = [about, each.channel and f"channel {each.channel}", each.closes and "the line is rotated"]

@@ -28,6 +28,10 @@ LOGIN_CODES: Final = {
     10: ("ApiKeyAuthenticationDisabled", "Have logins by API key allowed; then restart the feed."),
 }
 
+# ProjectX, "ValidateErrorCode".
+VALIDATE_CODES: Final = {1: "InvalidSession", 2: "SessionNotFound", 3: "ExpiredToken", 4: "UnknownError"}
+EXPIRED: Final = "Put a new token into the feed, or user_name and api_key, which get one when it is needed."
+
 
 class GatewayAnswer(Struct, frozen=True, rename="camel"):
     """The part that all answers share. Its repr shows no token."""
@@ -68,3 +72,12 @@ def refused_login(envelope: GatewayAnswer, *secrets: Secret | None) -> Reason:
         return Fatal(f"ProjectX refused the login ({number} {name}{words})", f"projectx_{number}", advice)
     # 8 is UnknownError, by its name; one that was added since may be anything.
     return Slow(f"ProjectX refused the login ({number}{words})", f"projectx_{number}")
+
+
+def refused_renewal(envelope: GatewayAnswer, *secrets: Secret | None) -> Fatal:
+    """What an envelope without success means for a token that was to be renewed."""
+    words = said(envelope.error_message, *secrets, otherwise="")
+    number = envelope.error_code
+    name = f" {VALIDATE_CODES[number]}" if number in VALIDATE_CODES else ""
+    text = f"ProjectX does not renew the token ({number}{name}{f': {words}' if words else ''})"
+    return Fatal(text, f"validate_{number}", EXPIRED)

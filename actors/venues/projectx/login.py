@@ -23,10 +23,15 @@ from actors.protocol import (
     is_token,
     settled,
 )
-from actors.venues.projectx.errors import decode_envelope, refused_by_status, refused_login
+from actors.venues.projectx.errors import (
+    EXPIRED,
+    decode_envelope,
+    refused_by_status,
+    refused_login,
+    refused_renewal,
+)
 
 SECOND = 1_000_000_000  # nanoseconds
-EXPIRED = "Put a new token into the feed, or user_name and api_key, which get one when it is needed."
 NO_LOGIN = "Add user_name and api_key to the feed, or a token; then restart the feed."
 JSON = (("Content-Type", "application/json"), ("Accept", "application/json"))
 
@@ -104,8 +109,7 @@ def renew(rest: str, token: Token, otherwise: Conversation[Token] | None) -> Con
     if answer.status != 200:
         return refused_by_status(answer, "the renewal of the token")
     if envelope is not None and envelope.is_good is False:
-        text = f"ProjectX does not renew the token ({envelope.error_code})"
-        return Fatal(text, f"validate_{envelope.error_code}", EXPIRED)
+        return refused_renewal(envelope, token.value)
     return _unreadable()
 
 

@@ -8,6 +8,7 @@ from actors.protocol import Topic
 from actors.protocol.signalr import Call, HubSubscription, HubTerms
 from actors.venues.declarative.path import MISSING
 from actors.venues.declarative.protocol import EventRule, Vocabulary
+from actors.venues.declarative.states import StateRule
 from actors.venues.signalr.table import CallTable, HubTable
 
 
@@ -23,6 +24,9 @@ class HubProtocol(Vocabulary):
         self.rules: dict[str, list[EventRule]] = {}
         for entry, rule in zip(table.events, self.events, strict=True):
             self.rules.setdefault(entry.target.lower(), []).append(rule)
+        self.states: dict[str, list[StateRule]] = {}
+        for state in table.venue_states:
+            self.states.setdefault(state.target.lower(), []).append(StateRule(state, self.names))
 
     def subscription(self, topic: Topic) -> HubSubscription | None:
         """How the hub is made to push this topic; None: it does so by itself.

@@ -28,12 +28,13 @@ from actors.protocol.signalr import Call, Completion, Heard, HubSession, HubSubs
 from actors.protocol.signalr.framing import END
 from actors.venues.declarative.asked import CONFIRMED, REST, TableTopic, TableTopics
 from actors.venues.declarative.messages import decode
+from actors.venues.declarative.states import tell_states
 from actors.venues.signalr.protocol import HubProtocol
 
 
 class DeclarativeHubSession(HubSession):
     """`takes_all`: every topic that the table can make out counts as asked for. `heard` counts what the
-    hub invoked, by what it was: event, ignored, unrouted."""
+    hub invoked, by what it was: event, state, ignored, unrouted."""
 
     def __init__(self, protocol: HubProtocol, *, takes_all: bool = False) -> None:
         super().__init__(protocol.terms)
@@ -104,19 +105,20 @@ class DeclarativeHubSession(HubSession):
         return [self._hidden(effect) for effect in super().received(frames, now)]
 
     def invoked(self, target: str, arguments: Raw, out: EffectBatch) -> None:
-        rules = self._rules.get(target.lower())
-        if rules is None and target.lower() in self._protocol.ignored:
+        rules, states = self._rules.get(target.lower()), self._protocol.states.get(target.lower(), ())
+        if rules is None and not states and target.lower() in self._protocol.ignored:
             self.heard["ignored"] += 1
             return
-        message = decode(bytes(arguments)) if rules else None
+        message = decode(bytes(arguments)) if rules or states else None
+        tells = tell_states(states, message, self._protocol.hide, out)
         for rule, index in rules or ():
             told = rule.read(message)
             if told is not None:
                 self.heard["event"] += 1
                 self._topics.deliver(rule, index, told, out)
                 return
-        self.heard["unrouted"] += 1
-        out.unrouted += 1
+        self.heard["state" if tells else "unrouted"] += 1
+        out.unrouted += not tells
 
     def spoiled(self, record: bytes, out: EffectBatch) -> None:
         """It may have been an event: of the topics that it names, or of any."""

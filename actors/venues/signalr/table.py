@@ -8,7 +8,15 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import Meta
 
 from actors.venues.declarative.path import MISSING
-from actors.venues.declarative.table import ChannelTable, EventTable, Part, Seconds, VenueTable, Words
+from actors.venues.declarative.table import (
+    ChannelTable,
+    EventTable,
+    Part,
+    Seconds,
+    VenueStateTable,
+    VenueTable,
+    Words,
+)
 from actors.venues.declarative.template import MistakeError, Template, Text
 
 Silence = Annotated[float, Meta(gt=0, le=86_400, description="seconds, more than 0 and at most a day")]
@@ -53,12 +61,19 @@ class PushTable(EventTable, frozen=True, kw_only=True):
     target: Words
 
 
+class PushedStateTable(VenueStateTable, frozen=True, kw_only=True):
+    """An entry of `[[venue_states]]`: its paths begin there as well."""
+
+    target: Words
+
+
 class HubTable(VenueTable, frozen=True, kw_only=True):
     """A whole table with `protocol = "signalr"`."""
 
     protocol: Literal["signalr"] = "signalr"
     channels: dict[str, HubChannelTable]
     events: tuple[PushTable, ...]
+    venue_states: tuple[PushedStateTable, ...] = ()
     token: Text | None = None
     token_in: Literal["query", "header"] = "query"
     skip_negotiation: bool = False

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal
 from typing import Any, TypeVar, get_args
 
 import msgspec
 from msgspec import structs
 
+from actors.protocol import exact_decimal
 from actors.venues.tplus import messages as m
 
 T = TypeVar("T")
@@ -22,7 +22,7 @@ Decode = Callable[[bytes], Any]  # one document: an event, or a list of events
 
 _KIND = "kind"
 _SPACE = re.compile(r"[\s\x1e]*")
-_untyped = msgspec.json.Decoder(float_hook=Decimal).decode
+_untyped = msgspec.json.Decoder(float_hook=exact_decimal).decode
 _pieces = msgspec.json.Decoder(list[msgspec.Raw]).decode
 decode_control = msgspec.json.Decoder(m.Control).decode
 

@@ -1,0 +1,48 @@
+"""What a program may give as a handler, and what a handler may return."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Coroutine, Generator
+
+from actors.errors import LinewardenError
+
+ADVICE = (
+    "A thread calls a handler and awaits nothing. Give a plain function; for a loop of yours, one that calls "
+    "asyncio.run_coroutine_threadsafe(your_coroutine(event), loop)"
+)
+
+
+class UnawaitedError(LinewardenError):
+    """A handler returned what only an event loop could run."""
+
+
+def check_handler(handler: object) -> None:
+    """Raises LinewardenError for what cannot be called, and for a function whose body no call runs."""
+    if not callable(handler):
+        raise LinewardenError(f"a handler is called with each event, and {handler!r} cannot be called")
+    for kind, is_of_kind in (
+        ("a coroutine function", inspect.iscoroutinefunction),
+        ("an async generator function", inspect.isasyncgenfunction),
+        ("a generator function", inspect.isgeneratorfunction),
+    ):
+        if any(map(is_of_kind, _called(handler))):
+            raise LinewardenError(f"{handler!r} is {kind}, and a call runs none of it. {ADVICE}")
+
+
+def _called(handler: object) -> tuple[object, ...]:
+    """The handler, and what a call of it calls."""
+    while isinstance(handler, functools.partial):
+        handler = handler.func
+    return handler, inspect.getattr_static(type(handler), "__call__", None)
+
+
+def check_result(result: object) -> None:
+    """Raises UnawaitedError for what a handler returned, if it has yet to run. A coroutine is closed."""
+    if result is None or not isinstance(result, Awaitable | Generator | AsyncGenerator):
+        return
+    if isinstance(result, Coroutine | Generator):
+        result.close()  # else the interpreter warns that it was never awaited
+    kind = type(result).__name__
+    raise UnawaitedError(f"it returned an object of type {kind}, which nothing runs. {ADVICE}")

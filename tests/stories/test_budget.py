@@ -35,7 +35,10 @@ def never_kicked(venue: StrictVenue, runtime: Runtime) -> None:
     assert line_of(runtime, "feed").epoch == 1
 
 
-@pytest.mark.parametrize("round_trip", [0.001, 0.03, 0.25])
+@pytest.mark.parametrize(
+    "round_trip",
+    [pytest.param(0.001, marks=pytest.mark.long), 0.03, pytest.param(0.25, marks=pytest.mark.long)],
+)
 def test_a_bad_symbol_is_searched_for_within_the_budget(round_trip: float) -> None:
     with strict_venue("5/s") as venue, FaultyProxy(venue.url) as proxy:
         proxy.delay(round_trip / 2)
@@ -58,6 +61,7 @@ def test_streams_that_are_closed_one_by_one_share_frames_and_wait_for_none() -> 
         never_kicked(venue, runtime)
 
 
+@pytest.mark.long
 def test_one_stream_of_many_topics_is_closed_within_the_budget() -> None:
     with strict_venue("5/s") as venue, started(venue.url) as runtime:
         stream = runtime.subscribe("feed", "trades", *(f"S{number}USDT" for number in range(600)))
@@ -69,6 +73,7 @@ def test_one_stream_of_many_topics_is_closed_within_the_budget() -> None:
         never_kicked(venue, runtime)
 
 
+@pytest.mark.long
 def test_sixty_holes_of_one_read_share_frames() -> None:
     with strict_venue("3/s", "480/h") as venue, started(venue.url, "okx", heartbeat={}) as runtime:
         keys = [f"C{number}-USDT" for number in range(60)]

@@ -212,9 +212,11 @@ class Connection(Actor):
         "_send_at",
         "_send_timer",
         "_session",
+        "_session_paused",
         "_socket",
         "_successor",
         "_supervisor",
+        "_to_await",
         "_wall_ns",
         "_wire",
     )
@@ -244,12 +246,15 @@ class Connection(Actor):
         self._requests = VenueRequests()
         self._outbox = Outbox(FrameBudget(args.send_rate.frames))
         self._send_timer: Timer | None = None
+        self._session_paused = False  # told to the session
         self._send_at = math.inf  # monotonic seconds
         self._is_asking = False
         self._messages: list[ProgramMessage] = []  # mostly empty; a deque is large
         self._messages_size = 0  # bytes
         self._program_next = False  # whether its messages have the next turn
         self._resent = 0  # the number of the last asking that the session made by itself
+        # Such askings, until the effects that tell of them are done.
+        self._to_await: list[tuple[tuple[Topic, ...], int]] = []
         self._legacy: Inherit | None = None
         self._given_up: int | None = None  # epoch of the candidate whose drop was asked for
         self._successor: int | None = None  # epoch of the connection that takes over
@@ -499,6 +504,9 @@ class Connection(Actor):
                 self._do(effect)
         if frames and not self.actor_stopped.is_set():
             self._send_frames(frames)
+        for topics, number in self._to_await:  # a session may tell of it before the frames themselves
+            self._after_frames(partial(self._await_answer, topics, number))
+        self._to_await.clear()
         if self._requests:
             self._ask_venue()
 
@@ -538,7 +546,7 @@ class Connection(Actor):
                 self._resent -= 1
                 self._answers.ask(topics)
                 self._registry.tell(TopicsResent(self._line, self._epoch, topics, self._resent))
-                self._after_frames(partial(self._await_answer, topics, self._resent))
+                self._to_await.append((topics, self._resent))
             case Resync(topics=topics):
                 self._requests.resync(topics)
             case Missed():
@@ -683,8 +691,9 @@ class Connection(Actor):
             now = self._now()
             self._acks.pause(begun)
             self._acks.resume(now)
-            self._session.paused(begun)
-            self._session.resumed(now)
+            if not self._session_paused:
+                self._session.paused(begun)
+                self._session.resumed(now)
 
     # ── asking the venue ──
 
@@ -779,6 +788,7 @@ class Connection(Actor):
         if self._outbox.size > self._args.send_buffer:
             text = f"over {self._args.send_buffer} bytes wait for the budget of frames"
             self._close(1000, Retryable(text, "send_buffer"))
+        self._tell_session()
         self._plan_send()
 
     def _ask_venue(self) -> None:
@@ -893,14 +903,20 @@ class Connection(Actor):
             self._wire.watch(may_read)
             now = self._now()
             if may_read:
-                self._session.resumed(now)
                 self._acks.resume(now)
                 self._heartbeat.tell(ReadingResumed(self._line, self._epoch))
             else:
-                self._session.paused(now)
                 self._acks.pause(now)
                 self._heartbeat.tell(ReadingPaused(self._line, self._epoch))
+            self._tell_session()
         self._plan_look()
+
+    def _tell_session(self) -> None:
+        """No answer is due while the line is not read, or frames of the session have not left."""
+        is_paused = not self._counters.reading or self._outbox.holds_frames
+        if is_paused != self._session_paused:
+            self._session_paused = is_paused
+            (self._session.paused if is_paused else self._session.resumed)(self._now())
 
     def _plan_look(self) -> None:
         """Look again when something is due, by the inbox's own timeout and by the runtime's time."""

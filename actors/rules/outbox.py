@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from actors.protocol.limits import FrameLimit
 from actors.rules.frame_budget import FrameBudget
 
+MOST_CONTROL = 8  # control frames that wait; of more, as a flood of pings brings them, the oldest is given up
 Then = Callable[[], None]
 
 
@@ -29,6 +30,11 @@ class Outbox:
         self._budget.take_limits(limits)
 
     @property
+    def holds_frames(self) -> bool:
+        """Whether frames wait that are no control frames."""
+        return bool(self._waiting)
+
+    @property
     def is_empty(self) -> bool:
         return not (self._waiting or self._control)
 
@@ -39,6 +45,9 @@ class Outbox:
 
     def put_control(self, kind: Hashable, frame: bytes, then: Then | None = None) -> None:
         """It leaves before the others, in place of an earlier one of its kind; `then` is called after it."""
+        if kind not in self._control and len(self._control) == MOST_CONTROL:
+            given_up, _ = self._control.pop(next(iter(self._control)))
+            self.size -= len(given_up)
         former, _ = self._control.get(kind, (b"", None))
         self.size += len(frame) - len(former)
         self._control[kind] = frame, then

@@ -131,6 +131,7 @@ from actors.wire.socket_inbox import BytesReceived, HandlingEnded, SocketInbox, 
 log = log_queue.logger("actors.connection")
 
 MAX_WORDS = 500  # characters of what a venue says of itself
+TICK = 0.001  # seconds: a timer is not set anew to be so much earlier
 LAST_WORD = b"hand over"  # in a ping; those of the heartbeat have 8 bytes
 COMPLAINTS = 1.0  # seconds within which the complaints of one code, and states of one kind, are told once
 CODE, WORDS = 64, 1_000  # characters of an error's code and of its text that are told
@@ -165,6 +166,9 @@ class LoggedReply:
             log.warning("%s: a message of an inline handler: %s.", self._line, trouble)
 
 
+ProgramMessage = tuple[bytes, KeptReply | LoggedReply]  # its frame
+
+
 class Connection(Actor):
     """One line's connection in one epoch: owns its socket and session, and dies with them."""
 
@@ -194,22 +198,27 @@ class Connection(Actor):
         "_login_timer",
         "_look_at",
         "_look_timer",
+        "_messages",
+        "_messages_size",
         "_metrics",
         "_now",
         "_outbox",
         "_parted",
+        "_program_next",
         "_read_size",
         "_registry",
         "_requests",
         "_resent",
         "_routes_version",
+        "_send_at",
         "_send_timer",
         "_session",
+        "_session_paused",
         "_socket",
         "_states",
         "_successor",
         "_supervisor",
-        "_unanswered",
+        "_to_await",
         "_wall_ns",
         "_wire",
     )
@@ -241,9 +250,15 @@ class Connection(Actor):
         self._requests = VenueRequests()
         self._outbox = Outbox(FrameBudget(args.send_rate.frames))
         self._send_timer: Timer | None = None
+        self._session_paused = False  # told to the session
+        self._send_at = math.inf  # monotonic seconds
         self._is_asking = False
-        self._unanswered: set[KeptReply | LoggedReply] = set()  # of messages of a program in the outbox
+        self._messages: list[ProgramMessage] = []  # mostly empty; a deque is large
+        self._messages_size = 0  # bytes
+        self._program_next = False  # whether its messages have the next turn
         self._resent = 0  # the number of the last asking that the session made by itself
+        # Such askings, until the effects that tell of them are done.
+        self._to_await: list[tuple[tuple[Topic, ...], int]] = []
         self._legacy: Inherit | None = None
         self._given_up: int | None = None  # epoch of the candidate whose drop was asked for
         self._successor: int | None = None  # epoch of the connection that takes over
@@ -493,6 +508,9 @@ class Connection(Actor):
                 self._do(effect)
         if frames and not self.actor_stopped.is_set():
             self._send_frames(frames)
+        for topics, number in self._to_await:  # a session may tell of it before the frames themselves
+            self._after_frames(partial(self._await_answer, topics, number))
+        self._to_await.clear()
         if self._requests:
             self._ask_venue()
 
@@ -532,7 +550,7 @@ class Connection(Actor):
                 self._resent -= 1
                 self._answers.ask(topics)
                 self._registry.tell(TopicsResent(self._line, self._epoch, topics, self._resent))
-                self._after_frames(partial(self._await_answer, topics, self._resent))
+                self._to_await.append((topics, self._resent))
             case Resync(topics=topics):
                 self._requests.resync(topics)
             case Missed():
@@ -689,8 +707,9 @@ class Connection(Actor):
             now = self._now()
             self._acks.pause(begun)
             self._acks.resume(now)
-            self._session.paused(begun)
-            self._session.resumed(now)
+            if not self._session_paused:
+                self._session.paused(begun)
+                self._session.resumed(now)
 
     # ── asking the venue ──
 
@@ -704,22 +723,15 @@ class Connection(Actor):
         match request:
             case SubscribeRequest(topics=topics, number=number):
                 effects = self._session.subscribe(topics, self._now())
-                if not any(type(effect) is Send for effect in effects):
-                    self._note_sent(topics, number)
-                    self._perform(effects)
-                else:
-                    self._perform(effects)
-                    self._after_frames(partial(self._note_sent, topics, number))
+                # Its first frame leaves now: the venue may answer that before the last one has left.
+                self._answers.ask(topics)
+                self._registry.tell(TopicsSent(self._line, self._epoch, topics, number))
+                self._perform(effects)
+                self._after_frames(partial(self._await_answer, topics, number))
             case UnsubscribeRequest(topics=topics):
                 self._perform(self._session.unsubscribe(topics, self._now()))
             case ResyncRequest(topics=topics):
                 self._perform(self._session.resync(topics, self._now()))
-
-    def _note_sent(self, topics: tuple[Topic, ...], asking: int) -> None:
-        """The frames of this asking have left. An answer that came before was to an earlier one."""
-        self._answers.ask(topics)
-        self._registry.tell(TopicsSent(self._line, self._epoch, topics, asking))
-        self._await_answer(topics, asking)
 
     def _await_answer(self, topics: tuple[Topic, ...], asking: int) -> None:
         self._acks.sent(topics, asking, self._now())
@@ -733,16 +745,22 @@ class Connection(Actor):
         frame = _data_frame(message.payload)
         if self._session.state is not SessionState.OPEN:
             reply.set("nothing was sent: it is not connected and logged in")
-        elif self._outbox.size + len(frame) > self._args.send_buffer:
+        elif self._messages_size + len(frame) > self._args.send_buffer:
             reply.set("nothing was sent: too much waits already for the budget of frames")
         else:
-            self._unanswered.add(reply)
-            self._outbox.put(frame, lambda: reply.open)
-            self._after_frames(partial(self._answer_user, reply))
+            self._messages.append((frame, reply))
+            self._messages_size += len(frame)
+            self._ask_venue()
 
-    def _answer_user(self, reply: KeptReply | LoggedReply, trouble: str | None = None) -> None:
-        self._unanswered.discard(reply)
-        reply.set(trouble)
+    def _send_message(self) -> None:
+        """The first message of the program; there is room for it."""
+        frame, reply = self._messages.pop(0)
+        self._messages_size -= len(frame)
+        if reply.open:
+            self._send_frames((frame,))
+            lost = self.actor_stopped.is_set() or self._wire.is_broken
+            trouble = "the connection was lost while this was sent: the venue may not have it"
+            reply.set(trouble if lost else None)
 
     def _send_control(self, kind: Hashable, frame: bytes, then: Callable[[], None] | None = None) -> None:
         self._outbox.put_control(kind, frame, then)
@@ -759,7 +777,9 @@ class Connection(Actor):
         self._flush()
 
     def _send_due(self) -> None:
-        self._send_timer = None
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
         self._flush()
         self._ask_venue()
 
@@ -784,6 +804,7 @@ class Connection(Actor):
         if self._outbox.size > self._args.send_buffer:
             text = f"over {self._args.send_buffer} bytes wait for the budget of frames"
             self._close(1000, Retryable(text, "send_buffer"))
+        self._tell_session()
         self._plan_send()
 
     def _ask_venue(self) -> None:
@@ -792,24 +813,46 @@ class Connection(Actor):
             return
         self._is_asking = True
         try:
-            while (most := self._topics_to_ask()) and (request := self._requests.take(most)) is not None:
-                self._request(request)
+            while (most := self._topics_to_ask()) and self._ask_next(most):
+                pass
         finally:
             self._is_asking = False
         self._plan_send()
 
+    def _ask_next(self, most: int) -> bool:
+        """Requests and messages of a program take turns: a steady flow of one does not hold the other up."""
+        if self._messages and (self._program_next or not self._requests):
+            self._program_next = False
+            self._send_message()
+            return True
+        request = self._requests.take(most)
+        if request is not None:
+            self._program_next = True
+            self._request(request)
+        return request is not None or bool(self._messages)
+
     def _topics_to_ask(self) -> int:
         """How many topics the session may be asked for now."""
-        if self._session.state is not SessionState.OPEN or self.actor_stopped.is_set():
+        is_over = self.actor_stopped.is_set() or self._wire.is_broken
+        if self._session.state is not SessionState.OPEN or is_over:
             return 0
         room = self._outbox.room(self._now())
         return min(room, self._batch) if self._session.asks_one_by_one or not room else self._batch
 
     def _plan_send(self) -> None:
-        waits = not self._outbox.is_empty or (self._requests and self._session.state is SessionState.OPEN)
+        """A heartbeat may leave before what the timer was set for."""
+        asks = (self._requests or self._messages) and self._session.state is SessionState.OPEN
         is_over = self.actor_stopped.is_set() or self._wire.is_broken
-        if waits and self._send_timer is None and not is_over:
-            self._send_timer = self._timers.send_after(self._outbox.next_in(self._now()), self, SendDue())
+        if is_over or (self._outbox.is_empty and not asks):
+            return
+        seconds = self._outbox.next_in(self._now())
+        due = self._now() + seconds
+        if self._send_timer is not None and due >= self._send_at - TICK:
+            return
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+        self._send_at = due
+        self._send_timer = self._timers.send_after(seconds, self, SendDue())
 
     def _write(self, frames: bytes) -> bool:
         """Whether the socket takes it. If not, what was received is read, and then `SocketLost` comes."""
@@ -877,14 +920,20 @@ class Connection(Actor):
             self._wire.watch(may_read)
             now = self._now()
             if may_read:
-                self._session.resumed(now)
                 self._acks.resume(now)
                 self._heartbeat.tell(ReadingResumed(self._line, self._epoch))
             else:
-                self._session.paused(now)
                 self._acks.pause(now)
                 self._heartbeat.tell(ReadingPaused(self._line, self._epoch))
+            self._tell_session()
         self._plan_look()
+
+    def _tell_session(self) -> None:
+        """No answer is due while the line is not read, or frames of the session have not left."""
+        is_paused = not self._counters.reading or self._outbox.holds_frames
+        if is_paused != self._session_paused:
+            self._session_paused = is_paused
+            (self._session.paused if is_paused else self._session.resumed)(self._now())
 
     def _plan_look(self) -> None:
         """Look again when something is due, by the inbox's own timeout and by the runtime's time."""
@@ -948,10 +997,8 @@ class Connection(Actor):
             for timer in (self._look_timer, self._send_timer):
                 if timer is not None:
                     timer.cancel()
-            for reply in tuple(self._unanswered):
-                self._answer_user(
-                    reply, "the connection was lost while this was sent: the venue may not have it"
-                )
+            for _, reply in self._messages:
+                reply.set("nothing was sent: the connection ended while this waited for the budget of frames")
             self._exchanges.end_all()
             self._part(1001)  # after a crash, too: without it a venue may count the connection for minutes
             self._wire.forget()

@@ -198,7 +198,7 @@ class TopicsStale(Report, frozen=True):
 
 
 class TopicsSent(TopicsReport, frozen=True):
-    """Connection to registry: the frames of this asking have left, or the session needs none."""
+    """Connection to registry: the first frame of this asking leaves, or the session needs none."""
 
     asking: int
 

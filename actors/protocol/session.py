@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Any
 
 from msgspec import Struct
 
@@ -286,7 +286,7 @@ class Session(ABC):
 
     # Each topic takes a frame or more: the session is asked for as many as may leave, so that none waits for
     # its answer before it has left.
-    asks_one_by_one: ClassVar[bool] = False
+    asks_one_by_one = False
 
     def __init__(self) -> None:
         self.state = SessionState.OPENING
@@ -349,11 +349,11 @@ class Session(ABC):
         return []
 
     def paused(self, now: float) -> None:
-        """The socket is not read from now on: no answer can arrive, and silence means nothing."""
+        """No answer is due from now on: the socket is not read, or frames wait for the budget."""
         return
 
     def resumed(self, now: float) -> None:
-        """The socket is read again."""
+        """Answers are due again: the socket is read, and all frames have left."""
         return
 
     def oversized(self, head: Frame) -> Sequence[Topic]:

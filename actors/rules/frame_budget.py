@@ -7,49 +7,66 @@ than the venue's by `JITTER`, since a network may bring frames closer together t
 from __future__ import annotations
 
 import sys
-from collections import deque
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
 
 from actors.protocol.limits import FrameLimit
 
 JITTER = 0.25  # seconds
 LONG = 10.0  # seconds: a limit over a longer time is one of requests, and heartbeats do not count
 
+SentFrame = tuple[float, bool]  # when it left, monotonic seconds; whether it is a control frame
+
 
 class Window:
-    """The frames of one limit that are still counted."""
+    """The frames of one limit that are still counted.
 
-    __slots__ = ("_left", "_most", "_seconds", "counts_control", "limit")
+    Control frames leave one frame of the limit to others as well: quick heartbeats hold up no subscription.
+    """
 
-    def __init__(self, limit: FrameLimit) -> None:
+    __slots__ = ("_most", "_most_control", "_seconds", "counts_control", "left", "limit")
+
+    def __init__(self, limit: FrameLimit, left: Iterable[SentFrame] = ()) -> None:
         self.limit = limit
         self.counts_control = limit.seconds <= LONG
         self._most = limit.frames - 1 if limit.frames > 2 else limit.frames
+        self._most_control = max(1, limit.frames - 1)
         self._seconds = limit.seconds + JITTER
-        self._left: deque[float] = deque()  # when they left, monotonic seconds
+        self.left: deque[SentFrame] = deque(left)
 
     def wait(self, now: float, *, control: bool) -> float:
         if control and not self.counts_control:
             return 0.0
-        most = self.limit.frames if control else self._most
         self._forget(now)
-        return 0.0 if len(self._left) < most else self._left[len(self._left) - most] + self._seconds - now
+        if len(self.left) < min(self._most, self._most_control):
+            return 0.0
+        every = [at for at, _ in self.left]
+        alike = [at for at, is_control in self.left if is_control is control]
+        if control:
+            due = max(self._due(every, self.limit.frames), self._due(alike, self._most_control))
+        else:
+            due = max(self._due(every, self.limit.frames), self._due(alike, 1))
+            due = min(due, self._due(every, self._most))
+        return max(0.0, due - now)
 
     def room(self, now: float) -> int:
-        self._forget(now)
-        return max(0, self._most - len(self._left))
+        return 0 if self.wait(now, control=False) else max(1, self._most - len(self.left))
 
     def spend(self, now: float, *, control: bool) -> None:
         if not control or self.counts_control:
             self._forget(now)
-            self._left.append(now)
+            self.left.append((now, control))
+
+    def _due(self, left: Sequence[float], most: int) -> float:
+        """When there are less than so many of these."""
+        return left[len(left) - most] + self._seconds if len(left) >= most else 0.0
 
     def time_for(self, frames: int) -> float:
         return (frames - 1) // self._most * self._seconds if frames else 0.0
 
     def _forget(self, now: float) -> None:
-        while self._left and self._left[0] + self._seconds <= now:
-            self._left.popleft()
+        while self.left and self.left[0][0] + self._seconds <= now:
+            self.left.popleft()
 
 
 class FrameBudget:
@@ -59,9 +76,13 @@ class FrameBudget:
         self._windows = [Window(limit) for limit in limits]
 
     def take_limits(self, limits: Iterable[FrameLimit]) -> None:
-        """These hold from now on. Frames that have left count for a limit that was there before."""
+        """These hold from now on. Frames that have left count, as far as a former limit remembers them."""
         former = {window.limit: window for window in self._windows}
-        self._windows = [former.get(limit) or Window(limit) for limit in limits]
+        left: Counter[SentFrame] = Counter()
+        for window in self._windows:
+            left |= Counter(window.left)
+        known = sorted(left.elements())
+        self._windows = [former.get(limit) or Window(limit, known) for limit in limits]
 
     def wait(self, now: float, *, control: bool = False) -> float:
         """Seconds until one more frame may leave."""

@@ -51,7 +51,7 @@ class Life:
         return self.turn
 
     def send(self, topics: Iterable[Topic], turn: int, times: int | None = None) -> None:
-        """The frames of that asking have left."""
+        """The first frame of that asking leaves."""
         for topic in topics:
             self.states[topic] = SENT
             self.unsettled.add(topic)
@@ -304,7 +304,7 @@ class Ledger:
         self._lives.get(line, {}).pop(epoch, None)
 
     def next_batch(self, line: str, epoch: int, size: int) -> tuple[Topic, ...]:
-        """The next topics to ask for, in the order of wanting; `sent` is told when their frames have left."""
+        """The next topics to ask for, in the order of wanting; `sent` is told when their frames leave."""
         life = self._life(line, epoch)
         if life is None:
             return ()
@@ -322,7 +322,7 @@ class Ledger:
         return tuple(batch)
 
     def send(self, line: str, epoch: int, topics: Iterable[Topic], turn: int) -> tuple[Topic, ...]:
-        """The frames of that asking have left. Those that were still to be asked for by it."""
+        """The first frame of that asking leaves. Those that were still to be asked for by it."""
         life = self._life(line, epoch)
         if life is None:
             return ()

@@ -11,8 +11,8 @@ from collections.abc import Callable, Hashable, Sequence
 from actors.protocol.limits import FrameLimit
 from actors.rules.frame_budget import FrameBudget
 
+MOST_CONTROL = 8  # control frames that wait; of more, as a flood of pings brings them, the oldest is given up
 Then = Callable[[], None]
-Wanted = Callable[[], bool]
 
 
 class Outbox:
@@ -22,24 +22,32 @@ class Outbox:
         self._budget = budget
         self._control: dict[Hashable, tuple[bytes, Then | None]] = {}
         self._after_control: list[Then] = []
-        self._waiting: list[tuple[bytes, Wanted | None] | Then] = []  # mostly empty; a deque is large
+        self._waiting: list[bytes | Then] = []  # mostly empty; a deque is large
         self.size = 0  # bytes that wait
 
     def take_limits(self, limits: Sequence[FrameLimit]) -> None:
-        """Others hold from now on; what has left counts where a limit has stayed as it was."""
+        """Others hold from now on; what has left still counts."""
         self._budget.take_limits(limits)
+
+    @property
+    def holds_frames(self) -> bool:
+        """Whether frames wait that are no control frames."""
+        return bool(self._waiting)
 
     @property
     def is_empty(self) -> bool:
         return not (self._waiting or self._control)
 
-    def put(self, frame: bytes, wanted: Wanted | None = None) -> None:
-        """It leaves when its turn comes, if it is still wanted then."""
-        self._waiting.append((frame, wanted))
+    def put(self, frame: bytes) -> None:
+        """It leaves when its turn comes."""
+        self._waiting.append(frame)
         self.size += len(frame)
 
     def put_control(self, kind: Hashable, frame: bytes, then: Then | None = None) -> None:
         """It leaves before the others, in place of an earlier one of its kind; `then` is called after it."""
+        if kind not in self._control and len(self._control) == MOST_CONTROL:
+            given_up, _ = self._control.pop(next(iter(self._control)))
+            self.size -= len(given_up)
         former, _ = self._control.get(kind, (b"", None))
         self.size += len(frame) - len(former)
         self._control[kind] = frame, then
@@ -57,21 +65,13 @@ class Outbox:
             if then is not None:
                 self._after_control.append(then)
             return self._leave(frame, now, control=True)
-        while self._waiting:
-            first = self._waiting[0]
-            if not isinstance(first, tuple):
-                del self._waiting[0]
-                return first
-            frame, wanted = first
-            if wanted is not None and not wanted():
-                del self._waiting[0]
-                self.size -= len(frame)
-                continue
-            if self._budget.wait(now):
-                return None
-            del self._waiting[0]
-            return self._leave(frame, now)
-        return None
+        if not self._waiting:
+            return None
+        first = self._waiting[0]
+        if isinstance(first, bytes) and self._budget.wait(now):
+            return None
+        del self._waiting[0]
+        return self._leave(first, now) if isinstance(first, bytes) else first
 
     def room(self, now: float) -> int:
         """How many frames more may leave now; none while others wait."""

@@ -75,9 +75,9 @@ class VenueRequests:
         self._queue[-1].topics.update(dict.fromkeys(topics))
 
     def resync(self, topics: Iterable[Topic]) -> None:
-        """But for topics that are to be given up: where one is wanted again, it starts anew in any case."""
-        leaving = [request.topics for request in self._queue if request.number is None]
-        self._resync.update((topic, None) for topic in topics if not any(topic in each for each in leaving))
+        """But for topics that are to be asked for or given up: they start anew in any case."""
+        waiting = [request.topics for request in self._queue]
+        self._resync.update((topic, None) for topic in topics if not any(topic in each for each in waiting))
 
     def take(self, most: int) -> VenueRequest | None:
         """The next request, of so many topics at most; None: nothing waits."""
@@ -99,8 +99,11 @@ class VenueRequests:
 
     def _cancel(self, topic: Topic) -> None:
         request = self._asked.pop(topic, None)
-        if request is not None:
-            del request.topics[topic]
+        if request is None:
+            return
+        del request.topics[topic]
+        if not request.topics and self._queue and request is self._queue[-1]:
+            del self._queue[-1]  # what is wanted and given up again and again fills no memory
 
 
 def _taken(topics: dict[Topic, None], most: int) -> tuple[Topic, ...]:

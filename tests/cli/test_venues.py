@@ -53,7 +53,7 @@ def test_venues_tells_of_a_class(linewarden: Invoke) -> None:
 
 def test_venues_tells_which_states_a_venue_tells_of_itself(linewarden: Invoke) -> None:
     told = rows(linewarden("venues", "kraken").stdout)
-    assert "open, maintenance, halted the whole line" in told
+    assert "open, maintenance, halted, degraded the whole line" in told
     told = rows(linewarden("venues", "binance").stdout)
     assert "degraded the whole line; the line is rotated" in told
     assert not any(row.startswith("state of the venue") for row in rows(linewarden("venues", "desk").stdout))

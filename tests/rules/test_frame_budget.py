@@ -55,12 +55,37 @@ def test_one_frame_is_left_for_a_heartbeat() -> None:
     assert budget.wait(0.0, control=True) > 0.0
 
 
+@pytest.mark.parametrize("frames", [2, 3, 5])
+def test_a_flood_of_heartbeats_leaves_a_frame_of_each_limit(frames: int) -> None:
+    budget, seconds, left = FrameBudget([FrameLimit(frames, 1.0)]), 0.0, 0
+    while seconds < 20.0:
+        while not budget.wait(seconds, control=True):
+            budget.spend(seconds, control=True)
+        if budget.room(seconds):
+            budget.spend(seconds)
+            left += 1
+        seconds += 0.125
+    assert left >= 10
+
+
 def test_a_limit_of_an_hour_is_one_of_requests() -> None:
     budget = FrameBudget([FrameLimit(3, 3600.0)])
     for _ in range(10):
         assert budget.wait(0.0, control=True) == 0.0
         budget.spend(0.0, control=True)
     assert budget.wait(0.0) == 0.0
+
+
+def test_what_has_left_counts_for_a_limit_that_is_new() -> None:
+    budget = FrameBudget([FrameLimit(5, 1.0), FrameLimit(480, 3600.0)])
+    for at in (0.0, 0.0, 0.5):
+        budget.spend(at)
+    budget.spend(0.5, control=True)
+    budget.take_limits([FrameLimit(4, 1.0), FrameLimit(5, 3600.0)])
+    assert budget.room(0.6) == 0
+    assert budget.wait(0.6) == pytest.approx(3600.0 - 0.6 + JITTER)
+    budget.take_limits([FrameLimit(4, 1.0)])
+    assert budget.room(1.3) == 1
 
 
 def test_a_limit_that_stays_keeps_its_count() -> None:

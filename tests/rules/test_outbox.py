@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actors.protocol.limits import FrameLimit
 from actors.rules.frame_budget import JITTER, FrameBudget
-from actors.rules.outbox import Outbox
+from actors.rules.outbox import MOST_CONTROL, Outbox
 
 
 def leaving(outbox: Outbox, now: float) -> list[bytes]:
@@ -55,18 +55,7 @@ def test_control_frames_overtake_and_the_newest_of_a_kind_leaves() -> None:
     outbox.put_control("pong", b"3")
     assert outbox.size == len(b"c" + b"3" + b"beat")
     assert leaving(outbox, 0.5) == []
-    assert leaving(outbox, 2.0) == [b"3", b"beat"]  # b"c" has no room beside them
-    assert leaving(outbox, 4.0) == [b"c"]
-
-
-def test_a_frame_that_is_not_wanted_any_more_costs_nothing() -> None:
-    outbox = Outbox(FrameBudget([FrameLimit(1, 1.0)]))
-    outbox.put(b"a")
-    outbox.put(b"given up", lambda: False)
-    outbox.put(b"b")
-    assert leaving(outbox, 0.0) == [b"a"]
-    assert leaving(outbox, 2.0) == [b"b"]
-    assert outbox.size == 0
+    assert leaving(outbox, 2.0) == [b"3", b"beat", b"c"]
 
 
 def test_limits_may_change_while_frames_wait() -> None:
@@ -76,3 +65,15 @@ def test_limits_may_change_while_frames_wait() -> None:
     assert leaving(outbox, 0.0) == [b"a"]
     outbox.take_limits([])
     assert leaving(outbox, 0.0) == [b"b", b"c"]
+
+
+def test_of_a_flood_of_control_frames_the_newest_wait() -> None:
+    outbox = Outbox(FrameBudget([FrameLimit(1, 1.0)]))
+    outbox.put(b"a")
+    assert leaving(outbox, 0.0) == [b"a"]
+    for number in range(100):
+        outbox.put_control(number, b"%d" % number)
+    assert outbox.size == MOST_CONTROL * 2
+    left = [frame for second in range(2, 60, 2) for frame in leaving(outbox, float(second))]
+    assert left == [b"%d" % number for number in range(100 - MOST_CONTROL, 100)]
+    assert outbox.size == 0

@@ -68,6 +68,22 @@ def test_resyncs_come_first_and_not_for_what_was_given_up() -> None:
     ]
 
 
+def test_a_topic_that_waits_to_be_asked_for_is_not_resynced_before() -> None:
+    requests = VenueRequests()
+    requests.subscribe(1, [A, B])
+    requests.resync([A, C])
+    assert taken(requests) == [ResyncRequest((C,)), SubscribeRequest((A, B), 1)]
+
+
+def test_what_is_wanted_and_given_up_again_and_again_fills_no_memory() -> None:
+    requests = VenueRequests()
+    for number in range(100):
+        requests.subscribe(number, [A])
+        requests.unsubscribe([A])
+    assert len(requests._queue) == 1
+    assert taken(requests) == [UnsubscribeRequest((A,))]
+
+
 def test_a_long_request_is_made_in_pieces() -> None:
     requests = VenueRequests()
     requests.subscribe(1, [A, B, C])

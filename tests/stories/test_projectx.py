@@ -273,7 +273,8 @@ def test_a_logout_is_answered_with_patience_and_not_by_a_race(px: SimulatedProje
 def test_a_token_that_is_turned_away_is_replaced_once_and_then_nothing_more_is_tried(
     px: SimulatedProjectX, door: Any
 ) -> None:
-    with runtime_on(px, skip_negotiation=False) as runtime:
+    # No life is stable here: one that was is probed, since a login service may fail for a while.
+    with runtime_on(px, skip_negotiation=False, restart={"stable_after": 3600.0}) as runtime:
         px.unauthorized(n=0, door=door)
         px.drop()
         status = until(runtime, all_failed)

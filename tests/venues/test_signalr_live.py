@@ -256,3 +256,15 @@ def test_a_hub_that_its_feed_describes_is_heard(quay: SimulatedQuay) -> None:
         quotes = runtime.subscribe("quay", "quotes", CONTRACT, wait=10.0)
         quay.quote(6801)
         assert quotes.get(timeout=10.0).data["bid"] == 6801
+
+
+@pytest.mark.long
+def test_a_call_whose_frame_waits_for_the_budget_is_not_late(quay: SimulatedQuay, tmp_path: Path) -> None:
+    rate = {"frames": ["2/3s"]}
+    with runtime_on(quay, tmp_path, "answer_timeout = 1", send_rate=rate) as runtime:
+        book = runtime.subscribe("quay", "book", CONTRACT, wait=20.0)
+        assert book.get(timeout=10.0).kind == "snapshot"
+        quay.change(9)  # a hole: the topic is given up, and asked for when the hub has answered
+        assert book.get(timeout=30.0).kind == "snapshot"
+        assert [gap.reason for gap in book.gaps] == ["sequence"]
+        assert line(runtime).epoch == 1

@@ -124,14 +124,14 @@ def mended(raw: object, kind: type[S]) -> S:
         value = raw[each.encode_name]
         try:
             values[each.name] = msgspec.convert(value, each.type)
-        except msgspec.ValidationError:
+        except msgspec.ValidationError as error:
             if each.name == "order":
                 values[each.name] = mended(value, Order)
             elif each.name == "legs" and isinstance(value, list):
                 part: type[Any] = Order if issubclass(kind, Order) else Execution
                 values[each.name] = tuple(mended(leg, part) for leg in value)
             elif each.required or each.type in AMOUNTS:
-                raise
+                raise msgspec.ValidationError(f"{error} - at `$.{each.encode_name}`") from None
             elif type(value) in (int, float, Decimal):
                 with contextlib.suppress(msgspec.ValidationError):
                     values[each.name] = msgspec.convert(str(value), each.type)

@@ -72,6 +72,7 @@ class DeclaredSession(Session):
     def __init__(self, protocol: TableProtocol, *, takes_all: bool = False) -> None:
         super().__init__()
         self._protocol = protocol
+        self.asks_one_by_one = protocol.ask is not None and protocol.ask.table.at_most == 1
         self.heard: Counter[str] = Counter()
         self._asked = TableTopics(protocol, self._heal, takes_all=takes_all)
         self._events = [(rule, self._asked.index(rule.places)) for rule in protocol.events]

@@ -13,7 +13,7 @@ from rich.text import Text
 
 PIPE = 10_000  # columns where stdout is no terminal
 
-# Beyond ASCII, and as parts of a class: what a terminal may obey, and what changes the order of what is shown.
+# Beyond ASCII, as parts of a class: what a terminal may obey, and what changes the order of what is shown.
 UNSAFE = r"\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _CONTROL = re.compile(rf"[\x00-\x1f{UNSAFE}]")
 

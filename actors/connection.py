@@ -716,7 +716,10 @@ class Connection(Actor):
     def _send_subscriptions(self, ready: Iterable[Ready]) -> None:
         """These have their routes: the venue is asked for them, asking by asking."""
         for asking, topics in ready:
-            self._requests.subscribe(asking, topics)
+            if self._outbox.is_open and not self._requests and len(topics) <= self._topics_to_ask():
+                self._request(SubscribeRequest(topics, asking))
+            else:
+                self._requests.subscribe(asking, topics)
         self._ask_venue()
 
     def _request(self, request: VenueRequest) -> None:
@@ -767,14 +770,20 @@ class Connection(Actor):
         self._flush()
 
     def _send_frames(self, frames: Iterable[bytes]) -> None:
+        if self._outbox.is_open:
+            self._write(b"".join(frames), at_once=True)
+            return
         for frame in frames:
             self._outbox.put(frame)
         self._flush()
 
     def _after_frames(self, call: Callable[[], None]) -> None:
         """Called when the frames that wait now have left."""
-        self._outbox.then(call)
-        self._flush()
+        if not self._outbox.is_open:
+            self._outbox.then(call)
+            self._flush()
+        elif not self.actor_stopped.is_set() and not self._wire.is_broken:
+            call()
 
     def _send_due(self) -> None:
         if self._send_timer is not None:
@@ -854,9 +863,12 @@ class Connection(Actor):
         self._send_at = due
         self._send_timer = self._timers.send_after(seconds, self, SendDue())
 
-    def _write(self, frames: bytes) -> bool:
-        """Whether the socket takes it. If not, what was received is read, and then `SocketLost` comes."""
-        taken = self._wire.send(frames)
+    def _write(self, frames: bytes, *, at_once: bool = False) -> bool:
+        """Whether the socket takes it. If not, what was received is read, and then `SocketLost` comes.
+
+        What is not sent `at_once` may wait for a moment while there is more to read.
+        """
+        taken = self._wire.send(frames, at_once=at_once)
         self._counters.unsent = self._wire.unsent
         return taken
 

@@ -41,8 +41,11 @@ class Answers:
     def news(self, settled: Mapping[Topic, Answer]) -> list[tuple[Answer, tuple[Topic, ...]]]:
         """The answers that differ from the last one, each with its topics; equal ones are one."""
         grouped: dict[tuple[object, ...], tuple[Answer, list[Topic]]] = {}
+        former: Answer | None = None
+        meaning: tuple[object, ...] = ()
         for topic, answer in settled.items():
-            meaning = _meaning(answer)
+            if answer is not former:  # mostly one answers many
+                former, meaning = answer, _meaning(answer)
             if self._last.get(topic, meaning) != meaning:
                 self._last[topic] = meaning
                 grouped.setdefault(meaning, (answer, []))[1].append(topic)

@@ -88,6 +88,10 @@ class FrameBudget:
         """Seconds until one more frame may leave."""
         return max((window.wait(now, control=control) for window in self._windows), default=0.0)
 
+    @property
+    def is_limited(self) -> bool:
+        return bool(self._windows)
+
     def room(self, now: float) -> int:
         """How many frames may leave now."""
         return min((window.room(now) for window in self._windows), default=sys.maxsize)

@@ -30,6 +30,11 @@ class Outbox:
         self._budget.take_limits(limits)
 
     @property
+    def is_open(self) -> bool:
+        """Whether frames leave without a limit, and none waits: they need not be put here."""
+        return self.is_empty and not self._budget.is_limited
+
+    @property
     def holds_frames(self) -> bool:
         """Whether frames wait that are no control frames."""
         return bool(self._waiting)

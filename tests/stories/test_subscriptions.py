@@ -121,9 +121,9 @@ def test_the_frames_of_one_batch_leave_in_one_write(
     writes: list[bytes] = []
     send = SocketInbox.send
 
-    def noted(inbox: SocketInbox[Any], data: bytes) -> Any:
+    def noted(inbox: SocketInbox[Any], data: bytes, **how: bool) -> Any:
         writes.append(data)
-        return send(inbox, data)
+        return send(inbox, data, **how)
 
     monkeypatch.setattr(SocketInbox, "send", noted)
     keys = [f"0x{number:064x}" for number in range(1, 51)]

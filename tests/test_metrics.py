@@ -199,7 +199,9 @@ class Named(NoMetrics):
 
 
 @pytest.mark.parametrize(
-    "mock", [Mock(), MagicMock(), Mock(spec=Named), create_autospec(Named, instance=True)], ids=str
+    "mock",
+    [Mock(), MagicMock(), Mock(spec=Named), create_autospec(Named, instance=True)],
+    ids=["plain", "magic", "with a spec", "autospec"],
 )
 def test_a_mock_is_used(o2: SimulatedO2, mock: Any) -> None:
     with counted(o2, mock) as runtime:

@@ -131,7 +131,7 @@ from actors.wire.socket_inbox import BytesReceived, HandlingEnded, SocketInbox, 
 log = log_queue.logger("actors.connection")
 
 MAX_WORDS = 500  # characters of what a venue says of itself
-TICK = 0.001  # seconds: a timer is not set anew to be so much earlier
+TICK = 0.001  # seconds: for so little time a timer is not set again
 LAST_WORD = b"hand over"  # in a ping; those of the heartbeat have 8 bytes
 COMPLAINTS = 1.0  # seconds within which the complaints of one code, and states of one kind, are told once
 CODE, WORDS = 64, 1_000  # characters of an error's code and of its text that are told

@@ -171,7 +171,7 @@ class EpochDelivery:
         self._line.interrupt(topics, now_ns)
 
     def tell_state(self, told: VenueState) -> bool:
-        """Returns whether it is news. Lost topics are to be sent anew, each at most once per back-off."""
+        """Returns whether it is news. Lost topics are asked for again, each at most once per back-off."""
         is_news = self._line.tell_state(told)
         if told.state == "data_lost":
             lost = [topic for topic in self._table.reached(told.scope) if topic in self._state.settled]

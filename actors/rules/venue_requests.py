@@ -75,7 +75,7 @@ class VenueRequests:
         self._queue[-1].topics.update(dict.fromkeys(topics))
 
     def resync(self, topics: Iterable[Topic]) -> None:
-        """But for topics that are to be asked for or given up: they start anew in any case."""
+        """But for topics that are to be asked for or given up: they start from the beginning in any case."""
         waiting = [request.topics for request in self._queue]
         self._resync.update((topic, None) for topic in topics if not any(topic in each for each in waiting))
 

@@ -186,7 +186,7 @@ class SocketInbox(Generic[Letter]):
         return self._broken is None
 
     def read_to_end(self, last: FromSocket, seconds: float) -> bool:
-        """Bring `last` behind what has been received. It is read for so many seconds at the most.
+        """Bring `last` behind what has been received. It is read for at most so many seconds.
 
         False: no socket is read, and `last` does not come.
         """
@@ -270,7 +270,7 @@ class SocketInbox(Generic[Letter]):
         return None
 
     def _read_on(self, seconds: float) -> None:
-        """Until nothing more is there, for so many seconds at the most."""
+        """Until nothing more is there, for at most so many seconds."""
         self._rest, self._rest_for, self._rest_until = REST, seconds, None
         self._maybe_more = True
 

@@ -253,7 +253,7 @@ class DeclaredSession(Session):
             out.add(Resent(topics))
         else:
             out.add(Resync(topics))
-            self._asked.begin(asked)  # nothing is delivered until it begins anew
+            self._asked.begin(asked)  # nothing is delivered until its next beginning
             asked.healed_at = self._now
         return False
 

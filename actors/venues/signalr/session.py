@@ -140,7 +140,7 @@ class DeclarativeHubSession(HubSession):
             return False
         asked.healed_at = self.now
         out.add(Missed(topics, why, missed), Resync(topics))
-        self._topics.begin(asked)  # nothing is delivered until it begins anew
+        self._topics.begin(asked)  # nothing is delivered until its next beginning
         return False
 
     def ping(self, now: float) -> list[Effect]:

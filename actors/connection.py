@@ -761,9 +761,13 @@ class Connection(Actor):
         self._messages_size -= len(frame)
         if reply.open:
             self._send_frames((frame,))
-            lost = self.actor_stopped.is_set() or self._wire.is_broken
             trouble = "the connection was lost while this was sent: the venue may not have it"
-            reply.set(trouble if lost else None)
+            reply.set(trouble if self._is_over else None)
+
+    @property
+    def _is_over(self) -> bool:
+        """Nothing can be sent any more."""
+        return self.actor_stopped.is_set() or self._wire.is_broken
 
     def _send_control(self, kind: Hashable, frame: bytes, then: Callable[[], None] | None = None) -> None:
         self._outbox.put_control(kind, frame, then)
@@ -782,7 +786,7 @@ class Connection(Actor):
         if not self._outbox.is_open:
             self._outbox.then(call)
             self._flush()
-        elif not self.actor_stopped.is_set() and not self._wire.is_broken:
+        elif not self._is_over:
             call()
 
     def _send_due(self) -> None:
@@ -842,8 +846,7 @@ class Connection(Actor):
 
     def _topics_to_ask(self) -> int:
         """How many topics the session may be asked for now."""
-        is_over = self.actor_stopped.is_set() or self._wire.is_broken
-        if self._session.state is not SessionState.OPEN or is_over:
+        if self._session.state is not SessionState.OPEN or self._is_over:
             return 0
         room = self._outbox.room(self._now())
         return min(room, self._batch) if self._session.asks_one_by_one or not room else self._batch
@@ -851,8 +854,7 @@ class Connection(Actor):
     def _plan_send(self) -> None:
         """A heartbeat may leave before what the timer was set for."""
         asks = (self._requests or self._messages) and self._session.state is SessionState.OPEN
-        is_over = self.actor_stopped.is_set() or self._wire.is_broken
-        if is_over or (self._outbox.is_empty and not asks):
+        if self._is_over or (self._outbox.is_empty and not asks):
             return
         seconds = self._outbox.next_in(self._now())
         due = self._now() + seconds

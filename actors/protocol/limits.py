@@ -96,7 +96,7 @@ class FrameLimit(Struct, frozen=True):
         return cls(int(frames), int(count or 1) * UNITS[unit])
 
     def __str__(self) -> str:
-        unit = max((unit for unit in UNITS if not self.seconds % UNITS[unit]), key=UNITS.get, default="s")  # type: ignore[arg-type]
+        unit = next((unit for unit in ("h", "min") if not self.seconds % UNITS[unit]), "s")
         count = self.seconds / UNITS[unit]
         return f"{self.frames}/{'' if count == 1 else format(count, 'g')}{unit}"
 

@@ -78,3 +78,4 @@ class StreamStatus(Struct, frozen=True):
     queued: int
     gaps: int
     handler_errors: int
+    lag_s: float = 0.0  # since the receipt of the oldest event that waits; 0: none does

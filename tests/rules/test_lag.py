@@ -59,7 +59,7 @@ def test_what_is_behind_is_named_in_words(backlog: Backlog, text: str) -> None:
     lag = judge(backlog)
     assert lag.text == text
     assert f"{lag.seconds:.1f} s " in text
-    assert lag.cause == {"the": "reader", "this": "process", "events": "upstream"}[text.split()[0]]
+    assert lag.cause == {"the": "reader", "this": "process", "events": "upstream"}[text.split(maxsplit=1)[0]]
 
 
 @pytest.mark.parametrize(

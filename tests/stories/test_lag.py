@@ -69,7 +69,7 @@ def test_a_line_that_is_paused_is_not_read_to_its_end_and_counts_what_waits(
 @contextmanager
 def virtual(o2: SimulatedO2) -> Iterator[Clockwork]:
     """A runtime whose time is moved by hand."""
-    with clockwork(config(o2.url, heartbeat={"ping_interval": 600.0})) as works:
+    with clockwork(config(o2.url, heartbeat={"ping_interval": 600.0}), live=False) as works:
         yield works
 
 

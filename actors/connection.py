@@ -657,7 +657,7 @@ class Connection(Actor):
         with contextlib.suppress(Exception):  # a defect of the venue's: the event names no time
             at_ns = known_time(self._args.delivery.venue.event_time_ns(event))
             if at_ns is not None:
-                counters.event_lags.note(channel, counters.received_at, (counters.received_ns - at_ns) / 1e9)
+                counters.event_lags.note(channel, counters.received_at, counters.received_ns, at_ns)
 
     # ── routes, and the turn ──
 
@@ -892,6 +892,8 @@ class Connection(Actor):
 
     def _send_ping(self, beat: int) -> None:
         self._look_at_socket()
+        if self._counters.kernel_bytes is not None:
+            self._metrics.gauge("kernel_bytes", self._counters.kernel_bytes)
         if self._counters.event_at:
             self._metrics.gauge("last_event_age_seconds", self._now() - self._counters.event_at)
         self._send_control(PING, encode(PING, struct.pack("!Q", beat)), partial(self._note_beat, beat))

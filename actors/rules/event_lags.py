@@ -8,6 +8,7 @@ from typing import Final
 EVERY: Final = 0.1  # seconds between two samples of a connection
 KEPT, ENOUGH = 5, 3  # samples of a channel: one event may be late by itself
 RECENT: Final = 30.0  # seconds for which a sample counts
+SECOND: Final = 1_000_000_000  # nanoseconds
 
 
 class EventLags:
@@ -17,11 +18,17 @@ class EventLags:
     """
 
     def __init__(self) -> None:
-        self._best: dict[str, float] = {}  # by channel, seconds from the venue's time to the receipt
+        self._newest: dict[str, int] = {}  # by channel: the venue's time, nanoseconds
+        self._best: dict[str, float] = {}  # by channel: seconds from the venue's time to the receipt
         self._last: dict[str, deque[tuple[float, float]]] = {}  # when, monotonic seconds, and the same of it
 
-    def note(self, channel: str, now: float, lag: float) -> None:
-        """A sample: an event that came now."""
+    def note(self, channel: str, now: float, received_ns: int, venue_ns: int) -> None:
+        """A sample: an event that came now. One from before the last ones is history, and no delay."""
+        newest = self._newest.get(channel, venue_ns)
+        if venue_ns < newest - SECOND:
+            return
+        self._newest[channel] = max(newest, venue_ns)
+        lag = (received_ns - venue_ns) / SECOND
         self._best[channel] = min(lag, self._best.get(channel, lag))
         if channel not in self._last:
             self._last[channel] = deque(maxlen=KEPT)

@@ -9,7 +9,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
 from actors import log_queue
 from actors.calls import CALL, answer_of, answer_of_lines, ask, send, send_later
@@ -17,21 +17,27 @@ from actors.delivery.handlers import check_handler
 from actors.delivery.merge import merge
 from actors.delivery.waits import calls_handlers, refuse_to_wait
 from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
-from actors.events import Option, Received
+from actors.events import Event, Key, Keys, Marker, Option, Received
 from actors.feed_builder import FeedBuilder
 from actors.feed_spec import FeedSpec, Specs
 from actors.market.latest_prices import LatestPrices
 from actors.market.order_books import OrderBooks
 from actors.messages import AwaitAnswers, AwaitLive, ClearCooldowns, Reload, Rotate
 from actors.metrics import Metrics, UserMetrics, checked
-from actors.protocol.channel import TypedChannel
+from actors.protocol.channel import (
+    Frequency,
+    Precision,
+    PrecisionChannel,
+    PrecisionFrequencyChannel,
+    TypedChannel,
+)
 from actors.protocol.formatting import suggestion
 from actors.rules.calendar import Calendar
 from actors.rules.freshness import FreshnessPolicy
 from actors.rules.latest_price import LatestPrice
 from actors.rules.order_book import BookView
 from actors.rules.stream_buffer import Policy
-from actors.rules.stream_policy import checked_freshness
+from actors.rules.stream_policy import StreamTerms, checked_freshness
 from actors.settings import Settings, load
 from actors.settings.diff import Plan, compare
 from actors.status import Status, why_not_live
@@ -50,8 +56,6 @@ if TYPE_CHECKING:
     from actors.simulators import Simulator
 
 log = log_queue.logger("actors.runtime")
-
-Event = TypeVar("Event")
 
 GRACE = 1.0  # seconds that stop() may take beyond its budget: for handlers, and to go on alone
 
@@ -138,17 +142,28 @@ class Runtime:
 
     @overload
     def subscribe(
+        self, feed: str, channel: TypedChannel[Event], *keys: Keys, **terms: Unpack[StreamTerms]
+    ) -> Stream[Event]: ...
+
+    @overload
+    def subscribe(
         self,
         feed: str,
-        channel: TypedChannel[Event],
-        *keys: str,
-        policy: Policy | None = None,
-        capacity: int | None = None,
-        stale_after: float | None = None,
-        max_event_lag: float | None = None,
-        calendar: str | Calendar | None = None,
-        wait: float | None = None,
-        **options: Option,
+        channel: PrecisionChannel[Event, Precision],
+        *keys: Keys,
+        precision: Precision,
+        **terms: Unpack[StreamTerms],
+    ) -> Stream[Event]: ...
+
+    @overload
+    def subscribe(
+        self,
+        feed: str,
+        channel: PrecisionFrequencyChannel[Event, Precision, Frequency],
+        *keys: Keys,
+        precision: Precision = ...,
+        frequency: Frequency = ...,
+        **terms: Unpack[StreamTerms],
     ) -> Stream[Event]: ...
 
     @overload
@@ -156,7 +171,7 @@ class Runtime:
         self,
         feed: str,
         channel: str,
-        *keys: str,
+        *keys: Keys,
         policy: Policy | None = None,
         capacity: int | None = None,
         stale_after: float | None = None,
@@ -169,8 +184,8 @@ class Runtime:
     def subscribe(
         self,
         feed: str,
-        channel: str,
-        *keys: str,
+        channel: str | TypedChannel[Any],
+        *keys: Keys,
         policy: Policy | None = None,
         capacity: int | None = None,
         stale_after: float | None = None,
@@ -199,17 +214,74 @@ class Runtime:
         """
         refuse_wait(wait, feed)
         freshness = self._freshness(feed, stale_after, max_event_lag, calendar)
-        stream = self._streams.open(feed, str(channel), keys, options, freshness, policy, capacity)
+        stream = self._streams.open(feed, channel, keys, options, freshness, policy, capacity)
         self._streams.await_answers(stream, tuple(stream._topics), wait)
         return stream
 
+    @overload
+    def on(
+        self,
+        feed: str,
+        channel: TypedChannel[Event],
+        *keys: Keys,
+        handler: Callable[[Event], object],
+        on_marker: Callable[[Marker], object] | None = None,
+        inline: bool = False,
+        **terms: Unpack[StreamTerms],
+    ) -> Stream[Event]: ...
+
+    @overload
+    def on(
+        self,
+        feed: str,
+        channel: PrecisionChannel[Event, Precision],
+        *keys: Keys,
+        handler: Callable[[Event], object],
+        on_marker: Callable[[Marker], object] | None = None,
+        inline: bool = False,
+        precision: Precision,
+        **terms: Unpack[StreamTerms],
+    ) -> Stream[Event]: ...
+
+    @overload
+    def on(
+        self,
+        feed: str,
+        channel: PrecisionFrequencyChannel[Event, Precision, Frequency],
+        *keys: Keys,
+        handler: Callable[[Event], object],
+        on_marker: Callable[[Marker], object] | None = None,
+        inline: bool = False,
+        precision: Precision = ...,
+        frequency: Frequency = ...,
+        **terms: Unpack[StreamTerms],
+    ) -> Stream[Event]: ...
+
+    @overload
     def on(
         self,
         feed: str,
         channel: str,
-        *keys: str,
+        *keys: Keys,
         handler: Callable[[Any], object],
-        on_marker: Callable[[Any], object] | None = None,
+        on_marker: Callable[[Marker], object] | None = None,
+        inline: bool = False,
+        policy: Policy | None = None,
+        capacity: int | None = None,
+        stale_after: float | None = None,
+        max_event_lag: float | None = None,
+        calendar: str | Calendar | None = None,
+        wait: float | None = None,
+        **options: Option,
+    ) -> Stream[Any]: ...
+
+    def on(
+        self,
+        feed: str,
+        channel: str | TypedChannel[Any],
+        *keys: Keys,
+        handler: Callable[[Any], object],
+        on_marker: Callable[[Marker], object] | None = None,
         inline: bool = False,
         policy: Policy | None = None,
         capacity: int | None = None,
@@ -250,11 +322,9 @@ class Runtime:
                 raise LinewardenError(
                     "an inline handler has no buffer: policy and capacity cannot be given with inline=True"
                 )
-            stream = self._streams.open_inline(
-                feed, str(channel), keys, options, freshness, handler, on_marker
-            )
+            stream = self._streams.open_inline(feed, channel, keys, options, freshness, handler, on_marker)
         else:
-            stream = self._streams.open(feed, str(channel), keys, options, freshness, policy, capacity)
+            stream = self._streams.open(feed, channel, keys, options, freshness, policy, capacity)
             name = f"on/{feed}/{channel}"
             self._streams.start_handler(stream, lambda: handle(stream, handler, on_marker), name)
         self._streams.await_answers(stream, tuple(stream._topics), wait)
@@ -363,7 +433,7 @@ class Runtime:
     # ── order books ──
 
     def book(
-        self, feed: str, key: str, *, depth: int | None = None, wait: float | None = None, **options: Option
+        self, feed: str, key: Key, *, depth: int | None = None, wait: float | None = None, **options: Option
     ) -> BookView:
         """The order book of this key as it is now. The first call begins to follow it.
 
@@ -384,7 +454,7 @@ class Runtime:
         refuse_wait(wait, feed)
         return self._books.view(feed, key, options, depth, wait)
 
-    def forget_book(self, feed: str, key: str, **options: Option) -> None:
+    def forget_book(self, feed: str, key: Key, **options: Option) -> None:
         """Follow this book no longer; one that is not followed is no mistake.
 
         Raises:
@@ -419,7 +489,7 @@ class Runtime:
         self._tree.home.check()
         return self._tree.ended
 
-    def latest(self, feed: str, key: str, *, max_age: float = 15.0, timeout: float = 2.0) -> LatestPrice:
+    def latest(self, feed: str, key: Key, *, max_age: float = 15.0, timeout: float = 2.0) -> LatestPrice:
         """The newest quote and trade of a symbol, those of them that are fresh; one is an answer, too.
 
         `latest()` does not subscribe: a subscription of the config or a stream must exist. Where that holds

@@ -250,7 +250,7 @@ def test_each_line_is_lost_by_itself(runtime: Runtime, o2: SimulatedO2) -> None:
 
 def test_two_precisions_of_one_market_are_two_books(runtime: Runtime, o2: SimulatedO2, market: str) -> None:
     fine = runtime.subscribe("o2", venue.DEPTH, market, wait=10.0)
-    coarse = runtime.subscribe("o2", venue.DEPTH, market, wait=10.0, precision=1_000_000)
+    coarse = runtime.subscribe("o2", venue.DEPTH, market, wait=10.0, precision="1000000")
     until(runtime, lines("o2", "o2/2"))
     o2.depth_change(market, buys=[(5_000_010, 3), (5_000_020, 4)])
     for depth, precision in ((fine, 10), (coarse, 1_000_000)):
@@ -315,14 +315,17 @@ def test_mistakes_are_answered_in_sentences(runtime: Runtime, o2: SimulatedO2, m
             runtime, market, channel="deep"
         ),
         "venue 'o2' has no channel 'xyzzy'. It has: balances, ": opening(runtime, market, channel="xyzzy"),
-        "o2: a key is text, and 4242 is none. Give each key as an argument of its own.": opening(
-            runtime, 4242
-        ),
-        "o2: a key is text, and ['0x1'] is none.": opening(runtime, ["0x1"]),
+        "o2: a key is text or an integer, and 4.5 is of type float. Give each key as an argument of its own, "
+        "or one list of keys.": opening(runtime, 4.5),
+        "o2: a key is text or an integer, and {'0x1': 2} is of type dict.": opening(runtime, {"0x1": 2}),
+        "o2: the given list of keys is empty": opening(runtime, []),
         "channel 'depth' wants at least one key (market id, 0x…)": opening(runtime),
         "and was given 'FUEL/USDC'. O2 lists its markets' ids at /v1/markets.": opening(runtime, "FUEL/USDC"),
         "depth has no option 'precison'; did you mean 'precision'? It takes: precision.": opening(
             runtime, market, precison="10"
+        ),
+        "o2: 'polcy' is no keyword, and no option of depth; did you mean 'policy'?": opening(
+            runtime, market, polcy="block"
         ),
         "precision of depth is one of 10, 100,": opening(runtime, market, precision=11),
         "trades has no option 'precision'. It takes: none.": opening(
@@ -333,7 +336,7 @@ def test_mistakes_are_answered_in_sentences(runtime: Runtime, o2: SimulatedO2, m
             "o2",
             "trades",
             market,
-            handler=5,  # type: ignore[arg-type]
+            handler=5,  # type: ignore[call-overload]
         ),
         "a capacity of 0 holds no event; it must be at least 1": opening(runtime, market, capacity=0),
     }

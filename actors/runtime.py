@@ -9,7 +9,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Never, Unpack, cast, overload
 
 from actors import log_queue
 from actors.calls import CALL, answer_of, answer_of_lines, ask, send, send_later
@@ -53,7 +53,18 @@ from actors.supervision.tree import Tree
 from actors.timers import SystemClock, ThreadTimers, Timers, seconds_left
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
     from actors.simulators import Simulator
+
+    # The types of the events of merged streams; Never: of one that is not given.
+    A = TypeVar("A", default=Never)
+    B = TypeVar("B", default=Never)
+    C = TypeVar("C", default=Never)
+    D = TypeVar("D", default=Never)
+    E = TypeVar("E", default=Never)
+    F = TypeVar("F", default=Never)
+
 
 log = log_queue.logger("actors.runtime")
 
@@ -424,6 +435,21 @@ class Runtime:
             )
         finally:
             self._shared.note_change()
+
+    @overload
+    def merge(
+        self,
+        first: Stream[A],
+        second: Stream[B],
+        third: Stream[C] = ...,
+        fourth: Stream[D] = ...,
+        fifth: Stream[E] = ...,
+        /,
+        *more: Stream[F],
+    ) -> Iterator[Received[A | B | C | D | E | F]]: ...
+
+    @overload
+    def merge(self, *streams_: Stream[Event]) -> Iterator[Received[Event]]: ...
 
     def merge(self, *streams_: Stream[Any]) -> Iterator[Received[Any]]:
         """The events of several streams in the order of their arrival."""

@@ -41,7 +41,7 @@ class TypedChannel(Struct, Generic[Event], frozen=True, eq=False):
         return hash(self.name)
 
 
-class PrecisionChannel(TypedChannel[Event], Generic[Event, Precision], frozen=True, eq=False):
+class PrecisionChannel(TypedChannel[Event], Generic[Event, Precision], frozen=True):
     """One that takes the option `precision`, of this type; `o2.DEPTH(precision="100")` has it."""
 
     def __call__(self, *, precision: Precision) -> TypedChannel[Event]:
@@ -49,9 +49,7 @@ class PrecisionChannel(TypedChannel[Event], Generic[Event, Precision], frozen=Tr
         return TypedChannel(self.venue, self.name, {"precision": precision})
 
 
-class PrecisionFrequencyChannel(
-    TypedChannel[Event], Generic[Event, Precision, Frequency], frozen=True, eq=False
-):
+class PrecisionFrequencyChannel(TypedChannel[Event], Generic[Event, Precision, Frequency], frozen=True):
     """One that takes the options `precision` and `frequency`, of these types."""
 
     def __call__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from actors.registry import Registry
 from actors.rules.frame_budget import FrameBudget
 from actors.simulators import SimulatedO2
 from actors.status import Status
+from actors.venues import alpaca
 from actors.venues import o2 as venue
 from actors.venues.o2 import DepthSnapshot
 from actors.wire.socket_inbox import SocketInbox
@@ -262,6 +264,27 @@ def test_two_precisions_of_one_market_are_two_books(runtime: Runtime, o2: Simula
     until(runtime, lines("o2"))
 
 
+def test_a_constant_with_its_option_keeps_it_for_keys_that_are_added(
+    runtime: Runtime, o2: SimulatedO2
+) -> None:
+    first, second, third = o2.markets
+    depth = runtime.subscribe("o2", venue.DEPTH(precision="100"), first, wait=10.0)
+    depth.add([second, third], wait=10.0)
+    depth.remove({first, second})
+    assert {str(topic) for topic in depth.topics} == {f"o2/depth/{third}?precision=100"}
+    told: queue.SimpleQueue[object] = queue.SimpleQueue()
+    runtime.on("o2", venue.DEPTH(precision="100"), [third], handler=told.put, wait=10.0)
+    assert isinstance(told.get(timeout=5), DepthSnapshot)
+
+
+def test_keys_may_be_integers(runtime: Runtime, o2: SimulatedO2) -> None:
+    orders = runtime.subscribe("o2", venue.ORDERS, 4242, wait=10.0)
+    orders.add(range(10, 12), wait=10.0)
+    assert [topic.key for topic in orders.topics] == ["0x4242", "0x10", "0x11"]
+    orders.remove(4242)
+    assert [topic.key for topic in orders.topics] == ["0x10", "0x11"]
+
+
 # ── wanted by the config ──
 
 
@@ -330,6 +353,11 @@ def test_mistakes_are_answered_in_sentences(runtime: Runtime, o2: SimulatedO2, m
         "precision of depth is one of 10, 100,": opening(runtime, market, precision=11),
         "trades has no option 'precision'. It takes: none.": opening(
             runtime, market, channel="trades", precision="10"
+        ),
+        "o2: this constant is for 'trades' of venue 'alpaca', and the feed is of venue 'o2'. Write 'trades', "
+        "or the constant of venue 'o2'.": lambda: runtime.subscribe("o2", alpaca.TRADES, market),
+        "constant is for 'quotes' of venue 'alpaca', and the feed is of venue 'o2'. It has: balances, ": lambda: (
+            runtime.on("o2", alpaca.QUOTES, market, handler=print)
         ),
         "policy 'drop' is none of block, drop_oldest": opening(runtime, market, policy="drop"),
         "a handler is called with each event, and 5 cannot be called": lambda: runtime.on(

@@ -356,7 +356,7 @@ def test_mistakes_are_answered_in_sentences(runtime: Runtime, o2: SimulatedO2, m
         ),
         "o2: this constant is for 'trades' of venue 'alpaca', and the feed is of venue 'o2'. Write 'trades', "
         "or the constant of venue 'o2'.": lambda: runtime.subscribe("o2", alpaca.TRADES, market),
-        "constant is for 'quotes' of venue 'alpaca', and the feed is of venue 'o2'. It has: balances, ": lambda: (
+        "for 'quotes' of venue 'alpaca', and the feed is of venue 'o2'. It has: balances, ": lambda: (
             runtime.on("o2", alpaca.QUOTES, market, handler=print)
         ),
         "policy 'drop' is none of block, drop_oldest": opening(runtime, market, policy="drop"),

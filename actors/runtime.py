@@ -25,10 +25,9 @@ from actors.market.order_books import OrderBooks
 from actors.messages import AwaitAnswers, AwaitLive, ClearCooldowns, Reload, Rotate
 from actors.metrics import Metrics, UserMetrics, checked
 from actors.protocol.channel import (
+    DepthChannel,
     Frequency,
     Precision,
-    PrecisionChannel,
-    PrecisionFrequencyChannel,
     TypedChannel,
 )
 from actors.protocol.formatting import suggestion
@@ -160,17 +159,7 @@ class Runtime:
     def subscribe(
         self,
         feed: str,
-        channel: PrecisionChannel[Event, Precision],
-        *keys: Keys,
-        precision: Precision,
-        **terms: Unpack[StreamTerms],
-    ) -> Stream[Event]: ...
-
-    @overload
-    def subscribe(
-        self,
-        feed: str,
-        channel: PrecisionFrequencyChannel[Event, Precision, Frequency],
+        channel: DepthChannel[Event, Precision, Frequency],
         *keys: Keys,
         precision: Precision = ...,
         frequency: Frequency = ...,
@@ -205,7 +194,7 @@ class Runtime:
         wait: float | None = None,
         **options: Option,
     ) -> Stream[Any]:
-        """A stream of a feed's channel, for these keys.
+        """A stream of a feed's channel, for these keys: text or integers, one by one or as one iterable.
 
         `policy` chooses what a full stream gives up: `block`, `drop_oldest`, `drop_newest` or
         `conflate`; `capacity` is in events. By default market data is `drop_oldest` and account data
@@ -245,20 +234,7 @@ class Runtime:
     def on(
         self,
         feed: str,
-        channel: PrecisionChannel[Event, Precision],
-        *keys: Keys,
-        handler: Callable[[Event], object],
-        on_marker: Callable[[Marker], object] | None = None,
-        inline: bool = False,
-        precision: Precision,
-        **terms: Unpack[StreamTerms],
-    ) -> Stream[Event]: ...
-
-    @overload
-    def on(
-        self,
-        feed: str,
-        channel: PrecisionFrequencyChannel[Event, Precision, Frequency],
+        channel: DepthChannel[Event, Precision, Frequency],
         *keys: Keys,
         handler: Callable[[Event], object],
         on_marker: Callable[[Marker], object] | None = None,

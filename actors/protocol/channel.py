@@ -41,16 +41,11 @@ class TypedChannel(Struct, Generic[Event], frozen=True, eq=False):
         return hash(self.name)
 
 
-class PrecisionChannel(TypedChannel[Event], Generic[Event, Precision], frozen=True):
-    """One that takes the option `precision`, of this type; `o2.DEPTH(precision="100")` has it."""
+class DepthChannel(TypedChannel[Event], Generic[Event, Precision, Frequency], frozen=True):
+    """One that takes the options `precision` and `frequency`, of these types; Never: it has no such option.
 
-    def __call__(self, *, precision: Precision) -> TypedChannel[Event]:
-        """Returns the channel with this option."""
-        return TypedChannel(self.venue, self.name, {"precision": precision})
-
-
-class PrecisionFrequencyChannel(TypedChannel[Event], Generic[Event, Precision, Frequency], frozen=True):
-    """One that takes the options `precision` and `frequency`, of these types."""
+    `subscribe("o2", o2.DEPTH, …, precision="100")` means the same as with `o2.DEPTH(precision="100")`.
+    """
 
     def __call__(
         self, *, precision: Precision | None = None, frequency: Frequency | None = None

@@ -80,7 +80,7 @@ def options_are_those_of_the_channel(runtime: Runtime, finest: o2.Precision) -> 
     runtime.subscribe("o2", o2.DEPTH, "0xa", precison="100")  # type: ignore[call-overload]
     runtime.subscribe("o2", o2.DEPTH, "0xa", precision="11")  # type: ignore[misc]
     runtime.subscribe("o2", o2.DEPTH, "0xa", precision=100)  # type: ignore[misc]
-    runtime.subscribe("o2", o2.DEPTH, "0xa", frequency="1s")  # type: ignore[call-overload]
+    runtime.subscribe("o2", o2.DEPTH, "0xa", frequency="1s")  # type: ignore[misc]
     runtime.subscribe("o2", o2.DEPTH_VIEW, "0xa", frequency="2s")  # type: ignore[misc]
     runtime.subscribe("o2", o2.TRADES, "0xa", precision="10")  # type: ignore[call-overload]
 
@@ -90,6 +90,7 @@ def a_constant_is_called_to_have_options(runtime: Runtime) -> None:
     assert_type(runtime.subscribe("o2", o2.DEPTH_VIEW(frequency="1s"), "0xa"), Stream[o2.DepthView])
     o2.DEPTH(precision="11")  # type: ignore[arg-type]
     o2.DEPTH(precison="10")  # type: ignore[call-arg]
+    o2.DEPTH(frequency="1s")  # type: ignore[arg-type]
     o2.DEPTH_VIEW(precision="10", frequency="2s")  # type: ignore[arg-type]
     o2.TRADES(precision="10")  # type: ignore[operator]
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from operator import attrgetter
-from typing import Any, ClassVar, Literal, cast, get_args
+from typing import Any, ClassVar, Literal, Never, cast, get_args
 
 from actors.protocol import (
     BookUpdate,
     Bound,
     Bounds,
     Channel,
+    DepthChannel,
     Endpoint,
     Opening,
     Option,
     Options,
-    PrecisionChannel,
-    PrecisionFrequencyChannel,
     Price,
     Session,
     Topic,
@@ -36,10 +35,8 @@ from actors.venues.o2.subscriptions import BY_IDENTITY
 Precision = Literal["10", "100", "1000", "10000", "100000", "1000000", "10000000", "100000000", "1000000000"]
 Frequency = Literal["100ms", "500ms", "1s", "3s"]
 
-DEPTH: PrecisionChannel[m.DepthSnapshot | m.DepthChange, Precision] = PrecisionChannel("o2", "depth")
-DEPTH_VIEW: PrecisionFrequencyChannel[m.DepthView, Precision, Frequency] = PrecisionFrequencyChannel(
-    "o2", "depth_view"
-)
+DEPTH: DepthChannel[m.DepthSnapshot | m.DepthChange, Precision, Never] = DepthChannel("o2", "depth")
+DEPTH_VIEW: DepthChannel[m.DepthView, Precision, Frequency] = DepthChannel("o2", "depth_view")
 TRADES: TypedChannel[m.Trade] = TypedChannel("o2", "trades")
 ORDERS: TypedChannel[m.Order] = TypedChannel("o2", "orders")
 BALANCES: TypedChannel[m.Balance] = TypedChannel("o2", "balances")

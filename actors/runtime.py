@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from actors import log_queue
-from actors.calls import CALL, answer_of, answer_of_lines, ask, send, send_later
+from actors.calls import CALL, OwnMessage, answer_of, answer_of_lines, ask, send, send_later
 from actors.delivery.handlers import check_handler
 from actors.delivery.merge import merge
 from actors.delivery.waits import calls_handlers, refuse_to_wait
@@ -236,18 +236,20 @@ class Runtime:
         self._streams.await_answers(stream, tuple(stream._topics), wait)
         return stream
 
-    def send(self, feed: str, message: str | bytes | Mapping[str, Any], *, line: str | None = None) -> None:
+    def send(self, feed: str, message: OwnMessage, *, line: str | None = None) -> None:
         """Send one message of your own, for what a venue's protocol does not foresee.
 
-        Text goes as a text message, bytes as a binary one, a mapping as JSON. `line` names one of
-        the feed's connections, where it has several. An answer of the venue is routed as
-        any other message. A subscription made in this way belongs to no stream and is not
-        restored after a loss. Inside an inline handler the message is sent after the call; if the line is
+        Text goes as a text message and bytes as a binary one, both unchanged. A mapping or list is written
+        as the venue's messages are: as JSON; to a SignalR hub as a record with its end; as msgpack where the
+        feed has that encoding. `line` names one of the feed's connections, where it has several. An answer
+        of the venue is routed as any other message. A subscription made in this way belongs to no stream
+        and is not restored after a loss. Inside an inline handler the message is sent after the call; if the line is
         not logged in by then, that is logged.
 
         Raises:
             LinewardenError: the feed or line is not there, or it is not connected and logged in; or the
-                message has halves of surrogate pairs, which no text on the wire may have.
+                message cannot be written: it is of another type or holds such a value, or it has halves of
+                surrogate pairs, which no text on the wire may have.
         """
         self._tree.check()
         name = self._line(feed, line)

@@ -750,9 +750,7 @@ class Connection(Actor):
             return
         try:
             frame = _data_frame(self._written(message.message))
-        except (
-            Exception
-        ) as error:  # the program's mistake, or a defect of the venue's: it costs no connection
+        except Exception as error:  # the program's mistake, or the venue's: it costs no connection
             reply.set(f"nothing was sent: the message cannot be written for this venue: {error}")
             return
         if self._messages_size + len(frame) > self._args.send_buffer:

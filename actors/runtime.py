@@ -243,8 +243,8 @@ class Runtime:
         as the venue's messages are: as JSON; to a SignalR hub as a record with its end; as msgpack where the
         feed has that encoding. `line` names one of the feed's connections, where it has several. An answer
         of the venue is routed as any other message. A subscription made in this way belongs to no stream
-        and is not restored after a loss. Inside an inline handler the message is sent after the call; if the line is
-        not logged in by then, that is logged.
+        and is not restored after a loss. Inside an inline handler the message is sent after the call; if the
+        line is not logged in by then, that is logged.
 
         Raises:
             LinewardenError: the feed or line is not there, or it is not connected and logged in; or the

@@ -18,6 +18,7 @@ from actors.events import Topic
 from actors.protocol.venue import Venue, VenueSettings
 from actors.secret import Secret
 from actors.settings import FeedSettings, Settings
+from actors.settings.wording import holds_secret
 
 
 def check(
@@ -67,7 +68,7 @@ def check(
 def _stand_in(kind: type[Venue]) -> VenueSettings:
     """Settings for a feed without a config: required values are placeholders."""
     placeholders: dict[str, Any] = {
-        field.name: Secret("x") if field.type is Secret else next(iter(get_args(field.type)), "x")
+        field.name: Secret("x") if holds_secret(field.type) else next(iter(get_args(field.type)), "x")
         for field in structs.fields(kind.Settings)
         if field.required
     }

@@ -15,7 +15,7 @@ from actors import log_queue
 from actors.calls import CALL, OwnMessage, answer_of, answer_of_lines, ask, send, send_later
 from actors.delivery.handlers import check_handler
 from actors.delivery.merge import merge
-from actors.delivery.waits import calls_handlers, refuse_to_wait
+from actors.delivery.waits import calls_handlers, refuse_inline, refuse_to_wait
 from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
 from actors.events import Option, Received
 from actors.feed_builder import FeedBuilder
@@ -37,6 +37,7 @@ from actors.streams import Streams, handle, refuse_wait
 from actors.supervision.cooldown_file import Cooldowns
 from actors.supervision.lifetime import Lifetime
 from actors.supervision.proxy import SupervisorProxy
+from actors.supervision.running import enter, present
 from actors.supervision.snapshot import SharedStatus
 from actors.supervision.state import Environment, LineView
 from actors.supervision.token_refresh import refresh_token
@@ -50,6 +51,7 @@ log = log_queue.logger("actors.runtime")
 
 Event = TypeVar("Event")
 
+STOP = 5.0  # seconds that a runtime that is replaced has for its end
 GRACE = 1.0  # seconds that stop() may take beyond its budget: for handlers, and to go on alone
 
 
@@ -58,18 +60,25 @@ def start(
     *,
     wait: float | None = None,
     metrics: Metrics | None = None,
+    replace: bool = False,
 ) -> Runtime:
     """Start the actors of a config; returns at once, or when all lines are live.
 
-    `wait`: seconds to wait for that. `metrics` counts what happens (`actors.metrics`). Opens no port
-    and installs no log handler.
+    `wait`: seconds to wait for that. `metrics` counts what happens (`actors.metrics`). `replace`: the
+    runtimes of this process with the same name are stopped first, as a notebook needs whose cell is run
+    again; that waits until their connections have been given back, for 5 s at most. Opens no port and
+    installs no log handler.
 
     Raises:
         ConfigError: the config has mistakes; every one of them is named.
-        LinewardenError: `metrics` lacks a method, or one of them cannot be called.
+        LinewardenError: `metrics` lacks a method, or one of them cannot be called; or `replace` was given
+            inside an inline handler.
         NotLiveError: `wait` is over, or a line has failed for good; the runtime has been stopped again.
     """
-    runtime = Runtime(load(config), metrics=metrics)
+    settings, _ = load(config), checked(metrics)
+    if replace:
+        _stop_namesakes(settings.runtime.name)
+    runtime = Runtime(settings, metrics=metrics)
     if wait is not None:
         try:
             runtime.wait_live(timeout=wait)
@@ -77,6 +86,24 @@ def start(
             runtime.stop()
             raise
     return runtime
+
+
+def running() -> tuple[Runtime, ...]:
+    """The runtimes of this process that have not ended, in the order of their start.
+
+    They are held weakly until then: one that no name, no stream in use and no handler holds is not among
+    them. Nor are those of the parent in a forked child.
+    """
+    found = (each.runtime() for each in present())
+    return tuple(runtime for runtime in found if runtime is not None)
+
+
+def _stop_namesakes(name: str) -> None:
+    refuse_inline("start(replace=True)")
+    deadline = time.monotonic() + STOP + GRACE
+    for each in present():
+        if each.name == name and (left := each.stop(STOP, deadline)):
+            log.warning("runtime %r was replaced; of the former one is left: %s.", name, ", ".join(left))
 
 
 class Runtime:
@@ -123,6 +150,7 @@ class Runtime:
             user_metrics,
         )
         tree.launch()
+        enter(settings.runtime.name, tree, weakref.ref(self))
         self._lifetime = Lifetime(self, tree.home, tree.roles, self._builder.simulators)
 
     @property

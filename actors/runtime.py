@@ -528,7 +528,12 @@ class Runtime:
             self.stop()
 
     def __repr__(self) -> str:
-        return f"<Runtime {self.settings.runtime.name}: {', '.join(self._wanted.feeds)}>"
+        """Its state and how many lines of each feed are live. Raises nothing, also in a forked child."""
+        if (status := getattr(self, "_status", None)) is None:
+            return "<Runtime that was not started>"
+        if self._tree.home.is_left:
+            return f"<Runtime {status.name}: of the parent process, see ForkError>"
+        return f"<Runtime {status.look().text}>"
 
     # ── how it is done ──
 

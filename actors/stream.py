@@ -23,6 +23,7 @@ from actors.delivery.inline import InlineInlet
 from actors.delivery.waits import note_reader, reading_slice
 from actors.errors import LinewardenError, StreamClosed, Timeout
 from actors.events import Closed, Gap, Marker, Option, Received, SubscriptionState, Topic
+from actors.protocol.formatting import counted
 from actors.rules.stream_buffer import Batch, Place
 from actors.supervision.forks import Home
 from actors.timers import lock_timeout
@@ -238,8 +239,16 @@ class Stream(Generic[Event]):
         return bool(self._own.cut())
 
     def __repr__(self) -> str:
-        topics = f"{len(self._topics)} topic{'' if len(self._topics) == 1 else 's'}"
-        return f"<Stream {self.id} {self.feed}/{self.channel}, {topics}, {self._box.queued} queued>"
+        """Its state now. Takes no lock and raises nothing, also in a forked child."""
+        end, box = self._inlet.end, self._box
+        parts = [
+            "open" if end is None else f"closed ({' '.join(end.reason.split())})",
+            counted(len(self._topics), "topic"),
+            self.policy if self.policy == "inline" else f"{self.policy} {self.capacity:,}",
+            f"{box.queued:,} queued",
+            counted(box.gaps, "gap"),
+        ]
+        return f"<Stream {self.id} {self.feed}/{self.channel}: {', '.join(parts)}>"
 
     @property
     def _own(self) -> Inlet:

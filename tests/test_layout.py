@@ -45,7 +45,7 @@ ROOMS: dict[str, set[str]] = {
     "delivery": {"errors", "events", "protocol", "rules"},
     "delivery/merge": {"errors", "events", "rules", "stream"},
     "messages": GROUND | {"delivery", "feed_spec", "protocol", "rules"},
-    "status": GROUND | {"diagnostics", "rules"},
+    "status": GROUND | {"diagnostics", "rules", "protocol"},
     "simulators": {"errors", "lazy", "venues"},
 }
 

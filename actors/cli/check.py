@@ -12,9 +12,10 @@ import typer
 from msgspec import structs
 
 from actors.cli.arguments import Config, complain, described_venue, known_name, settings_of
-from actors.cli.formatting import console, counted, plain_table
+from actors.cli.formatting import console, plain_table
 from actors.cli.venues import channel_table
 from actors.events import Topic
+from actors.protocol.formatting import counted
 from actors.protocol.venue import Venue, VenueSettings
 from actors.secret import Secret
 from actors.settings import FeedSettings, Settings

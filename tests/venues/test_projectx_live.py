@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 import pytest
 
 import actors
@@ -120,7 +121,7 @@ def test_a_wrong_key_fails_both_lines_with_advice_and_shows_nothing(caplog: pyte
             assert line.reason is not None
             assert line.reason.code == "projectx_3"
             assert "api_key" in line.reason.advice
-        assert "the-key" not in caplog.text + repr(status)
+        assert "the-key" not in caplog.text + msgspec.json.encode(status).decode()
 
 
 def test_a_refused_token_is_in_no_text(caplog: pytest.LogCaptureFixture) -> None:
@@ -131,4 +132,4 @@ def test_a_refused_token_is_in_no_text(caplog: pytest.LogCaptureFixture) -> None
                 runtime, lambda told: all(each.state == "failed" for each in told.lines().values())
             )
             assert {each.reason.code for each in status.lines().values() if each.reason} == {"http_401"}
-    assert token not in caplog.text + repr(status)
+    assert token not in caplog.text + msgspec.json.encode(status).decode()

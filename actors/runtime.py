@@ -42,7 +42,7 @@ from actors.supervision.snapshot import SharedStatus
 from actors.supervision.state import Environment, LineView
 from actors.supervision.token_refresh import refresh_token
 from actors.supervision.tree import Tree
-from actors.timers import SystemClock, ThreadTimers, Timers, seconds_left
+from actors.timers import SystemClock, ThreadTimers, Timers, check_seconds, seconds_left
 
 if TYPE_CHECKING:
     from actors.simulators import Simulator
@@ -75,6 +75,7 @@ def start(
             inside an inline handler.
         NotLiveError: `wait` is over, or a line has failed for good; the runtime has been stopped again.
     """
+    check_seconds("wait", wait, optional=True)
     settings, _ = load(config), checked(metrics)
     if replace:
         _stop_namesakes(settings.runtime.name)
@@ -118,6 +119,10 @@ class Runtime:
         metrics: Metrics | None = None,
         cooldown_file: Path | None = None,  # the file for them where the config names none
     ) -> None:
+        if not isinstance(settings, Settings):
+            raise LinewardenError(
+                "a Runtime takes settings: call actors.start(config) with a file or mapping"
+            )
         user_metrics = UserMetrics(checked(metrics))
         clock = timers.clock if timers else SystemClock()
         self._builder = FeedBuilder(clock)
@@ -316,6 +321,7 @@ class Runtime:
             Timeout: that takes longer than `timeout` seconds; it goes on.
             LinewardenError: there is no such feed or line.
         """
+        check_seconds("timeout", timeout)
         self._tree.check()
         feed = self._feed_of(target)
         refuse_to_wait("rotate", feed)
@@ -341,6 +347,7 @@ class Runtime:
                 words of the venue.
             Timeout: that takes longer than `timeout` seconds. No line shows the new token.
         """
+        check_seconds("timeout", timeout)
         self._tree.check()
         refuse_to_wait("refresh_token", feed)
         try:
@@ -353,6 +360,12 @@ class Runtime:
     def merge(self, *streams_: Stream[Any]) -> Iterator[Received[Any]]:
         """The events of several streams in the order of their arrival."""
         self._tree.home.check()
+        for each in streams_:
+            if not isinstance(each, Stream):
+                kind = type(each).__name__
+                raise LinewardenError(
+                    f"merge takes streams, each as an argument of its own; a {kind} is none"
+                )
         return merge(self._shared.arrivals, *streams_)
 
     # ── order books ──
@@ -431,6 +444,8 @@ class Runtime:
             LinewardenError: the feed or the key is not known here, or its venue tells no prices.
             RuntimeStopped: the runtime has ended.
         """
+        check_seconds("max_age", max_age)
+        check_seconds("timeout", timeout)
         self._tree.check()
         return self._prices.latest(self._spec_of(feed).venue, key, max_age, timeout)
 
@@ -457,6 +472,7 @@ class Runtime:
             LinewardenError: there is no such feed or line.
             RuntimeStopped: the runtime ended meanwhile.
         """
+        check_seconds("timeout", timeout, optional=True)
         self._tree.check()
         feed = self._feed_of(target)
         refuse_to_wait("wait_live", feed)
@@ -509,6 +525,7 @@ class Runtime:
         names of what did not end: a handler that never returns, a DNS look-up, or the thread of the log. From
         a handler it may be called too; inside an inline handler it begins, and returns at once.
         """
+        check_seconds("timeout", timeout)
         self._tree.home.check()
         if calls_handlers():
             self._tree.begin_stop(timeout)
@@ -547,7 +564,7 @@ class Runtime:
 
     def _spec_of(self, feed: str) -> FeedSpec:
         feeds = self._wanted.feeds
-        if feed not in feeds:
+        if not isinstance(feed, str) or feed not in feeds:
             hint, known = suggestion(str(feed), feeds), ", ".join(feeds) or "none"
             raise LinewardenError(f"there is no feed {feed!r} in the config{hint} There are: {known}.")
         return feeds[feed]

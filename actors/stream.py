@@ -26,7 +26,7 @@ from actors.events import Closed, Gap, Marker, Option, Received, SubscriptionSta
 from actors.protocol.formatting import counted
 from actors.rules.stream_buffer import Batch, Place
 from actors.supervision.forks import Home
-from actors.timers import lock_timeout
+from actors.timers import check_seconds, lock_timeout
 
 Event = TypeVar("Event")
 Item = TypeVar("Item")
@@ -121,6 +121,8 @@ class Stream(Generic[Event]):
             StreamClosed: `Closed` was delivered; nothing follows it.
         """
         self._home.check()
+        if not isinstance(maximum, int):
+            raise LinewardenError(f"maximum is a number of events, and {maximum!r} is none")
         if maximum < 1:
             raise ValueError(f"maximum is {maximum}, and at least one event has to be asked for")
         events = [self.get(timeout)]
@@ -273,6 +275,7 @@ class Stream(Generic[Event]):
 
     def _reach_event(self, timeout: float | None) -> bool:
         """Wait for events in the reader's hand. False: the stream was closed on purpose."""
+        check_seconds("timeout", timeout, optional=True)
         deadline = None if timeout is None else time.monotonic() + timeout
         while not self._box.hand:
             self._home.check()

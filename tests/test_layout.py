@@ -39,7 +39,7 @@ ROOMS: dict[str, set[str]] = {
     "protocol": {"errors", "events", "reasons", "http_types", "secret", "lazy"},
     "venues": {"protocol"},
     "rules": {"errors", "events", "reasons", "protocol"},
-    "timers": {"log_queue"},
+    "timers": {"log_queue", "errors"},
     "wire": GROUND | {"timers", "messages"},
     "login": GROUND | {"timers", "protocol", "wire"},
     "delivery": {"errors", "events", "protocol", "rules"},

@@ -444,8 +444,6 @@ class Runtime:
             LinewardenError: the feed or the key is not known here, or its venue tells no prices.
             RuntimeStopped: the runtime has ended.
         """
-        check_seconds("max_age", max_age)
-        check_seconds("timeout", timeout)
         self._tree.check()
         return self._prices.latest(self._spec_of(feed).venue, key, max_age, timeout)
 

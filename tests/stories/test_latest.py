@@ -440,7 +440,7 @@ def test_what_is_not_known_is_said_so(runtime: Runtime) -> None:
         runtime.latest("o2", "nonsense")
     with pytest.raises(LinewardenError, match="a key is text, and 4242 is none"):
         runtime.latest("o2", 4242)  # type: ignore[arg-type]
-    with pytest.raises(LinewardenError, match="not nan"):
+    with pytest.raises(LinewardenError, match="max_age is a number of seconds, and nan is none"):
         runtime.latest("o2", A, max_age=float("nan"))
 
 

@@ -48,11 +48,11 @@ def test_the_runtimes_that_have_not_ended_are_listed_in_the_order_of_their_start
     assert actors.running() == ()
 
 
-def test_a_runtime_that_ends_by_itself_is_not_listed(o2: SimulatedO2) -> None:
+def test_a_runtime_whose_supervisor_ends_is_not_listed(o2: SimulatedO2) -> None:
     with runtime_on(o2) as runtime:
-        runtime._end("gave up", wanted=False)
-        runtime._tree._end("gave up", False)
-        assert actors.running() == ()
+        runtime._tree.begin_stop(1.0)
+        o2.wait_for(lambda: actors.running() == ())
+        assert runtime.end_reason is not None
 
 
 def test_the_list_keeps_no_runtime_alive(o2: SimulatedO2) -> None:

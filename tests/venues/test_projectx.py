@@ -197,6 +197,7 @@ def test_every_platform_has_its_hosts() -> None:
         ({"url": "wss://one/hubs/market/"}, "write it as market_url, or leave the path out"),
         ({"market_url": "sim://one/m1"}, "market_url is a URL that starts with wss:// or https://"),
         ({"api_url": "wss://one"}, "api_url is a URL that starts with https:// or http://"),
+        ({"url": "https://rtc/hubs/user?access_token=T"}, "an access_token in a URL is not used: add token"),
         ({"user_name": "me"}, "user_name and api_key go together"),
         ({"api_key": Secret("k")}, "user_name and api_key go together"),
         ({"user_name": "me", "api_key": Secret("k"), "token": Secret("t")}, "one of the two is enough"),

@@ -39,6 +39,8 @@ class ProjectXSettings(VenueSettings, frozen=True, kw_only=True, forbid_unknown_
             raise ValueError("market_url is a URL that starts with wss:// or https://, or ws:// or http://")
         if self.api_url and not self.api_url.startswith(("https://", "http://")):
             raise ValueError("api_url is a URL that starts with https:// or http://")
+        if "access_token=" in (self.url + self.market_url).lower():  # as the gateway's examples have it
+            raise ValueError('an access_token in a URL is not used: add token = "${NAME}" instead')
         _ = self.places
 
     @property

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Generic, Literal, TypeVar
 
 from msgspec import Struct
 
 Event = TypeVar("Event")
+Key = str | int  # as a user writes it; an integer means its digits
+Keys = Key | Iterable[Key]
 Option = str | int | float | bool
 Options = tuple[tuple[str, Option], ...]  # sorted by name, so that equal options are equal
 
@@ -125,13 +128,36 @@ class VenueState(Struct, frozen=True, tag_field="entry", tag="venue_state"):
         return (f"{scope} is " if scope else "") + self.state + (f": {self.text}" if self.text else "")
 
 
+class Stale(Struct, frozen=True):
+    """From here on this topic breaks its freshness policy, though its line is up.
+
+    `cause` and `age_s` are those of a `Freshness`: the seconds of silence, or the lag with the cause
+    `venue_time`. At most one stands before the `Fresh` that ends it.
+    """
+
+    topic: Topic
+    cause: str
+    age_s: float
+    text: str = ""  # for people
+    epoch: int = 0
+    at_ns: int = 0  # wall-clock nanoseconds
+
+
+class Fresh(Struct, frozen=True):
+    """The topic is no longer stale: an event that ends it follows."""
+
+    topic: Topic
+    epoch: int = 0
+    at_ns: int = 0  # wall-clock nanoseconds
+
+
 class Closed(Struct, frozen=True):
     """The end of a stream; nothing follows it."""
 
     reason: str
 
 
-Marker = Gap | Lifecycle | VenueState | Closed
+Marker = Gap | Lifecycle | VenueState | Stale | Fresh | Closed
 
 
 class Received(Struct, Generic[Event], frozen=True):

@@ -9,7 +9,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Never, Unpack, cast, overload
 
 from actors import log_queue
 from actors.calls import CALL, OwnMessage, answer_of, answer_of_lines, ask, send, send_later
@@ -17,18 +17,26 @@ from actors.delivery.handlers import check_handler
 from actors.delivery.merge import merge
 from actors.delivery.waits import calls_handlers, refuse_inline, refuse_to_wait
 from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
-from actors.events import Option, Received
+from actors.events import Event, Key, Keys, Marker, Option, Received
 from actors.feed_builder import FeedBuilder
 from actors.feed_spec import FeedSpec, Specs
 from actors.market.latest_prices import LatestPrices
 from actors.market.order_books import OrderBooks
 from actors.messages import AwaitAnswers, AwaitLive, ClearCooldowns, Reload, Rotate
 from actors.metrics import Metrics, UserMetrics, checked
-from actors.protocol.channel import TypedChannel
+from actors.protocol.channel import (
+    DepthChannel,
+    Frequency,
+    Precision,
+    TypedChannel,
+)
 from actors.protocol.formatting import suggestion
+from actors.rules.calendar import Calendar
+from actors.rules.freshness import FreshnessPolicy
 from actors.rules.latest_price import LatestPrice
 from actors.rules.order_book import BookView
 from actors.rules.stream_buffer import Policy
+from actors.rules.stream_policy import StreamTerms, checked_freshness
 from actors.settings import Settings, load
 from actors.settings.diff import Plan, compare
 from actors.status import Status, why_not_live
@@ -45,11 +53,20 @@ from actors.supervision.tree import Tree
 from actors.timers import SystemClock, ThreadTimers, Timers, check_seconds, seconds_left
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
     from actors.simulators import Simulator
 
-log = log_queue.logger("actors.runtime")
+    # The types of the events of merged streams; Never: of one that is not given.
+    A = TypeVar("A", default=Never)
+    B = TypeVar("B", default=Never)
+    C = TypeVar("C", default=Never)
+    D = TypeVar("D", default=Never)
+    E = TypeVar("E", default=Never)
+    F = TypeVar("F", default=Never)
 
-Event = TypeVar("Event")
+
+log = log_queue.logger("actors.runtime")
 
 STOP = 5.0  # seconds that a runtime that is replaced has for its end
 GRACE = 1.0  # seconds that stop() may take beyond its budget: for handlers, and to go on alone
@@ -168,14 +185,18 @@ class Runtime:
 
     @overload
     def subscribe(
+        self, feed: str, channel: TypedChannel[Event], *keys: Keys, **terms: Unpack[StreamTerms]
+    ) -> Stream[Event]: ...
+
+    @overload
+    def subscribe(
         self,
         feed: str,
-        channel: TypedChannel[Event],
-        *keys: str,
-        policy: Policy | None = None,
-        capacity: int | None = None,
-        wait: float | None = None,
-        **options: Option,
+        channel: DepthChannel[Event, Precision, Frequency],
+        *keys: Keys,
+        precision: Precision = ...,
+        frequency: Frequency = ...,
+        **terms: Unpack[StreamTerms],
     ) -> Stream[Event]: ...
 
     @overload
@@ -183,9 +204,12 @@ class Runtime:
         self,
         feed: str,
         channel: str,
-        *keys: str,
+        *keys: Keys,
         policy: Policy | None = None,
         capacity: int | None = None,
+        stale_after: float | None = None,
+        max_event_lag: float | None = None,
+        calendar: str | Calendar | None = None,
         wait: float | None = None,
         **options: Option,
     ) -> Stream[Any]: ...
@@ -193,19 +217,27 @@ class Runtime:
     def subscribe(
         self,
         feed: str,
-        channel: str,
-        *keys: str,
+        channel: str | TypedChannel[Any],
+        *keys: Keys,
         policy: Policy | None = None,
         capacity: int | None = None,
+        stale_after: float | None = None,
+        max_event_lag: float | None = None,
+        calendar: str | Calendar | None = None,
         wait: float | None = None,
         **options: Option,
     ) -> Stream[Any]:
-        """A stream of a feed's channel, for these keys.
+        """A stream of a feed's channel, for these keys: text or integers, one by one or as one iterable.
 
         `policy` chooses what a full stream gives up: `block`, `drop_oldest`, `drop_newest` or
         `conflate`; `capacity` is in events. By default market data is `drop_oldest` and account data
         `block`. `wait` seconds at most are spent on the venue's answers. `options` are the
         channel's own, such as `precision="100"`.
+
+        A topic of this stream is stale after `stale_after` seconds without an event, or when its newest
+        event was `max_event_lag` seconds old by the venue's time as it came. Both count in the market time
+        of `calendar`, a name in `[calendars]` or a `Calendar`. What is left out holds as the config has it.
+        The stream contains `Stale` and `Fresh` at their places.
 
         Raises:
             SubscribeError: `wait` was given and some topic was not confirmed. The stream is open.
@@ -214,20 +246,68 @@ class Runtime:
             RuntimeStopped: the runtime has ended.
         """
         refuse_wait(wait, feed)
-        stream = self._streams.open(feed, str(channel), keys, options, policy, capacity)
+        freshness = self._freshness(feed, stale_after, max_event_lag, calendar)
+        stream = self._streams.open(feed, channel, keys, options, freshness, policy, capacity)
         self._streams.await_answers(stream, tuple(stream._topics), wait)
         return stream
 
+    @overload
+    def on(
+        self,
+        feed: str,
+        channel: TypedChannel[Event],
+        *keys: Keys,
+        handler: Callable[[Event], object],
+        on_marker: Callable[[Marker], object] | None = None,
+        inline: bool = False,
+        **terms: Unpack[StreamTerms],
+    ) -> Stream[Event]: ...
+
+    @overload
+    def on(
+        self,
+        feed: str,
+        channel: DepthChannel[Event, Precision, Frequency],
+        *keys: Keys,
+        handler: Callable[[Event], object],
+        on_marker: Callable[[Marker], object] | None = None,
+        inline: bool = False,
+        precision: Precision = ...,
+        frequency: Frequency = ...,
+        **terms: Unpack[StreamTerms],
+    ) -> Stream[Event]: ...
+
+    @overload
     def on(
         self,
         feed: str,
         channel: str,
-        *keys: str,
+        *keys: Keys,
         handler: Callable[[Any], object],
-        on_marker: Callable[[Any], object] | None = None,
+        on_marker: Callable[[Marker], object] | None = None,
         inline: bool = False,
         policy: Policy | None = None,
         capacity: int | None = None,
+        stale_after: float | None = None,
+        max_event_lag: float | None = None,
+        calendar: str | Calendar | None = None,
+        wait: float | None = None,
+        **options: Option,
+    ) -> Stream[Any]: ...
+
+    def on(
+        self,
+        feed: str,
+        channel: str | TypedChannel[Any],
+        *keys: Keys,
+        handler: Callable[[Any], object],
+        on_marker: Callable[[Marker], object] | None = None,
+        inline: bool = False,
+        policy: Policy | None = None,
+        capacity: int | None = None,
+        stale_after: float | None = None,
+        max_event_lag: float | None = None,
+        calendar: str | Calendar | None = None,
         wait: float | None = None,
         **options: Option,
     ) -> Stream[Any]:
@@ -256,18 +336,30 @@ class Runtime:
         check_handler(handler)
         if on_marker is not None:
             check_handler(on_marker)
+        freshness = self._freshness(feed, stale_after, max_event_lag, calendar)
         if inline:
             if policy is not None or capacity is not None:
                 raise LinewardenError(
                     "an inline handler has no buffer: policy and capacity cannot be given with inline=True"
                 )
-            stream = self._streams.open_inline(feed, str(channel), keys, options, handler, on_marker)
+            stream = self._streams.open_inline(feed, channel, keys, options, freshness, handler, on_marker)
         else:
-            stream = self._streams.open(feed, str(channel), keys, options, policy, capacity)
+            stream = self._streams.open(feed, channel, keys, options, freshness, policy, capacity)
             name = f"on/{feed}/{channel}"
             self._streams.start_handler(stream, lambda: handle(stream, handler, on_marker), name)
         self._streams.await_answers(stream, tuple(stream._topics), wait)
         return stream
+
+    def _freshness(
+        self,
+        feed: str,
+        stale_after: float | None,
+        max_event_lag: float | None,
+        calendar: str | Calendar | None,
+    ) -> FreshnessPolicy:
+        self._tree.check()
+        venue = self._spec_of(feed).venue
+        return checked_freshness(venue, self.settings.calendars, stale_after, max_event_lag, calendar)
 
     def send(self, feed: str, message: OwnMessage, *, line: str | None = None) -> None:
         """Send one message of your own, for what a venue's protocol does not foresee.
@@ -357,6 +449,21 @@ class Runtime:
         finally:
             self._shared.note_change()
 
+    @overload
+    def merge(
+        self,
+        first: Stream[A],
+        second: Stream[B],
+        third: Stream[C] = ...,
+        fourth: Stream[D] = ...,
+        fifth: Stream[E] = ...,
+        /,
+        *more: Stream[F],
+    ) -> Iterator[Received[A | B | C | D | E | F]]: ...
+
+    @overload
+    def merge(self, *streams_: Stream[Event]) -> Iterator[Received[Event]]: ...
+
     def merge(self, *streams_: Stream[Any]) -> Iterator[Received[Any]]:
         """The events of several streams in the order of their arrival."""
         self._tree.home.check()
@@ -371,7 +478,7 @@ class Runtime:
     # ── order books ──
 
     def book(
-        self, feed: str, key: str, *, depth: int | None = None, wait: float | None = None, **options: Option
+        self, feed: str, key: Key, *, depth: int | None = None, wait: float | None = None, **options: Option
     ) -> BookView:
         """The order book of this key as it is now. The first call begins to follow it.
 
@@ -392,7 +499,7 @@ class Runtime:
         refuse_wait(wait, feed)
         return self._books.view(feed, key, options, depth, wait)
 
-    def forget_book(self, feed: str, key: str, **options: Option) -> None:
+    def forget_book(self, feed: str, key: Key, **options: Option) -> None:
         """Follow this book no longer; one that is not followed is no mistake.
 
         Raises:
@@ -427,7 +534,7 @@ class Runtime:
         self._tree.home.check()
         return self._tree.ended
 
-    def latest(self, feed: str, key: str, *, max_age: float = 15.0, timeout: float = 2.0) -> LatestPrice:
+    def latest(self, feed: str, key: Key, *, max_age: float = 15.0, timeout: float = 2.0) -> LatestPrice:
         """The newest quote and trade of a symbol, those of them that are fresh; one is an answer, too.
 
         `latest()` does not subscribe: a subscription of the config or a stream must exist. Where that holds

@@ -22,6 +22,7 @@ from actors.errors import LinewardenError, RuntimeStopped, StreamClosed, Subscri
 from actors.events import (
     Closed,
     Gap,
+    Keys,
     Lifecycle,
     Marker,
     Option,
@@ -30,12 +31,14 @@ from actors.events import (
     Topic,
     VenueState,
 )
-from actors.feed_builder import topics_of
 from actors.feed_spec import FeedSpec
 from actors.messages import AwaitAnswers, LeaveTopics, OpenStream, ReadMail
+from actors.protocol.channel import TypedChannel
 from actors.protocol.venue import Channel
+from actors.rules.freshness import FreshnessPolicy
 from actors.rules.stream_buffer import Policy
 from actors.rules.stream_policy import checked_policy
+from actors.rules.topics import options_of, topics_of
 from actors.stream import InlineStream, Stream
 from actors.supervision.forks import Home
 from actors.supervision.tree import Tree
@@ -67,9 +70,10 @@ class Streams:
     def open(
         self,
         feed: str,
-        channel: str,
-        keys: Sequence[str],
+        channel: str | TypedChannel[Any],
+        keys: Sequence[Keys],
         options: Mapping[str, Option],
+        freshness: FreshnessPolicy,
         policy: Policy | None,
         capacity: int | None,
     ) -> Stream[Any]:
@@ -79,17 +83,27 @@ class Streams:
             LinewardenError: the feed, the channel, a key or an option is not known here.
             RuntimeStopped: the runtime has ended.
         """
+        options = options_of(channel, options)
         spec, declared, topics = self._asked(feed, channel, keys, options)
         policy, capacity = checked_policy(feed, declared, policy, capacity)
-        inlet = Inlet(next(self._ids), feed, declared.name, policy, capacity, deltas=declared.deltas)
+        inlet = Inlet(
+            next(self._ids),
+            feed,
+            declared.name,
+            policy,
+            capacity,
+            deltas=declared.deltas,
+            freshness=freshness,
+        )
         return self._open(Stream(inlet, self, spec.kind, options), topics)
 
     def open_inline(
         self,
         feed: str,
-        channel: str,
-        keys: Sequence[str],
+        channel: str | TypedChannel[Any],
+        keys: Sequence[Keys],
         options: Mapping[str, Option],
+        freshness: FreshnessPolicy,
         handler: Callable[[Any], object],
         on_marker: Callable[[Any], object] | None,
     ) -> Stream[Any]:
@@ -98,18 +112,31 @@ class Streams:
         Raises:
             RuntimeError: the machine is out of threads. Nothing was subscribed.
         """
+        options = options_of(channel, options)
         spec, declared, topics = self._asked(feed, channel, keys, options)
         if on_marker is not None:
             self._notifier.start()
         handlers = Handlers(handler, on_marker, FailureLog())
         notify = self._notifier.notify
-        inlet = InlineInlet(next(self._ids), feed, declared.name, handlers, notify, deltas=declared.deltas)
+        inlet = InlineInlet(
+            next(self._ids),
+            feed,
+            declared.name,
+            handlers,
+            notify,
+            deltas=declared.deltas,
+            freshness=freshness,
+        )
         stream: Stream[Any] = InlineStream(inlet, self, spec.kind, options)
         inlet.owner = stream
         return self._open(stream, topics)
 
     def _asked(
-        self, feed: str, channel: str, keys: Sequence[str], options: Mapping[str, Option]
+        self,
+        feed: str,
+        channel: str | TypedChannel[Any],
+        keys: Sequence[Keys],
+        options: Mapping[str, Option],
     ) -> tuple[FeedSpec, Channel, tuple[Topic, ...]]:
         self.check()
         spec = self.spec_of(feed)
@@ -149,13 +176,13 @@ class Streams:
         finally:
             self._note_change()
 
-    def widen(self, stream: Stream[Any], keys: Sequence[str], wait: float | None) -> None:
+    def widen(self, stream: Stream[Any], keys: Sequence[Keys], wait: float | None) -> None:
         refuse_wait(wait, stream.feed)
         topics = self._topics(stream, keys)
         self.want(stream, topics)
         self.await_answers(stream, topics, wait)
 
-    def narrow(self, stream: Stream[Any], keys: Sequence[str]) -> None:
+    def narrow(self, stream: Stream[Any], keys: Sequence[Keys]) -> None:
         topics = self._topics(stream, keys)
         with stream._changing:
             gone = [topic for topic in topics if stream._topics.pop(topic, topic) is None]
@@ -241,7 +268,7 @@ class Streams:
         """How far each of these has come. Asks no actor."""
         return self._cells.states(topics)
 
-    def _topics(self, stream: Stream[Any], keys: Sequence[str]) -> tuple[Topic, ...]:
+    def _topics(self, stream: Stream[Any], keys: Sequence[Keys]) -> tuple[Topic, ...]:
         venue = self.spec_of(stream.feed).venue
         return topics_of(venue, venue.channel(stream.channel), keys, stream._options)
 

@@ -11,7 +11,7 @@ from actors.actor import Address
 from actors.calls import answer_of
 from actors.delivery.cells import Cells
 from actors.errors import StalePriceError, Timeout
-from actors.events import Tried
+from actors.events import Key, Tried
 from actors.messages import AskLatest, LatestTold
 from actors.protocol.prices import Price
 from actors.protocol.venue import Venue
@@ -26,7 +26,7 @@ class LatestPrices:
         self._cells, self._requester = cells, requester
         self._clock = clock
 
-    def latest(self, venue: Venue, key: str, max_age: float, timeout: float) -> LatestPrice:
+    def latest(self, venue: Venue, key: Key, max_age: float, timeout: float) -> LatestPrice:
         """Raises StalePriceError, LinewardenError for what cannot be asked, RuntimeStopped."""
         check_seconds("max_age", max_age)
         check_seconds("timeout", timeout)

@@ -266,11 +266,11 @@ CALLS: dict[str, tuple[Call, str]] = {
         "a handler is called with one argument, and <function ",
     ),
     "a list of streams": (
-        lambda runtime, key, _: runtime.merge([runtime.subscribe("o2", "trades", key)]),  # type: ignore[arg-type]
+        lambda runtime, key, _: runtime.merge([runtime.subscribe("o2", "trades", key)]),  # type: ignore[call-overload]
         "merge takes streams, each as an argument of its own; a list is none",
     ),
     "the name of a feed to merge": (
-        lambda runtime, _, __: runtime.merge("o2"),  # type: ignore[arg-type]
+        lambda runtime, _, __: runtime.merge("o2"),  # type: ignore[call-overload]
         "merge takes streams, each as an argument of its own; a str is none",
     ),
     "a runtime of a mapping": (

@@ -207,6 +207,7 @@ class Runtime:
         *keys: Keys,
         policy: Policy | None = None,
         capacity: int | None = None,
+        drop_older_than: float | None = None,
         stale_after: float | None = None,
         max_event_lag: float | None = None,
         calendar: str | Calendar | None = None,
@@ -221,6 +222,7 @@ class Runtime:
         *keys: Keys,
         policy: Policy | None = None,
         capacity: int | None = None,
+        drop_older_than: float | None = None,
         stale_after: float | None = None,
         max_event_lag: float | None = None,
         calendar: str | Calendar | None = None,
@@ -239,6 +241,9 @@ class Runtime:
         of `calendar`, a name in `[calendars]` or a `Calendar`. What is left out holds as the config has it.
         The stream contains `Stale` and `Fresh` at their places.
 
+        An event that would be read more than `drop_older_than` seconds after its receipt is given up: it
+        counts as dropped, and a `Gap` stands in its place.
+
         Raises:
             SubscribeError: `wait` was given and some topic was not confirmed. The stream is open.
             LinewardenError: the feed, the channel, a key or an option is not known here; or `wait` was given
@@ -247,7 +252,9 @@ class Runtime:
         """
         refuse_wait(wait, feed)
         freshness = self._freshness(feed, stale_after, max_event_lag, calendar)
-        stream = self._streams.open(feed, channel, keys, options, freshness, policy, capacity)
+        stream = self._streams.open(
+            feed, channel, keys, options, freshness, policy, capacity, drop_older_than
+        )
         self._streams.await_answers(stream, tuple(stream._topics), wait)
         return stream
 
@@ -288,6 +295,7 @@ class Runtime:
         inline: bool = False,
         policy: Policy | None = None,
         capacity: int | None = None,
+        drop_older_than: float | None = None,
         stale_after: float | None = None,
         max_event_lag: float | None = None,
         calendar: str | Calendar | None = None,
@@ -305,6 +313,7 @@ class Runtime:
         inline: bool = False,
         policy: Policy | None = None,
         capacity: int | None = None,
+        drop_older_than: float | None = None,
         stale_after: float | None = None,
         max_event_lag: float | None = None,
         calendar: str | Calendar | None = None,
@@ -338,13 +347,16 @@ class Runtime:
             check_handler(on_marker)
         freshness = self._freshness(feed, stale_after, max_event_lag, calendar)
         if inline:
-            if policy is not None or capacity is not None:
+            if (policy, capacity, drop_older_than) != (None, None, None):
                 raise LinewardenError(
-                    "an inline handler has no buffer: policy and capacity cannot be given with inline=True"
+                    "an inline handler has no buffer: policy, capacity and drop_older_than cannot be given "
+                    "with inline=True"
                 )
             stream = self._streams.open_inline(feed, channel, keys, options, freshness, handler, on_marker)
         else:
-            stream = self._streams.open(feed, channel, keys, options, freshness, policy, capacity)
+            stream = self._streams.open(
+                feed, channel, keys, options, freshness, policy, capacity, drop_older_than
+            )
             name = f"on/{feed}/{channel}"
             self._streams.start_handler(stream, lambda: handle(stream, handler, on_marker), name)
         self._streams.await_answers(stream, tuple(stream._topics), wait)

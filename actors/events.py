@@ -12,7 +12,7 @@ Options = tuple[tuple[str, Option], ...]  # sorted by name, so that equal option
 
 Desire = Literal["desired", "sent", "confirmed", "rejected"]
 GapReason = Literal["disconnect", "overflow", "sequence", "quarantine", "unknown"]
-LifecycleState = Literal["connected", "disconnected", "reconnecting", "restored", "failed", "paused"]
+LifecycleState = Literal["connecting", "connected", "disconnected", "reconnecting", "restored", "failed", "paused"]
 StateName = Literal["open", "halted", "maintenance", "degraded", "data_lost"]
 
 
@@ -59,9 +59,11 @@ class Gap(Struct, frozen=True):
 
 
 class Lifecycle(Struct, frozen=True):
-    """The line under a stream changed its state, at this place between two events.
+    """The state of a line under a stream, at this place between two events: the present one, then each change.
 
-    `attempt` counts the tries since the line was last stable. `at_ns` is wall-clock nanoseconds.
+    `connecting`: it was never connected, or is tried again after `failed` or `paused` because that was asked
+    for. `attempt` counts the tries of its last connect, or of the one that is under way. `at_ns` is
+    wall-clock nanoseconds: of the change, or of now where a line was connected before a stream was opened.
     """
 
     line: str

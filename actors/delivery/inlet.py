@@ -154,6 +154,18 @@ class Inlet:
                 self._lifecycle_numbers[event.line] = number
                 self.mark(right, event)
 
+    def introduce(self, right: Right, present: Lifecycle, number: int) -> None:
+        """The present state of a line, unless this stream knows one of it."""
+        with self.ready:
+            if right.valid and self.end is None and present.line not in self._lifecycle_numbers:
+                self._lifecycle_numbers[present.line] = number
+                self.mark(right, present)
+
+    def leave_line(self, line: str) -> None:
+        """It follows no topic there: when it comes back, it is told the state of the line again."""
+        with self.ready:
+            self._lifecycle_numbers.pop(line, None)
+
     def put_state(self, right: Right, told: VenueState) -> None:
         """What the venue says of itself, unless this stream has it, or needs not know that it is over."""
         subject = told.line, told.scope

@@ -377,6 +377,8 @@ class Lines:
                 line.log(log, occasion.level, self._next_words(line, occasion), occasion.reason.code)
             case Do.LOG_CLOSED:
                 line.log(log, logging.INFO, "no longer needed; closed")
+            case Do.TELL_CONNECTING:
+                self._tell_streams(line, "connecting", Stopped(""))
             case Do.TELL_DISCONNECTED:
                 self._tell_streams(line, "disconnected", occasion.reason)
             case Do.TELL_RECONNECTING:

@@ -127,13 +127,36 @@ class VenueState(Struct, frozen=True, tag_field="entry", tag="venue_state"):
         return (f"{scope} is " if scope else "") + self.state + (f": {self.text}" if self.text else "")
 
 
+class Stale(Struct, frozen=True):
+    """From here on this topic breaks its freshness policy, though its line is up.
+
+    `cause` and `age_s` are those of a `Freshness`: the seconds of silence, or the lag with the cause
+    `venue_time`. At most one stands before the `Fresh` that ends it.
+    """
+
+    topic: Topic
+    cause: str
+    age_s: float
+    text: str = ""  # for people
+    epoch: int = 0
+    at_ns: int = 0  # wall-clock nanoseconds
+
+
+class Fresh(Struct, frozen=True):
+    """The topic is no longer stale: an event that ends it follows."""
+
+    topic: Topic
+    epoch: int = 0
+    at_ns: int = 0  # wall-clock nanoseconds
+
+
 class Closed(Struct, frozen=True):
     """The end of a stream; nothing follows it."""
 
     reason: str
 
 
-Marker = Gap | Lifecycle | VenueState | Closed
+Marker = Gap | Lifecycle | VenueState | Stale | Fresh | Closed
 
 
 class Received(Struct, Generic[Event], frozen=True):

@@ -26,9 +26,12 @@ from actors.messages import AwaitAnswers, AwaitLive, ClearCooldowns, Reload, Rot
 from actors.metrics import Metrics, UserMetrics, checked
 from actors.protocol.channel import TypedChannel
 from actors.protocol.formatting import suggestion
+from actors.rules.calendar import Calendar
+from actors.rules.freshness import FreshnessPolicy
 from actors.rules.latest_price import LatestPrice
 from actors.rules.order_book import BookView
 from actors.rules.stream_buffer import Policy
+from actors.rules.stream_policy import checked_freshness
 from actors.settings import Settings, load
 from actors.settings.diff import Plan, compare
 from actors.status import Status, why_not_live
@@ -141,6 +144,9 @@ class Runtime:
         *keys: str,
         policy: Policy | None = None,
         capacity: int | None = None,
+        stale_after: float | None = None,
+        max_event_lag: float | None = None,
+        calendar: str | Calendar | None = None,
         wait: float | None = None,
         **options: Option,
     ) -> Stream[Event]: ...
@@ -153,6 +159,9 @@ class Runtime:
         *keys: str,
         policy: Policy | None = None,
         capacity: int | None = None,
+        stale_after: float | None = None,
+        max_event_lag: float | None = None,
+        calendar: str | Calendar | None = None,
         wait: float | None = None,
         **options: Option,
     ) -> Stream[Any]: ...
@@ -164,6 +173,9 @@ class Runtime:
         *keys: str,
         policy: Policy | None = None,
         capacity: int | None = None,
+        stale_after: float | None = None,
+        max_event_lag: float | None = None,
+        calendar: str | Calendar | None = None,
         wait: float | None = None,
         **options: Option,
     ) -> Stream[Any]:
@@ -174,6 +186,11 @@ class Runtime:
         `block`. `wait` seconds at most are spent on the venue's answers. `options` are the
         channel's own, such as `precision="100"`.
 
+        A topic of this stream is stale after `stale_after` seconds without an event, or when its newest
+        event was `max_event_lag` seconds old by the venue's time as it came. Both count in the market time
+        of `calendar`, a name in `[calendars]` or a `Calendar`. What is left out holds as the config has it.
+        The stream contains `Stale` and `Fresh` at their places.
+
         Raises:
             SubscribeError: `wait` was given and some topic was not confirmed. The stream is open.
             LinewardenError: the feed, the channel, a key or an option is not known here; or `wait` was given
@@ -181,7 +198,8 @@ class Runtime:
             RuntimeStopped: the runtime has ended.
         """
         refuse_wait(wait, feed)
-        stream = self._streams.open(feed, str(channel), keys, options, policy, capacity)
+        freshness = self._freshness(feed, stale_after, max_event_lag, calendar)
+        stream = self._streams.open(feed, str(channel), keys, options, freshness, policy, capacity)
         self._streams.await_answers(stream, tuple(stream._topics), wait)
         return stream
 
@@ -195,6 +213,9 @@ class Runtime:
         inline: bool = False,
         policy: Policy | None = None,
         capacity: int | None = None,
+        stale_after: float | None = None,
+        max_event_lag: float | None = None,
+        calendar: str | Calendar | None = None,
         wait: float | None = None,
         **options: Option,
     ) -> Stream[Any]:
@@ -223,18 +244,32 @@ class Runtime:
         check_handler(handler)
         if on_marker is not None:
             check_handler(on_marker)
+        freshness = self._freshness(feed, stale_after, max_event_lag, calendar)
         if inline:
             if policy is not None or capacity is not None:
                 raise LinewardenError(
                     "an inline handler has no buffer: policy and capacity cannot be given with inline=True"
                 )
-            stream = self._streams.open_inline(feed, str(channel), keys, options, handler, on_marker)
+            stream = self._streams.open_inline(
+                feed, str(channel), keys, options, freshness, handler, on_marker
+            )
         else:
-            stream = self._streams.open(feed, str(channel), keys, options, policy, capacity)
+            stream = self._streams.open(feed, str(channel), keys, options, freshness, policy, capacity)
             name = f"on/{feed}/{channel}"
             self._streams.start_handler(stream, lambda: handle(stream, handler, on_marker), name)
         self._streams.await_answers(stream, tuple(stream._topics), wait)
         return stream
+
+    def _freshness(
+        self,
+        feed: str,
+        stale_after: float | None,
+        max_event_lag: float | None,
+        calendar: str | Calendar | None,
+    ) -> FreshnessPolicy:
+        self._tree.check()
+        venue = self._spec_of(feed).venue
+        return checked_freshness(venue, self.settings.calendars, stale_after, max_event_lag, calendar)
 
     def send(self, feed: str, message: str | bytes | Mapping[str, Any], *, line: str | None = None) -> None:
         """Send one message of your own, for what a venue's protocol does not foresee.

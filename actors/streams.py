@@ -34,6 +34,7 @@ from actors.feed_builder import topics_of
 from actors.feed_spec import FeedSpec
 from actors.messages import AwaitAnswers, LeaveTopics, OpenStream, ReadMail
 from actors.protocol.venue import Channel
+from actors.rules.freshness import FreshnessPolicy
 from actors.rules.stream_buffer import Policy
 from actors.rules.stream_policy import checked_policy
 from actors.stream import InlineStream, Stream
@@ -70,6 +71,7 @@ class Streams:
         channel: str,
         keys: Sequence[str],
         options: Mapping[str, Option],
+        freshness: FreshnessPolicy,
         policy: Policy | None,
         capacity: int | None,
     ) -> Stream[Any]:
@@ -81,7 +83,15 @@ class Streams:
         """
         spec, declared, topics = self._asked(feed, channel, keys, options)
         policy, capacity = checked_policy(feed, declared, policy, capacity)
-        inlet = Inlet(next(self._ids), feed, declared.name, policy, capacity, deltas=declared.deltas)
+        inlet = Inlet(
+            next(self._ids),
+            feed,
+            declared.name,
+            policy,
+            capacity,
+            deltas=declared.deltas,
+            freshness=freshness,
+        )
         return self._open(Stream(inlet, self, spec.kind, options), topics)
 
     def open_inline(
@@ -90,6 +100,7 @@ class Streams:
         channel: str,
         keys: Sequence[str],
         options: Mapping[str, Option],
+        freshness: FreshnessPolicy,
         handler: Callable[[Any], object],
         on_marker: Callable[[Any], object] | None,
     ) -> Stream[Any]:
@@ -103,7 +114,15 @@ class Streams:
             self._notifier.start()
         handlers = Handlers(handler, on_marker, FailureLog())
         notify = self._notifier.notify
-        inlet = InlineInlet(next(self._ids), feed, declared.name, handlers, notify, deltas=declared.deltas)
+        inlet = InlineInlet(
+            next(self._ids),
+            feed,
+            declared.name,
+            handlers,
+            notify,
+            deltas=declared.deltas,
+            freshness=freshness,
+        )
         stream: Stream[Any] = InlineStream(inlet, self, spec.kind, options)
         inlet.owner = stream
         return self._open(stream, topics)

@@ -44,6 +44,10 @@ def line_about(item: o2.Trade | Marker) -> str:
             return f"-- {line} is {state}" + (f": {reason}" if reason else "")
         case actors.VenueState(text=text):
             return f"-- the venue is {item.state}" + (f": {text}" if text else "")
+        case actors.Stale(text=text):
+            return f"-- stale: {text}"
+        case actors.Fresh():
+            return "-- fresh again"
         case actors.Closed(reason=reason):
             return f"-- the end: {reason}"
     return f"{item.side:<4} {item.quantity:>14,} at {item.price:,}"

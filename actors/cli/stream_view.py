@@ -16,7 +16,7 @@ from rich.text import Text
 
 from actors.cli.formatting import clock, counted, cut, one_row, printable
 from actors.cli.status_view import gap_length, topic_words
-from actors.events import Closed, Gap, Lifecycle, Marker, Received, VenueState
+from actors.events import Closed, Fresh, Gap, Lifecycle, Marker, Received, Stale, VenueState
 from actors.protocol.formatting import at, price_words, short
 from actors.protocol.prices import Number, Price
 from actors.protocol.venue import Venue
@@ -36,7 +36,7 @@ EVERY = 0.5  # seconds between two events where stdout is no terminal
 SPARKS = "▁▂▃▄▅▆▇█"
 COLOURS = {"disconnected": "red", "reconnecting": "yellow", "restored": "green", "failed": "bold red"}
 
-Shown = Gap | Lifecycle | VenueState
+Shown = Gap | Lifecycle | VenueState | Stale | Fresh
 Opener = Callable[..., Stream[Any]]
 
 
@@ -64,7 +64,7 @@ class StreamView:
         for item in stream.items():
             with self._lock:
                 entry.take(item)
-                if isinstance(item, Gap):
+                if isinstance(item, Gap | Stale | Fresh):
                     self._keep(item)
                 elif isinstance(item, Lifecycle | VenueState) and _identity(item) not in self._known:
                     self._known.append(
@@ -293,6 +293,12 @@ def marker_lines(markers: Iterable[Shown]) -> Iterator[tuple[str, str, str]]:
         first, *others = group
         if isinstance(first, Lifecycle):
             yield clock(first.at_ns), lifecycle_words(first), COLOURS.get(first.state, "")
+        elif isinstance(first, Stale | Fresh):
+            state, style = (
+                (f"stale: {first.text}", "yellow") if isinstance(first, Stale) else ("fresh", "green")
+            )
+            words = printable(f"{first.topic.feed}: {topic_words(first.topic)} is {state}")
+            yield clock(first.at_ns), words, style
         elif isinstance(first, VenueState):
             words = printable(f"{first.line}: the venue says: {first}")
             yield clock(first.at_ns), words, "green" if first.state == "open" else "yellow"

@@ -15,6 +15,7 @@ from typing import Literal
 from actors.delivery.arrivals import Right
 from actors.events import Closed, Lifecycle, Marker, Scope, Topic, VenueState
 from actors.rules.counters import StreamStatus
+from actors.rules.freshness import NO_POLICY, FreshnessPolicy
 from actors.rules.stream_buffer import (
     MARKERS,
     Batch,
@@ -67,9 +68,18 @@ class Inlet:
     """The writers' side of one stream, and all that its reader shares with them."""
 
     def __init__(
-        self, id: int, feed: str, channel: str, policy: Policy, capacity: int, *, deltas: bool
+        self,
+        id: int,
+        feed: str,
+        channel: str,
+        policy: Policy,
+        capacity: int,
+        *,
+        deltas: bool,
+        freshness: FreshnessPolicy = NO_POLICY,
     ) -> None:
         self.id, self.feed, self.channel = id, feed, channel
+        self.freshness = freshness  # what the stream itself was opened with
         self.policy: Policy | Literal["inline"] = policy
         self.capacity, self.deltas = capacity, deltas
         self.lock = threading.RLock()

@@ -22,6 +22,7 @@ from actors.delivery.handlers import check_result
 from actors.delivery.inlet import KEPT_GAPS, Inlet, Put
 from actors.delivery.waits import set_calls_handlers
 from actors.events import Gap, Marker, Topic
+from actors.rules.freshness import NO_POLICY, FreshnessPolicy
 from actors.rules.stream_buffer import Batch, GapRun, Place, Policy, StreamBuffer, merge
 
 Pair = tuple[Topic, Any]  # an event with its topic
@@ -175,8 +176,9 @@ class InlineInlet(Inlet):
         notify: Callable[[InlineInlet], None],
         *,
         deltas: bool,
+        freshness: FreshnessPolicy = NO_POLICY,
     ) -> None:
-        super().__init__(id, feed, channel, "block", 0, deltas=deltas)
+        super().__init__(id, feed, channel, "block", 0, deltas=deltas, freshness=freshness)
         self.policy = "inline"
         self.owner: object = None  # lives as long as this is open: a handler keeps its stream
         self.passed: deque[Gap] = deque(maxlen=KEPT_GAPS)

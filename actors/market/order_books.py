@@ -16,6 +16,7 @@ from actors.errors import LinewardenError, StreamClosed, SubscribeError, Timeout
 from actors.events import Closed, Gap, Lifecycle, Marker, Option, Received, Topic
 from actors.feed_builder import topics_of
 from actors.protocol.prices import BookUpdate
+from actors.rules.freshness import NO_POLICY
 from actors.rules.order_book import Book, BookView
 from actors.rules.stream_buffer import Policy
 from actors.status import Status
@@ -154,7 +155,7 @@ class OrderBooks:
         channel = venue.channel(topic.channel)
         # Where the venue can resend a book whole, being late shall cost this book and not its line.
         policy: Policy | None = "drop_oldest" if channel.resyncable or not channel.deltas else None
-        stream = self._streams.open(topic.feed, topic.channel, (key,), options, policy, CAPACITY)
+        stream = self._streams.open(topic.feed, topic.channel, (key,), options, NO_POLICY, policy, CAPACITY)
         followed = FollowedBook(topic, stream, functools.partial(self._update, topic.feed))
         self._streams.start_handler(stream, followed.follow, f"book/{topic}")
         return followed

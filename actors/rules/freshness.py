@@ -35,6 +35,16 @@ class FreshnessPolicy(Struct, frozen=True):
         """It can be broken."""
         return bool(self.stale_after or self.max_event_lag)
 
+    def over(self, config: FreshnessPolicy | None) -> FreshnessPolicy:
+        """This one, with what it leaves out taken from the config's."""
+        if config is None or config == self:
+            return self
+        return FreshnessPolicy(
+            self.stale_after or config.stale_after,
+            self.max_event_lag or config.max_event_lag,
+            self.calendar or config.calendar,
+        )
+
     def counted(self, since_ns: int, until_ns: int) -> float:
         """The seconds between two moments that count."""
         if self.calendar is None:
@@ -51,6 +61,9 @@ class FreshnessPolicy(Struct, frozen=True):
             return max(0.0, left)
         opens = self.calendar.opens_after(now_ns)
         return left + (HORIZON.total_seconds() if opens is None else opens.timestamp() - now_ns / SECOND)
+
+
+NO_POLICY: Final = FreshnessPolicy()
 
 
 class Freshness(Struct, frozen=True):

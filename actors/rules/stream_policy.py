@@ -1,9 +1,15 @@
-"""What a stream is opened with: its policy and capacity, where they suit its channel."""
+"""What a stream is opened with: its policies and capacity, where they suit its channel."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 from actors.errors import LinewardenError
-from actors.protocol.venue import Channel
+from actors.protocol.formatting import suggestion
+from actors.protocol.venue import Channel, Venue
+from actors.rules.calendar import Calendar
+from actors.rules.freshness import FreshnessPolicy
 from actors.rules.stream_buffer import Policy
 
 MARKET_CAPACITY = 10_000  # events
@@ -40,3 +46,36 @@ def checked_policy(
     whole = channel.account or (channel.deltas and not channel.resyncable)
     default: Policy = "block" if whole else "drop_oldest"
     return policy or default, capacity or (ACCOUNT_CAPACITY if whole else MARKET_CAPACITY)
+
+
+def checked_freshness(
+    venue: Venue,
+    calendars: Mapping[str, Calendar],
+    stale_after: float | None,
+    max_event_lag: float | None,
+    calendar: str | Calendar | None,
+) -> FreshnessPolicy:
+    """The freshness policy of a stream; what is left out comes from the config's policy of each topic.
+
+    Raises:
+        LinewardenError: a limit is no number of seconds above 0, or cannot be judged, or there is no such
+            calendar.
+    """
+    known = calendars.get(calendar) if isinstance(calendar, str) else calendar
+    if calendar is not None and not isinstance(known, Calendar):
+        hint, names = suggestion(str(calendar), calendars), ", ".join(calendars) or "none"
+        raise LinewardenError(f"there is no calendar {calendar!r} in [calendars]{hint} There are: {names}.")
+    if max_event_lag is not None and type(venue).event_time_ns is Venue.event_time_ns:
+        raise LinewardenError(
+            f"{venue.feed}: events of venue {venue.name} have no timestamp of the venue, so max_event_lag "
+            "can never be judged: use stale_after"
+        )
+    return FreshnessPolicy(_limit("stale_after", stale_after), _limit("max_event_lag", max_event_lag), known)
+
+
+def _limit(name: str, seconds: float | None) -> float:
+    if seconds is None:
+        return 0.0
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+        raise LinewardenError(f"{name} is a number of seconds above 0, and {seconds!r} is none")
+    return float(seconds)

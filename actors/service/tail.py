@@ -8,13 +8,13 @@ Numbers are exact: see `responses.to_json`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import msgspec
 from msgspec import Struct
 
 from actors.errors import SubscribeError
-from actors.events import Closed, Gap, Lifecycle, Marker, Received, Topic, VenueState
+from actors.events import Closed, Fresh, Gap, Lifecycle, Marker, Received, Stale, Topic, VenueState
 from actors.rules.stream_buffer import Policy
 from actors.runtime import Runtime
 from actors.service.responses import RequestDeclined, parse_switch, to_json
@@ -108,7 +108,7 @@ def open_tail(runtime: Runtime, query: Sequence[tuple[str, str]]) -> Tail:
             policy=policy,
             capacity=capacity,
             wait=REJECTED_WITHIN,
-            **options,
+            **cast("dict[str, Any]", options),
         )
     except SubscribeError as error:  # some topics are not answered yet; the stream is open
         stream = _unless_rejected(error)
@@ -143,11 +143,18 @@ def _policy(text: str) -> Policy:
     raise RequestDeclined(400, f"policy: expected drop_oldest, drop_newest or conflate, found {text[:40]!r}")
 
 
-_NAMES = {Gap: "gap", Lifecycle: "lifecycle", VenueState: "venue_state", Closed: "closed"}
+_NAMES = {
+    Gap: "gap",
+    Lifecycle: "lifecycle",
+    VenueState: "venue_state",
+    Stale: "stale",
+    Fresh: "fresh",
+    Closed: "closed",
+}
 
 
 def _marker_fields(marker: Marker) -> dict[str, Any]:
     fields: dict[str, Any] = {"marker": _NAMES[type(marker)], **msgspec.structs.asdict(marker)}
-    if isinstance(marker, Gap):
+    if isinstance(marker, Gap | Stale | Fresh):
         fields["topic"] = str(marker.topic)
     return fields

@@ -131,7 +131,12 @@ class ConfigReader(SettingsReader):
         if not feeds:
             self.warn("[feeds]", "", "there is no feed in this config")
         return Settings(
-            runtime=runtime, service=service, feeds=feeds, file=self.file, warnings=tuple(self.warnings)
+            runtime=runtime,
+            service=service,
+            feeds=feeds,
+            calendars={name: known for name, known in self._calendars.items() if known is not None},
+            file=self.file,
+            warnings=tuple(self.warnings),
         )
 
     def _service(self, raw: object) -> ServiceSettings:

@@ -43,7 +43,11 @@ class Plan(Struct, frozen=True):
 
 def compare(old: Settings, new: Settings) -> Plan:
     """What it takes to come from `old` to `new`."""
-    return Plan((*_tables(old, new), *_feeds(old, new)))
+    changes = (*_tables(old, new), *_feeds(old, new))
+    if not changes and old.calendars != new.calendars:  # of which no feed makes use
+        text = "[calendars] has changed; subscriptions that are made from now on can use it"
+        changes = (PlannedChange("calendars", "adjusted", text),)
+    return Plan(changes)
 
 
 def _tables(old: Settings, new: Settings) -> Iterator[PlannedChange]:

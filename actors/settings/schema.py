@@ -113,5 +113,6 @@ class Settings(ConfigTable, frozen=True, kw_only=True):
     runtime: RuntimeSettings = RuntimeSettings()
     service: ServiceSettings = ServiceSettings()
     feeds: dict[str, FeedSettings] = {}
+    calendars: dict[str, Calendar] = {}
     file: str = "<config>"
     warnings: tuple[str, ...] = ()  # sentences about what is allowed and should be looked at

@@ -20,7 +20,7 @@ from actors.feed_spec import FeedSpec
 from actors.metrics import UserMetrics
 from actors.protocol.numbers import known_time
 from actors.rules.counters import LineCounters
-from actors.rules.freshness import Evidence, Freshness, FreshnessPolicy, Signs, judge
+from actors.rules.freshness import NO_POLICY, Evidence, Freshness, Signs, judge
 from actors.rules.line import LineState
 from actors.rules.liveness import HealthInputs, Watched, health
 from actors.rules.venue_states import VenueStates
@@ -42,7 +42,6 @@ from actors.timers import Clock
 
 SHARED = 0.1  # seconds for which a status is shared, where nothing happens
 PATIENCE = 5.0  # seconds that a look waits for another thread that builds; then the last one has to do
-NO_POLICY = FreshnessPolicy()
 
 
 class Taken(Struct, frozen=True):

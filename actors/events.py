@@ -7,12 +7,15 @@ from typing import Generic, Literal, TypeVar
 from msgspec import Struct
 
 Event = TypeVar("Event")
+LIFECYCLE = "lifecycle"  # the channel of a stream of `Lifecycle` events, and of their topics
 Option = str | int | float | bool
 Options = tuple[tuple[str, Option], ...]  # sorted by name, so that equal options are equal
 
 Desire = Literal["desired", "sent", "confirmed", "rejected"]
 GapReason = Literal["disconnect", "overflow", "sequence", "quarantine", "unknown"]
-LifecycleState = Literal["connecting", "connected", "disconnected", "reconnecting", "restored", "failed", "paused"]
+LifecycleState = Literal[
+    "connecting", "connected", "disconnected", "reconnecting", "restored", "failed", "paused"
+]
 StateName = Literal["open", "halted", "maintenance", "degraded", "data_lost"]
 
 
@@ -59,11 +62,11 @@ class Gap(Struct, frozen=True):
 
 
 class Lifecycle(Struct, frozen=True):
-    """The state of a line under a stream, at this place between two events: the present one, then each change.
+    """A line under a stream is in this state from this place between two events on.
 
-    `connecting`: it was never connected, or is tried again after `failed` or `paused` because that was asked
-    for. `attempt` counts the tries of its last connect, or of the one that is under way. `at_ns` is
-    wall-clock nanoseconds: of the change, or of now where a line was connected before a stream was opened.
+    The first of a line tells its present state. `connecting`: it is tried for the first time, or again
+    because that was asked for. `attempt` counts the tries of its last connect, or of the one that is under way.
+    `at_ns` is wall-clock nanoseconds.
     """
 
     line: str

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct, structs
 
 from actors import log_queue
-from actors.events import LifecycleState, Topic
+from actors.events import Lifecycle, LifecycleState, Topic
 from actors.feed_spec import FeedSpec
 from actors.messages import (
     ChildExited,
@@ -40,6 +40,7 @@ from actors.status import waiting_until
 from actors.supervision.children import Children
 from actors.supervision.connect_limits import ConnectLimiters
 from actors.supervision.down_lines import DownLines
+from actors.supervision.lifecycles import Lifecycles
 from actors.supervision.rotation import Rotations
 from actors.supervision.state import Child, Environment, LineHistory, LineRecord, SharedState
 
@@ -86,6 +87,7 @@ class Lines:
         self._supervisor = self._roles.named("supervisor")
         self._stopping = False
         self.down = DownLines()
+        self.lifecycles = Lifecycles(shared.arrivals)
 
     # ── what is wanted ──
 
@@ -371,6 +373,7 @@ class Lines:
                 line.begin_live(self._clock.monotonic())
                 line.doors.live()
                 line.log(log, logging.INFO, "live")
+                self._tell_lifecycle(line, self.lifecycles.live_word(line.name), "", self._clock.wall_ns())
                 self.rotations.live(line)
                 self._plan_stable(line)
             case Do.LOG_NEXT:
@@ -393,6 +396,7 @@ class Lines:
             case Do.DROP:
                 del self.records[line.name]
                 self.down.forget(line)
+                self.lifecycles.forget(line.name)
 
     def _ask_limiter(self, line: LineRecord) -> None:
         line.doors.at = self._limiters.open_door(line.spec, line.doors.at)
@@ -456,6 +460,11 @@ class Lines:
         crashed = isinstance(reason, Crashed)
         report = LineChanged(line.name, line.epoch, state, attempt, reason.text, since_ns, now_ns, crashed)
         self._roles.named("dispatcher").tell(report)
+        self._tell_lifecycle(line, state, reason.text, now_ns)
+
+    def _tell_lifecycle(self, line: LineRecord, state: LifecycleState, reason: str, now_ns: int) -> None:
+        told = Lifecycle(line.name, state, line.epoch, line.restarts.attempt, reason, now_ns)
+        self.lifecycles.tell(line.feed, told)
 
 
 def _asked(why: str) -> Occasion:

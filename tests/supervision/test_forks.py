@@ -163,7 +163,7 @@ def test_finalisers_do_nothing_in_a_child(runtime: Runtime, trades: Stream[Any],
         signal.alarm(20)
         nothing: Any = Told()
         abandon(runtime._tree.home, nothing, nothing)
-        _forget(runtime._tree.home, trades.id, nothing, nothing, nothing, nothing)
+        _forget(runtime._tree.home, trades.id, nothing, nothing, nothing)
         stop_at_exit(runtime._tree.home, lambda: runtime)
         with runtime, trades:
             pass

@@ -65,8 +65,8 @@ class Lifecycle(Struct, frozen=True):
     """A line under a stream is in this state from this place between two events on.
 
     The first of a line tells its present state. `connecting`: it is tried for the first time, or again
-    because that was asked for. `attempt` counts the tries of its last connect, or of the one that is under way.
-    `at_ns` is wall-clock nanoseconds.
+    because that was asked for. `attempt` counts the tries of its last connect, or of the one that is under
+    way. `at_ns` is wall-clock nanoseconds.
     """
 
     line: str

@@ -98,6 +98,15 @@ class Supervisor(Actor):
 
     # ── commands ──
 
+    def _command(self, command: RestartLines | PauseLines | ResumeLines) -> None:
+        match command:
+            case RestartLines(target=target):
+                self._each(target, self._lines.restart)
+            case PauseLines(target=target):
+                self._each(target, self._lines.pause)
+            case ResumeLines(target=target):
+                self._each(target, self._lines.resume)
+
     def _each(self, target: str, act: Callable[[LineRecord], None]) -> None:
         for line in self._targets(target):
             act(line)
@@ -150,12 +159,8 @@ class Supervisor(Actor):
                 self._lines.lifecycles.leave(stream)
             case ReadMail():
                 pass
-            case RestartLines(target=target):
-                self._each(target, self._lines.restart)
-            case PauseLines(target=target):
-                self._each(target, self._lines.pause)
-            case ResumeLines(target=target):
-                self._each(target, self._lines.resume)
+            case RestartLines() | PauseLines() | ResumeLines():
+                self._command(message)
             case LoginPaused(feed=feed, reason=reason):
                 self._lines.login_paused(feed, reason)
             case ClearCooldowns(account=account):

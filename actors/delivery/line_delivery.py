@@ -37,8 +37,8 @@ class LineDelivery:
         state, settled = self.state, self.state.settled
         state.up, state.attempt = False, attempt
         told = Lifecycle(self.line, word, self.epoch, attempt, reason, now_ns)
-        if word == "connecting" and state.last is None:  # streams were told so when they came
-            state.last = told
+        if word == "connecting" and (state.last is None or state.last.state == word):
+            state.last = told  # streams were told so when they came
             return {}
         number = state.next_number()
         state.last = told

@@ -47,6 +47,13 @@ from actors.supervision.state import Child, Environment, LineHistory, LineRecord
 log = log_queue.logger("actors.supervisor")
 
 
+DOWN: Mapping[Do, LifecycleState] = {
+    Do.TELL_DISCONNECTED: "disconnected",
+    Do.TELL_RECONNECTING: "reconnecting",
+    Do.TELL_FAILED: "failed",
+}
+
+
 class Occasion(Struct, frozen=True):
     """What comes with an event, for its actions."""
 
@@ -382,12 +389,8 @@ class Lines:
                 line.log(log, logging.INFO, "no longer needed; closed")
             case Do.TELL_CONNECTING:
                 self._tell_streams(line, "connecting", Stopped(""))
-            case Do.TELL_DISCONNECTED:
-                self._tell_streams(line, "disconnected", occasion.reason)
-            case Do.TELL_RECONNECTING:
-                self._tell_streams(line, "reconnecting", occasion.reason)
-            case Do.TELL_FAILED:
-                self._tell_streams(line, "failed", occasion.reason)
+            case Do.TELL_DISCONNECTED | Do.TELL_RECONNECTING | Do.TELL_FAILED:
+                self._tell_streams(line, DOWN[action], occasion.reason)
             case Do.TELL_PAUSED:
                 line.log(log, logging.INFO, "paused")
                 self._tell_streams(line, "paused", Stopped("paused"))
@@ -397,6 +400,8 @@ class Lines:
                 del self.records[line.name]
                 self.down.forget(line)
                 self.lifecycles.forget(line.name)
+                # A stream that makes it needed again is told how the next one of this name begins.
+                self._tell_dispatcher(line, "connecting", Stopped(""), self._clock.wall_ns())
 
     def _ask_limiter(self, line: LineRecord) -> None:
         line.doors.at = self._limiters.open_door(line.spec, line.doors.at)
@@ -455,12 +460,15 @@ class Lines:
 
     def _tell_streams(self, line: LineRecord, state: LifecycleState, reason: Reason) -> None:
         now_ns = self._clock.wall_ns()
+        self._tell_dispatcher(line, state, reason, now_ns)
+        self._tell_lifecycle(line, state, reason.text, now_ns)
+
+    def _tell_dispatcher(self, line: LineRecord, state: LifecycleState, reason: Reason, now_ns: int) -> None:
         since_ns = min(line.life.counters.received_ns or now_ns, line.missing_since_ns or now_ns, now_ns)
         attempt = line.restarts.attempt
         crashed = isinstance(reason, Crashed)
         report = LineChanged(line.name, line.epoch, state, attempt, reason.text, since_ns, now_ns, crashed)
         self._roles.named("dispatcher").tell(report)
-        self._tell_lifecycle(line, state, reason.text, now_ns)
 
     def _tell_lifecycle(self, line: LineRecord, state: LifecycleState, reason: str, now_ns: int) -> None:
         told = Lifecycle(line.name, state, line.epoch, line.restarts.attempt, reason, now_ns)

@@ -30,8 +30,8 @@ from actors.rules.venue_states import MOMENTARY, MOST
 KEPT_GAPS = 1_000  # that a stream shows of those which were read
 
 
-def _nobody() -> None:
-    """A stream without a runtime has no writers that want to know."""
+def _no_writers() -> None:
+    """Of a stream without a runtime."""
 
 
 class Put(Enum):
@@ -93,7 +93,7 @@ class Inlet:
         self.wakers: tuple[Waker, ...] = ()  # of readers of several streams
         self.end: Closed | None = None  # the last thing in the stream
         self.quiet = False  # the end was asked for: iteration just stops
-        self.leave: Callable[[], None] = _nobody  # tells its writers that it was closed
+        self.leave: Callable[[], None] = _no_writers  # tells its writers that it was closed
         self.topics = 0  # how many it is subscribed to
         self.handler_errors = 0  # how often a handler of `Runtime.on` raised
         self.reader = 0  # the thread that has read it last, if it is a `block` stream

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Generic, Literal, TypeVar
 
 from msgspec import Struct
 
 Event = TypeVar("Event")
 LIFECYCLE = "lifecycle"  # the channel of a stream of `Lifecycle` events, and of their topics
+Key = str | int  # as a user writes it; an integer means its digits
+Keys = Key | Iterable[Key]
 Option = str | int | float | bool
 Options = tuple[tuple[str, Option], ...]  # sorted by name, so that equal options are equal
 

@@ -9,7 +9,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Never, Unpack, cast, overload
 
 from actors import log_queue
 from actors.calls import CALL, answer_of, answer_of_lines, ask, send, send_later
@@ -17,21 +17,26 @@ from actors.delivery.handlers import check_handler
 from actors.delivery.merge import merge
 from actors.delivery.waits import calls_handlers, refuse_to_wait
 from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
-from actors.events import Lifecycle, Option, Received
+from actors.events import Event, Key, Keys, Lifecycle, Marker, Option, Received
 from actors.feed_builder import FeedBuilder
 from actors.feed_spec import FeedSpec, Specs
 from actors.market.latest_prices import LatestPrices
 from actors.market.order_books import OrderBooks
 from actors.messages import AwaitAnswers, AwaitLive, ClearCooldowns, Reload, Rotate
 from actors.metrics import Metrics, UserMetrics, checked
-from actors.protocol.channel import TypedChannel
+from actors.protocol.channel import (
+    DepthChannel,
+    Frequency,
+    Precision,
+    TypedChannel,
+)
 from actors.protocol.formatting import suggestion
 from actors.rules.calendar import Calendar
 from actors.rules.freshness import FreshnessPolicy
 from actors.rules.latest_price import LatestPrice
 from actors.rules.order_book import BookView
 from actors.rules.stream_buffer import Policy
-from actors.rules.stream_policy import checked_freshness
+from actors.rules.stream_policy import StreamTerms, checked_freshness
 from actors.settings import Settings, load
 from actors.settings.diff import Plan, compare
 from actors.status import Status, why_not_live
@@ -47,11 +52,20 @@ from actors.supervision.tree import Tree
 from actors.timers import SystemClock, ThreadTimers, Timers, seconds_left
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
     from actors.simulators import Simulator
 
-log = log_queue.logger("actors.runtime")
+    # The types of the events of merged streams; Never: of one that is not given.
+    A = TypeVar("A", default=Never)
+    B = TypeVar("B", default=Never)
+    C = TypeVar("C", default=Never)
+    D = TypeVar("D", default=Never)
+    E = TypeVar("E", default=Never)
+    F = TypeVar("F", default=Never)
 
-Event = TypeVar("Event")
+
+log = log_queue.logger("actors.runtime")
 
 GRACE = 1.0  # seconds that stop() may take beyond its budget: for handlers, and to go on alone
 
@@ -138,17 +152,18 @@ class Runtime:
 
     @overload
     def subscribe(
+        self, feed: str, channel: TypedChannel[Event], *keys: Keys, **terms: Unpack[StreamTerms]
+    ) -> Stream[Event]: ...
+
+    @overload
+    def subscribe(
         self,
         feed: str,
-        channel: TypedChannel[Event],
-        *keys: str,
-        policy: Policy | None = None,
-        capacity: int | None = None,
-        stale_after: float | None = None,
-        max_event_lag: float | None = None,
-        calendar: str | Calendar | None = None,
-        wait: float | None = None,
-        **options: Option,
+        channel: DepthChannel[Event, Precision, Frequency],
+        *keys: Keys,
+        precision: Precision = ...,
+        frequency: Frequency = ...,
+        **terms: Unpack[StreamTerms],
     ) -> Stream[Event]: ...
 
     @overload
@@ -156,9 +171,10 @@ class Runtime:
         self,
         feed: str,
         channel: str,
-        *keys: str,
+        *keys: Keys,
         policy: Policy | None = None,
         capacity: int | None = None,
+        drop_older_than: float | None = None,
         stale_after: float | None = None,
         max_event_lag: float | None = None,
         calendar: str | Calendar | None = None,
@@ -169,17 +185,18 @@ class Runtime:
     def subscribe(
         self,
         feed: str,
-        channel: str,
-        *keys: str,
+        channel: str | TypedChannel[Any],
+        *keys: Keys,
         policy: Policy | None = None,
         capacity: int | None = None,
+        drop_older_than: float | None = None,
         stale_after: float | None = None,
         max_event_lag: float | None = None,
         calendar: str | Calendar | None = None,
         wait: float | None = None,
         **options: Option,
     ) -> Stream[Any]:
-        """A stream of a feed's channel, for these keys.
+        """A stream of a feed's channel, for these keys: text or integers, one by one or as one iterable.
 
         `policy` chooses what a full stream gives up: `block`, `drop_oldest`, `drop_newest` or
         `conflate`; `capacity` is in events. By default market data is `drop_oldest` and account data
@@ -191,6 +208,9 @@ class Runtime:
         of `calendar`, a name in `[calendars]` or a `Calendar`. What is left out holds as the config has it.
         The stream contains `Stale` and `Fresh` at their places.
 
+        An event that would be read more than `drop_older_than` seconds after its receipt is given up: it
+        counts as dropped, and a `Gap` stands in its place.
+
         Raises:
             SubscribeError: `wait` was given and some topic was not confirmed. The stream is open.
             LinewardenError: the feed, the channel, a key or an option is not known here; or `wait` was given
@@ -199,20 +219,68 @@ class Runtime:
         """
         refuse_wait(wait, feed)
         freshness = self._freshness(feed, stale_after, max_event_lag, calendar)
-        stream = self._streams.open(feed, str(channel), keys, options, freshness, policy, capacity)
+        stream = self._streams.open(
+            feed, channel, keys, options, freshness, policy, capacity, drop_older_than
+        )
         self._streams.await_answers(stream, tuple(stream._topics), wait)
         return stream
 
+    @overload
+    def on(
+        self,
+        feed: str,
+        channel: TypedChannel[Event],
+        *keys: Keys,
+        handler: Callable[[Event], object],
+        on_marker: Callable[[Marker], object] | None = None,
+        inline: bool = False,
+        **terms: Unpack[StreamTerms],
+    ) -> Stream[Event]: ...
+
+    @overload
+    def on(
+        self,
+        feed: str,
+        channel: DepthChannel[Event, Precision, Frequency],
+        *keys: Keys,
+        handler: Callable[[Event], object],
+        on_marker: Callable[[Marker], object] | None = None,
+        inline: bool = False,
+        precision: Precision = ...,
+        frequency: Frequency = ...,
+        **terms: Unpack[StreamTerms],
+    ) -> Stream[Event]: ...
+
+    @overload
     def on(
         self,
         feed: str,
         channel: str,
-        *keys: str,
+        *keys: Keys,
         handler: Callable[[Any], object],
-        on_marker: Callable[[Any], object] | None = None,
+        on_marker: Callable[[Marker], object] | None = None,
         inline: bool = False,
         policy: Policy | None = None,
         capacity: int | None = None,
+        drop_older_than: float | None = None,
+        stale_after: float | None = None,
+        max_event_lag: float | None = None,
+        calendar: str | Calendar | None = None,
+        wait: float | None = None,
+        **options: Option,
+    ) -> Stream[Any]: ...
+
+    def on(
+        self,
+        feed: str,
+        channel: str | TypedChannel[Any],
+        *keys: Keys,
+        handler: Callable[[Any], object],
+        on_marker: Callable[[Marker], object] | None = None,
+        inline: bool = False,
+        policy: Policy | None = None,
+        capacity: int | None = None,
+        drop_older_than: float | None = None,
         stale_after: float | None = None,
         max_event_lag: float | None = None,
         calendar: str | Calendar | None = None,
@@ -246,15 +314,16 @@ class Runtime:
             check_handler(on_marker)
         freshness = self._freshness(feed, stale_after, max_event_lag, calendar)
         if inline:
-            if policy is not None or capacity is not None:
+            if (policy, capacity, drop_older_than) != (None, None, None):
                 raise LinewardenError(
-                    "an inline handler has no buffer: policy and capacity cannot be given with inline=True"
+                    "an inline handler has no buffer: policy, capacity and drop_older_than cannot be given "
+                    "with inline=True"
                 )
-            stream = self._streams.open_inline(
-                feed, str(channel), keys, options, freshness, handler, on_marker
-            )
+            stream = self._streams.open_inline(feed, channel, keys, options, freshness, handler, on_marker)
         else:
-            stream = self._streams.open(feed, str(channel), keys, options, freshness, policy, capacity)
+            stream = self._streams.open(
+                feed, channel, keys, options, freshness, policy, capacity, drop_older_than
+            )
             name = f"on/{feed}/{channel}"
             self._streams.start_handler(stream, lambda: handle(stream, handler, on_marker), name)
         self._streams.await_answers(stream, tuple(stream._topics), wait)
@@ -357,13 +426,41 @@ class Runtime:
 
     @overload
     def merge(
-        self, *streams: Stream[Any], markers: Literal[False] = False, timeout: float | None = None
-    ) -> Iterator[Received[Any]]: ...
+        self,
+        first: Stream[A],
+        second: Stream[B],
+        third: Stream[C] = ...,
+        fourth: Stream[D] = ...,
+        fifth: Stream[E] = ...,
+        /,
+        *more: Stream[F],
+        markers: Literal[False] = False,
+        timeout: float | None = None,
+    ) -> Iterator[Received[A | B | C | D | E | F]]: ...
 
     @overload
     def merge(
-        self, *streams: Stream[Any], markers: bool, timeout: float | None = None
-    ) -> Iterator[Received[Any] | Marked]: ...
+        self, *streams: Stream[Event], markers: Literal[False] = False, timeout: float | None = None
+    ) -> Iterator[Received[Event]]: ...
+
+    @overload
+    def merge(
+        self,
+        first: Stream[A],
+        second: Stream[B],
+        third: Stream[C] = ...,
+        fourth: Stream[D] = ...,
+        fifth: Stream[E] = ...,
+        /,
+        *more: Stream[F],
+        markers: bool,
+        timeout: float | None = None,
+    ) -> Iterator[Received[A | B | C | D | E | F] | Marked]: ...
+
+    @overload
+    def merge(
+        self, *streams: Stream[Event], markers: bool, timeout: float | None = None
+    ) -> Iterator[Received[Event] | Marked]: ...
 
     def merge(
         self, *streams: Stream[Any], markers: bool = False, timeout: float | None = None
@@ -405,7 +502,7 @@ class Runtime:
     # ── order books ──
 
     def book(
-        self, feed: str, key: str, *, depth: int | None = None, wait: float | None = None, **options: Option
+        self, feed: str, key: Key, *, depth: int | None = None, wait: float | None = None, **options: Option
     ) -> BookView:
         """The order book of this key as it is now. The first call begins to follow it.
 
@@ -426,7 +523,7 @@ class Runtime:
         refuse_wait(wait, feed)
         return self._books.view(feed, key, options, depth, wait)
 
-    def forget_book(self, feed: str, key: str, **options: Option) -> None:
+    def forget_book(self, feed: str, key: Key, **options: Option) -> None:
         """Follow this book no longer; one that is not followed is no mistake.
 
         Raises:
@@ -461,7 +558,7 @@ class Runtime:
         self._tree.home.check()
         return self._tree.ended
 
-    def latest(self, feed: str, key: str, *, max_age: float = 15.0, timeout: float = 2.0) -> LatestPrice:
+    def latest(self, feed: str, key: Key, *, max_age: float = 15.0, timeout: float = 2.0) -> LatestPrice:
         """The newest quote and trade of a symbol, those of them that are fresh; one is an answer, too.
 
         `latest()` does not subscribe: a subscription of the config or a stream must exist. Where that holds

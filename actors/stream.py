@@ -25,12 +25,13 @@ from actors.delivery.inlet import KEPT_GAPS, Inlet
 from actors.delivery.inline import InlineInlet
 from actors.delivery.waits import note_reader, reading_slice
 from actors.errors import LinewardenError, StreamClosed, Timeout
-from actors.events import Closed, Gap, Lifecycle, Marker, Option, Received, SubscriptionState, Topic
+from actors.events import Closed, Gap, Keys, Lifecycle, Marker, Option, Received, SubscriptionState, Topic
 from actors.rules.stream_buffer import Batch, Place
 from actors.supervision.forks import Home
 from actors.timers import lock_timeout
 
-Event = TypeVar("Event")
+# Covariant, since a stream is only read: one of quotes is one of quotes or trades.
+Event = TypeVar("Event", covariant=True)  # noqa: PLC0105
 Item = TypeVar("Item")
 
 # Ctrl-C does not end a lock's wait on Windows: there it is waited in slices.
@@ -99,8 +100,8 @@ class Reading(Iterator[Item]):
 class StreamControl(Protocol):
     """What a stream needs of its runtime."""
 
-    def widen(self, stream: Stream[Any], keys: Sequence[str], wait: float | None) -> None: ...
-    def narrow(self, stream: Stream[Any], keys: Sequence[str]) -> None: ...
+    def widen(self, stream: Stream[Any], keys: Sequence[Keys], wait: float | None) -> None: ...
+    def narrow(self, stream: Stream[Any], keys: Sequence[Keys]) -> None: ...
     def close(self, stream: Stream[Any]) -> None: ...
     def states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]: ...
 
@@ -123,7 +124,7 @@ class Stream(Generic[Event]):
         self._kind = kind  # of venue
         self._options = options  # that it was opened with
         self._source: str | None = inlet.feed  # whose lines bring its events
-        self._topics: dict[Topic, None] = {}
+        self._topics = inlet.wanted
         self._changing = threading.RLock()  # held while its topics change
         self._ended = False  # the end was delivered
         self._passed: deque[Gap] = deque(maxlen=KEPT_GAPS)
@@ -239,8 +240,8 @@ class Stream(Generic[Event]):
 
     # ── changing ──
 
-    def add(self, *keys: str, wait: float | None = None) -> None:
-        """Want these keys, too.
+    def add(self, *keys: Keys, wait: float | None = None) -> None:
+        """Want these keys, too: text or integers, or one iterable of them.
 
         Raises:
             SubscribeError: `wait` seconds were given, and not every new topic was confirmed.
@@ -248,7 +249,7 @@ class Stream(Generic[Event]):
         self._home.check()
         self._control.widen(self, keys, wait)
 
-    def remove(self, *keys: str) -> None:
+    def remove(self, *keys: Keys) -> None:
         """Want these keys no longer; what is queued of them is still delivered."""
         self._home.check()
         self._control.narrow(self, keys)
@@ -295,7 +296,7 @@ class Stream(Generic[Event]):
 
     @property
     def dropped(self) -> int:
-        """Events given up for lack of room; each is in a `Gap`."""
+        """Events given up for lack of room, or for their age; each is in a `Gap`."""
         return self._own.buffer.dropped
 
     @property
@@ -306,6 +307,11 @@ class Stream(Generic[Event]):
     @property
     def queued(self) -> int:
         return self._own.buffer.queued
+
+    @property
+    def lag_s(self) -> float:
+        """Seconds since the receipt of the oldest event that waits to be read; 0.0: none does."""
+        return self._own.lag()
 
     @property
     def closed(self) -> bool:
@@ -436,6 +442,7 @@ class Stream(Generic[Event]):
             return None
         if self.policy == "block" and self._inlet.reader != threading.get_ident():
             note_reader(self._inlet)
+        self._inlet.drop_old()
         marker = self._box.reach()
         self._inlet.notice_room()
         if isinstance(marker, Gap):

@@ -23,6 +23,7 @@ from actors.events import (
     LIFECYCLE,
     Closed,
     Gap,
+    Keys,
     Lifecycle,
     Marker,
     Option,
@@ -31,13 +32,14 @@ from actors.events import (
     Topic,
     VenueState,
 )
-from actors.feed_builder import topics_of
 from actors.feed_spec import FeedSpec
 from actors.messages import AwaitAnswers, FollowLines, LeaveTopics, OpenStream, ReadMail
+from actors.protocol.channel import TypedChannel
 from actors.protocol.venue import Channel
 from actors.rules.freshness import FreshnessPolicy
 from actors.rules.stream_buffer import Policy
-from actors.rules.stream_policy import checked_policy
+from actors.rules.stream_policy import checked_age, checked_policy
+from actors.rules.topics import options_of, topics_of
 from actors.stream import InlineStream, LifecycleStream, Stream
 from actors.supervision.forks import Home
 from actors.supervision.tree import Tree
@@ -57,7 +59,7 @@ class Streams:
         roles = tree.roles
         self._dispatcher, self._registry = roles.named("dispatcher"), roles.named("registry")
         self._supervisor = roles.named("supervisor")
-        self._cells, self._home = tree.shared.cells, tree.home
+        self._cells, self._home, self._now = tree.shared.cells, tree.home, tree.clock.monotonic
         self.spec_of, self.check, self._note_change = spec_of, tree.check, tree.shared.note_change
         self._lock = threading.RLock()  # a signal handler may stop what its thread was just asking
         self._ids = itertools.count(1)
@@ -71,12 +73,13 @@ class Streams:
     def open(
         self,
         feed: str,
-        channel: str,
-        keys: Sequence[str],
+        channel: str | TypedChannel[Any],
+        keys: Sequence[Keys],
         options: Mapping[str, Option],
         freshness: FreshnessPolicy,
         policy: Policy | None,
         capacity: int | None,
+        drop_older_than: float | None = None,
     ) -> Stream[Any]:
         """A new stream, wanted by the registry when this returns.
 
@@ -84,8 +87,10 @@ class Streams:
             LinewardenError: the feed, the channel, a key or an option is not known here.
             RuntimeStopped: the runtime has ended.
         """
+        options = options_of(channel, options)
         spec, declared, topics = self._asked(feed, channel, keys, options)
         policy, capacity = checked_policy(feed, declared, policy, capacity)
+        oldest = checked_age(feed, declared, policy, drop_older_than)
         inlet = Inlet(
             next(self._ids),
             feed,
@@ -94,6 +99,8 @@ class Streams:
             capacity,
             deltas=declared.deltas,
             freshness=freshness,
+            drop_older_than=oldest,
+            now=self._now,
         )
         return self._open(Stream(inlet, self, spec.kind, options), topics)
 
@@ -105,7 +112,8 @@ class Streams:
             RuntimeStopped: the runtime has ended.
         """
         self.check()
-        inlet = Inlet(next(self._ids), feed or ALL_FEEDS, LIFECYCLE, "drop_oldest", WORDS, deltas=False)
+        feed = feed or ALL_FEEDS
+        inlet = Inlet(next(self._ids), feed, LIFECYCLE, "drop_oldest", WORDS, deltas=False, now=self._now)
         inlet.leave = partial(self._supervisor.tell, LeaveTopics(inlet.id))
         stream = LifecycleStream(inlet, LifecycleControl(self._forgetting(inlet)))
         try:
@@ -120,8 +128,8 @@ class Streams:
     def open_inline(
         self,
         feed: str,
-        channel: str,
-        keys: Sequence[str],
+        channel: str | TypedChannel[Any],
+        keys: Sequence[Keys],
         options: Mapping[str, Option],
         freshness: FreshnessPolicy,
         handler: Callable[[Any], object],
@@ -132,6 +140,7 @@ class Streams:
         Raises:
             RuntimeError: the machine is out of threads. Nothing was subscribed.
         """
+        options = options_of(channel, options)
         spec, declared, topics = self._asked(feed, channel, keys, options)
         if on_marker is not None:
             self._notifier.start()
@@ -151,7 +160,11 @@ class Streams:
         return self._open(stream, topics)
 
     def _asked(
-        self, feed: str, channel: str, keys: Sequence[str], options: Mapping[str, Option]
+        self,
+        feed: str,
+        channel: str | TypedChannel[Any],
+        keys: Sequence[Keys],
+        options: Mapping[str, Option],
     ) -> tuple[FeedSpec, Channel, tuple[Topic, ...]]:
         self.check()
         spec = self.spec_of(feed)
@@ -199,13 +212,13 @@ class Streams:
         finally:
             self._note_change()
 
-    def widen(self, stream: Stream[Any], keys: Sequence[str], wait: float | None) -> None:
+    def widen(self, stream: Stream[Any], keys: Sequence[Keys], wait: float | None) -> None:
         refuse_wait(wait, stream.feed)
         topics = self._topics(stream, keys)
         self.want(stream, topics)
         self.await_answers(stream, topics, wait)
 
-    def narrow(self, stream: Stream[Any], keys: Sequence[str]) -> None:
+    def narrow(self, stream: Stream[Any], keys: Sequence[Keys]) -> None:
         topics = self._topics(stream, keys)
         with stream._changing:
             gone = [topic for topic in topics if stream._topics.pop(topic, topic) is None]
@@ -291,7 +304,7 @@ class Streams:
         """How far each of these has come. Asks no actor."""
         return self._cells.states(topics)
 
-    def _topics(self, stream: Stream[Any], keys: Sequence[str]) -> tuple[Topic, ...]:
+    def _topics(self, stream: Stream[Any], keys: Sequence[Keys]) -> tuple[Topic, ...]:
         venue = self.spec_of(stream.feed).venue
         return topics_of(venue, venue.channel(stream.channel), keys, stream._options)
 
@@ -382,10 +395,10 @@ class LifecycleControl:
         stream._inlet.close("closed by its reader", quiet=True)
         self._forget()
 
-    def widen(self, stream: Stream[Any], keys: Sequence[str], wait: float | None) -> NoReturn:
+    def widen(self, stream: Stream[Any], keys: Sequence[Keys], wait: float | None) -> NoReturn:
         raise LinewardenError(f"{stream.feed}/{stream.channel} has no keys: it tells the states of lines")
 
-    def narrow(self, stream: Stream[Any], keys: Sequence[str]) -> NoReturn:
+    def narrow(self, stream: Stream[Any], keys: Sequence[Keys]) -> NoReturn:
         self.widen(stream, keys, None)
 
     def states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TypedDict
 
 from actors.errors import LinewardenError
 from actors.protocol.formatting import suggestion
@@ -11,6 +12,19 @@ from actors.protocol.venue import Channel, Venue
 from actors.rules.calendar import Calendar
 from actors.rules.freshness import FreshnessPolicy
 from actors.rules.stream_buffer import Policy
+
+
+class StreamTerms(TypedDict, total=False):
+    """The keywords of `Runtime.subscribe` and `Runtime.on` that every channel has."""
+
+    policy: Policy | None
+    capacity: int | None
+    drop_older_than: float | None
+    stale_after: float | None
+    max_event_lag: float | None
+    calendar: str | Calendar | None
+    wait: float | None
+
 
 MARKET_CAPACITY = 10_000  # events
 ACCOUNT_CAPACITY = 100_000
@@ -46,6 +60,33 @@ def checked_policy(
     whole = channel.account or (channel.deltas and not channel.resyncable)
     default: Policy = "block" if whole else "drop_oldest"
     return policy or default, capacity or (ACCOUNT_CAPACITY if whole else MARKET_CAPACITY)
+
+
+def checked_age(feed: str, channel: Channel, policy: Policy, drop_older_than: float | None) -> float:
+    """For how many seconds an event may wait in a stream of this policy; 0: for ever.
+
+    Raises:
+        LinewardenError: it is no number of seconds above 0, or every event of the stream counts.
+    """
+    seconds = _limit("drop_older_than", drop_older_than)
+    if not seconds:
+        return seconds
+    if channel.account:
+        raise LinewardenError(
+            f"{feed}: {channel.name!r} is a channel of an account, and each of its events counts however "
+            "late it is read: leave drop_older_than out"
+        )
+    if channel.deltas:
+        raise LinewardenError(
+            f"{feed}: events of {channel.name!r} are changes to earlier ones, and without them the later "
+            "ones say nothing: leave drop_older_than out"
+        )
+    if policy == "block":
+        raise LinewardenError(
+            "policy 'block' gives up no event for its age: leave drop_older_than out, or use policy "
+            "'drop_oldest'"
+        )
+    return seconds
 
 
 def checked_freshness(

@@ -14,6 +14,7 @@ from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.inlet import Inlet
 from actors.events import LIFECYCLE, Lifecycle, LifecycleState, Topic
 from actors.rules.stream_buffer import Batch, Origin
+from actors.timers import Clock
 
 LIVE: tuple[LifecycleState, ...] = ("connected", "restored")
 
@@ -39,8 +40,8 @@ class Follower(Struct, frozen=True):
 class Lifecycles:
     """Of every line that there is. In the supervisor's thread; a put waits for no reader."""
 
-    def __init__(self, arrivals: Arrivals) -> None:
-        self._arrivals, self._right = arrivals, Right()
+    def __init__(self, arrivals: Arrivals, clock: Clock) -> None:
+        self._arrivals, self._right, self._clock = arrivals, Right(), clock
         self._lines: dict[str, Present] = {}
         self._followers: dict[int, Follower] = {}
 
@@ -80,10 +81,11 @@ class Lifecycles:
         told = present.told
         if not inlets:
             return
+        now, now_ns = self._clock.monotonic(), self._clock.wall_ns()
         try:
-            origin = Origin(told.at_ns, told.epoch, self._arrivals.begin(self._right))
+            origin = Origin(now_ns, told.epoch, self._arrivals.begin(self._right), now)
             batch = Batch([Topic(present.feed, LIFECYCLE, told.line)], [told], origin)
             for inlet in inlets:
-                inlet.put(self._right, batch, 0.0)
+                inlet.put(self._right, batch, now)
         finally:
             self._arrivals.end(self._right)

@@ -94,7 +94,7 @@ class Lines:
         self._supervisor = self._roles.named("supervisor")
         self._stopping = False
         self.down = DownLines()
-        self.lifecycles = Lifecycles(shared.arrivals)
+        self.lifecycles = Lifecycles(shared.arrivals, self._clock)
 
     # ── what is wanted ──
 

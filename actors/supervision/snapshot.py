@@ -19,8 +19,10 @@ from actors.events import Topic
 from actors.feed_spec import FeedSpec
 from actors.metrics import UserMetrics
 from actors.protocol.numbers import known_time
-from actors.rules.counters import LineCounters
+from actors.rules.counters import LineCounters, StreamStatus
 from actors.rules.freshness import NO_POLICY, Evidence, Freshness, Signs, judge
+from actors.rules.lag import Backlog
+from actors.rules.lag import judge as judge_lag
 from actors.rules.line import LineState
 from actors.rules.liveness import HealthInputs, Watched, health
 from actors.rules.venue_states import VenueStates
@@ -121,13 +123,17 @@ class SharedStatus:
         actors = () if ended else shared.actors
         if ended:
             lines = {feed: list(map(_ended, mine)) for feed, mine in lines.items()}
-        feeds = {feed: self._feed(spec, lines.get(feed, []), ended=ended) for feed, spec in specs.items()}
+        streams = {inlet: inlet.status() for inlet in inlets}
+        lagging = _by_line(shared.cells, streams)
+        feeds = {
+            feed: self._feed(spec, lines.get(feed, []), lagging, ended=ended) for feed, spec in specs.items()
+        }
         return Status(
             schema_version=1,
             name=self._name,
             state="stopped" if ended else _state(list(feeds.values())),
             feeds=feeds,
-            streams=tuple(inlet.status() for inlet in inlets),
+            streams=tuple(streams.values()),
             actors=(*actors, *(actor for mine in lines.values() for line in mine for actor in line.actors)),
             dead_letters=DeadLettersStatus(dead_letters.count, dead_letters.newest()),
             quarantine=QuarantineStatus(shared.quarantine.count, shared.quarantine.newest()),
@@ -135,8 +141,17 @@ class SharedStatus:
             cooldowns=cooldowns_of(shared.cooldowns, self._clock.wall_ns()),
         )
 
-    def _feed(self, spec: FeedSpec, lines: Sequence[LineView], *, ended: bool) -> FeedStatus:
-        shown = {line.name: _line(line, self._shared, self._clock) for line in lines}
+    def _feed(
+        self,
+        spec: FeedSpec,
+        lines: Sequence[LineView],
+        lagging: Mapping[str, Sequence[StreamStatus]],
+        *,
+        ended: bool,
+    ) -> FeedStatus:
+        shown = {
+            line.name: _line(line, self._shared, self._clock, lagging.get(line.name, ())) for line in lines
+        }
         refused = self._shared.cells.refused(spec.venue.feed)
         return FeedStatus(
             venue=spec.venue.name,
@@ -161,6 +176,30 @@ def _lines(shared: SharedState) -> dict[str, list[LineView]]:
     return by_feed
 
 
+def _by_line(cells: Cells, streams: Mapping[Inlet, StreamStatus]) -> dict[str, list[StreamStatus]]:
+    """Those in which something waits, by the lines that their topics lie on."""
+    by_line: dict[str, list[StreamStatus]] = {}
+    for inlet, status in streams.items():
+        if status.lag_s:
+            found = (cells.get(topic) for topic in inlet.wanted.copy())
+            for line in {cell.line for cell in found if cell is not None and cell.line is not None}:
+                by_line.setdefault(line, []).append(status)
+    return by_line
+
+
+def _backlog(line: LineView, lagging: Sequence[StreamStatus], now: float) -> Backlog:
+    counters = line.counters
+    if not line.state.is_open:
+        return Backlog(lagging)
+    return Backlog(
+        lagging,
+        line.paused_by_streams,
+        counters.receive_lag(now),
+        counters.kernel_bytes,
+        counters.event_lags.growth(now),
+    )
+
+
 def _ended(line: LineView) -> LineView:
     return structs.replace(line, state=LineState.STOPPED, retry_at=None, live_at=None, actors=())
 
@@ -177,11 +216,13 @@ def _state(feeds: Sequence[FeedStatus]) -> Literal["starting", "live", "degraded
     return "starting" if never else "degraded"
 
 
-def _line(line: LineView, shared: SharedState, clock: Clock) -> LineStatus:
+def _line(line: LineView, shared: SharedState, clock: Clock, lagging: Sequence[StreamStatus]) -> LineStatus:
+    """`lagging`: streams that get events of it, and in which some wait."""
     cells, watched, counters = shared.cells, shared.watches.get(line.name), line.counters
     look = look_at(line, cells, watched if line.state.is_open else None, clock)
     topics = tuple(look.topic(topic, cell) for topic, cell in cells.topics_of(line.name))
     now = look.now
+    backlog = _backlog(line, lagging, now)
     rtt_ms = None if watched is None or watched.rtt is None else watched.rtt * 1000.0
     return LineStatus(
         state=line.state.shown,
@@ -216,6 +257,10 @@ def _line(line: LineView, shared: SharedState, clock: Clock) -> LineStatus:
         paused_by_streams=line.paused_by_streams,
         url=line.spec.url(line.name, line.door),
         verify_tls=line.spec.dial.verify_tls,
+        lag=judge_lag(backlog),
+        receive_lag_s=backlog.receive_lag_s,
+        kernel_bytes=backlog.kernel_bytes,
+        event_lag_s=backlog.event_lag_s,
         compressed=counters.compressed,
     )
 

@@ -15,11 +15,26 @@ from actors.stream import LifecycleStream
 from actors.supervision.lifecycles import Lifecycles
 from tests.test_stream import Desk
 
+NOW_NS = 1_000
+
+
+class StoppedClock:
+    def monotonic(self) -> float:
+        return 5.0
+
+    def wall_ns(self) -> int:
+        return NOW_NS
+
+
 FEEDS = {"o2": "o2", "o2/2": "o2", "iex": "iex"}  # by line
 
 
 def told(line: str, state: LifecycleState, number: int = 1) -> Lifecycle:
     return Lifecycle(line, state, number, 0, "", number)
+
+
+def new_lifecycles() -> Lifecycles:
+    return Lifecycles(Arrivals(), StoppedClock())
 
 
 def follower(lifecycles: Lifecycles, target: str | None = None, capacity: int = 1_000) -> LifecycleStream:
@@ -33,7 +48,7 @@ def waiting(stream: LifecycleStream) -> list[Lifecycle]:
 
 
 def test_a_follower_begins_with_the_present_state_of_each_line() -> None:
-    lifecycles = Lifecycles(Arrivals())
+    lifecycles = new_lifecycles()
     for line, feed in FEEDS.items():
         lifecycles.tell(feed, told(line, "connecting"))
         lifecycles.tell(feed, told(line, "failed", 2))
@@ -41,15 +56,25 @@ def test_a_follower_begins_with_the_present_state_of_each_line() -> None:
     assert waiting(follower(lifecycles)) == [told("o2", "failed", 2), told("iex", "failed", 2)]
 
 
-def test_an_event_says_of_which_line_it_is_and_when_it_happened() -> None:
-    lifecycles = Lifecycles(Arrivals())
+def test_an_event_says_of_which_line_it_is_and_when_it_came() -> None:
+    lifecycles = new_lifecycles()
     lifecycles.tell("o2", told("o2/2", "connecting", 7))
     (received,) = [next(follower(lifecycles).with_meta())]
-    assert received == Received(Topic("o2", "lifecycle", "o2/2"), 7, 7, told("o2/2", "connecting", 7))
+    assert received == Received(Topic("o2", "lifecycle", "o2/2"), NOW_NS, 7, told("o2/2", "connecting", 7))
+
+
+def test_what_waits_is_as_old_as_its_arrival_and_not_as_the_change() -> None:
+    lifecycles = new_lifecycles()
+    lifecycles.tell("o2", told("o2", "failed"))
+    stream = follower(lifecycles)
+    stream._inlet._now = lambda: 7.0
+    assert stream.lag_s == 2.0
+    assert waiting(stream) == [told("o2", "failed")]
+    assert stream.lag_s == 0.0
 
 
 def test_a_follower_that_is_late_loses_the_oldest_of_its_events_behind_a_gap_of_each_line() -> None:
-    lifecycles = Lifecycles(Arrivals())
+    lifecycles = new_lifecycles()
     stream = follower(lifecycles, capacity=2)
     for number in range(1, 6):
         lifecycles.tell("o2", told("o2", "reconnecting", number))
@@ -64,7 +89,7 @@ def test_a_follower_that_is_late_loses_the_oldest_of_its_events_behind_a_gap_of_
 
 @pytest.mark.parametrize("again", [False, True])
 def test_a_line_is_connected_the_first_time_and_restored_later(again: bool) -> None:
-    lifecycles = Lifecycles(Arrivals())
+    lifecycles = new_lifecycles()
     lifecycles.tell("o2", told("o2", "connecting"))
     assert lifecycles.live_word("o2") == "connected"
     if again:
@@ -77,7 +102,7 @@ def test_a_line_is_connected_the_first_time_and_restored_later(again: bool) -> N
 
 
 def test_who_leaves_gets_nothing_more_and_the_end_closes_the_others() -> None:
-    lifecycles = Lifecycles(Arrivals())
+    lifecycles = new_lifecycles()
     stream = follower(lifecycles)
     lifecycles.leave(stream.id)
     lifecycles.leave(stream.id)
@@ -100,7 +125,7 @@ steps = st.one_of(
 @settings(max_examples=200, deadline=None)
 @given(st.lists(steps, max_size=30))
 def test_each_follower_gets_what_it_wants_in_order(steps: list[tuple[str, str]]) -> None:
-    lifecycles, present = Lifecycles(Arrivals()), dict[str, Lifecycle]()
+    lifecycles, present = new_lifecycles(), dict[str, Lifecycle]()
     followers: list[tuple[LifecycleStream, str | None, list[Lifecycle]]] = []
 
     def wants(target: str | None, line: str) -> bool:

@@ -31,7 +31,7 @@ from tests.stories.test_subscriptions import ACCOUNTS
 from tests.stories.test_wedged import WATCHDOG, is_wedged, nobody_is_wedged
 from tests.support.counters import settle
 from tests.support.depth_book import Book
-from tests.support.runtimes import at_epoch, config, line_of, runtime_on, until
+from tests.support.runtimes import at_epoch, config, line_of, pause, runtime_on, until
 
 T = TypeVar("T")
 LINE, NOTIFIER = "connection/o2", "on/markers"
@@ -285,8 +285,7 @@ def test_an_inline_handler_is_told_the_present_state_of_its_line_while_that_is_d
     runtime: Runtime, o2: SimulatedO2, market: str
 ) -> None:
     runtime.wait_live(timeout=10)
-    runtime.supervisor.pause("o2").get(timeout=5)
-    until(runtime, lambda status: status.lines()["o2"].state == "paused")
+    pause(runtime, "o2")
     markers = Calls()
     _stream = runtime.on("o2", "trades", market, handler=print, on_marker=markers, inline=True)
     markers.wait(1)

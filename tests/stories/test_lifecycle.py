@@ -22,7 +22,7 @@ from actors.venues import tplus as venue
 from tests.stories import test_tplus as tplus_story
 from tests.stories.test_killed_actors import after, incarnation, kill
 from tests.stories.test_reload import two_feeds
-from tests.support.runtimes import at_epoch, config, line_of, runtime_on, until
+from tests.support.runtimes import at_epoch, config, line_of, pause, runtime_on, until
 
 LOSS = ["disconnected", "reconnecting", "restored"]
 BEGUN = ["connecting", "connected"]
@@ -47,14 +47,6 @@ def first_words(stream: Stream[Any], count: int) -> list[str]:
 
 def is_(state: str) -> Callable[[Any], bool]:
     return lambda status: status.lines()["o2"].state == state
-
-
-def pause(runtime: Runtime, line: str) -> None:
-    """Returns when the streams of the line have been told; the status shows it at once."""
-    lives = runtime.lifecycle(line)
-    runtime.supervisor.pause(line).get(timeout=5)
-    while lives.get(timeout=10.0).state != "paused":
-        pass
 
 
 # ── a stream of them ────────────────────────────────────────────────────────────────────────────

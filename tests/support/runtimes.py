@@ -85,7 +85,7 @@ def until(runtime: actors.Runtime, wanted: Callable[[Status], bool], seconds: fl
     return status
 
 
-def pause(runtime: Runtime, line: str) -> None:
+def pause(runtime: actors.Runtime, line: str) -> None:
     """Returns when the streams of the line have been told; the status shows it at once."""
     lives = runtime.lifecycle(line)
     runtime.supervisor.pause(line).get(timeout=5)

@@ -297,7 +297,7 @@ class Runtime:
         event, one call at a time over all its lines, once all other streams have theirs. There is no
         buffer: the line reads nothing until the call returns, and a call that does not return within
         `watchdog_timeout` ends the line's connection. The stream that is returned is not read.
-        Inside an inline handler `subscribe`, `on`, `add`, `remove`, `close`, `status` and
+        Inside an inline handler `subscribe`, `lifecycle`, `on`, `add`, `remove`, `close`, `status` and
         `latest(timeout=0)` work as ever, `send` is carried out after the call, `stop` begins and returns.
         What may wait for that thread raises LinewardenError: `wait=`, `wait_live`, `rotate`,
         `refresh_token`, and waiting for a stream's events.

@@ -615,6 +615,10 @@ def test_looking_works_inside(runtime: Runtime, o2: SimulatedO2, market: str) ->
     assert price.result.symbol == market
     book = within(runtime, o2, market, lambda: runtime.book("o2", market))
     assert not book.result.synced
+    lives = within(runtime, o2, market, lambda: runtime.lifecycle("o2"))
+    assert lives.result.get(timeout=5).state == "connected"
+    refused = within(runtime, o2, market, lambda: list(lives.result.take(1.0)))
+    assert "inside an inline handler" in str(refused.result)
     proxied = within(runtime, o2, market, lambda: runtime.supervisor.status().get(timeout=5))
     assert proxied.result.lines()["o2"].state == "live"
 

@@ -26,9 +26,10 @@ from actors.delivery.inline import InlineInlet
 from actors.delivery.waits import note_reader, reading_slice
 from actors.errors import LinewardenError, StreamClosed, Timeout
 from actors.events import Closed, Gap, Keys, Lifecycle, Marker, Option, Received, SubscriptionState, Topic
+from actors.protocol.formatting import counted
 from actors.rules.stream_buffer import Batch, Place
 from actors.supervision.forks import Home
-from actors.timers import lock_timeout
+from actors.timers import check_seconds, lock_timeout
 
 # Covariant, since a stream is only read: one of quotes is one of quotes or trades.
 Event = TypeVar("Event", covariant=True)  # noqa: PLC0105
@@ -65,7 +66,7 @@ class Deadline:
 
     @property
     def is_over(self) -> bool:
-        return not self.left > 0  # a NaN is over
+        return self.left <= 0
 
     def wait_time(self, at_most: float | None) -> float | None:
         """Seconds that a lock may wait, as it takes them."""
@@ -172,6 +173,8 @@ class Stream(Generic[Event]):
             StreamClosed: `Closed` was delivered; nothing follows it.
         """
         self._home.check()
+        if not isinstance(maximum, int):
+            raise LinewardenError(f"maximum is a number of events, and {maximum!r} is none")
         if maximum < 1:
             raise ValueError(f"maximum is {maximum}, and at least one event has to be asked for")
         events = [self.get(timeout)]
@@ -185,16 +188,17 @@ class Stream(Generic[Event]):
         return events
 
     def take(self, seconds: float | None) -> Iterator[Event]:
-        """Events for so many seconds from the first look at them; then the loop ends without an error.
+        """Events for so many seconds from the first look at them; then iteration ends without an error.
 
         0: the events that wait now. None: as plain iteration, and so it ends at the end of the stream.
 
         Raises:
             StreamClosed: it ended, and neither `close()` nor the runtime's `stop()` asked for it.
         """
-        if seconds is not None and seconds <= 0:
-            yield from self._waiting()
-            return
+        check_seconds("seconds", seconds, optional=True)
+        return self._waiting() if seconds is not None and seconds <= 0 else self._within(seconds)
+
+    def _within(self, seconds: float | None) -> Iterator[Event]:
         deadline, take = Deadline(seconds), self._box.hand.popleft
         while not deadline.is_over:
             try:
@@ -222,6 +226,7 @@ class Stream(Generic[Event]):
         Raises:
             Timeout: nothing came in time. The stream is unharmed, and iteration can go on.
         """
+        check_seconds("timeout", timeout, optional=True)
         return Reading(partial(self._everything, self._box.hand.popleft, timeout))
 
     def with_meta(self) -> Iterator[Received[Event]]:
@@ -236,6 +241,7 @@ class Stream(Generic[Event]):
         Raises:
             Timeout: nothing came in time. The stream is unharmed, and iteration can go on.
         """
+        check_seconds("timeout", timeout, optional=True)
         return Reading(partial(self._everything, self._take_received, timeout))
 
     # ── changing ──
@@ -335,8 +341,16 @@ class Stream(Generic[Event]):
         return bool(self._own.cut())
 
     def __repr__(self) -> str:
-        topics = f"{len(self._topics)} topic{'' if len(self._topics) == 1 else 's'}"
-        return f"<Stream {self.id} {self.feed}/{self.channel}, {topics}, {self._box.queued} queued>"
+        """Its state now. Takes no lock and raises nothing, also in a forked child."""
+        end, box = self._inlet.end, self._box
+        parts = [
+            "open" if end is None else f"closed ({' '.join(end.reason.split())})",
+            counted(len(self._topics), "topic"),
+            self.policy if self.policy == "inline" else f"{self.policy} {self.capacity:,}",
+            f"{box.queued:,} queued",
+            counted(box.gaps, "gap"),
+        ]
+        return f"<Stream {self.id} {self.feed}/{self.channel}: {', '.join(parts)}>"
 
     @property
     def _own(self) -> Inlet:
@@ -361,6 +375,7 @@ class Stream(Generic[Event]):
 
     def _reach_event(self, timeout: float | None) -> bool:
         """Wait for events in the reader's hand. False: the stream was closed on purpose."""
+        check_seconds("timeout", timeout, optional=True)
         deadline = None if timeout is None else Deadline(timeout)
         while not self._box.hand:
             self._home.check()

@@ -96,7 +96,7 @@ def test_what_was_kept_of_an_earlier_placement_goes_to_no_stream_of_a_later_one(
     candidate.delivery.set_route(X, None)
     candidate.delivery.set_route(X, Route(2, (later,)))
     candidate.take_turn()
-    assert told(later) == []
+    assert told(later) == ["connected"]
     candidate.delivery.bring(Confirm((X,)))
     candidate.bring((X, "whole 2"), (X, "+2"))
     assert told(later) == ["whole 2", "+2"]
@@ -113,10 +113,10 @@ def test_a_stream_that_comes_while_a_full_one_holds_what_is_kept_gets_nothing_of
     assert candidate.delivery.paused_by == (1,)
     candidate.delivery.set_route(X, None)
     candidate.delivery.set_route(X, Route(3, (later,)))
-    assert told(full) == ["whole Y"]
+    assert told(full) == ["connected", "whole Y"]
     candidate.delivery.look_again(1.0)
     assert told(full) == ["+Y"]
-    assert told(later) == []
+    assert told(later) == ["connected"]
 
 
 def test_the_gap_of_a_placement_that_ends_is_counted_for_the_line_at_once() -> None:
@@ -219,6 +219,7 @@ def test_lost_data_has_its_gap_where_it_was_told_though_it_cannot_be_asked_for_y
     assert candidate.delivery.look_again(1.0) == ()
     candidate.delivery.mark_lost()
     assert [word(item) for item in read(inlet) if not isinstance(item, VenueState)] == [
+        "connected",
         "one",
         "unknown gap in X",
         "two",

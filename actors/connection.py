@@ -42,6 +42,7 @@ from actors.messages import (
     Fetched,
     HandOver,
     Inherit,
+    JudgeStale,
     LineUpgraded,
     LoginOverdue,
     LookAgain,
@@ -291,6 +292,8 @@ class Connection(Actor):
                 self._ask_venue()
             case ConfirmAssumed(topics=topics):
                 self._delivery.bring(Confirm(topics))
+            case JudgeStale(topics=topics):
+                self._delivery.judge_stale(topics)
             case LookAgain():
                 self._look_again()
             case Fetched(ticket=ticket, outcome=outcome):

@@ -21,7 +21,7 @@ from actors.secret import RedactedStruct, Shown
 
 if TYPE_CHECKING:
     from actors.delivery.arrivals import Right
-    from actors.delivery.cells import LastEvents
+    from actors.delivery.last_events import LastEvents
     from actors.delivery.inlet import Inlet
     from actors.delivery.overlap import Overlap
     from actors.delivery.state import DeliveryState
@@ -272,7 +272,16 @@ class VenueBeatDue(WatchTimer, frozen=True):
 
 
 class StaleDue(WatchTimer, frozen=True):
-    """Time to look which subscriptions are stale."""
+    """Time to look which subscriptions are stale; `look` numbers the looks, and an older one is overtaken."""
+
+    look: int
+
+
+class PoliciesChanged(Struct, frozen=True):
+    """Dispatcher to heartbeat: the freshness policies of these topics, as their cells have them, are others."""
+
+    line: str
+    topics: tuple[Topic, ...]
 
 
 # ── to a connection ─────────────────────────────────────────────────────────────────────────────
@@ -290,6 +299,12 @@ class SendSubscriptions(Struct, frozen=True):
 
 
 class SendUnsubscriptions(Struct, frozen=True):
+    topics: tuple[Topic, ...]
+
+
+class JudgeStale(Struct, frozen=True):
+    """Heartbeat: these topics have become stale for some of their streams."""
+
     topics: tuple[Topic, ...]
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+import sys
 import threading
 import time
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
 from actors import log_queue
 
@@ -35,8 +37,13 @@ class Timer(Protocol):
 
 
 class Timers(Protocol):
+    on_resume: Callable[[], None]  # called on their thread, after a pause of the process
+
     @property
     def clock(self) -> Clock: ...
+
+    @property
+    def pulse(self) -> Pulse: ...
 
     def send_after(self, seconds: float, target: Tellable, message: Any) -> Timer:
         """Tell `message` to `target` in so many seconds. Any thread."""
@@ -45,11 +52,47 @@ class Timers(Protocol):
         """Forget every timer; later ones are never sent."""
 
 
+if sys.platform == "linux":
+
+    def _monotonic() -> float:
+        """Goes on while the machine is suspended: what was received before that is as old as it is."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+else:
+    _monotonic = time.monotonic
+
+
 class SystemClock:
     """The machine's own clocks."""
 
-    monotonic = staticmethod(time.monotonic)
+    monotonic = staticmethod(_monotonic)
     wall_ns = staticmethod(time.time_ns)
+
+
+class Pulse:
+    """Tells a pause of the process or the machine: the thread of the timers beats, and a beat comes late.
+
+    That thread writes; any thread reads. Times are monotonic seconds.
+    """
+
+    PERIOD: Final = 0.25  # seconds between two beats
+    LATE: Final = 1.0  # seconds without one that are a pause
+
+    def __init__(self, now: float) -> None:
+        self.beat_at = now
+        self.resumed_at = 0.0  # when the last pause was over
+
+    def is_late(self, now: float) -> bool:
+        """Whether there is a pause, or was one, and the thread of the timers has not run since."""
+        return now - self.beat_at > self.LATE
+
+    def beat(self, now: float) -> bool:
+        """Returns whether a pause has ended with this beat."""
+        was_paused = self.is_late(now)
+        if was_paused:
+            self.resumed_at = now  # first: a reader between the two takes it for paused
+        self.beat_at = now
+        return was_paused
 
 
 class Entry:
@@ -57,8 +100,8 @@ class Entry:
 
     __slots__ = ("message", "target")
 
-    def __init__(self, target: Tellable, message: Any) -> None:
-        self.target: Tellable | None = target
+    def __init__(self, target: Tellable | None, message: Any) -> None:
+        self.target = target
         self.message = message
 
     def cancel(self) -> None:
@@ -68,6 +111,10 @@ class Entry:
         message, target = self.message, self.target  # `cancel` writes them in the other order
         if target is not None:
             target.tell(message)
+
+
+def _nothing() -> None:
+    """There is nothing to do."""
 
 
 def bounded(seconds: float) -> float:
@@ -93,6 +140,8 @@ class HeapTimers:
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._stopped = False
+        self.pulse = Pulse(-math.inf)
+        self.on_resume: Callable[[], None] = _nothing
 
     def send_after(self, seconds: float, target: Tellable, message: Any) -> Entry:
         entry = Entry(target, message)
@@ -117,6 +166,7 @@ class ThreadTimers(HeapTimers):
     def __init__(self, name: str = "timers") -> None:
         super().__init__()
         self.clock = SystemClock()
+        self.pulse = Pulse(self.clock.monotonic())
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -128,17 +178,24 @@ class ThreadTimers(HeapTimers):
     def _run(self) -> None:
         while (entry := self._next()) is not None:
             try:
+                if self.pulse.beat(self.clock.monotonic()):
+                    self.on_resume()
                 entry.send()
             except BaseException:  # all actors of the runtime wait for this thread, whatever a target raises
                 log.exception("A timer's message could not be sent; the other timers go on.")
 
     def _next(self) -> Entry | None:
+        """What is due, or an entry that sends nothing, once a pause is over."""
         with self._changed:
             while not self._stopped:
-                wait = self._heap[0][0] - self.clock.monotonic() if self._heap else math.inf
+                now = self.clock.monotonic()
+                if self.pulse.is_late(now):
+                    return Entry(None, None)
+                self.pulse.beat(now)
+                wait = self._heap[0][0] - now if self._heap else math.inf
                 if wait <= 0:
                     return heapq.heappop(self._heap)[2]
-                self._changed.wait(lock_timeout(wait))
+                self._changed.wait(min(wait, Pulse.PERIOD))
         return None
 
 

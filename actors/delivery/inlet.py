@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Literal
 
 from actors.delivery.arrivals import Right
-from actors.events import Closed, Lifecycle, Marker, Scope, Topic, VenueState
+from actors.events import Closed, Fresh, Lifecycle, Marker, Scope, Stale, Topic, VenueState
 from actors.rules.counters import StreamStatus
 from actors.rules.freshness import NO_POLICY, FreshnessPolicy
 from actors.rules.stream_buffer import (
@@ -95,6 +95,7 @@ class Inlet:
         self.full_since: float | None = None  # monotonic seconds; it asks its lines to pause
         self._waiting: dict[object, Callable[[], None]] = {}  # by line: what is called when there is room
         self._lifecycle_numbers: dict[str, int] = {}  # by line: the number of the last event that was put
+        self.stale: dict[Topic, None] = {}  # the stream was told so, and not that they are fresh again
         self._states: dict[tuple[str, Scope], VenueState] = {}  # by line and scope: the last that was put
 
     def _new_buffer(self, policy: Policy) -> StreamBuffer:
@@ -183,6 +184,20 @@ class Inlet:
                     del self._states[next(iter(self._states))]
                 self.mark(right, told)
 
+    def mark_stale(self, right: Right, stale: Stale) -> None:
+        """Unless the stream was told so."""
+        with self.ready:
+            if right.valid and self.end is None and stale.topic not in self.stale:
+                self.stale[stale.topic] = None
+                self.mark(right, stale)
+
+    def mark_fresh(self, right: Right, fresh: Fresh) -> None:
+        """The end of what it was told before."""
+        with self.ready:
+            if right.valid and self.end is None and fresh.topic in self.stale:
+                del self.stale[fresh.topic]
+                self.mark(right, fresh)
+
     def _asks_to_pause(self, buffer: FifoBuffer, now: float) -> bool:
         """From full until half empty; with the lock."""
         if self.policy != "block" or buffer.overflowing:
@@ -254,6 +269,7 @@ class Inlet:
     def forget(self, topic: Topic) -> None:
         """The stream no longer wants this topic: it need not start again."""
         with self.ready:
+            self.stale.pop(topic, None)
             self.buffer.forget(topic)
 
     # ── for the runtime ──

@@ -1,4 +1,4 @@
-"""Whether a subscription's data is live, quiet as expected, or stale: a policy for each.
+"""Whether a subscription's data is live, quiet as expected, or stale: a policy for each. Whether it is fresh.
 
 Two ages are judged apart. Silence counts from the last event's receipt: is anything coming? The lag is how
 old the newest event was by the venue's own time when it came: is what comes worth anything? Both count in
@@ -7,6 +7,7 @@ market time where the policy has a calendar, so nights and holidays make nothing
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -18,9 +19,22 @@ LONG: Final = 60.0  # seconds without an event that are shown where no policy ha
 
 LONGEST: Final = 400 * 86_400 * SECOND  # nanoseconds; more market time than that is not counted
 
+State = Literal["live", "quiet", "stale", "blind", "unknown"]
 Company = Literal["nothing", "pongs", "acks", "heartbeats", "others"]
 Told = Literal["halted", "maintenance"]  # by the venue, of itself
-Cause = Literal["", "venue_time", "closed", "not_due", "unwatched"] | Company | Told
+# Of a topic that is blind: its line does not bring it, or not all of it.
+Blindness = Literal[
+    "not_subscribed", "unconfirmed", "rejected", "not_live", "not_reading", "process_paused", "undecodable"
+]
+# Of a stream: what it holds has not been read, or is over.
+Unread = Literal["gap_unread", "queue", "lag", "closed_stream"]
+Cause = (
+    Literal["", "venue_time", "closed", "not_due", "unwatched", "no_event", "gap", "max_age", "live_for"]
+    | Company
+    | Told
+    | Blindness
+    | Unread
+)
 
 
 class FreshnessPolicy(Struct, frozen=True):
@@ -64,16 +78,31 @@ class FreshnessPolicy(Struct, frozen=True):
 
 
 NO_POLICY: Final = FreshnessPolicy()
+Policies = tuple[FreshnessPolicy, ...]  # of all who follow a topic, each once
 
 
 class Freshness(Struct, frozen=True):
-    """`age_s` belongs to `cause`: the lag with `venue_time`, else the silence. Seconds that count."""
+    """Truthy if the topic is fresh: its data can be acted on now.
 
-    state: Literal["live", "quiet", "stale"]
-    cause: Cause = ""  # of being quiet or stale; short and stable
+    `age_s` belongs to `cause`: the lag with `venue_time`, else the silence. Seconds that count.
+    """
+
+    state: State
+    cause: Cause = ""  # of not being live or fresh; short and stable
     no_event_yet: bool = False  # no event has come in this life of the line
     age_s: float = 0.0
     text: str = ""  # for people
+    fresh: bool = False
+    topic: str = ""  # or a stream; where several were asked about, the worst of them
+
+    def __bool__(self) -> bool:
+        return self.fresh
+
+    def __str__(self) -> str:
+        about = f"{self.topic}: " if self.topic else ""
+        if self.fresh:
+            return f"{about}fresh, {_seconds(self.age_s)} old"
+        return f"{about}{self.state} ({self.cause}): {self.text}"
 
 
 class Signs(Struct, frozen=True):
@@ -114,6 +143,7 @@ class Evidence(Struct, frozen=True):
     signs: Signs
     venue_ns: int | None = None  # the venue's time of the newest event; None: it named none
     received_ns: int = 0  # our wall clock when that came
+    is_broken: bool = False  # no event has come since something of the topic was missing
     told: VenueState | None = None  # by the venue, which explains silence
     resumed_ns: int = 0  # when the last such state ended; 0: there was none
 
@@ -149,6 +179,73 @@ def judge(policy: FreshnessPolicy, evidence: Evidence) -> Freshness:
     if not no_event_yet and passed < (limit or LONG):
         return Freshness("live", age_s=passed)
     return _quiet(policy, evidence, passed, no_event_yet)
+
+
+def worst(policies: Iterable[FreshnessPolicy], evidence: Evidence) -> Freshness:
+    """A topic that several subscriptions follow, each by its policy: stale goes before quiet."""
+    found = [judge(policy, evidence) for policy in policies] or [judge(NO_POLICY, evidence)]
+    return max(found, key=lambda each: _RANK[each.state])
+
+
+_RANK: dict[State, int] = {"live": 0, "quiet": 1, "stale": 2, "blind": 3, "unknown": 4}
+
+
+def assess(
+    policies: Policies,
+    evidence: Evidence,
+    *,
+    max_age: float | None = None,
+    dated: bool = False,
+    alive_within: float | None = None,
+) -> Freshness:
+    """Whether the data of a topic on a line that is live and reads is fresh. What is unknown is not.
+
+    `max_age`: seconds of silence, and by the venue's time where that is `dated`. `alive_within`: of an account channel, whose
+    events come only where something changes. Without `stale_after` its silence is judged by that of its line.
+    """
+    found, told = worst(policies, evidence), evidence.told
+    passed = max(0.0, evidence.now - evidence.silent_since)
+    if told is not None:
+        return _explained(told, evidence.at is None, passed)
+    for policy in policies:
+        if policy.calendar is not None and not policy.calendar.is_open(evidence.now_ns):
+            return _quiet(policy, evidence, passed, evidence.at is None)
+    is_watched = any(policy.stale_after for policy in policies)
+    if alive_within is not None and not is_watched and found.state != "stale":
+        return _by_its_line(evidence, max(alive_within, max_age or 0.0))
+    if found.state == "stale":
+        return found
+    if evidence.at is None:
+        return Freshness("unknown", "no_event", True, passed, f"no event has come yet, for {_seconds(passed)}")
+    if evidence.is_broken:
+        text = "no event has come since something was missing"
+        return Freshness("unknown", "gap", age_s=passed, text=text)
+    if found.cause == "not_due":
+        return found
+    if max_age is None:
+        if is_watched:
+            return Freshness("live", age_s=passed, fresh=True)
+        text = "nothing says how old is too old: set stale_after, or give max_age"
+        return Freshness("quiet", "unwatched", age_s=passed, text=text)
+    if passed > max_age:
+        text = f"its last event came {_seconds(passed)} ago; max_age is {_seconds(max_age)}"
+        return Freshness("stale", "max_age", age_s=passed, text=text)
+    if dated and evidence.venue_ns is not None and (age := (evidence.now_ns - evidence.venue_ns) / SECOND) > max_age:
+        text = f"its last event is {_seconds(age)} old by the venue's time; max_age is {_seconds(max_age)}"
+        return Freshness("stale", "venue_time", age_s=age, text=text)
+    return Freshness("live", age_s=passed, fresh=True)
+
+
+def _by_its_line(evidence: Evidence, limit: float) -> Freshness:
+    """Of an account channel: any sign of life of the line counts."""
+    silence = max(0.0, evidence.now - max(evidence.signs.bytes_at, evidence.since))
+    if not limit:
+        text = "no pings are sent, so nothing says whether its line is alive: set stale_after, or give max_age"
+        return Freshness("quiet", "unwatched", age_s=silence, text=text)
+    if silence > limit:
+        text = f"its line has received nothing at all for {_seconds(silence)}"
+        return Freshness("stale", "nothing", evidence.at is None, silence, text)
+    return Freshness("live", no_event_yet=evidence.at is None, age_s=silence, fresh=True)
 
 
 def _explained(told: VenueState, no_event_yet: bool, passed: float) -> Freshness:

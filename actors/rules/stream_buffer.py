@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 
 from msgspec import Struct
 
-from actors.events import Gap, GapReason, Lifecycle, Marker, Topic, VenueState
+from actors.events import Fresh, Gap, GapReason, Lifecycle, Marker, Stale, Topic, VenueState
 from actors.rules.venue_states import MOST as MOST_STATES
 
 Policy = Literal["block", "drop_oldest", "drop_newest", "conflate"]
@@ -583,7 +583,7 @@ class ConflatingBuffer(StreamBuffer):
 
 
 def merge(markers: Iterable[Marker]) -> list[Marker]:
-    """One gap for each topic, the last lifecycle event of each line and the last state of each scope stay."""
+    """One gap for each topic, the last word on its staleness, of each line and of each scope stay."""
     gaps: dict[Topic, Gap] = {}
     states: dict[object, VenueState] = {}
     last_words: dict[object, Marker] = {}
@@ -594,6 +594,7 @@ def merge(markers: Iterable[Marker]) -> list[Marker]:
             states.pop(_subject(marker), None)  # the newest is last
             states[_subject(marker)] = marker
         else:
+            last_words.pop(_subject(marker), None)  # as above
             last_words[_subject(marker)] = marker
     return [*gaps.values(), *[*states.values()][-MOST_STATES:], *last_words.values()]
 
@@ -647,6 +648,8 @@ def _subject(marker: Marker) -> object:
             return line
         case VenueState(line=line, scope=scope):
             return line, scope
+        case Stale(topic=topic) | Fresh(topic=topic):
+            return topic
     return None
 
 

@@ -12,7 +12,8 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
-from actors.delivery.cells import Cell, Cells, LastEvents
+from actors.delivery.cells import Cell, Cells
+from actors.delivery.last_events import LastEvents
 from actors.delivery.inlet import Inlet
 from actors.diagnostics import DeadLetters
 from actors.events import Topic

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from actors.delivery.arrivals import Right
-from actors.delivery.cells import Cells, LastEvents, ReceiptTime
+from actors.delivery.cells import Cells
+from actors.delivery.last_events import LastEvents, ReceiptTime
 from actors.events import Gap, Topic
 from actors.rules.latest_price import Prices
 from actors.rules.ledger import CONFIRMED, DESIRED

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from actors.delivery.arrivals import Arrivals, Right
-from actors.delivery.cells import Cells, LastEvents, ReceiptTime
+from actors.delivery.cells import Cells
+from actors.delivery.last_events import LastEvents, ReceiptTime
 from actors.delivery.connection_delivery import ConnectionDelivery, DeliveryArgs
 from actors.delivery.inlet import Inlet
 from actors.delivery.overlap import Overlap

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from actors.delivery.arrivals import Arrivals, Right
-from actors.delivery.cells import LastEvents
+from actors.delivery.last_events import LastEvents
 from actors.delivery.epoch_delivery import LOOK_AGAIN, EpochDelivery
 from actors.delivery.inlet import Inlet
 from actors.delivery.line_delivery import LineDelivery

@@ -11,7 +11,7 @@ import pytest
 
 from actors import Gap
 from actors.delivery.arrivals import Arrivals, Right
-from actors.delivery.cells import LastEvents
+from actors.delivery.last_events import LastEvents
 from actors.delivery.epoch_delivery import EpochDelivery
 from actors.delivery.inlet import Inlet, Put
 from actors.delivery.line_delivery import LineDelivery

@@ -1,0 +1,147 @@
+"""How far the data of a line can be trusted now, topic by topic. Any thread looks; no actor is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from actors.delivery.cells import Cell, Cells
+from actors.delivery.holder import Holder
+from actors.events import Topic
+from actors.feed_spec import FeedSpec
+from actors.protocol.venue import Venue
+from actors.rules.freshness import Blindness, Freshness, Policies, assess, worst
+from actors.supervision.state import LineView, SharedState
+from actors.timers import Clock, Pulse
+
+
+class Trouble(Struct, frozen=True):
+    """Why no topic of a line can be fresh now."""
+
+    cause: Blindness
+    text: str
+    passes: bool = False  # a permit holds again once it is over, if nothing was lost meanwhile
+
+
+NOT_SUBSCRIBED: Final = Freshness(
+    "unknown", "not_subscribed", text="the runtime is not subscribed to it: open a stream, or name it in the config"
+)
+
+
+class LineLook(Struct, frozen=True):
+    """One line at one moment, and all by which its topics are judged."""
+
+    spec: FeedSpec
+    holder: Holder | None  # None: the line is not up
+    trouble: Trouble | None
+    now: float  # monotonic seconds
+    now_ns: int
+
+    def judged(self, topic: Topic, cell: Cell) -> Freshness | None:
+        """How it stands to its policies; None: the line is not up."""
+        if self.holder is None:
+            return None
+        policies = policies_of(self.spec, topic, cell)
+        dated = any(policy.max_event_lag for policy in policies)
+        return worst(policies, self.holder.evidence(topic, self.now, self.now_ns, dated=dated))
+
+    def fresh(
+        self, topic: Topic, cell: Cell, *, policies: Policies | None = None, max_age: float | None = None
+    ) -> Freshness:
+        """Whether its data can be acted on; by these policies, or by those of all who follow it."""
+        trouble, holder = self.trouble, self.holder
+        if trouble is not None or holder is None:
+            cause, text = ("not_live", "its line is not up") if trouble is None else (trouble.cause, trouble.text)
+            return Freshness("blind", cause, text=text)
+        if cell.subscription.state == "rejected":
+            return Freshness("blind", "rejected", text=f"the venue rejected it: {cell.subscription.reason}")
+        if topic not in holder.settled:
+            return Freshness("blind", "unconfirmed", text="the venue has not confirmed the subscription yet")
+        if policies is None:
+            policies = policies_of(self.spec, topic, cell)
+        dated = max_age is not None and _is_market_state(holder.venue, topic)
+        evidence = holder.evidence(
+            topic, self.now, self.now_ns, dated=dated or any(policy.max_event_lag for policy in policies)
+        )
+        return assess(
+            policies, evidence, max_age=max_age, dated=dated, alive_within=_alive_within(self.spec, topic)
+        )
+
+
+class FreshnessLooks:
+    """Looks at the lines of one runtime. Any thread; nothing waits."""
+
+    def __init__(self, shared: SharedState, clock: Clock, pulse: Pulse) -> None:
+        self._shared, self._clock, self._pulse = shared, clock, pulse
+
+    def line(self, name: str, spec: FeedSpec) -> LineLook:
+        now, now_ns = self._clock.monotonic(), self._clock.wall_ns()
+        holder = self._shared.cells.holder(name)
+        trouble = self._trouble(name, holder, now)
+        is_up = holder is not None and holder.right.valid
+        return LineLook(spec, holder if is_up else None, trouble, now, now_ns)
+
+    def topic(self, topic: Topic, *, policies: Policies | None = None, max_age: float | None = None) -> Freshness:
+        """One topic now."""
+        cell, spec = self._shared.cells.get(topic), self._shared.specs.feeds.get(topic.feed)
+        if cell is None or spec is None:
+            return NOT_SUBSCRIBED
+        if cell.line is None:
+            return Freshness("blind", "rejected", text=f"no line can take it: {cell.subscription.reason}")
+        return self.line(cell.line, spec).fresh(topic, cell, policies=policies, max_age=max_age)
+
+    def trouble(self, name: str) -> Trouble | None:
+        """Why nothing of this line can be fresh now."""
+        return self._trouble(name, self._shared.cells.holder(name), self._clock.monotonic())
+
+    def _trouble(self, name: str, holder: Holder | None, now: float) -> Trouble | None:
+        if holder is None or not holder.right.valid:
+            return Trouble("not_live", _down(self._shared.lines.get(name)), passes=True)
+        counters = holder.counters
+        if self._pulse.is_late(now) or counters.read_to_end_at < self._pulse.resumed_at:
+            text = "this process or its machine was paused, and the line has not been read to its end since"
+            return Trouble("process_paused", text, passes=True)
+        if not counters.reading:
+            return Trouble("not_reading", _held(counters.paused_by_streams), passes=True)
+        if counters.decodes_nothing:
+            return Trouble("undecodable", "no message that its line receives can be decoded")
+        return None
+
+
+def policies_of(spec: FeedSpec, topic: Topic, cell: Cell) -> Policies:
+    """Of all who follow a topic: that of the config, and those of streams over it."""
+    config = spec.freshness.get(topic)
+    if not cell.policies:
+        return () if config is None else (config,)
+    composed = (policy.over(config) for policy in cell.policies)
+    every = (*(() if config is None else (config,)), *composed)
+    return tuple(dict.fromkeys(policy for policy in every if policy.promises))
+
+
+def _is_market_state(venue: Venue, topic: Topic) -> bool:
+    """Whether the venue's time of an event is that of the price or book in it."""
+    return topic.channel in venue.price_channels or topic.channel == venue.book_channel
+
+
+def _alive_within(spec: FeedSpec, topic: Topic) -> float | None:
+    """Seconds in which the line of an account channel shows a sign of life; None: no account channel."""
+    if not spec.venue.channels[topic.channel].account:
+        return None
+    beats = spec.policy.heartbeat
+    return beats.ping_interval + beats.pong_timeout if beats.ping_interval else 0.0
+
+
+def _down(line: LineView | None) -> str:
+    if line is None:
+        return "its line is not there yet"
+    reason = f" ({line.reason.text})" if line.reason is not None else ""
+    return f"its line is {line.state.shown}{reason}" if line.state.shown != "live" else "its line is just ending"
+
+
+def _held(streams: tuple[int, ...]) -> str:
+    if not streams:
+        return "its line is not read"
+    which = ", ".join(map(str, streams))
+    return f"its line is not read: it waits for the full stream{'s' if len(streams) > 1 else ''} {which}"

@@ -380,7 +380,7 @@ class Connection(Actor):
             self._frames = FrameReader(self._args.max_message, Inflater())
         self._counters.upgraded_at = self._counters.received_at = self._now()
         self._counters.received_ns = self._wall_ns()
-        self._wire.open(opened.socket, self._now, self._received)
+        self._wire.open(opened.socket, self._now, self._received, self._counters)
         self._supervisor.tell(LineUpgraded(self._line, self._epoch))
         patience = self._connector.dial.connect_timeout
         self._login_timer = self._timers.send_after(patience, self, LoginOverdue())
@@ -880,6 +880,7 @@ class Connection(Actor):
     # ── beats ──
 
     def _send_ping(self, beat: int) -> None:
+        self._look_at_socket()
         if self._counters.event_at:
             self._metrics.gauge("last_event_age_seconds", self._now() - self._counters.event_at)
         self._send_control(PING, encode(PING, struct.pack("!Q", beat)), partial(self._note_beat, beat))
@@ -914,9 +915,14 @@ class Connection(Actor):
         text = f"no pong and no data within {overdue.waited:g} s: half-open, or the venue hangs"
         self._close(1000, Retryable(text, "pong_timeout"))
 
+    def _look_at_socket(self) -> None:
+        self._wire.note_end()
+        self._counters.kernel_bytes = self._wire.kernel_bytes
+
     # ── reading, or not: a level that is looked at again and again ──
 
     def _look_again(self) -> None:
+        self._look_at_socket()
         if due := self._delivery.look_again(self._now()):
             self._requests.resync(due)
             self._ask_venue()

@@ -227,6 +227,7 @@ COVERED_BY = {
     "testing": "simulators/test_o2",
     "wire/attempt": "wire/test_http_client",
     "wire/exchanges": "stories/test_projectx",
+    "wire/kernel_bytes": "wire/test_socket_inbox",
     "wire/lookups": "wire/test_connect",
     "wire/poller": "wire/test_socket_inbox",
     "wire/proxies": "wire/test_connect",

@@ -33,8 +33,18 @@ class LineCounters:
         self.unsent = 0  # bytes that the venue has not taken
         self.paused_by_streams: tuple[int, ...] = ()  # streams that ask the line to pause
         self.reading = True  # whether the socket is read, if there is one
+        self.read_begun_at = 0.0  # monotonic seconds: the first read since the socket was last at its end
+        self.read_to_end_at = 0.0  # monotonic seconds: what had been received by then has been handled
+        self.kernel_bytes: int | None = None  # received and unread, at the last look; None: not known
         self.upgraded_at = 0.0  # monotonic seconds
         self.compressed = False  # the venue may compress what it sends
+
+    def is_read_to_end(self, since: float) -> bool:
+        """Whether all that had been received by then (monotonic seconds) has been read and handled.
+
+        A quiet connection takes note on each beat, and when it is told `LookAgain`; any thread may tell it.
+        """
+        return self.reading and self.read_to_end_at >= since
 
     def note_undecoded(self) -> None:
         """A message of the present read could not be decoded."""

@@ -15,12 +15,13 @@ import ssl
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
 from actors.messages import LoginOverdue, LookAgain
 from actors.reasons import Reason, Retryable
+from actors.wire.kernel_bytes import kernel_bytes
 from actors.wire.poller import READABLE, WRITABLE, new_poller
 
 # Bytes that one read may bring. The larger buffer costs an mmap, so it is used only after a full read.
@@ -34,6 +35,22 @@ WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLW
 
 
 Letter = TypeVar("Letter")
+
+
+class ReadState(Protocol):
+    """How far the socket has been read. The actor's own thread writes, any thread reads.
+
+    The two moments are equal while nothing is known to wait.
+    """
+
+    read_begun_at: float  # monotonic seconds: the first read since the socket was last at its end
+    read_to_end_at: float  # monotonic seconds: what had been received by then has been read, and handled
+
+
+class NoSocket:
+    """The state until a socket is open."""
+
+    read_begun_at = read_to_end_at = 0.0
 
 
 class SocketInbox(Generic[Letter]):
@@ -56,6 +73,7 @@ class SocketInbox(Generic[Letter]):
         self._wake_fd = self._wake_in.fileno()
         self._poller.register(self._wake_fd, READABLE)
         self._asleep = False
+        self._state: ReadState = NoSocket()
         self.serial = 0  # turns of the reader: letters taken and reads of the socket
         self.given: Letter | None = None  # the last letter that was taken
         self._socket: socket.socket | None = None
@@ -144,15 +162,23 @@ class SocketInbox(Generic[Letter]):
     # ── the socket ──
 
     def open(
-        self, sock: socket.socket, now: Callable[[], float], handle: Callable[[bytes], bool] | None = None
+        self,
+        sock: socket.socket,
+        now: Callable[[], float],
+        handle: Callable[[bytes], bool] | None = None,
+        state: ReadState | None = None,
     ) -> None:
         """Read this non-blocking socket from now on. `now` returns monotonic seconds.
 
         `handle` is given bytes for which no letter waits, in `get`; it returns whether the actor goes on.
+        How far it was read is written to `state`.
         """
         self._socket, self._handle, self._fd = sock, handle, sock.fileno()
+        self._state = state or NoSocket()
         self._now = now
-        self._maybe_more = self._is_tls = isinstance(sock, ssl.SSLSocket)  # the handshake may have read ahead
+        self._is_tls = isinstance(sock, ssl.SSLSocket)
+        if self._is_tls:  # the handshake may have read ahead
+            self._maybe_more, self._state.read_begun_at = True, now()
         self._update()
 
     def look_again_in(self, seconds: float | None) -> None:
@@ -211,6 +237,17 @@ class SocketInbox(Generic[Letter]):
             return False
         return any(fd == self._fd and events & ~WRITABLE for fd, events in self._poll(0, 2))
 
+    def note_end(self) -> None:
+        """Write to the state that all was read up to now, if nothing waits. Without it a quiet socket ages."""
+        now = self._now()  # before the look: bytes may have come since
+        if self._wanted & READABLE and not self.has_unread:
+            self._state.read_begun_at = self._state.read_to_end_at = now
+
+    @property
+    def kernel_bytes(self) -> int | None:
+        """Bytes that wait in the kernel; None: there is no socket, or the system does not tell."""
+        return None if self._socket is None else kernel_bytes(self._fd)
+
     @property
     def unsent(self) -> int:
         """Bytes that the peer has not taken yet."""
@@ -249,6 +286,8 @@ class SocketInbox(Generic[Letter]):
             found = self._read() if not self._rest_for else self._read_rest()
             if found is not None:
                 return found
+        if not self._maybe_more:
+            self._state.read_to_end_at = self._state.read_begun_at
         self._asleep = True  # before the look at the letters: later ones wake it
         wait = 0 if self._letters else self._look_again
         ready = self._poll(wait, 2)
@@ -292,6 +331,8 @@ class SocketInbox(Generic[Letter]):
         return last
 
     def _read(self) -> bytes | FromSocket | None:
+        if not self._maybe_more:
+            self._state.read_begun_at = self._now()  # before the read: later bytes may not be in it
         try:
             if self._is_tls:
                 data = self._records()

@@ -349,6 +349,116 @@ def test_what_is_unsent_goes_out_while_nothing_is_read(inbox: Inbox, peer: socke
     assert inbox.unsent == 0
 
 
+# ── how far it was read ──────────────────────────────────────────────────────────────────────────
+
+
+class Moments:
+    """A clock that shows a new moment at each look, and what the inbox writes."""
+
+    def __init__(self) -> None:
+        self.read_begun_at = self.read_to_end_at = 0.0
+        self._now = 0.0
+
+    def __call__(self) -> float:
+        self._now += 1.0
+        return self._now
+
+
+@pytest.fixture
+def moments() -> Moments:
+    return Moments()
+
+
+@pytest.fixture
+def timed_peer(inbox: Inbox, moments: Moments) -> Iterator[socket.socket]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.settimeout(10)
+    inbox.open(ours, moments, state=moments)
+    with ours, theirs:
+        yield theirs
+
+
+def test_bytes_count_as_read_once_they_are_handled(
+    inbox: Inbox, timed_peer: socket.socket, moments: Moments
+) -> None:
+    before = moments()
+    timed_peer.sendall(b"quote")
+    take(inbox)
+    assert moments.read_to_end_at < before < moments.read_begun_at  # in hand
+    tell(inbox, "next")
+    take(inbox)
+    assert moments.read_to_end_at == moments.read_begun_at > before
+
+
+def test_a_read_that_fills_its_buffer_is_not_the_end(
+    inbox: Inbox, timed_peer: socket.socket, moments: Moments
+) -> None:
+    flood(timed_peer)
+    before = moments()
+    for _ in range(2):
+        tell(inbox, "next")
+        take(inbox)
+        inbox.note_end()
+        assert moments.read_to_end_at < before
+        assert isinstance(take(inbox), BytesReceived)
+    while inbox.has_unread:
+        take(inbox)
+    tell(inbox, "next")
+    take(inbox)
+    assert moments.read_to_end_at > before
+
+
+def test_a_quiet_socket_is_at_its_end_when_it_is_looked_at(
+    inbox: Inbox, timed_peer: socket.socket, moments: Moments
+) -> None:
+    before = moments()
+    inbox.note_end()
+    assert moments.read_to_end_at == moments.read_begun_at > before
+    timed_peer.sendall(b"quote")
+    former = moments.read_to_end_at
+    inbox.note_end()
+    assert moments.read_to_end_at == former
+
+
+def test_an_unwatched_socket_is_not_at_its_end(
+    inbox: Inbox, timed_peer: socket.socket, moments: Moments
+) -> None:
+    inbox.note_end()
+    former = moments.read_to_end_at
+    inbox.watch(False)
+    inbox.note_end()
+    tell(inbox, "next")
+    take(inbox)
+    assert moments.read_to_end_at == former
+
+
+def test_bytes_that_wait_in_the_kernel_are_counted(inbox: Inbox, peer: socket.socket) -> None:
+    assert inbox.kernel_bytes == 0
+    peer.sendall(b"quote")
+    assert inbox.kernel_bytes == 5
+    assert take(inbox) == BytesReceived(b"quote")
+    assert inbox.kernel_bytes == 0
+
+
+def test_of_a_socket_that_is_closed_no_bytes_are_known(inbox: Inbox) -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    assert inbox.kernel_bytes is None
+    inbox.open(ours, monotonic)
+    ours.close()
+    theirs.close()
+    assert inbox.kernel_bytes is None
+
+
+def test_where_the_system_does_not_tell_no_bytes_are_known(
+    inbox: Inbox, peer: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer.sendall(b"quote")
+    monkeypatch.setattr("sys.platform", "win32")
+    assert inbox.kernel_bytes is None
+
+
 # ── what is lost ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -650,6 +760,34 @@ def test_tls_sends_what_the_peer_did_not_take_at_first(inbox: Inbox, tls_peer: s
     assert take(inbox) == "all read"
     reader.join()
     assert received == b"".join(pieces)
+
+
+def test_under_tls_the_kernel_s_bytes_are_those_on_the_wire(inbox: Inbox, tls_peer: ssl.SSLSocket) -> None:
+    tell(inbox, "next")
+    take(inbox)
+    tls_peer.sendall(b"quote")
+    assert (inbox.kernel_bytes or 0) > 5
+    assert take(inbox) == BytesReceived(b"quote")
+    assert inbox.kernel_bytes == 0
+
+
+def test_tls_is_at_its_end_when_no_record_is_held_back(
+    inbox: Inbox, tls_peer: ssl.SSLSocket, moments: Moments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket_inbox, "READ", 16_384)
+    sock = inbox._socket
+    assert sock is not None
+    inbox.forget()
+    inbox.open(sock, moments, state=moments)
+    for _ in range(2):
+        tls_peer.sendall(b"x" * 16_384)
+    assert isinstance(take(inbox), BytesReceived)  # as much as one read brings
+    inbox.note_end()
+    assert moments.read_to_end_at == 0.0
+    assert isinstance(take(inbox), BytesReceived)
+    tell(inbox, "next")
+    take(inbox)
+    assert moments.read_to_end_at == moments.read_begun_at > 0.0
 
 
 def test_tls_that_just_ends_is_a_loss(inbox: Inbox, tls_peer: ssl.SSLSocket) -> None:

@@ -292,8 +292,6 @@ class Connection(Actor):
                 self._ask_venue()
             case ConfirmAssumed(topics=topics):
                 self._delivery.bring(Confirm(topics))
-            case JudgeStale(topics=topics):
-                self._delivery.judge_stale(topics)
             case LookAgain():
                 self._look_again()
             case Fetched(ticket=ticket, outcome=outcome):
@@ -342,6 +340,8 @@ class Connection(Actor):
                 self.connection(self._line).tell(Inherit(self._session.legacy()), candidate)
             case CandidateDropped():
                 self._delivery.end_rotation()
+            case JudgeStale(topics=topics):
+                self._delivery.judge_stale(topics)
             case TakePolicy(ack_timeout=ack_timeout, block_timeout=block_timeout, send_rate=send_rate):
                 self._acks.timeout = ack_timeout
                 self._delivery.take_block_timeout(block_timeout)

@@ -141,7 +141,8 @@ class Heartbeat(Actor):
 
     def _look_for_stale(self, watch: Watch, due: StaleDue) -> None:
         """The connection marks what is stale, if it is so still; the supervisor is told of changes."""
-        found = {topic: self._judge(due.line, topic) for topic in watch.policies if self._may_be_stale(watch, topic)}
+        suspects = [topic for topic in watch.policies if self._may_be_stale(watch, topic)]
+        found = {topic: self._judge(due.line, topic) for topic in suspects}
         stale = {topic: each for topic, each in found.items() if each.state == "stale"}
         if stale:
             self.connection(due.line).tell(JudgeStale(tuple(stale)), watch.epoch)
@@ -152,9 +153,7 @@ class Heartbeat(Actor):
 
     def _may_be_stale(self, watch: Watch, topic: Topic) -> bool:
         silence = self._silence(watch, topic)
-        return any(
-            policy.max_event_lag or silence >= policy.stale_after for policy in watch.policies[topic]
-        )
+        return any(policy.max_event_lag or silence >= policy.stale_after for policy in watch.policies[topic])
 
     def _plan_look(self, watch: Watch, line: str, seconds: float | None = None) -> None:
         """Look in so many seconds, or when the first topic may be stale, unless a look is due before that."""

@@ -21,8 +21,8 @@ from actors.secret import RedactedStruct, Shown
 
 if TYPE_CHECKING:
     from actors.delivery.arrivals import Right
-    from actors.delivery.last_events import LastEvents
     from actors.delivery.inlet import Inlet
+    from actors.delivery.last_events import LastEvents
     from actors.delivery.overlap import Overlap
     from actors.delivery.state import DeliveryState
     from actors.delivery.table import Route, RouteTable
@@ -278,7 +278,7 @@ class StaleDue(WatchTimer, frozen=True):
 
 
 class PoliciesChanged(Struct, frozen=True):
-    """Dispatcher to heartbeat: the freshness policies of these topics, as their cells have them, are others."""
+    """Dispatcher to heartbeat: the cells of these topics have other freshness policies."""
 
     line: str
     topics: tuple[Topic, ...]

@@ -122,7 +122,7 @@ class Runtime:
             self._shared,
             self._streams.inlets,
             tree.roles.dead_letters,
-            clock,
+            timers,
             user_metrics,
         )
         tree.launch()

@@ -138,6 +138,7 @@ class Status(Struct, frozen=True):
     quarantine: QuarantineStatus
     metrics_errors: int = 0  # calls of the program's metrics object that failed
     cooldowns: tuple[CooldownStatus, ...] = ()
+    untrusted: dict[str, Freshness] = {}  # the topics that are not fresh, by their policies alone, and why
 
     def lines(self) -> dict[str, LineStatus]:
         """Every line by its name, feeds in order."""

@@ -8,7 +8,6 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from actors import log_queue
@@ -37,7 +36,7 @@ class Timer(Protocol):
 
 
 class Timers(Protocol):
-    on_resume: Callable[[], None]  # called on their thread, after a pause of the process
+    on_resume: Tellable | None  # it is told, on their thread, that a pause of the process is over
 
     @property
     def clock(self) -> Clock: ...
@@ -100,8 +99,8 @@ class Entry:
 
     __slots__ = ("message", "target")
 
-    def __init__(self, target: Tellable | None, message: Any) -> None:
-        self.target = target
+    def __init__(self, target: Tellable, message: Any) -> None:
+        self.target: Tellable | None = target
         self.message = message
 
     def cancel(self) -> None:
@@ -111,10 +110,6 @@ class Entry:
         message, target = self.message, self.target  # `cancel` writes them in the other order
         if target is not None:
             target.tell(message)
-
-
-def _nothing() -> None:
-    """There is nothing to do."""
 
 
 def bounded(seconds: float) -> float:
@@ -140,8 +135,8 @@ class HeapTimers:
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._stopped = False
-        self.pulse = Pulse(-math.inf)
-        self.on_resume: Callable[[], None] = _nothing
+        self.pulse = Pulse(math.inf)  # time that is moved by hand knows no pause
+        self.on_resume: Tellable | None = None
 
     def send_after(self, seconds: float, target: Tellable, message: Any) -> Entry:
         entry = Entry(target, message)
@@ -178,20 +173,17 @@ class ThreadTimers(HeapTimers):
     def _run(self) -> None:
         while (entry := self._next()) is not None:
             try:
-                if self.pulse.beat(self.clock.monotonic()):
-                    self.on_resume()
                 entry.send()
             except BaseException:  # all actors of the runtime wait for this thread, whatever a target raises
                 log.exception("A timer's message could not be sent; the other timers go on.")
 
     def _next(self) -> Entry | None:
-        """What is due, or an entry that sends nothing, once a pause is over."""
+        """What is due; first, once a pause is over, the word of that."""
         with self._changed:
             while not self._stopped:
                 now = self.clock.monotonic()
-                if self.pulse.is_late(now):
-                    return Entry(None, None)
-                self.pulse.beat(now)
+                if self.pulse.beat(now) and self.on_resume is not None:
+                    return Entry(self.on_resume, None)
                 wait = self._heap[0][0] - now if self._heap else math.inf
                 if wait <= 0:
                     return heapq.heappop(self._heap)[2]

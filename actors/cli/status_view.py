@@ -246,7 +246,9 @@ def oddities(status: Status) -> Iterator[str]:
         if line.degraded:
             yield printable(f"{name} is degraded: {line.degraded}")
         stale = {
-            topic.topic: topic.freshness.text for topic in line.topics if topic.freshness and topic.stale
+            topic.topic: topic.freshness.text
+            for topic in line.topics
+            if topic.freshness is not None and topic.stale
         }
         if stale:
             yield printable(f"{name}: stale: {_first(stale)}")

@@ -18,7 +18,6 @@ from actors.rules.journal import BlindTime
 from actors.rules.ledger import DESIRED
 from actors.rules.venue_states import VenueStates
 
-
 NEVER_BLIND = BlindTime()
 NEVER_TOLD = VenueStates()
 

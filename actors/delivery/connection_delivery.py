@@ -15,15 +15,15 @@ from msgspec import Struct
 
 from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.cells import Cells
-from actors.delivery.last_events import LastEvents
 from actors.delivery.epoch_delivery import EpochDelivery
 from actors.delivery.holder import Holder
 from actors.delivery.inline import make_calls
 from actors.delivery.kept import Kept, KeptEvents, KeptItem, Misread
+from actors.delivery.last_events import LastEvents
 from actors.delivery.line_delivery import LineDelivery
 from actors.delivery.overlap import KnownKeys, Overlap
 from actors.delivery.runs import RunBudget, Runs
-from actors.delivery.stale_topics import PolicyOf, StaleTopics
+from actors.delivery.stale_topics import PolicyOf
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route, RouteTable
 from actors.events import Topic, VenueState
@@ -147,10 +147,9 @@ class ConnectionDelivery:
             holder.follow(former)
         epoch = self._epoch = EpochDelivery(
             line,
-            venue=args.venue,
-            arrivals=args.arrivals,
             holder=holder,
-            stale=StaleTopics(holder, table, args.config_policy),
+            config_policy=args.config_policy,
+            arrivals=args.arrivals,
             runs=Runs(args.venue, args.right, args.run_budget),
             block_timeout=self._block_timeout,
             wake=self._hands.wake,

@@ -8,16 +8,15 @@ from typing import Any
 
 from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.holder import Holder
-from actors.delivery.last_events import ReceiptTime
 from actors.delivery.inlet import Inlet, Put
+from actors.delivery.last_events import ReceiptTime
 from actors.delivery.line_delivery import LineDelivery
 from actors.delivery.resyncs import Resyncs
 from actors.delivery.runs import Runs
-from actors.delivery.stale_topics import StaleTopics
+from actors.delivery.stale_topics import PolicyOf, StaleTopics
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route
 from actors.events import Gap, GapReason, Topic, VenueState
-from actors.protocol.venue import Venue
 from actors.rules.stream_buffer import Batch, Origin
 
 LOOK_AGAIN = 1.0  # seconds after which a line that pauses looks again by itself
@@ -32,21 +31,21 @@ class EpochDelivery:
         self,
         line: LineDelivery,
         *,
-        venue: Venue,
-        arrivals: Arrivals,
         holder: Holder,
-        stale: StaleTopics,
+        config_policy: PolicyOf,
+        arrivals: Arrivals,
         runs: Runs,
         block_timeout: float,
         wake: Callable[[], None],
     ) -> None:
         self._line, self._state, self._table = line, line.state, line.table
         self._right: Right = line.right
-        self._holder, self._stale = holder, stale
+        self._holder, self._stale = holder, StaleTopics(holder, line.table, config_policy)
         self._arrivals, self._runs, self.last_events = arrivals, runs, holder.last_events
         self.block_timeout, self._wake = block_timeout, wake
-        self._deltas = tuple(name for name, channel in venue.channels.items() if channel.deltas)
-        self._resyncable = tuple(name for name, channel in venue.channels.items() if channel.resyncable)
+        channels = holder.venue.channels
+        self._deltas = tuple(name for name, channel in channels.items() if channel.deltas)
+        self._resyncable = tuple(name for name, channel in channels.items() if channel.resyncable)
         self._pausing: dict[Inlet, None] = {}  # streams that ask this line to pause
         self._cut: dict[Inlet, None] = {}  # streams with topics that have to start again
         self.resyncs = Resyncs()

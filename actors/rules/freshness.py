@@ -200,8 +200,9 @@ def assess(
 ) -> Freshness:
     """Whether the data of a topic on a line that is live and reads is fresh. What is unknown is not.
 
-    `max_age`: seconds of silence, and by the venue's time where that is `dated`. `alive_within`: of an account channel, whose
-    events come only where something changes. Without `stale_after` its silence is judged by that of its line.
+    `max_age`: seconds of silence, and by the venue's time where that is `dated`. `alive_within`: seconds, of
+    an account channel, whose events come only where something changes. Without `stale_after` its silence is
+    judged by that of its line.
     """
     found, told = worst(policies, evidence), evidence.told
     passed = max(0.0, evidence.now - evidence.silent_since)
@@ -216,7 +217,8 @@ def assess(
     if found.state == "stale":
         return found
     if evidence.at is None:
-        return Freshness("unknown", "no_event", True, passed, f"no event has come yet, for {_seconds(passed)}")
+        text = f"no event has come since the login {_seconds(passed)} ago"
+        return Freshness("unknown", "no_event", True, passed, text)
     if evidence.is_broken:
         text = "no event has come since something was missing"
         return Freshness("unknown", "gap", age_s=passed, text=text)
@@ -230,7 +232,8 @@ def assess(
     if passed > max_age:
         text = f"its last event came {_seconds(passed)} ago; max_age is {_seconds(max_age)}"
         return Freshness("stale", "max_age", age_s=passed, text=text)
-    if dated and evidence.venue_ns is not None and (age := (evidence.now_ns - evidence.venue_ns) / SECOND) > max_age:
+    age = (evidence.now_ns - evidence.venue_ns) / SECOND if dated and evidence.venue_ns is not None else 0.0
+    if age > max_age:
         text = f"its last event is {_seconds(age)} old by the venue's time; max_age is {_seconds(max_age)}"
         return Freshness("stale", "venue_time", age_s=age, text=text)
     return Freshness("live", age_s=passed, fresh=True)
@@ -240,7 +243,7 @@ def _by_its_line(evidence: Evidence, limit: float) -> Freshness:
     """Of an account channel: any sign of life of the line counts."""
     silence = max(0.0, evidence.now - max(evidence.signs.bytes_at, evidence.since))
     if not limit:
-        text = "no pings are sent, so nothing says whether its line is alive: set stale_after, or give max_age"
+        text = "no pings say whether its line is alive: set stale_after, or give max_age"
         return Freshness("quiet", "unwatched", age_s=silence, text=text)
     if silence > limit:
         text = f"its line has received nothing at all for {_seconds(silence)}"

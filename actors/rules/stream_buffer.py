@@ -594,7 +594,6 @@ def merge(markers: Iterable[Marker]) -> list[Marker]:
             states.pop(_subject(marker), None)  # the newest is last
             states[_subject(marker)] = marker
         else:
-            last_words.pop(_subject(marker), None)  # as above
             last_words[_subject(marker)] = marker
     return [*gaps.values(), *[*states.values()][-MOST_STATES:], *last_words.values()]
 

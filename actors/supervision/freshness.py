@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Final
 
 from msgspec import Struct
 
-from actors.delivery.cells import Cell, Cells
+from actors.delivery.cells import Cell
 from actors.delivery.holder import Holder
 from actors.events import Topic
 from actors.feed_spec import FeedSpec
 from actors.protocol.venue import Venue
-from actors.rules.freshness import Blindness, Freshness, Policies, assess, worst
+from actors.rules.freshness import Blindness, Evidence, Freshness, Policies, assess, worst
 from actors.supervision.state import LineView, SharedState
-from actors.timers import Clock, Pulse
+from actors.timers import Timers
 
 
 class Trouble(Struct, frozen=True):
@@ -25,8 +24,9 @@ class Trouble(Struct, frozen=True):
     passes: bool = False  # a permit holds again once it is over, if nothing was lost meanwhile
 
 
+DOWN: Final = Trouble("not_live", "its line is not up", passes=True)
 NOT_SUBSCRIBED: Final = Freshness(
-    "unknown", "not_subscribed", text="the runtime is not subscribed to it: open a stream, or name it in the config"
+    "unknown", "not_subscribed", text="nothing is subscribed to it: open a stream, or name it in the config"
 )
 
 
@@ -40,41 +40,42 @@ class LineLook(Struct, frozen=True):
     now_ns: int
 
     def judged(self, topic: Topic, cell: Cell) -> Freshness | None:
-        """How it stands to its policies; None: the line is not up."""
+        """How it stands to the policies of all who follow it; None: the line is not up."""
         if self.holder is None:
             return None
         policies = policies_of(self.spec, topic, cell)
-        dated = any(policy.max_event_lag for policy in policies)
-        return worst(policies, self.holder.evidence(topic, self.now, self.now_ns, dated=dated))
+        return worst(policies, self._evidence(self.holder, topic, dated=_are_dated(policies)))
 
     def fresh(
-        self, topic: Topic, cell: Cell, *, policies: Policies | None = None, max_age: float | None = None
+        self, topic: Topic, cell: Cell, policies: Policies | None = None, max_age: float | None = None
     ) -> Freshness:
         """Whether its data can be acted on; by these policies, or by those of all who follow it."""
-        trouble, holder = self.trouble, self.holder
-        if trouble is not None or holder is None:
-            cause, text = ("not_live", "its line is not up") if trouble is None else (trouble.cause, trouble.text)
-            return Freshness("blind", cause, text=text)
-        if cell.subscription.state == "rejected":
-            return Freshness("blind", "rejected", text=f"the venue rejected it: {cell.subscription.reason}")
+        holder = self.holder
+        if self.trouble is not None or holder is None:
+            trouble = self.trouble or DOWN
+            return Freshness("blind", trouble.cause, text=trouble.text)
         if topic not in holder.settled:
-            return Freshness("blind", "unconfirmed", text="the venue has not confirmed the subscription yet")
+            return _unsettled(cell)
         if policies is None:
             policies = policies_of(self.spec, topic, cell)
         dated = max_age is not None and _is_market_state(holder.venue, topic)
-        evidence = holder.evidence(
-            topic, self.now, self.now_ns, dated=dated or any(policy.max_event_lag for policy in policies)
-        )
         return assess(
-            policies, evidence, max_age=max_age, dated=dated, alive_within=_alive_within(self.spec, topic)
+            policies,
+            self._evidence(holder, topic, dated=dated or _are_dated(policies)),
+            max_age=max_age,
+            dated=dated,
+            alive_within=_alive_within(self.spec, topic),
         )
+
+    def _evidence(self, holder: Holder, topic: Topic, *, dated: bool) -> Evidence:
+        return holder.evidence(topic, self.now, self.now_ns, dated=dated)
 
 
 class FreshnessLooks:
     """Looks at the lines of one runtime. Any thread; nothing waits."""
 
-    def __init__(self, shared: SharedState, clock: Clock, pulse: Pulse) -> None:
-        self._shared, self._clock, self._pulse = shared, clock, pulse
+    def __init__(self, shared: SharedState, timers: Timers) -> None:
+        self._shared, self._clock, self._pulse = shared, timers.clock, timers.pulse
 
     def line(self, name: str, spec: FeedSpec) -> LineLook:
         now, now_ns = self._clock.monotonic(), self._clock.wall_ns()
@@ -83,14 +84,16 @@ class FreshnessLooks:
         is_up = holder is not None and holder.right.valid
         return LineLook(spec, holder if is_up else None, trouble, now, now_ns)
 
-    def topic(self, topic: Topic, *, policies: Policies | None = None, max_age: float | None = None) -> Freshness:
+    def topic(
+        self, topic: Topic, *, policies: Policies | None = None, max_age: float | None = None
+    ) -> Freshness:
         """One topic now."""
         cell, spec = self._shared.cells.get(topic), self._shared.specs.feeds.get(topic.feed)
         if cell is None or spec is None:
             return NOT_SUBSCRIBED
         if cell.line is None:
-            return Freshness("blind", "rejected", text=f"no line can take it: {cell.subscription.reason}")
-        return self.line(cell.line, spec).fresh(topic, cell, policies=policies, max_age=max_age)
+            return no_line(cell)
+        return self.line(cell.line, spec).fresh(topic, cell, policies, max_age)
 
     def trouble(self, name: str) -> Trouble | None:
         """Why nothing of this line can be fresh now."""
@@ -108,6 +111,22 @@ class FreshnessLooks:
         if counters.decodes_nothing:
             return Trouble("undecodable", "no message that its line receives can be decoded")
         return None
+
+
+def no_line(cell: Cell) -> Freshness:
+    """Of a topic that is wanted, and lies on no line."""
+    return Freshness("blind", "rejected", text=f"no line can take it: {cell.subscription.reason}")
+
+
+def _unsettled(cell: Cell) -> Freshness:
+    """Not in the hands of the connection yet."""
+    if cell.subscription.state == "rejected":
+        return Freshness("blind", "rejected", text=f"the venue rejected it: {cell.subscription.reason}")
+    return Freshness("blind", "unconfirmed", text="the venue has not confirmed the subscription yet")
+
+
+def _are_dated(policies: Policies) -> bool:
+    return any(policy.max_event_lag for policy in policies)
 
 
 def policies_of(spec: FeedSpec, topic: Topic, cell: Cell) -> Policies:
@@ -137,7 +156,9 @@ def _down(line: LineView | None) -> str:
     if line is None:
         return "its line is not there yet"
     reason = f" ({line.reason.text})" if line.reason is not None else ""
-    return f"its line is {line.state.shown}{reason}" if line.state.shown != "live" else "its line is just ending"
+    return (
+        f"its line is {line.state.shown}{reason}" if line.state.shown != "live" else "its line is just ending"
+    )
 
 
 def _held(streams: tuple[int, ...]) -> str:

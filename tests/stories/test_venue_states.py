@@ -329,7 +329,7 @@ def test_maintenance_makes_all_topics_quiet_until_its_end(desk: Desk) -> None:
 
         def found() -> set[tuple[str, str]]:
             topics = clock.line().topics
-            return {(each.freshness.state, each.freshness.cause) for each in topics if each.freshness}
+            return {(each.freshness.state, each.freshness.cause) for each in topics if each.freshness is not None}
 
         until_ms = clock.timers.wall_ns() // 1_000_000 + 600_000
         desk.say(system="down", words="new engine", until=until_ms)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from actors.errors import (
+        Blind as Blind,
         ConfigError as ConfigError,
         ForkError as ForkError,
         LinewardenError as LinewardenError,
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
         Topic as Topic,
         VenueState as VenueState,
     )
+    from actors.permit import Permit as Permit
+    from actors.rules.freshness import Freshness as Freshness
     from actors.rules.latest_price import LatestPrice as LatestPrice
     from actors.rules.order_book import BookView as BookView
     from actors.runtime import Runtime as Runtime, start as start
@@ -47,17 +50,20 @@ if TYPE_CHECKING:
 else:  # a type checker would take `__getattr__` for every name there may be
     # The same names. Each is imported when it is first used, so that the command can handle Ctrl-C before.
     _MODULES = {
+        "Blind": "actors.errors",
         "BookView": "actors.rules.order_book",
         "Closed": "actors.events",
         "ConfigError": "actors.errors",
         "ForkError": "actors.errors",
         "Fresh": "actors.events",
+        "Freshness": "actors.rules.freshness",
         "Gap": "actors.events",
         "LatestPrice": "actors.rules.latest_price",
         "Lifecycle": "actors.events",
         "LinewardenError": "actors.errors",
         "Marker": "actors.events",
         "NotLiveError": "actors.errors",
+        "Permit": "actors.permit",
         "Received": "actors.events",
         "RotationFailed": "actors.errors",
         "Runtime": "actors.runtime",

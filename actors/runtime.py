@@ -7,7 +7,7 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
@@ -17,17 +17,18 @@ from actors.delivery.handlers import check_handler
 from actors.delivery.merge import merge
 from actors.delivery.waits import calls_handlers, refuse_to_wait
 from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
-from actors.events import Option, Received
-from actors.feed_builder import FeedBuilder
+from actors.events import Option, Received, Topic
+from actors.feed_builder import FeedBuilder, topics_of
 from actors.feed_spec import FeedSpec, Specs
 from actors.market.latest_prices import LatestPrices
 from actors.market.order_books import OrderBooks
 from actors.messages import AwaitAnswers, AwaitLive, ClearCooldowns, Reload, Rotate
 from actors.metrics import Metrics, UserMetrics, checked
+from actors.permit import Permit, checked_limits, give
 from actors.protocol.channel import TypedChannel
 from actors.protocol.formatting import suggestion
 from actors.rules.calendar import Calendar
-from actors.rules.freshness import FreshnessPolicy
+from actors.rules.freshness import Freshness, FreshnessPolicy, Policies, worst_of
 from actors.rules.latest_price import LatestPrice
 from actors.rules.order_book import BookView
 from actors.rules.stream_buffer import Policy
@@ -38,6 +39,7 @@ from actors.status import Status, why_not_live
 from actors.stream import Stream
 from actors.streams import Streams, handle, refuse_wait
 from actors.supervision.cooldown_file import Cooldowns
+from actors.supervision.freshness import FreshnessLooks, LookAtAll
 from actors.supervision.lifetime import Lifetime
 from actors.supervision.proxy import SupervisorProxy
 from actors.supervision.snapshot import SharedStatus
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 log = log_queue.logger("actors.runtime")
 
 Event = TypeVar("Event")
+Source = Stream[Any] | Topic | str | tuple[str, ...]  # of `require`
 
 GRACE = 1.0  # seconds that stop() may take beyond its budget: for handlers, and to go on alone
 
@@ -115,7 +118,9 @@ class Runtime:
         )
         self._roles, self._shared = tree.roles, tree.shared
         self._prices = LatestPrices(tree.shared.cells, tree.roles.named("requester"), clock)
-        self._streams = Streams(tree, self._spec_of)
+        self._looks = FreshnessLooks(tree.shared, timers)
+        timers.on_resume = LookAtAll(tree.shared, tree.roles)
+        self._streams = Streams(tree, self._spec_of, self._looks)
         self._books = OrderBooks(self._streams, self.status)
         self._status = SharedStatus(
             settings.runtime.name,
@@ -392,6 +397,91 @@ class Runtime:
         """
         self._tree.check()
         self._books.forget(feed, key, options)
+
+    # ── may I act now? ──
+
+    def fresh(
+        self,
+        feed: str,
+        channel: str | None = None,
+        *keys: str,
+        max_age: float | None = None,
+        **options: Option,
+    ) -> Freshness:
+        """Whether the data of these topics can be acted on now: truthy if all are fresh. Asks no actor.
+
+        Without keys it is about all topics of the channel that the runtime is subscribed to, without a
+        channel about all of the feed. The answer is about the topic that is worst off.
+
+        A topic is fresh while its subscription is confirmed, its line is read, its venue is open, and the
+        freshness policies of all who follow it hold; without a policy, only within `max_age`. That is in
+        seconds since the last event, and for prices and books by the venue's time, too. An account channel
+        without a policy is fresh while its line shows signs of life.
+
+        Raises:
+            LinewardenError: the feed, the channel, a key or an option is not known here.
+        """
+        self._tree.home.check()
+        max_age = checked_limits(max_age).max_age
+        topics = self._wanted_topics(feed, channel, keys, options)
+        return worst_of(self._looks.topic(topic, None, max_age) for topic in topics)
+
+    def require(
+        self,
+        *sources: Source,
+        max_age: float | None = None,
+        live_for: float = 0.0,
+        max_queue: int | None = None,
+        max_lag: float | None = None,
+    ) -> Permit:
+        """A permit to act on these sources, which all are fresh now. Asks no actor.
+
+        A source is a stream, a `Topic`, a feed's name, or `(feed, channel, *keys)`. Of a stream, no gap may
+        wait unread. `max_age` as in `fresh`. `live_for`: seconds that each line must have been up.
+        `max_queue`: events that may wait in each stream. `max_lag`: seconds that the oldest of them, and
+        what a line has received, may have waited.
+
+        Raises:
+            Blind: something is not fresh; `reasons` says what and why. Ask again before the next order.
+            LinewardenError: a source is not known here, or a limit is no number.
+        """
+        self._tree.check()
+        limits = checked_limits(max_age, live_for, max_queue, max_lag)
+        streams = [source for source in sources if isinstance(source, Stream)]
+        wanted: list[tuple[Topic, Policies | None]] = []
+        for source in sources:
+            if isinstance(source, Stream):
+                wanted += self._streams.judged_by(source)
+            else:
+                wanted += [(topic, None) for topic in self._topics_of_source(source)]
+        if not sources:
+            raise LinewardenError("require() needs at least one stream, topic or feed")
+        return give(self._looks, wanted, streams, limits)
+
+    def _topics_of_source(self, source: object) -> Collection[Topic]:
+        match source:
+            case Topic():
+                return (source,)
+            case str():
+                return self._wanted_topics(source, None, (), {})
+            case (str(feed), channel, *keys):
+                return self._wanted_topics(feed, str(channel), cast("list[str]", keys), {})
+        raise LinewardenError(
+            f"{source!r} cannot be required: give a stream, a Topic, a feed's name or (feed, channel, *keys)"
+        )
+
+    def _wanted_topics(
+        self, feed: str, channel: str | None, keys: Sequence[str], options: Mapping[str, Option]
+    ) -> Collection[Topic]:
+        """Of these keys; without keys, all that lie on the feed's lines or are refused."""
+        venue = self._spec_of(feed).venue
+        if channel is None:
+            return self._shared.cells.topics_of_feed(feed)
+        declared = venue.channel(str(channel))
+        if declared.key and not keys:
+            every = self._shared.cells.topics_of_feed(feed)
+            return [topic for topic in every if topic.channel == declared.name]
+        return topics_of(venue, declared, keys, options)
 
     # ── asking ──
 

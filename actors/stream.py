@@ -23,6 +23,7 @@ from actors.delivery.inline import InlineInlet
 from actors.delivery.waits import note_reader, reading_slice
 from actors.errors import LinewardenError, StreamClosed, Timeout
 from actors.events import Closed, Gap, Marker, Option, Received, SubscriptionState, Topic
+from actors.rules.freshness import Freshness
 from actors.rules.stream_buffer import Batch, Place
 from actors.supervision.forks import Home
 from actors.timers import lock_timeout
@@ -53,6 +54,7 @@ class StreamControl(Protocol):
     def narrow(self, stream: Stream[Any], keys: Sequence[str]) -> None: ...
     def close(self, stream: Stream[Any]) -> None: ...
     def states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]: ...
+    def fresh(self, stream: Stream[Any], max_age: float | None) -> Freshness: ...
 
 
 class Stream(Generic[Event]):
@@ -181,6 +183,25 @@ class Stream(Generic[Event]):
         """What the stream is subscribed to, and how far each topic has come."""
         self._home.check()
         return self._control.states(self._topics.copy())
+
+    @property
+    def name(self) -> str:
+        """How people tell it from others: `stream 3 (alpaca/quotes)`."""
+        return f"stream {self.id} ({self.feed}/{self.channel})"
+
+    def fresh(self, *, max_age: float | None = None) -> Freshness:
+        """Whether the data of all its topics can be acted on, by the policy of this stream. Asks no actor.
+
+        `max_age`: seconds since the last event of each topic at most, and by the venue's time for prices and
+        books. The answer is truthy if all are fresh; otherwise it is about the topic that is worst off.
+        """
+        self._home.check()
+        return self._control.fresh(self, max_age)
+
+    @property
+    def has_unread_gap(self) -> bool:
+        """Whether a gap waits in it, which its reader has not come to."""
+        return self._own.has_unread_gap
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
@@ -340,6 +361,7 @@ class Stream(Generic[Event]):
         self._inlet.notice_room()
         if isinstance(marker, Gap):
             self._passed.append(marker)
+            self._inlet.gaps_read += 1
         elif isinstance(marker, Closed):
             self._ended = True
         return marker

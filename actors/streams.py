@@ -34,11 +34,12 @@ from actors.feed_builder import topics_of
 from actors.feed_spec import FeedSpec
 from actors.messages import AwaitAnswers, LeaveTopics, OpenStream, ReadMail
 from actors.protocol.venue import Channel
-from actors.rules.freshness import FreshnessPolicy
+from actors.rules.freshness import Freshness, FreshnessPolicy, Policies, blind, worst_of
 from actors.rules.stream_buffer import Policy
 from actors.rules.stream_policy import checked_policy
 from actors.stream import InlineStream, Stream
 from actors.supervision.forks import Home
+from actors.supervision.freshness import FreshnessLooks
 from actors.supervision.tree import Tree
 from actors.timers import lock_timeout, seconds_left
 
@@ -50,8 +51,8 @@ SHOWN = 0.5  # seconds that a call waits until the status shows what came of it
 class Streams:
     """The streams of one runtime, and the threads that handle their events. Any thread."""
 
-    def __init__(self, tree: Tree, spec_of: Callable[[str], FeedSpec]) -> None:
-        roles = tree.roles
+    def __init__(self, tree: Tree, spec_of: Callable[[str], FeedSpec], looks: FreshnessLooks) -> None:
+        roles, self._looks = tree.roles, looks
         self._dispatcher, self._registry = roles.named("dispatcher"), roles.named("registry")
         self._supervisor = roles.named("supervisor")
         self._cells, self._home = tree.shared.cells, tree.home
@@ -263,6 +264,20 @@ class Streams:
     def _topics(self, stream: Stream[Any], keys: Sequence[str]) -> tuple[Topic, ...]:
         venue = self.spec_of(stream.feed).venue
         return topics_of(venue, venue.channel(stream.channel), keys, stream._options)
+
+    # ── freshness ──
+
+    def fresh(self, stream: Stream[Any], max_age: float | None) -> Freshness:
+        """The topic of this stream that is worst off, by the stream's own policy."""
+        if (reason := stream.end_reason) is not None:
+            return blind("closed_stream", f"it is closed: {reason}", stream.name)
+        return worst_of(self._looks.topic(topic, mine, max_age) for topic, mine in self.judged_by(stream))
+
+    def judged_by(self, stream: Stream[Any]) -> list[tuple[Topic, Policies]]:
+        """Its topics, each with the policy by which this stream wants it judged."""
+        own, config = stream._inlet.freshness, self.spec_of(stream.feed).freshness
+        composed = [(topic, own.over(config.get(topic))) for topic in stream._topics.copy()]
+        return [(topic, (policy,) if policy.promises else ()) for topic, policy in composed]
 
     # ── handlers ──
 

@@ -19,6 +19,7 @@ from actors.delivery.inlet import KEPT_GAPS, Put
 from actors.delivery.merge import merge
 from actors.errors import ForkError, StreamClosed, Timeout
 from actors.events import Closed, Gap, Lifecycle, Received, SubscriptionState, Topic
+from actors.rules.freshness import Freshness
 from actors.rules.stream_buffer import Batch, Origin, Policy
 from actors.stream import Stream
 from tests.delivery.streams import Writer, new_inlet
@@ -42,6 +43,9 @@ class Desk:
 
     def close(self, stream: Stream[Any]) -> None:
         end(stream, "close() was called", quiet=True)
+
+    def fresh(self, stream: Stream[Any], max_age: float | None) -> Freshness:
+        return Freshness("unknown", "not_subscribed")
 
     def states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:
         return {topic: SubscriptionState("confirmed") for topic in topics}

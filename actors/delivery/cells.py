@@ -69,6 +69,7 @@ class Cells:
                 cell = self._cells.pop(topic, None)
                 if cell is not None:
                     self._lift(topic, cell)
+                    cell.line = None
 
     def note_states(self, states: Mapping[Topic, SubscriptionState]) -> None:
         """These have come so far."""
@@ -126,6 +127,11 @@ class Cells:
     def topics_of(self, line: str) -> Collection[tuple[Topic, Cell]]:
         with self._lock:
             return tuple(self._lines.get(line, {}).items())
+
+    def topics_of_feed(self, feed: str) -> Collection[Topic]:
+        """Those on its lines, and those that no line can take."""
+        with self._lock:
+            return tuple(topic for topic in self._cells if topic.feed == feed)
 
     def lines(self) -> Collection[str]:
         """Those on which some topic lies."""

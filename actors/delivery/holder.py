@@ -28,6 +28,7 @@ class Holder:
         "epoch",
         "last_events",
         "life",
+        "life_since",
         "right",
         "settled",
         "since",
@@ -49,13 +50,14 @@ class Holder:
         self.epoch, self.venue, self.right, self.counters = epoch, venue, right, counters
         self.last_events, self.settled, self.states = last_events, settled, states
         self.since = since  # monotonic seconds
-        self.life = epoch
+        self.life, self.life_since = epoch, since
         self.breaks: dict[Topic, int] = {}
         self._broken: dict[Topic, ReceiptTime | None] = {}  # the last event before something was missing
 
     def follow(self, former: Holder) -> None:
         """It takes over without a gap."""
-        self.life, self.breaks, self._broken = former.life, former.breaks.copy(), former._broken.copy()
+        self.life, self.life_since = former.life, former.life_since
+        self.breaks, self._broken = former.breaks.copy(), former._broken.copy()
 
     def note_break(self, topic: Topic) -> None:
         """Something of it is missing, or it is stale, from now on."""

@@ -90,6 +90,7 @@ class Inlet:
         self.end: Closed | None = None  # the last thing in the stream
         self.quiet = False  # the end was asked for: iteration just stops
         self.topics = 0  # how many it is subscribed to
+        self.gaps_read = 0  # gap markers that its reader has come to
         self.handler_errors = 0  # how often a handler of `Runtime.on` raised
         self.reader = 0  # the thread that has read it last, if it is a `block` stream
         self.full_since: float | None = None  # monotonic seconds; it asks its lines to pause
@@ -260,6 +261,11 @@ class Inlet:
         """Whether a topic that was cut may start again here."""
         with self.ready:
             return self._has_room()
+
+    @property
+    def has_unread_gap(self) -> bool:
+        """Whether its reader has yet to come to a gap. No lock is taken: it may be an instant old."""
+        return self.buffer.gaps > self.gaps_read or self.buffer.has_unmarked_loss
 
     def cut(self) -> tuple[Topic, ...]:
         """Topics whose deltas this stream cannot use until they start again."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from actors.events import VenueState
 from actors.rules.calendar import HORIZON, SECOND, Calendar
@@ -98,11 +98,20 @@ class Freshness(Struct, frozen=True):
     def __bool__(self) -> bool:
         return self.fresh
 
+    def about(self, topic: object) -> Freshness:
+        """The same, with what it is about."""
+        return structs.replace(self, topic=str(topic))
+
     def __str__(self) -> str:
         about = f"{self.topic}: " if self.topic else ""
         if self.fresh:
             return f"{about}fresh, {_seconds(self.age_s)} old"
         return f"{about}{self.state} ({self.cause}): {self.text}"
+
+
+def blind(cause: Cause, text: str, about: object) -> Freshness:
+    """Not fresh, whatever its last event was: a topic, a line or a stream."""
+    return Freshness("blind", cause, text=text, topic=str(about))
 
 
 class Signs(Struct, frozen=True):
@@ -185,6 +194,12 @@ def worst(policies: Iterable[FreshnessPolicy], evidence: Evidence) -> Freshness:
     """A topic that several subscriptions follow, each by its policy: stale goes before quiet."""
     found = [judge(policy, evidence) for policy in policies] or [judge(NO_POLICY, evidence)]
     return max(found, key=lambda each: _RANK[each.state])
+
+
+def worst_of(answers: Iterable[Freshness]) -> Freshness:
+    """Of several topics: one that is not fresh, or the oldest of all. Of none, nothing is known."""
+    nothing = Freshness("unknown", "not_subscribed", text="there is no such topic")
+    return max(answers, key=lambda each: (not each.fresh, _RANK[each.state], each.age_s), default=nothing)
 
 
 _RANK: dict[State, int] = {"live": 0, "quiet": 1, "stale": 2, "blind": 3, "unknown": 4}

@@ -179,6 +179,11 @@ class StreamBuffer(ABC):
     def queued(self) -> int:
         return self._waiting + len(self.hand)
 
+    @property
+    def has_unmarked_loss(self) -> bool:
+        """Whether events were given up that no waiting marker covers yet."""
+        return False
+
     def delivered_and_queued(self) -> tuple[int, int]:
         """Delivered and queued, of one moment: a reader may be taking from its hand."""
         held = len(self.hand)
@@ -300,6 +305,10 @@ class FifoBuffer(StreamBuffer):
         self._settle_back(but=self.cut)
         self._items.append(BatchRun(batch, beyond=True))
         self._waiting += len(batch)
+
+    @property
+    def has_unmarked_loss(self) -> bool:
+        return bool(self._front_lost or self._back_lost)
 
     @property
     def full(self) -> bool:

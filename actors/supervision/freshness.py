@@ -6,14 +6,18 @@ from typing import Final
 
 from msgspec import Struct
 
+from actors.actor import Roles
 from actors.delivery.cells import Cell
 from actors.delivery.holder import Holder
 from actors.events import Topic
 from actors.feed_spec import FeedSpec
+from actors.messages import LookAgain
 from actors.protocol.venue import Venue
 from actors.rules.freshness import Blindness, Evidence, Freshness, Policies, assess, worst
 from actors.supervision.state import LineView, SharedState
 from actors.timers import Timers
+
+Placed = tuple[str, Cell, FeedSpec, Holder]  # its line, first
 
 
 class Trouble(Struct, frozen=True):
@@ -50,6 +54,9 @@ class LineLook(Struct, frozen=True):
         self, topic: Topic, cell: Cell, policies: Policies | None = None, max_age: float | None = None
     ) -> Freshness:
         """Whether its data can be acted on; by these policies, or by those of all who follow it."""
+        return self._fresh(topic, cell, policies, max_age).about(topic)
+
+    def _fresh(self, topic: Topic, cell: Cell, policies: Policies | None, max_age: float | None) -> Freshness:
         holder = self.holder
         if self.trouble is not None or holder is None:
             trouble = self.trouble or DOWN
@@ -84,20 +91,25 @@ class FreshnessLooks:
         is_up = holder is not None and holder.right.valid
         return LineLook(spec, holder if is_up else None, trouble, now, now_ns)
 
-    def topic(
-        self, topic: Topic, *, policies: Policies | None = None, max_age: float | None = None
-    ) -> Freshness:
-        """One topic now."""
+    def placed(self, topic: Topic) -> Placed | Freshness:
+        """Where a topic lies, if the line is up; else why it cannot be fresh."""
         cell, spec = self._shared.cells.get(topic), self._shared.specs.feeds.get(topic.feed)
         if cell is None or spec is None:
             return NOT_SUBSCRIBED
-        if cell.line is None:
+        if (name := cell.line) is None:
             return no_line(cell)
-        return self.line(cell.line, spec).fresh(topic, cell, policies, max_age)
+        holder = self._shared.cells.holder(name)
+        if holder is None or not holder.right.valid:
+            return Freshness("blind", "not_live", text=_down(self._shared.lines.get(name)))
+        return name, cell, spec, holder
 
-    def trouble(self, name: str) -> Trouble | None:
-        """Why nothing of this line can be fresh now."""
-        return self._trouble(name, self._shared.cells.holder(name), self._clock.monotonic())
+    def topic(self, topic: Topic, policies: Policies | None, max_age: float | None) -> Freshness:
+        """One topic now; by these policies, or (None) by those of all who follow it."""
+        placed = self.placed(topic)
+        if isinstance(placed, Freshness):
+            return placed.about(topic)
+        name, cell, spec, _ = placed
+        return self.line(name, spec).fresh(topic, cell, policies, max_age)
 
     def _trouble(self, name: str, holder: Holder | None, now: float) -> Trouble | None:
         if holder is None or not holder.right.valid:
@@ -127,6 +139,17 @@ def _unsettled(cell: Cell) -> Freshness:
 
 def _are_dated(policies: Policies) -> bool:
     return any(policy.max_event_lag for policy in policies)
+
+
+class LookAtAll:
+    """Told by the timers that a pause of the process is over: every line looks at its socket."""
+
+    def __init__(self, shared: SharedState, roles: Roles) -> None:
+        self._shared, self._roles = shared, roles
+
+    def tell(self, message: object) -> None:
+        for line in self._shared.lines.copy():
+            self._roles.connection(line).tell(LookAgain())
 
 
 def policies_of(spec: FeedSpec, topic: Topic, cell: Cell) -> Policies:

@@ -11,6 +11,7 @@ from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.inlet import Inlet, Put
 from actors.events import SubscriptionState, Topic
 from actors.rules import stream_buffer
+from actors.rules.freshness import Freshness
 from actors.rules.stream_buffer import FifoBuffer, Origin, Policy
 from actors.stream import Stream
 from tests.support.batches import Pair, batch_of
@@ -33,6 +34,9 @@ class Control:
 
     def close(self, stream: Stream[Any]) -> None:
         stream._inlet.close("close() was called", quiet=True)
+
+    def fresh(self, stream: Stream[Any], max_age: float | None) -> Freshness:
+        return Freshness("unknown", "not_subscribed")
 
     def states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:
         return {}

@@ -73,6 +73,7 @@ from actors.messages import (
 )
 from actors.metrics import LineMetrics
 from actors.protocol.limits import SendRate, closed_for
+from actors.protocol.numbers import known_time
 from actors.protocol.session import (
     Announce,
     Answered,
@@ -100,6 +101,7 @@ from actors.rules import oversized
 from actors.rules.acks import AckDeadlines
 from actors.rules.answers import Answers, last_answers
 from actors.rules.collapse import CollapsedByKind
+from actors.rules.event_lags import EVERY
 from actors.rules.frame_budget import FrameBudget
 from actors.rules.outbox import Outbox
 from actors.rules.venue_requests import (
@@ -211,6 +213,7 @@ class Connection(Actor):
         "_requests",
         "_resent",
         "_routes_version",
+        "_sample_at",
         "_send_at",
         "_send_timer",
         "_session",
@@ -242,6 +245,7 @@ class Connection(Actor):
         self._closing_told = -math.inf  # monotonic seconds: when an announced close was passed on
         self._delivery = ConnectionDelivery(args.delivery, self, self._now, self._wall_ns)
         self._routes_version: tuple[int, int] | None = None  # of the last change: its keeper, and its number
+        self._sample_at = 0.0  # monotonic seconds: when the next event's lag is noted
         self._acks = AckDeadlines(args.ack_timeout)
         self._askings = Askings()
         self._answers = Answers()
@@ -645,8 +649,18 @@ class Connection(Actor):
         counters.decoded += len(events)
         if self._metrics.counts:  # mostly there are none
             self._metrics.increment("events_total", len(events))
+        if counters.received_at >= self._sample_at:
+            self._note_event_lag(topics[-1].channel, events[-1])
         size, self._read_size = self._read_size, 0  # once, where a read brings several batches
         self._delivery.bring_events(topics, events, counters.received_ns, counters.received_at, size)
+
+    def _note_event_lag(self, channel: str, event: Any) -> None:
+        counters = self._counters
+        self._sample_at = counters.received_at + EVERY
+        with contextlib.suppress(Exception):  # a defect of the venue's: the event names no time
+            at_ns = known_time(self._args.delivery.venue.event_time_ns(event))
+            if at_ns is not None:
+                counters.event_lags.note(channel, counters.received_at, counters.received_ns, at_ns)
 
     # ── routes, and the turn ──
 
@@ -881,6 +895,8 @@ class Connection(Actor):
 
     def _send_ping(self, beat: int) -> None:
         self._look_at_socket()
+        if self._counters.kernel_bytes is not None:
+            self._metrics.gauge("kernel_bytes", self._counters.kernel_bytes)
         if self._counters.event_at:
             self._metrics.gauge("last_event_age_seconds", self._now() - self._counters.event_at)
         self._send_control(PING, encode(PING, struct.pack("!Q", beat)), partial(self._note_beat, beat))

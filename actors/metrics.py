@@ -15,6 +15,7 @@ counted in `metrics_errors` of the status.
 | `linewarden_events_total` | counter | feed, line |
 | `linewarden_quarantined_total` | counter | feed, line |
 | `linewarden_last_event_age_seconds` | gauge, at each ping | feed, line |
+| `linewarden_kernel_bytes` | gauge, at each ping | feed, line |
 | `linewarden_rtt_seconds` | observed, at each pong | feed, line |
 """
 

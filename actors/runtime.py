@@ -149,6 +149,7 @@ class Runtime:
         *keys: str,
         policy: Policy | None = None,
         capacity: int | None = None,
+        drop_older_than: float | None = None,
         stale_after: float | None = None,
         max_event_lag: float | None = None,
         calendar: str | Calendar | None = None,
@@ -164,6 +165,7 @@ class Runtime:
         *keys: str,
         policy: Policy | None = None,
         capacity: int | None = None,
+        drop_older_than: float | None = None,
         stale_after: float | None = None,
         max_event_lag: float | None = None,
         calendar: str | Calendar | None = None,
@@ -178,6 +180,7 @@ class Runtime:
         *keys: str,
         policy: Policy | None = None,
         capacity: int | None = None,
+        drop_older_than: float | None = None,
         stale_after: float | None = None,
         max_event_lag: float | None = None,
         calendar: str | Calendar | None = None,
@@ -196,6 +199,9 @@ class Runtime:
         of `calendar`, a name in `[calendars]` or a `Calendar`. What is left out holds as the config has it.
         The stream contains `Stale` and `Fresh` at their places.
 
+        An event that would be read more than `drop_older_than` seconds after its receipt is given up: it
+        counts as dropped, and a `Gap` stands in its place.
+
         Raises:
             SubscribeError: `wait` was given and some topic was not confirmed. The stream is open.
             LinewardenError: the feed, the channel, a key or an option is not known here; or `wait` was given
@@ -204,7 +210,9 @@ class Runtime:
         """
         refuse_wait(wait, feed)
         freshness = self._freshness(feed, stale_after, max_event_lag, calendar)
-        stream = self._streams.open(feed, str(channel), keys, options, freshness, policy, capacity)
+        stream = self._streams.open(
+            feed, str(channel), keys, options, freshness, policy, capacity, drop_older_than
+        )
         self._streams.await_answers(stream, tuple(stream._topics), wait)
         return stream
 
@@ -218,6 +226,7 @@ class Runtime:
         inline: bool = False,
         policy: Policy | None = None,
         capacity: int | None = None,
+        drop_older_than: float | None = None,
         stale_after: float | None = None,
         max_event_lag: float | None = None,
         calendar: str | Calendar | None = None,
@@ -251,15 +260,18 @@ class Runtime:
             check_handler(on_marker)
         freshness = self._freshness(feed, stale_after, max_event_lag, calendar)
         if inline:
-            if policy is not None or capacity is not None:
+            if (policy, capacity, drop_older_than) != (None, None, None):
                 raise LinewardenError(
-                    "an inline handler has no buffer: policy and capacity cannot be given with inline=True"
+                    "an inline handler has no buffer: policy, capacity and drop_older_than cannot be given "
+                    "with inline=True"
                 )
             stream = self._streams.open_inline(
                 feed, str(channel), keys, options, freshness, handler, on_marker
             )
         else:
-            stream = self._streams.open(feed, str(channel), keys, options, freshness, policy, capacity)
+            stream = self._streams.open(
+                feed, str(channel), keys, options, freshness, policy, capacity, drop_older_than
+            )
             name = f"on/{feed}/{channel}"
             self._streams.start_handler(stream, lambda: handle(stream, handler, on_marker), name)
         self._streams.await_answers(stream, tuple(stream._topics), wait)

@@ -13,6 +13,7 @@ from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Weather
 from actors.rules.counters import StreamStatus
 from actors.rules.freshness import Freshness
 from actors.rules.journal import LineExit
+from actors.rules.lag import Lag
 from actors.rules.line import ShownState
 from actors.rules.liveness import Health
 
@@ -84,6 +85,10 @@ class LineStatus(Struct, frozen=True):
     waiting: str = ""  # "waiting until 14:05 (the venue asked)", by local time, where it did
     venue_states: tuple[VenueState, ...] = ()  # what the venue says of itself at present
     venue_journal: tuple[VenueState, ...] = ()  # the last that it said, oldest first
+    lag: Lag = Lag()  # how far behind it is, and what is behind
+    receive_lag_s: float | None = None  # since its socket was last read to the end; None: it has none
+    kernel_bytes: int | None = None  # received and unread, at the last ping or pause; None: not known
+    event_lag_s: float | None = None  # by which events come later than they did, by the venue's time
 
     def entries(self) -> tuple[LineExit | VenueState, ...]:
         """Its endings, and what its venue said of itself, oldest first."""

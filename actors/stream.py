@@ -74,7 +74,7 @@ class Stream(Generic[Event]):
         self._control = control
         self._kind = kind  # of venue
         self._options = options  # that it was opened with
-        self._topics: dict[Topic, None] = {}
+        self._topics = inlet.wanted
         self._changing = threading.RLock()  # held while its topics change
         self._ended = False  # the end was delivered
         self._passed: deque[Gap] = deque(maxlen=KEPT_GAPS)
@@ -225,7 +225,7 @@ class Stream(Generic[Event]):
 
     @property
     def dropped(self) -> int:
-        """Events given up for lack of room; each is in a `Gap`."""
+        """Events given up for lack of room, or for their age; each is in a `Gap`."""
         return self._own.buffer.dropped
 
     @property
@@ -236,6 +236,11 @@ class Stream(Generic[Event]):
     @property
     def queued(self) -> int:
         return self._own.buffer.queued
+
+    @property
+    def lag_s(self) -> float:
+        """Seconds since the receipt of the oldest event that waits to be read; 0.0: none does."""
+        return self._own.lag()
 
     @property
     def closed(self) -> bool:
@@ -357,6 +362,7 @@ class Stream(Generic[Event]):
             return None
         if self.policy == "block" and self._inlet.reader != threading.get_ident():
             note_reader(self._inlet)
+        self._inlet.drop_old()
         marker = self._box.reach()
         self._inlet.notice_room()
         if isinstance(marker, Gap):

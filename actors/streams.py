@@ -36,7 +36,7 @@ from actors.messages import AwaitAnswers, LeaveTopics, OpenStream, ReadMail
 from actors.protocol.venue import Channel
 from actors.rules.freshness import Freshness, FreshnessPolicy, Policies, blind, worst_of
 from actors.rules.stream_buffer import Policy
-from actors.rules.stream_policy import checked_policy
+from actors.rules.stream_policy import checked_age, checked_policy
 from actors.stream import InlineStream, Stream
 from actors.supervision.forks import Home
 from actors.supervision.freshness import FreshnessLooks
@@ -55,7 +55,7 @@ class Streams:
         roles, self._looks = tree.roles, looks
         self._dispatcher, self._registry = roles.named("dispatcher"), roles.named("registry")
         self._supervisor = roles.named("supervisor")
-        self._cells, self._home = tree.shared.cells, tree.home
+        self._cells, self._home, self._now = tree.shared.cells, tree.home, tree.clock.monotonic
         self.spec_of, self.check, self._note_change = spec_of, tree.check, tree.shared.note_change
         self._lock = threading.RLock()  # a signal handler may stop what its thread was just asking
         self._ids = itertools.count(1)
@@ -75,6 +75,7 @@ class Streams:
         freshness: FreshnessPolicy,
         policy: Policy | None,
         capacity: int | None,
+        drop_older_than: float | None = None,
     ) -> Stream[Any]:
         """A new stream, wanted by the registry when this returns.
 
@@ -84,6 +85,7 @@ class Streams:
         """
         spec, declared, topics = self._asked(feed, channel, keys, options)
         policy, capacity = checked_policy(feed, declared, policy, capacity)
+        oldest = checked_age(feed, declared, policy, drop_older_than)
         inlet = Inlet(
             next(self._ids),
             feed,
@@ -92,6 +94,8 @@ class Streams:
             capacity,
             deltas=declared.deltas,
             freshness=freshness,
+            drop_older_than=oldest,
+            now=self._now,
         )
         return self._open(Stream(inlet, self, spec.kind, options), topics)
 

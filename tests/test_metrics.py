@@ -103,6 +103,7 @@ def test_round_trips_and_the_age_of_the_last_event_are_told_at_each_ping(
         o2.trade(market)
         assert all(rtt >= 0 for rtt in seen.wait_for("linewarden_rtt_seconds"))
         assert all(age >= 0 for age in seen.wait_for("linewarden_last_event_age_seconds"))
+        assert all(waiting >= 0 for waiting in seen.wait_for("linewarden_kernel_bytes"))
 
 
 def test_metrics_that_raise_are_told_once_and_hurt_nobody(

@@ -21,6 +21,7 @@ WINDOW = 3.0  # seconds over which events are counted
 ROOMY, WIDE = 112, 150
 STATE = 23  # characters, at least: the other columns move when this one grows and shrinks
 BESIDE, BESIDE_ROOMY = 46, 73  # columns of the terminal beside those of line, state and topics
+LAG = 8  # columns of the terminal for `lag`, which is there if a line is behind, or there is room
 TROUBLED = ("backoff", "failed")  # states that `reason` explains; in the others it is history
 REJECTED = 5  # rejected topics that are named
 EXPLAINED = ("closed", "halted", "maintenance")  # causes of being quiet that are counted
@@ -58,12 +59,13 @@ class StatusView:
     def _lines(self, lines: Mapping[str, LineStatus], now: float, at: float, width: int) -> Table:
         roomy, wide = width >= ROOMY, width >= WIDE
         events = "events" if self._rates is None else "events/s"
-        measures = ("rtt", "age", "score") * roomy
+        behind = wide or any(line.lag.cause for line in lines.values())
+        measures = ("lag",) * behind + ("rtt", "age", "score") * roomy
         headings = ("line", "state", "for", events, "topics", "restored", "gaps", *measures)
         table = plain_table(*headings, right={*headings[2:]} - {"topics"}, unfolded=headings)
         names = max(map(len, ("line", *lines)))
         counts = max(map(len, ("topics", *(topics(line.topics) for line in lines.values()))))
-        beside = BESIDE_ROOMY if roomy else BESIDE
+        beside = (BESIDE_ROOMY if roomy else BESIDE) + LAG * behind
         words = [state(line) for line in lines.values() if line.waiting]  # of these, nothing is cut
         states = max((STATE, *map(len, words)))
         table.columns[1].width = max(7, min(states, width - beside - names - counts))
@@ -81,6 +83,7 @@ class StatusView:
                 topics(line.topics),
                 f"{line.counters.restored:,}/{line.counters.restarts:,}",
                 f"{line.counters.gaps:,}",
+                *[_lag(line)] * behind,
                 *_measures(line) * roomy,
                 *[_reason_or_gap(line)] * wide,
             )
@@ -188,6 +191,10 @@ def _measures(line: LineStatus) -> list[str]:
     return [rtt, age, str(line.health.score)]
 
 
+def _lag(line: LineStatus) -> Text:
+    return Text(span(line.lag.seconds), "yellow" if line.lag.cause else "")
+
+
 def _since(line: LineStatus, at: float) -> str:
     """How long it has been live; or not live, as far back as its journal goes."""
     if line.live_for_s is not None:
@@ -208,6 +215,8 @@ def _notes(lines: Mapping[str, LineStatus], *, explained: bool, gaps: bool) -> I
             yield Text(f"{name}: {cause(line)}", COLOURS[line.state] if line.state in TROUBLED else "dim")
         if not explained and gaps and line.last_gap is not None:
             yield one_row(f"{name}: last gap {last_gap(line)}", "dim")
+        if line.lag.cause:
+            yield Text(printable(f"{name}: {line.lag.text}"), "yellow")
         for stream in line.paused_by_streams:
             yield Text(f"{name}: waits for stream {stream}, which is full", "yellow")
         rejected = [topic for topic in line.topics if topic.state.state == "rejected"]
@@ -267,7 +276,7 @@ def _first(reasons: Mapping[str, str]) -> str:
 
 def _streams(streams: Iterable[StreamStatus], width: int) -> Table:
     more = width >= ROOMY
-    counts = ("queued", "received", "dropped", "gaps", *("topics", "delivered", "conflated") * more)
+    counts = ("queued", "received", "dropped", "gaps", *("topics", "delivered", "conflated", "lag") * more)
     headings = ("stream", "of", "policy", *counts)
     table = plain_table(*headings, right=("stream", *counts), unfolded=headings)
     for stream in streams:
@@ -280,6 +289,7 @@ def _streams(streams: Iterable[StreamStatus], width: int) -> Table:
             stream.policy,
             Text(f"{stream.queued:,}/{stream.capacity:,}", "yellow" if full else ""),
             *(f"{number:,}" for number in numbers),
+            *[span(stream.lag_s)] * more,
         )
     return table
 

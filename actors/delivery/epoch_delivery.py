@@ -87,7 +87,8 @@ class EpochDelivery:
         newest = {topics[0]: events[-1]} if is_one_topic else dict(zip(topics, events, strict=True))
         self.last_events.keep(topics, events, newest, ReceiptTime(now, received_ns))
         right = self._right
-        batch = Batch(topics, events, Origin(received_ns, self._line.epoch, self._arrivals.begin(right)))
+        origin = Origin(received_ns, self._line.epoch, self._arrivals.begin(right), now)
+        batch = Batch(topics, events, origin)
         try:
             started: Sequence[Topic] = ()
             if self._deltas:

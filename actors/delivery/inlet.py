@@ -18,6 +18,7 @@ from actors.rules.counters import StreamStatus
 from actors.rules.freshness import NO_POLICY, FreshnessPolicy
 from actors.rules.stream_buffer import (
     MARKERS,
+    AgingBuffer,
     Batch,
     ConflatingBuffer,
     FifoBuffer,
@@ -77,8 +78,12 @@ class Inlet:
         *,
         deltas: bool,
         freshness: FreshnessPolicy = NO_POLICY,
+        drop_older_than: float = 0.0,
+        now: Callable[[], float] = float,
     ) -> None:
+        """`drop_older_than`: seconds that an event may wait; 0: for ever. `now`: monotonic seconds."""
         self.id, self.feed, self.channel = id, feed, channel
+        self.drop_older_than, self._now = drop_older_than, now
         self.freshness = freshness  # what the stream itself was opened with
         self.policy: Policy | Literal["inline"] = policy
         self.capacity, self.deltas = capacity, deltas
@@ -91,6 +96,7 @@ class Inlet:
         self.quiet = False  # the end was asked for: iteration just stops
         self.topics = 0  # how many it is subscribed to
         self.gaps_read = 0  # gap markers that its reader has come to
+        self.wanted: dict[Topic, None] = {}  # these; its stream changes them
         self.handler_errors = 0  # how often a handler of `Runtime.on` raised
         self.reader = 0  # the thread that has read it last, if it is a `block` stream
         self.full_since: float | None = None  # monotonic seconds; it asks its lines to pause
@@ -102,6 +108,8 @@ class Inlet:
     def _new_buffer(self, policy: Policy) -> StreamBuffer:
         if policy == "conflate":
             return ConflatingBuffer(self.capacity)
+        if self.drop_older_than:
+            return AgingBuffer(self.capacity, policy)
         return FifoBuffer(self.capacity, policy, deltas=self.deltas)
 
     # ── for writers ──
@@ -113,6 +121,7 @@ class Inlet:
                 return Put.REFUSED
             buffer = self.buffer
             if type(buffer) is not FifoBuffer:
+                self.drop_old()
                 buffer.put(batch)
                 self.wake()
                 return Put.ACCEPTED
@@ -134,7 +143,7 @@ class Inlet:
                 return False
             buffer.resume(topic)
             for part in parts:
-                buffer.put_beyond(part)
+                buffer.put_beyond(part, self._now())
             self.wake()
             return True
 
@@ -278,6 +287,19 @@ class Inlet:
             self.stale.pop(topic, None)
             self.buffer.forget(topic)
 
+    # ── its age ──
+
+    def drop_old(self) -> None:
+        """Give up what has waited for too long, if there is a limit; with the lock."""
+        if self.drop_older_than:
+            self.buffer.drop_before(self._now() - self.drop_older_than)
+
+    def lag(self) -> float:
+        """For how many seconds the oldest event that waits has waited; 0: none waits."""
+        with self.ready:
+            since = self.buffer.waiting_since()
+        return 0.0 if since is None else max(0.0, self._now() - since)
+
     # ── for the runtime ──
 
     def set_topics(self, count: int) -> None:
@@ -314,6 +336,7 @@ class Inlet:
                 queued=queued,
                 gaps=buffer.gaps,
                 handler_errors=self.handler_errors,
+                lag_s=self.lag(),
             )
 
     def wake(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from actors.rules.event_lags import EventLags
+
 # Messages in a row that could not be decoded, and are no exception any more: since an event, and without one.
 MANY, FEW = 10, 3
 
@@ -36,8 +38,15 @@ class LineCounters:
         self.read_begun_at = 0.0  # monotonic seconds: the first read since the socket was last at its end
         self.read_to_end_at = 0.0  # monotonic seconds: what had been received by then has been handled
         self.kernel_bytes: int | None = None  # received and unread, at the last look; None: not known
+        self.event_lags = EventLags()
         self.upgraded_at = 0.0  # monotonic seconds
         self.compressed = False  # the venue may compress what it sends
+
+    def receive_lag(self, now: float) -> float:
+        """Seconds since the socket was last read to its end; 0: nothing is known to wait."""
+        is_behind = self.read_begun_at > self.read_to_end_at if self.reading else self.kernel_bytes != 0
+        begun_at = max(self.read_begun_at, self.upgraded_at)
+        return max(0.0, now - begun_at) if is_behind else 0.0
 
     def is_read_to_end(self, since: float) -> bool:
         """Whether all that had been received by then (monotonic seconds) has been read and handled.
@@ -78,3 +87,4 @@ class StreamStatus(Struct, frozen=True):
     queued: int
     gaps: int
     handler_errors: int
+    lag_s: float = 0.0  # since the receipt of the oldest event that waits; 0: none does

@@ -11,6 +11,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from typing import Any, Literal, cast
 
 from msgspec import Struct
@@ -29,6 +30,7 @@ class Origin(Struct, frozen=True, gc=False):
     received_ns: int
     epoch: int
     order: int  # of arrival, over all streams of a runtime
+    at: float = 0.0  # the same as `received_ns`, monotonic seconds
 
 
 class Batch:
@@ -86,6 +88,11 @@ class WaitingEvent(Struct, frozen=True):
     def place(self) -> Place:
         return self.batch.origin.order, self.batch.indexes[0]
 
+    @property
+    def since(self) -> float:
+        """When it was received, monotonic seconds."""
+        return self.batch.origin.at
+
 
 class Loss(Struct):
     """Events given up that no marker covers yet."""
@@ -103,14 +110,20 @@ class Loss(Struct):
 class BatchRun:
     """The events of one batch, taken from the left.
 
-    A `beyond` run lies outside the capacity: it makes an order book whole, and nothing of it is dropped.
+    A run `beyond` the capacity makes an order book whole, and nothing of it is dropped. It may have been
+    received long before: it waits since `beyond_since`.
     """
 
-    __slots__ = ("_start", "batch", "beyond")
+    __slots__ = ("_start", "batch", "beyond_since")
 
-    def __init__(self, batch: Batch, *, beyond: bool = False) -> None:
-        self.batch, self.beyond = batch, beyond
+    def __init__(self, batch: Batch, *, beyond_since: float | None = None) -> None:
+        self.batch, self.beyond_since = batch, beyond_since
         self._start = 0
+
+    @property
+    def since(self) -> float:
+        """When it began to wait, monotonic seconds."""
+        return self.batch.origin.at if self.beyond_since is None else self.beyond_since
 
     def __len__(self) -> int:
         return len(self.batch) - self._start
@@ -212,6 +225,13 @@ class StreamBuffer(ABC):
     def peek_order(self) -> Place | None:
         """The place of the next event; a marker comes before all events."""
 
+    def waiting_since(self) -> float | None:
+        """When the oldest event that waits was received, monotonic seconds; None: none waits."""
+        return None
+
+    def drop_before(self, at: float) -> None:  # noqa: B027 - of what has a buffer alone
+        """Give up what comes next if it was received before this moment, monotonic seconds."""
+
     def resume(self, topic: Topic) -> None:  # noqa: B027 - only a `FifoBuffer` cuts
         """A topic that was cut starts again with the next event."""
 
@@ -249,7 +269,7 @@ class FifoBuffer(StreamBuffer):
         self._back_lost: dict[Topic, Loss] = {}  # dropped behind the items
         self._newest = 0  # order of arrival of what was put
         self._beyond = 0  # waiting events that lie outside the capacity
-        self._hand_beyond = False  # so does what is in the hand
+        self._hand_beyond_since: float | None = None  # so does what is in the hand
         self._markers = 0
         self._merge_at = 0  # markers beyond which they are merged next, if that is more than the bound
 
@@ -292,18 +312,18 @@ class FifoBuffer(StreamBuffer):
         ):
             return False
         self._newest = batch.origin.order
-        self.reached_for, self._hand_beyond = batch, False
+        self.reached_for, self._hand_beyond_since = batch, None
         self.received += count
         self._reached += count
         self.hand.extend(batch.events)
         return True
 
-    def put_beyond(self, batch: Batch) -> None:
+    def put_beyond(self, batch: Batch, now: float) -> None:
         """Events that make a topic of deltas whole, outside the capacity."""
         self.received += len(batch)
         self._beyond += len(batch)
         self._settle_back(but=self.cut)
-        self._items.append(BatchRun(batch, beyond=True))
+        self._items.append(BatchRun(batch, beyond_since=now))
         self._waiting += len(batch)
 
     @property
@@ -317,7 +337,7 @@ class FifoBuffer(StreamBuffer):
     @property
     def _held(self) -> int:
         """How many events count towards the capacity."""
-        return self._waiting - self._beyond + (0 if self._hand_beyond else len(self.hand))
+        return self._waiting - self._beyond + (len(self.hand) if self._hand_beyond_since is None else 0)
 
     @property
     def roomy(self) -> bool:
@@ -353,6 +373,17 @@ class FifoBuffer(StreamBuffer):
         first = self._items[0]
         return first.place if isinstance(first, BatchRun) else FIRST
 
+    def waiting_since(self) -> float | None:
+        if self.hand:
+            since = self._hand_beyond_since
+            return self.origin.at if since is None else since
+        return next((item.since for item in self._items if isinstance(item, BatchRun)), None)
+
+    def drop_before(self, at: float) -> None:
+        runs = (item for item in self._items if isinstance(item, BatchRun))
+        if count := sum(map(len, takewhile(lambda run: run.since < at, runs))):
+            self._drop_oldest(count)
+
     def resume(self, topic: Topic) -> None:
         """The topic starts again here: mark what was lost of it and take its events again."""
         self._settle_back(but=self.cut - {topic})
@@ -365,8 +396,8 @@ class FifoBuffer(StreamBuffer):
         if not isinstance(first, BatchRun):
             return self._take_marker(cast("deque[Marker | GapRun]", self._items))
         taken = self.reached_for = first.take(self.handful)
-        self._hand_beyond = first.beyond
-        if first.beyond:
+        self._hand_beyond_since = first.beyond_since
+        if first.beyond_since is not None:
             self._beyond -= len(taken)
         if not first:
             self._items.popleft()
@@ -425,7 +456,7 @@ class FifoBuffer(StreamBuffer):
         for place in range(at - 1, -1, -1):
             item = self._items[place]
             if isinstance(item, BatchRun):
-                if item.beyond or item.batch.origin.order < order:
+                if item.beyond_since is not None or item.batch.origin.order < order:
                     break
                 at = place
             elif _speaks_of(item, topics):
@@ -507,6 +538,14 @@ class FifoBuffer(StreamBuffer):
         return _packed(fewer)
 
 
+class AgingBuffer(FifoBuffer):
+    """Of a stream that gives up what has waited for too long: its reader has one event in its hand."""
+
+    def __init__(self, capacity: int, policy: Policy) -> None:
+        super().__init__(capacity, policy, deltas=False)
+        self.handful = 1
+
+
 class ConflatingBuffer(StreamBuffer):
     """The newest event of each topic; nothing is dropped, older ones are replaced."""
 
@@ -581,6 +620,24 @@ class ConflatingBuffer(StreamBuffer):
         self.reached_for = item.batch
         self.hand.extend(item.batch.events)
         return None
+
+    def waiting_since(self) -> float | None:
+        waiting = [item.since for item in self._items.values() if isinstance(item, WaitingEvent)]
+        return min([self.origin.at] * bool(self.hand) + waiting, default=None)
+
+    def drop_before(self, at: float) -> None:
+        """An event that is given up becomes the gap of its topic in its place, which is the first."""
+        first = next(iter(self._items.values()), None)
+        if not isinstance(first, WaitingEvent) or first.since >= at:
+            return
+        del self._items[first.topic], self._since[first.topic]
+        self._waiting -= 1
+        self.dropped += 1
+        self.gaps += 1
+        key, origin = -self.dropped, first.batch.origin  # those of other markers are positive
+        loss = Loss(1, origin.received_ns, origin.received_ns, origin.epoch)
+        self._items[key] = _overflow(first.topic, loss)
+        self._items.move_to_end(key, last=False)
 
     def peek_order(self) -> Place | None:
         if self.hand:

@@ -48,6 +48,33 @@ def checked_policy(
     return policy or default, capacity or (ACCOUNT_CAPACITY if whole else MARKET_CAPACITY)
 
 
+def checked_age(feed: str, channel: Channel, policy: Policy, drop_older_than: float | None) -> float:
+    """For how many seconds an event may wait in a stream of this policy; 0: for ever.
+
+    Raises:
+        LinewardenError: it is no number of seconds above 0, or every event of the stream counts.
+    """
+    seconds = _limit("drop_older_than", drop_older_than)
+    if not seconds:
+        return seconds
+    if channel.account:
+        raise LinewardenError(
+            f"{feed}: {channel.name!r} is a channel of an account, and each of its events counts however "
+            "late it is read: leave drop_older_than out"
+        )
+    if channel.deltas:
+        raise LinewardenError(
+            f"{feed}: events of {channel.name!r} are changes to earlier ones, and without them the later "
+            "ones say nothing: leave drop_older_than out"
+        )
+    if policy == "block":
+        raise LinewardenError(
+            "policy 'block' gives up no event for its age: leave drop_older_than out, or use policy "
+            "'drop_oldest'"
+        )
+    return seconds
+
+
 def checked_freshness(
     venue: Venue,
     calendars: Mapping[str, Calendar],

@@ -17,8 +17,10 @@ from actors.delivery.inlet import Inlet
 from actors.diagnostics import DeadLetters
 from actors.feed_spec import FeedSpec
 from actors.metrics import UserMetrics
-from actors.rules.counters import LineCounters
+from actors.rules.counters import LineCounters, StreamStatus
 from actors.rules.freshness import Freshness
+from actors.rules.lag import Backlog
+from actors.rules.lag import judge as judge_lag
 from actors.rules.line import LineState
 from actors.rules.liveness import HealthInputs, health
 from actors.status import (
@@ -120,9 +122,11 @@ class SharedStatus:
         actors = () if ended else shared.actors
         if ended:
             lines = {feed: list(map(_ended, mine)) for feed, mine in lines.items()}
+        streams = {inlet: inlet.status() for inlet in inlets}
+        lagging = _by_line(shared.cells, streams)
         untrusted: dict[str, Freshness] = {}
         feeds = {
-            feed: self._feed(spec, lines.get(feed, []), untrusted, ended=ended)
+            feed: self._feed(spec, lines.get(feed, []), lagging, untrusted, ended=ended)
             for feed, spec in specs.items()
         }
         return Status(
@@ -131,7 +135,7 @@ class SharedStatus:
             state="stopped" if ended else _state(list(feeds.values())),
             feeds=feeds,
             untrusted=untrusted,
-            streams=tuple(inlet.status() for inlet in inlets),
+            streams=tuple(streams.values()),
             actors=(*actors, *(actor for mine in lines.values() for line in mine for actor in line.actors)),
             dead_letters=DeadLettersStatus(dead_letters.count, dead_letters.newest()),
             quarantine=QuarantineStatus(shared.quarantine.count, shared.quarantine.newest()),
@@ -140,12 +144,15 @@ class SharedStatus:
         )
 
     def _feed(
-        self, spec: FeedSpec, lines: Sequence[LineView], untrusted: dict[str, Freshness], *, ended: bool
+        self,
+        spec: FeedSpec,
+        lines: Sequence[LineView],
+        lagging: Mapping[str, Sequence[StreamStatus]],
+        untrusted: dict[str, Freshness],
+        *,
+        ended: bool,
     ) -> FeedStatus:
-        shown = {
-            line.name: _line(line, self._shared, self._looks.line(line.name, spec), untrusted)
-            for line in lines
-        }
+        shown = {line.name: self._line(line, lagging.get(line.name, ()), untrusted) for line in lines}
         refused = self._shared.cells.refused(spec.venue.feed)
         untrusted |= {str(topic): no_line(cell) for topic, cell in refused}
         return FeedStatus(
@@ -156,6 +163,11 @@ class SharedStatus:
             token_expires_in_s=spec.token_store.expires_in,
             token_error=spec.token_store.trouble,
         )
+
+    def _line(
+        self, line: LineView, lagging: Sequence[StreamStatus], untrusted: dict[str, Freshness]
+    ) -> LineStatus:
+        return _line(line, self._shared, self._looks.line(line.name, line.spec), lagging, untrusted)
 
 
 def _lines(shared: SharedState) -> dict[str, list[LineView]]:
@@ -169,6 +181,30 @@ def _lines(shared: SharedState) -> dict[str, list[LineView]]:
     for line in lines.values():
         by_feed.setdefault(line.feed, []).append(line)
     return by_feed
+
+
+def _by_line(cells: Cells, streams: Mapping[Inlet, StreamStatus]) -> dict[str, list[StreamStatus]]:
+    """Those in which something waits, by the lines that their topics lie on."""
+    by_line: dict[str, list[StreamStatus]] = {}
+    for inlet, status in streams.items():
+        if status.lag_s:
+            found = (cells.get(topic) for topic in inlet.wanted.copy())
+            for line in {cell.line for cell in found if cell is not None and cell.line is not None}:
+                by_line.setdefault(line, []).append(status)
+    return by_line
+
+
+def _backlog(line: LineView, lagging: Sequence[StreamStatus], now: float) -> Backlog:
+    counters = line.counters
+    if not line.state.is_open:
+        return Backlog(lagging)
+    return Backlog(
+        lagging,
+        line.paused_by_streams,
+        counters.receive_lag(now),
+        counters.kernel_bytes,
+        counters.event_lags.growth(now),
+    )
 
 
 def _ended(line: LineView) -> LineView:
@@ -187,10 +223,18 @@ def _state(feeds: Sequence[FeedStatus]) -> Literal["starting", "live", "degraded
     return "starting" if never else "degraded"
 
 
-def _line(line: LineView, shared: SharedState, look: LineLook, untrusted: dict[str, Freshness]) -> LineStatus:
+def _line(
+    line: LineView,
+    shared: SharedState,
+    look: LineLook,
+    lagging: Sequence[StreamStatus],
+    untrusted: dict[str, Freshness],
+) -> LineStatus:
+    """`lagging`: streams that get events of it, and in which some wait. `untrusted` is filled in."""
     cells, watched, counters = shared.cells, shared.watches.get(line.name), line.counters
     topics = tuple(_topics(line.name, cells, look, untrusted))
     states, now = cells.venue_states(line.name), look.now
+    backlog = _backlog(line, lagging, now)
     rtt_ms = None if watched is None or watched.rtt is None else watched.rtt * 1000.0
     return LineStatus(
         state=line.state.shown,
@@ -225,6 +269,10 @@ def _line(line: LineView, shared: SharedState, look: LineLook, untrusted: dict[s
         paused_by_streams=line.paused_by_streams,
         url=line.spec.url(line.name, line.door),
         verify_tls=line.spec.dial.verify_tls,
+        lag=judge_lag(backlog),
+        receive_lag_s=backlog.receive_lag_s,
+        kernel_bytes=backlog.kernel_bytes,
+        event_lag_s=backlog.event_lag_s,
         compressed=counters.compressed,
     )
 

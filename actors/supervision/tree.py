@@ -22,7 +22,7 @@ class Tree:
     def __init__(self, specs: Specs, environment: Environment, on_end: OnEnd) -> None:
         self.home = Home()
         self.ended: str | None = None  # why
-        self.roles = environment.roles
+        self.roles, self.clock = environment.roles, environment.timers.clock
         self._on_end = on_end
         self._inbox = self.roles.mailboxes["supervisor"].lease(RoleStarted())
         self._serial = -1  # of its last letter, as it was looked at last

@@ -238,7 +238,7 @@ class SocketInbox(Generic[Letter]):
         return any(fd == self._fd and events & ~WRITABLE for fd, events in self._poll(0, 2))
 
     def note_end(self) -> None:
-        """Write to the state that all was read up to now, if nothing waits: a quiet socket does not age."""
+        """Write to the state that all was read up to now, if nothing waits. A quiet socket needs it."""
         now = self._now()  # before the look: bytes may have come since
         if self._wanted & READABLE and not self.has_unread:
             self._state.read_begun_at = self._state.read_to_end_at = now

@@ -42,7 +42,7 @@ def test_a_live_service_is_shown_and_is_0(live_run: Running) -> None:
     head, rule, row, *rest = told.stdout.splitlines()
     assert (
         " ".join(head.split())
-        == "line state for events topics restored gaps rtt age score reason or last gap"
+        == "line state for events topics restored gaps lag rtt age score reason or last gap"
     )
     assert set(rule) == {"─"}
     assert row.split()[:2] == ["o2", "live"]

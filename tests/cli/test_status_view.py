@@ -18,6 +18,7 @@ from actors.events import Gap, Scope, SubscriptionState, Topic, VenueState
 from actors.rules.counters import StreamStatus
 from actors.rules.freshness import Freshness
 from actors.rules.journal import LineExit, RecoveryTimes
+from actors.rules.lag import Lag
 from actors.status import (
     ActorStatus,
     Cause,
@@ -71,15 +72,15 @@ def test_a_row_tells_how_a_line_is() -> None:
     told = rows(
         status(o2=line(decoded=1_234, live_for_s=3_700.0, topics=(topic("o2/depth/A", "confirmed"),)))
     )
-    assert told[0] == "line state for events topics restored gaps rtt age score reason or last gap"
-    assert told[2] == "o2 live 1 h 1 m 1,234 1/1 1/2 0 0.2 ms 0.1 s 100"
+    assert told[0] == "line state for events topics restored gaps lag rtt age score reason or last gap"
+    assert told[2] == "o2 live 1 h 1 m 1,234 1/1 1/2 0 0.0 s 0.2 ms 0.1 s 100"
     assert told[-1] == "desk: live · 1 of 1 line live · 7 messages in quarantine"
 
 
 def test_one_that_is_down_says_since_when_what_comes_next_and_why() -> None:
     lost = structs.replace(LOST, live_for_s=None, rtt_ms=None, data_age_s=None)
     told = rows(status(o2=lost))
-    assert told[2] == "o2 backoff, try 2 in 1.5 s 12 s 0 0/0 1/2 0 100 lost: reset"
+    assert told[2] == "o2 backoff, try 2 in 1.5 s 12 s 0 0/0 1/2 0 0.0 s 100 lost: reset"
     narrow = rows(status(o2=lost), 80)
     assert narrow[0] == "line state for events topics restored gaps"
     assert narrow[3] == "o2: lost: reset"
@@ -102,12 +103,24 @@ def test_an_outage_began_with_the_last_life_not_with_the_last_try() -> None:
 def test_no_row_is_wider_than_the_terminal(width: int) -> None:
     many = (topic("o2/depth/A", "confirmed"), topic("o2/depth/B", "rejected"))
     gap = Gap(Topic("o2", "depth_view", "0x" + "ab" * 32), "disconnect", None, 0, 10**9, 3)
-    held = line("live", paused_by_streams=(3,), topics=many, decoded=10**9, last_gap=gap)
+    lag = Lag(40.0, "reader", "the reader of stream 3 (o2/trades) is 40.0 s behind: 1,000,000 queued")
+    held = line("live", paused_by_streams=(3,), topics=many, decoded=10**9, last_gap=gap, lag=lag)
     told = structs.replace(status(o2=held, b=LOST), streams=(stream(queued=10**6, received=10**8),))
     picture = drawn(StatusView(moving=True).render(told, 1.0, NOW, width), width)
     assert max(map(len, picture)) <= width
     assert [row.split()[0] for row in picture[2:4]] == ["o2", "b"]
     assert any("1.00 s of depth_view" in row for row in picture)
+
+
+@pytest.mark.parametrize("width", [80, 112])
+def test_a_line_that_is_behind_has_a_column_and_a_sentence(width: int) -> None:
+    lag = Lag(4.2, "upstream", "events come 4.2 s later than they did")
+    told = rows(status(a=line(lag=lag), b=line()), width)
+    assert " gaps lag" in told[0]
+    assert [row.split()[:2] for row in told[2:4]] == [["a", "live"], ["b", "live"]]
+    assert ["4.2 s" in row for row in told[2:4]] == [True, False]
+    assert "a: events come 4.2 s later than they did" in told
+    assert " lag" not in rows(status(b=line()), width)[0]
 
 
 def test_events_a_second_want_two_looks_and_survive_a_restart() -> None:
@@ -144,9 +157,9 @@ def test_what_somebody_should_look_at_stands_below() -> None:
         "o2: last error of the venue: slow down",
         "o2: certificates are not checked (verify_tls = false)",
     ]
-    assert below[10] == "stream of policy queued received dropped gaps topics delivered conflated"
+    assert below[10] == "stream of policy queued received dropped gaps topics delivered conflated lag"
     assert below[12:14] == [
-        "3 o2/trades drop_oldest 0/100 0 12 0 0 0 0",
+        "3 o2/trades drop_oldest 0/100 0 12 0 0 0 0 0.0 s",
         "stream 3: its handler failed once",
     ]
     last = " ".join(below[-3:])

@@ -5,19 +5,50 @@ from __future__ import annotations
 from actors.rules.counters import LineCounters
 
 COUNTS = ("bytes", "frames", "decoded", "routed", "unrouted", "duplicates", "quarantined", "unsent")
-TIMES = ("received_at", "received_ns", "message_at", "acknowledged_at", "event_at", "upgraded_at")
+TIMES = (
+    *("received_at", "received_ns", "message_at", "acknowledged_at", "event_at", "upgraded_at"),
+    *("read_begun_at", "read_to_end_at"),
+)
 
 
 def test_a_new_connection_reads_and_has_counted_nothing() -> None:
-    assert vars(LineCounters()) == {
+    counters = vars(LineCounters())
+    assert counters.pop("event_lags").growth(0.0) is None
+    assert counters == {
         **dict.fromkeys((*COUNTS, *TIMES), 0),
         "undecoded": 0,
         "undecoded_since": 0.0,
         "data_at": None,
         "paused_by_streams": (),
+        "kernel_bytes": None,
         "reading": True,
         "compressed": False,
     }
+
+
+def test_a_line_that_reads_is_behind_since_the_read_that_has_not_ended() -> None:
+    counters = LineCounters()
+    counters.upgraded_at = 5.0
+    assert counters.receive_lag(9.0) == 0.0
+    counters.read_begun_at = 10.0
+    assert counters.receive_lag(12.5) == 2.5
+    assert not counters.is_read_to_end(10.0)
+    counters.read_to_end_at = 10.0
+    assert counters.receive_lag(99.0) == 0.0
+    assert counters.is_read_to_end(10.0)
+    assert not counters.is_read_to_end(10.1)
+
+
+def test_a_line_that_is_paused_is_behind_unless_the_kernel_is_known_to_hold_nothing() -> None:
+    counters = LineCounters()
+    counters.read_begun_at = counters.read_to_end_at = 10.0
+    counters.reading = False
+    assert counters.receive_lag(12.0) == 2.0  # the system may not tell
+    assert not counters.is_read_to_end(10.0)
+    counters.kernel_bytes = 0
+    assert counters.receive_lag(12.0) == 0.0
+    counters.kernel_bytes = 1
+    assert counters.receive_lag(12.0) == 2.0
 
 
 def test_a_line_decodes_nothing_if_all_or_many_in_a_row_cannot_be_decoded() -> None:

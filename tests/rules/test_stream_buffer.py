@@ -114,7 +114,7 @@ class Witness:
             self.resume(topic)
             self.beyond += count
             pairs = self._batch([topic] * count, range(count), beyond=True)
-            self.mailbox.put_beyond(batch_of(pairs, self._origin))
+            self.mailbox.put_beyond(batch_of(pairs, self._origin), 0.0)
 
     def overflow(self, on: bool) -> None:
         if isinstance(self.mailbox, FifoBuffer):
@@ -571,7 +571,7 @@ def test_what_arrived_before_and_was_put_later_stands_where_it_arrived(
 def test_the_events_of_a_run_keep_their_own_receipt() -> None:
     mailbox = FifoBuffer(10, "block", deltas=True)
     old, new = Origin(5, 1, 3), Origin(9, 2, 8)
-    mailbox.put_beyond(batch_of([(A, "whole")], old))
+    mailbox.put_beyond(batch_of([(A, "whole")], old), 0.0)
     mailbox.put(batch_of([(A, "change")], new, (4,)))
     places, origins = [], []
     for _ in range(2):

@@ -35,7 +35,7 @@ from actors.rules.stream_buffer import Policy
 from actors.rules.stream_policy import checked_freshness
 from actors.settings import Settings, load
 from actors.settings.diff import Plan, compare
-from actors.status import Status, why_not_live
+from actors.status import HOPELESS, Status, why_not_fresh, why_not_live
 from actors.stream import Stream
 from actors.streams import Streams, handle, refuse_wait
 from actors.supervision.cooldown_file import Cooldowns
@@ -56,6 +56,7 @@ log = log_queue.logger("actors.runtime")
 Event = TypeVar("Event")
 Source = Stream[Any] | Topic | str | tuple[str, ...]  # of `require`
 
+FRESH_AGAIN = 0.05  # seconds between two looks whether all is fresh
 GRACE = 1.0  # seconds that stop() may take beyond its budget: for handlers, and to go on alone
 
 
@@ -555,11 +556,14 @@ class Runtime:
         refuse_to_wait("clear_cooldowns")
         return cast(tuple[str, ...], answer_of(self._tree.ask(ClearCooldowns(account or "")), CALL))
 
-    def wait_live(self, target: str | None = None, timeout: float | None = None) -> None:
-        """Wait until a feed or a line is live; None: every line.
+    def wait_live(
+        self, target: str | None = None, timeout: float | None = None, *, fresh: bool = False
+    ) -> None:
+        """Wait until a feed or a line is live; None: every line. `fresh`: and every topic of it is fresh.
 
         Raises:
-            NotLiveError: `timeout` seconds are over, or a line has failed for good; with the reasons.
+            NotLiveError: `timeout` seconds are over, or a line has failed for good; or a topic cannot become
+                fresh, because it is rejected, or nothing says how old is too old. With the reasons.
             Timeout: the registry does not answer, and there was time left.
             LinewardenError: there is no such feed or line.
             RuntimeStopped: the runtime ended meanwhile.
@@ -576,6 +580,11 @@ class Runtime:
                 raise
         if not self._is_live(target, deadline):
             raise NotLiveError(why_not_live(self.status(), target))
+        while fresh and (reasons := why_not_fresh(self.status(), target)):
+            left = seconds_left(deadline) if deadline < math.inf else math.inf
+            if not left or any(found.cause in HOPELESS for found in reasons.values()):
+                raise NotLiveError({topic: found.text for topic, found in reasons.items()})
+            time.sleep(min(FRESH_AGAIN, left))
 
     def _is_live(self, target: str | None, deadline: float) -> bool:
         try:

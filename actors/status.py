@@ -174,6 +174,20 @@ def why_not_live(status: Status, target: str | None) -> dict[str, str]:
     }
 
 
+HOPELESS = frozenset({"rejected", "unwatched"})  # causes that waiting does not mend
+
+
+def why_not_fresh(status: Status, target: str | None) -> dict[str, Freshness]:
+    """The topics that are not fresh; `target`: of this feed or line only."""
+    lines = status.lines()
+    if target is None:
+        return status.untrusted
+    if target in lines and target not in status.feeds:
+        mine = {topic.topic for topic in lines[target].topics}
+        return {topic: found for topic, found in status.untrusted.items() if topic in mine}
+    return {topic: found for topic, found in status.untrusted.items() if topic.partition("/")[0] == target}
+
+
 def _why(line: LineStatus) -> str:
     if line.degraded:
         return f"{line.state}, degraded: {line.degraded}"

@@ -13,6 +13,7 @@ from actors.cli.formatting import clock, counted, day_and_clock, one_row, plain_
 from actors.events import Gap, Topic, VenueState
 from actors.protocol.formatting import short
 from actors.rules.counters import StreamStatus
+from actors.rules.freshness import Freshness
 from actors.rules.journal import KEPT, LineExit, RecoveryTimes
 from actors.status import CooldownStatus, DeadLettersStatus, LineStatus, QuarantineStatus, Status, TopicStatus
 
@@ -25,6 +26,7 @@ LAG = 8  # columns of the terminal for `lag`, which is there if a line is behind
 TROUBLED = ("backoff", "failed")  # states that `reason` explains; in the others it is history
 REJECTED = 5  # rejected topics that are named
 EXPLAINED = ("closed", "halted", "maintenance")  # causes of being quiet that are counted
+MOST_TOPICS = 50  # that are listed
 STATES = 5  # of those that a venue tells of itself: they are named
 STEPS = ("detect", "wait", "connect", "login", "subscribe", "first_data")
 COLOURS = {"live": "green", "backoff": "yellow", "paused": "blue", "failed": "bold red", "stopped": "dim"}
@@ -34,12 +36,12 @@ class StatusView:
     """Draws one status after the other. Times are seconds: `now` monotonic, `at` of the wall clock.
 
     `moving`: several will follow, so events are shown per second; otherwise in all. `brief`: last gaps and
-    streams are shown elsewhere.
+    streams are shown elsewhere. `fresh`: the topics that are not fresh are listed.
     """
 
-    def __init__(self, *, moving: bool = False, brief: bool = False) -> None:
+    def __init__(self, *, moving: bool = False, brief: bool = False, fresh: bool = False) -> None:
         self._rates = Rates() if moving else None
-        self._brief = brief
+        self._brief, self._fresh = brief, fresh
 
     def render(self, status: Status, now: float, at: float, width: int) -> RenderableType:
         """One row per line, and notes below."""
@@ -54,6 +56,8 @@ class StatusView:
             for stream in status.streams
             if stream.handler_errors
         ]
+        if self._fresh:
+            parts += [Text(), *_not_fresh(status.untrusted)]
         return Group(*parts, one_row(" · ".join([*head, *oddities(status)]), "bold"))
 
     def _lines(self, lines: Mapping[str, LineStatus], now: float, at: float, width: int) -> Table:
@@ -167,6 +171,19 @@ def last_gap(line: LineStatus) -> str:
 def gap_length(gap: Gap) -> str:
     """In seconds; empty where a gap has no length."""
     return f"{(gap.until_ns - gap.since_ns) / 1e9:.2f} s" if gap.until_ns > gap.since_ns else ""
+
+
+def _not_fresh(untrusted: Mapping[str, Freshness]) -> Iterator[Text]:
+    """One row per topic, the worst first."""
+    if not untrusted:
+        yield Text("every topic is fresh", "green")
+        return
+    rows = sorted(untrusted.items(), key=lambda row: (row[1].state, row[0]))
+    for topic, found in rows[:MOST_TOPICS]:
+        words = f"{topic} is not fresh ({found.cause}): {found.text}"
+        yield Text(printable(words), "" if found.cause in EXPLAINED else "yellow")
+    if len(rows) > MOST_TOPICS:
+        yield Text(f"... and {len(rows) - MOST_TOPICS:,} more", "yellow")
 
 
 def state_words(told: VenueState) -> str:

@@ -77,7 +77,7 @@ class LineSource:
             elif look.trouble is None:
                 found = look.fresh(topic, source.cell, source.policies, max_age)
                 if not found:
-                    yield found
+                    yield found.about(topic)
 
 
 def _closing(holder: Holder, topic: Topic, told: int) -> Cause | None:

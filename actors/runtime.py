@@ -437,7 +437,7 @@ class Runtime:
         self._tree.home.check()
         max_age = checked_limits(max_age).max_age
         topics = self._wanted_topics(feed, channel, keys, options)
-        return worst_of(self._looks.topic(topic, None, max_age) for topic in topics)
+        return worst_of((topic, self._looks.topic(topic, None, max_age)) for topic in topics)
 
     def require(
         self,

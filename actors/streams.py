@@ -275,7 +275,8 @@ class Streams:
         """The topic of this stream that is worst off, by the stream's own policy."""
         if (reason := stream.end_reason) is not None:
             return blind("closed_stream", f"it is closed: {reason}", stream.name)
-        return worst_of(self._looks.topic(topic, mine, max_age) for topic, mine in self.judged_by(stream))
+        look = self._looks.topic
+        return worst_of((topic, look(topic, mine, max_age)) for topic, mine in self.judged_by(stream))
 
     def judged_by(self, stream: Stream[Any]) -> list[tuple[Topic, Policies]]:
         """Its topics, each with the policy by which this stream wants it judged."""

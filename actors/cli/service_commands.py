@@ -81,7 +81,7 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Refresh every second until Ctrl-C.")] = False,
     fresh: Annotated[
         bool,
-        typer.Option("--fresh", help="List the topics that are not fresh; exit with 1 if there are any."),
+        typer.Option("--fresh", help="List topics that are not fresh; exit with 1 if there are any."),
     ] = False,
 ) -> None:
     """Show every line of a running service.

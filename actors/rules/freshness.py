@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from msgspec import Struct, structs
 
-from actors.events import VenueState
+from actors.events import Topic, VenueState
 from actors.rules.calendar import HORIZON, SECOND, Calendar
 
 LONG: Final = 60.0  # seconds without an event that are shown where no policy has a limit
@@ -196,10 +196,17 @@ def worst(policies: Iterable[FreshnessPolicy], evidence: Evidence) -> Freshness:
     return max(found, key=lambda each: _RANK[each.state])
 
 
-def worst_of(answers: Iterable[Freshness]) -> Freshness:
+def worst_of(answers: Iterable[tuple[Topic, Freshness]]) -> Freshness:
     """Of several topics: one that is not fresh, or the oldest of all. Of none, nothing is known."""
-    nothing = Freshness("unknown", "not_subscribed", text="there is no such topic")
-    return max(answers, key=lambda each: (not each.fresh, _RANK[each.state], each.age_s), default=nothing)
+    found = max(answers, key=_badness, default=None)
+    if found is None:
+        return Freshness("unknown", "not_subscribed", text="nothing is subscribed to")
+    return found[1].about(found[0])
+
+
+def _badness(answer: tuple[Topic, Freshness]) -> tuple[bool, int, float]:
+    found = answer[1]
+    return not found.fresh, _RANK[found.state], found.age_s
 
 
 _RANK: dict[State, int] = {"live": 0, "quiet": 1, "stale": 2, "blind": 3, "unknown": 4}

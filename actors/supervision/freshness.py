@@ -54,9 +54,6 @@ class LineLook(Struct, frozen=True):
         self, topic: Topic, cell: Cell, policies: Policies | None = None, max_age: float | None = None
     ) -> Freshness:
         """Whether its data can be acted on; by these policies, or by those of all who follow it."""
-        return self._fresh(topic, cell, policies, max_age).about(topic)
-
-    def _fresh(self, topic: Topic, cell: Cell, policies: Policies | None, max_age: float | None) -> Freshness:
         holder = self.holder
         if self.trouble is not None or holder is None:
             trouble = self.trouble or DOWN
@@ -107,7 +104,7 @@ class FreshnessLooks:
         """One topic now; by these policies, or (None) by those of all who follow it."""
         placed = self.placed(topic)
         if isinstance(placed, Freshness):
-            return placed.about(topic)
+            return placed
         name, cell, spec, _ = placed
         return self.line(name, spec).fresh(topic, cell, policies, max_age)
 
@@ -163,8 +160,12 @@ def policies_of(spec: FeedSpec, topic: Topic, cell: Cell) -> Policies:
 
 
 def _is_market_state(venue: Venue, topic: Topic) -> bool:
-    """Whether the venue's time of an event is that of the price or book in it."""
-    return topic.channel in venue.price_channels or topic.channel == venue.book_channel
+    """Whether the venue's time of an event says how old the price or book in it is: that of a bar does not.
+
+    Of a venue that does not say which of its channels have prices, each is taken for one.
+    """
+    priced = venue.price_channels
+    return not priced or topic.channel in priced or topic.channel == venue.book_channel
 
 
 def _alive_within(spec: FeedSpec, topic: Topic) -> float | None:

@@ -154,7 +154,7 @@ class SharedStatus:
     ) -> FeedStatus:
         shown = {line.name: self._line(line, lagging.get(line.name, ()), untrusted) for line in lines}
         refused = self._shared.cells.refused(spec.venue.feed)
-        untrusted |= {str(topic): no_line(cell) for topic, cell in refused}
+        untrusted |= {str(topic): no_line(cell).about(topic) for topic, cell in refused}
         return FeedStatus(
             venue=spec.venue.name,
             live=not ended and all(line.state == "live" and not line.degraded for line in shown.values()),
@@ -287,7 +287,7 @@ def _topics(
         blind_ns, today_ns = cell.blind_time.with_open(cell.blind_since, look.now_ns)
         found, fresh = look.judged(topic, cell), look.fresh(topic, cell)
         if not fresh:
-            untrusted[str(topic)] = fresh
+            untrusted[str(topic)] = fresh.about(topic)
         yield TopicStatus(
             topic=str(topic),
             state=cell.subscription,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -12,26 +13,33 @@ import actors
 from actors import Blind, Fresh, Lifecycle, NotLiveError, Runtime, Stale, Stream
 from actors.settings import load
 from actors.simulators import SimulatedAlpaca, SimulatedO2
+from actors.status import Status
 from tests.support.runtimes import alpaca_config, config, until
 from tests.support.virtual_time import VirtualTimers
 
-BEAT = {"ping_interval": 5.0, "pong_timeout": 5.0, "venue_ping_interval": 0.0}
+PING = 5.0
+QUIET = {"ping_interval": 0.0, "venue_ping_interval": 0.0}  # nothing moves by itself
+BEAT = {"ping_interval": PING, "pong_timeout": PING, "venue_ping_interval": 0.0}
 MARKET, ACCOUNT = "0xbeef", "0xacc"
 
 
 class Desk:
     """A runtime whose time is moved by hand."""
 
-    def __init__(self, runtime: Runtime, timers: VirtualTimers) -> None:
-        self.runtime, self.timers = runtime, timers
+    def __init__(self, runtime: Runtime, timers: VirtualTimers, *, pings: bool) -> None:
+        self.runtime, self.timers, self.pings = runtime, timers, pings
 
-    def pass_by(self, seconds: float, *, step: float = 1.0) -> None:
-        """Second by second, so that each ping is answered before its deadline."""
-        while seconds > 1e-9:
-            before = self.bytes()
-            self.timers.advance(min(step, seconds))
+    def pass_by(self, seconds: float) -> None:
+        """A ping that is due meanwhile is answered before time goes on."""
+        while seconds > 0:
+            before, step = self.bytes(), min(seconds, PING)
+            self.timers.advance(step)
+            if self.pings and step == PING:
+                until(self.runtime, partial(self.has_more, before))
             seconds -= step
-            until(self.runtime, lambda _, before=before: self.bytes() >= before)
+
+    def has_more(self, before: int, _: Status) -> bool:
+        return self.bytes() > before
 
     def bytes(self) -> int:
         return sum(line.counters.bytes for line in self.runtime.status().lines().values())
@@ -43,7 +51,8 @@ def desk(table: dict[str, Any]) -> Iterator[Desk]:
     with Runtime(load(table | {"runtime": {"watchdog_timeout": 0.0}}), timers=timers) as runtime:
         runtime.wait_live(timeout=10.0)
         until(runtime, lambda status: runtime._shared.watches.keys() >= status.lines().keys())
-        yield Desk(runtime, timers)
+        beats = [feed.heartbeat for feed in runtime.settings.feeds.values()]
+        yield Desk(runtime, timers, pings=any(beat.ping_interval for beat in beats))
 
 
 @pytest.fixture
@@ -60,7 +69,7 @@ def alpaca() -> Iterator[SimulatedAlpaca]:
 
 @contextmanager
 def o2_desk(o2: SimulatedO2, **feed: Any) -> Iterator[Desk]:
-    with desk(config(o2.url, heartbeat=BEAT, **feed)) as it:
+    with desk(config(o2.url, **{"heartbeat": QUIET} | feed)) as it:
         yield it
 
 
@@ -139,13 +148,16 @@ def test_a_policy_of_a_stream_stands_over_that_of_the_config(o2: SimulatedO2) ->
 
 
 def test_an_account_channel_is_fresh_while_its_line_shows_signs_of_life(o2: SimulatedO2) -> None:
-    with o2_desk(o2) as it:
+    with o2_desk(o2, heartbeat=BEAT) as it:
         orders = it.runtime.subscribe("o2", "orders", ACCOUNT, wait=10.0)
         assert orders.fresh()
         it.pass_by(60.0)  # it answers pings, and nothing has changed in the account
         assert orders.fresh()
         assert orders.fresh(max_age=1.0)
         assert it.runtime.require(orders, max_age=1.0).valid
+        o2.mute()
+        it.timers._move(it.timers.monotonic() + 2 * PING + 0.1)  # no timer fires
+        assert (orders.fresh().state, orders.fresh().cause) == ("stale", "nothing")
 
 
 def test_status_lists_what_is_not_fresh_and_why(o2: SimulatedO2) -> None:
@@ -341,7 +353,7 @@ def test_after_a_pause_of_the_process_a_permit_holds_once_its_line_is_read_to_th
 
 
 def test_a_halted_market_ends_a_permit_even_if_it_is_open_again(alpaca: SimulatedAlpaca) -> None:
-    table = alpaca_config(alpaca, "iex", heartbeat=BEAT)
+    table = alpaca_config(alpaca, "iex", heartbeat=QUIET)
     with desk(table) as it:
         quotes = it.runtime.subscribe("iex", "quotes", "AAPL", wait=10.0, stale_after=30.0)
         statuses = it.runtime.subscribe("iex", "statuses", "AAPL", wait=10.0)

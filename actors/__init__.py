@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from actors.events import (
         Closed as Closed,
         Fresh as Fresh,
+        Freshness as Freshness,
         Gap as Gap,
         Lifecycle as Lifecycle,
         Marker as Marker,
@@ -40,13 +41,12 @@ if TYPE_CHECKING:
         Topic as Topic,
         VenueState as VenueState,
     )
-    from actors.permit import Permit as Permit
-    from actors.rules.freshness import Freshness as Freshness
     from actors.rules.latest_price import LatestPrice as LatestPrice
     from actors.rules.order_book import BookView as BookView
     from actors.runtime import Runtime as Runtime, start as start
     from actors.status import Status as Status
     from actors.stream import Stream as Stream
+    from actors.supervision.permit import Permit as Permit
 else:  # a type checker would take `__getattr__` for every name there may be
     # The same names. Each is imported when it is first used, so that the command can handle Ctrl-C before.
     _MODULES = {
@@ -56,14 +56,14 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "ConfigError": "actors.errors",
         "ForkError": "actors.errors",
         "Fresh": "actors.events",
-        "Freshness": "actors.rules.freshness",
+        "Freshness": "actors.events",
         "Gap": "actors.events",
         "LatestPrice": "actors.rules.latest_price",
         "Lifecycle": "actors.events",
         "LinewardenError": "actors.errors",
         "Marker": "actors.events",
         "NotLiveError": "actors.errors",
-        "Permit": "actors.permit",
+        "Permit": "actors.supervision.permit",
         "Received": "actors.events",
         "RotationFailed": "actors.errors",
         "Runtime": "actors.runtime",

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from actors.events import SubscriptionState, Topic, Tried
-    from actors.rules.freshness import Freshness
+    from actors.events import Freshness, SubscriptionState, Topic, Tried
 
 
 TOLD = 20  # topics that the text of an error names

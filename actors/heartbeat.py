@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from actors.actor import Actor, ActorContext, Lease
-from actors.events import Topic
+from actors.events import Freshness, Topic
 from actors.messages import (
     BeatDue,
     EndIfSilent,
@@ -31,7 +31,7 @@ from actors.messages import (
     VenueBeatDue,
     WatchTimer,
 )
-from actors.rules.freshness import Freshness, Policies
+from actors.rules.freshness import Policies
 from actors.rules.liveness import Rhythm, Watch, Watched
 
 

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from actors.delivery.overlap import Overlap
     from actors.delivery.state import DeliveryState
     from actors.delivery.table import Route, RouteTable
+    from actors.events import Freshness
     from actors.feed_spec import Specs
     from actors.protocol.limits import SendRate
     from actors.protocol.prices import Price
     from actors.protocol.venue import Venue
-    from actors.rules.freshness import Freshness
 
 # ── reports about a line; one of a past epoch is dropped ────────────────────────────────────────
 

@@ -17,18 +17,17 @@ from actors.delivery.handlers import check_handler
 from actors.delivery.merge import merge
 from actors.delivery.waits import calls_handlers, refuse_to_wait
 from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
-from actors.events import Option, Received, Topic
+from actors.events import Freshness, Option, Received, Topic
 from actors.feed_builder import FeedBuilder, topics_of
 from actors.feed_spec import FeedSpec, Specs
 from actors.market.latest_prices import LatestPrices
 from actors.market.order_books import OrderBooks
 from actors.messages import AwaitAnswers, AwaitLive, ClearCooldowns, Reload, Rotate
 from actors.metrics import Metrics, UserMetrics, checked
-from actors.permit import Permit, checked_limits, give
 from actors.protocol.channel import TypedChannel
 from actors.protocol.formatting import suggestion
 from actors.rules.calendar import Calendar
-from actors.rules.freshness import Freshness, FreshnessPolicy, Policies, worst_of
+from actors.rules.freshness import FreshnessPolicy, Policies, worst_of
 from actors.rules.latest_price import LatestPrice
 from actors.rules.order_book import BookView
 from actors.rules.stream_buffer import Policy
@@ -41,6 +40,7 @@ from actors.streams import Streams, handle, refuse_wait
 from actors.supervision.cooldown_file import Cooldowns
 from actors.supervision.freshness import FreshnessLooks, LookAtAll
 from actors.supervision.lifetime import Lifetime
+from actors.supervision.permit import Permit, checked_limits, give
 from actors.supervision.proxy import SupervisorProxy
 from actors.supervision.snapshot import SharedStatus
 from actors.supervision.state import Environment, LineView

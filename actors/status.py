@@ -8,10 +8,9 @@ from typing import Literal
 from msgspec import Struct
 
 from actors.diagnostics import DeadLetter, Quarantined
-from actors.events import Gap, SubscriptionState, VenueState
+from actors.events import Freshness, Gap, SubscriptionState, VenueState
 from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Weather
 from actors.rules.counters import StreamStatus
-from actors.rules.freshness import Freshness
 from actors.rules.journal import LineExit
 from actors.rules.lag import Lag
 from actors.rules.line import ShownState

@@ -22,8 +22,7 @@ from actors.delivery.inlet import KEPT_GAPS, Inlet
 from actors.delivery.inline import InlineInlet
 from actors.delivery.waits import note_reader, reading_slice
 from actors.errors import LinewardenError, StreamClosed, Timeout
-from actors.events import Closed, Gap, Marker, Option, Received, SubscriptionState, Topic
-from actors.rules.freshness import Freshness
+from actors.events import Closed, Freshness, Gap, Marker, Option, Received, SubscriptionState, Topic
 from actors.rules.stream_buffer import Batch, Place
 from actors.supervision.forks import Home
 from actors.timers import lock_timeout

@@ -21,6 +21,7 @@ from actors.delivery.waits import WaitRefusedError, handles, refuse_to_wait
 from actors.errors import LinewardenError, RuntimeStopped, StreamClosed, SubscribeError, Timeout
 from actors.events import (
     Closed,
+    Freshness,
     Gap,
     Lifecycle,
     Marker,
@@ -34,7 +35,7 @@ from actors.feed_builder import topics_of
 from actors.feed_spec import FeedSpec
 from actors.messages import AwaitAnswers, LeaveTopics, OpenStream, ReadMail
 from actors.protocol.venue import Channel
-from actors.rules.freshness import Freshness, FreshnessPolicy, Policies, blind, worst_of
+from actors.rules.freshness import FreshnessPolicy, Policies, blind, worst_of
 from actors.rules.stream_buffer import Policy
 from actors.rules.stream_policy import checked_age, checked_policy
 from actors.stream import InlineStream, Stream

@@ -18,8 +18,7 @@ from actors.delivery.arrivals import Arrivals
 from actors.delivery.inlet import KEPT_GAPS, Put
 from actors.delivery.merge import merge
 from actors.errors import ForkError, StreamClosed, Timeout
-from actors.events import Closed, Gap, Lifecycle, Received, SubscriptionState, Topic
-from actors.rules.freshness import Freshness
+from actors.events import Closed, Freshness, Gap, Lifecycle, Received, SubscriptionState, Topic
 from actors.rules.stream_buffer import Batch, Origin, Policy
 from actors.stream import Stream
 from tests.delivery.streams import Writer, new_inlet

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from actors.delivery.holder import Holder
 from actors.delivery.inlet import Inlet
 from actors.delivery.table import RouteTable
-from actors.events import Fresh, Stale, Topic
-from actors.rules.freshness import Freshness, FreshnessPolicy, judge
+from actors.events import Fresh, Freshness, Stale, Topic
+from actors.rules.freshness import FreshnessPolicy, judge
 
 PolicyOf = Callable[[Topic], FreshnessPolicy | None]
 

@@ -8,33 +8,16 @@ market time where the policy has a calendar, so nights and holidays make nothing
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Final
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
-from actors.events import Topic, VenueState
+from actors.events import Cause, Company, Freshness, Standing, Told, Topic, VenueState, seconds_text
 from actors.rules.calendar import HORIZON, SECOND, Calendar
 
 LONG: Final = 60.0  # seconds without an event that are shown where no policy has a limit
 
 LONGEST: Final = 400 * 86_400 * SECOND  # nanoseconds; more market time than that is not counted
-
-State = Literal["live", "quiet", "stale", "blind", "unknown"]
-Company = Literal["nothing", "pongs", "acks", "heartbeats", "others"]
-Told = Literal["halted", "maintenance"]  # by the venue, of itself
-# Of a topic that is blind: its line does not bring it, or not all of it.
-Blindness = Literal[
-    "not_subscribed", "unconfirmed", "rejected", "not_live", "not_reading", "process_paused", "undecodable"
-]
-# Of a stream: what it holds has not been read, or is over.
-Unread = Literal["gap_unread", "queue", "lag", "closed_stream"]
-Cause = (
-    Literal["", "venue_time", "closed", "not_due", "unwatched", "no_event", "gap", "max_age", "live_for"]
-    | Company
-    | Told
-    | Blindness
-    | Unread
-)
 
 
 class FreshnessPolicy(Struct, frozen=True):
@@ -79,34 +62,6 @@ class FreshnessPolicy(Struct, frozen=True):
 
 NO_POLICY: Final = FreshnessPolicy()
 Policies = tuple[FreshnessPolicy, ...]  # of all who follow a topic, each once
-
-
-class Freshness(Struct, frozen=True):
-    """Truthy if the topic is fresh: its data can be acted on now.
-
-    `age_s` belongs to `cause`: the lag with `venue_time`, else the silence. Seconds that count.
-    """
-
-    state: State
-    cause: Cause = ""  # of not being live or fresh; short and stable
-    no_event_yet: bool = False  # no event has come in this life of the line
-    age_s: float = 0.0
-    text: str = ""  # for people
-    fresh: bool = False
-    topic: str = ""  # or a stream; where several were asked about, the worst of them
-
-    def __bool__(self) -> bool:
-        return self.fresh
-
-    def about(self, topic: object) -> Freshness:
-        """The same, with what it is about."""
-        return structs.replace(self, topic=str(topic))
-
-    def __str__(self) -> str:
-        about = f"{self.topic}: " if self.topic else ""
-        if self.fresh:
-            return f"{about}fresh, {_seconds(self.age_s)} old"
-        return f"{about}{self.state} ({self.cause}): {self.text}"
 
 
 def blind(cause: Cause, text: str, about: object) -> Freshness:
@@ -178,12 +133,12 @@ def judge(policy: FreshnessPolicy, evidence: Evidence) -> Freshness:
             company = evidence.signs.since(silent_since, no_event_yet=no_event_yet)
             nothing = "nothing since it was subscribed, for" if no_event_yet else "nothing for"
             counted = " of market time" if policy.calendar else ""
-            text = f"{nothing} {_seconds(silence)}{counted}, though the line is up; {_BRINGS[company]}"
+            text = f"{nothing} {seconds_text(silence)}{counted}, though the line is up; {_BRINGS[company]}"
             return Freshness("stale", company, no_event_yet, silence, text)
     if policy.max_event_lag and evidence.venue_ns is not None:
         lag = max(0.0, policy.counted(evidence.venue_ns, evidence.received_ns))
         if lag >= policy.max_event_lag:
-            text = f"the newest event was {_seconds(lag)} old by the venue's time when it came"
+            text = f"the newest event was {seconds_text(lag)} old by the venue's time when it came"
             return Freshness("stale", "venue_time", no_event_yet, lag, text)
     if not no_event_yet and passed < (limit or LONG):
         return Freshness("live", age_s=passed)
@@ -209,7 +164,7 @@ def _badness(answer: tuple[Topic, Freshness]) -> tuple[bool, int, float]:
     return not found.fresh, _RANK[found.state], found.age_s
 
 
-_RANK: dict[State, int] = {"live": 0, "quiet": 1, "stale": 2, "blind": 3, "unknown": 4}
+_RANK: dict[Standing, int] = {"live": 0, "quiet": 1, "stale": 2, "blind": 3, "unknown": 4}
 
 
 def assess(
@@ -239,7 +194,7 @@ def assess(
     if found.state == "stale":
         return found
     if evidence.at is None:
-        text = f"no event has come since the login {_seconds(passed)} ago"
+        text = f"no event has come since the login {seconds_text(passed)} ago"
         return Freshness("unknown", "no_event", True, passed, text)
     if evidence.is_broken:
         text = "no event has come since something was missing"
@@ -252,11 +207,12 @@ def assess(
         text = "nothing says how old is too old: set stale_after, or give max_age"
         return Freshness("quiet", "unwatched", age_s=passed, text=text)
     if passed > max_age:
-        text = f"its last event came {_seconds(passed)} ago; max_age is {_seconds(max_age)}"
+        text = f"its last event came {seconds_text(passed)} ago; max_age is {seconds_text(max_age)}"
         return Freshness("stale", "max_age", age_s=passed, text=text)
     age = (evidence.now_ns - evidence.venue_ns) / SECOND if dated and evidence.venue_ns is not None else 0.0
     if age > max_age:
-        text = f"its last event is {_seconds(age)} old by the venue's time; max_age is {_seconds(max_age)}"
+        limit = seconds_text(max_age)
+        text = f"its last event is {seconds_text(age)} old by the venue's time; max_age is {limit}"
         return Freshness("stale", "venue_time", age_s=age, text=text)
     return Freshness("live", age_s=passed, fresh=True)
 
@@ -268,7 +224,7 @@ def _by_its_line(evidence: Evidence, limit: float) -> Freshness:
         text = "no pings say whether its line is alive: set stale_after, or give max_age"
         return Freshness("quiet", "unwatched", age_s=silence, text=text)
     if silence > limit:
-        text = f"its line has received nothing at all for {_seconds(silence)}"
+        text = f"its line has received nothing at all for {seconds_text(silence)}"
         return Freshness("stale", "nothing", evidence.at is None, silence, text)
     return Freshness("live", no_event_yet=evidence.at is None, age_s=silence, fresh=True)
 
@@ -285,10 +241,6 @@ def _quiet(policy: FreshnessPolicy, evidence: Evidence, passed: float, no_event_
         until = f" until {opens:%a %Y-%m-%d %H:%M %Z}" if opens else ""
         return Freshness("quiet", "closed", no_event_yet, passed, f"{calendar.name} is closed{until}")
     if policy.stale_after:
-        text = f"an event is due within {_seconds(policy.stale_after)}"
+        text = f"an event is due within {seconds_text(policy.stale_after)}"
         return Freshness("quiet", "not_due", no_event_yet, passed, text)
     return Freshness("quiet", "unwatched", no_event_yet, passed, "no stale_after: silence is not judged")
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 10.0 else f"{seconds:,.0f} s"

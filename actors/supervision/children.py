@@ -9,7 +9,7 @@ from actors.connection import Connection, ConnectionArgs
 from actors.delivery.connection_delivery import DeliveryArgs
 from actors.delivery.overlap import Overlap
 from actors.dispatcher import Dispatcher
-from actors.events import Topic
+from actors.events import Freshness, Topic
 from actors.feed_spec import Feeds
 from actors.heartbeat import Heartbeat
 from actors.login.connector import Connector
@@ -17,7 +17,7 @@ from actors.messages import Ephemeral, LineStarted, RoleStarted, RotationBegun, 
 from actors.protocol.venue import Opening
 from actors.registry import Registry
 from actors.requester import Requester
-from actors.rules.freshness import Freshness, FreshnessPolicy, Policies
+from actors.rules.freshness import FreshnessPolicy, Policies
 from actors.rules.line import RotationState
 from actors.rules.liveness import Rhythm
 from actors.supervision.freshness import FreshnessLooks, policies_of

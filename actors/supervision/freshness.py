@@ -9,11 +9,11 @@ from msgspec import Struct
 from actors.actor import Roles
 from actors.delivery.cells import Cell
 from actors.delivery.holder import Holder
-from actors.events import Topic
+from actors.events import Blindness, Freshness, Topic
 from actors.feed_spec import FeedSpec
 from actors.messages import LookAgain
 from actors.protocol.venue import Venue
-from actors.rules.freshness import Blindness, Evidence, Freshness, Policies, assess, worst
+from actors.rules.freshness import Evidence, Policies, assess, worst
 from actors.supervision.state import LineView, SharedState
 from actors.timers import Timers
 

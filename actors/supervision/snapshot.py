@@ -15,10 +15,10 @@ from msgspec import Struct, structs
 from actors.delivery.cells import Cells
 from actors.delivery.inlet import Inlet
 from actors.diagnostics import DeadLetters
+from actors.events import Freshness
 from actors.feed_spec import FeedSpec
 from actors.metrics import UserMetrics
 from actors.rules.counters import LineCounters, StreamStatus
-from actors.rules.freshness import Freshness
 from actors.rules.lag import Backlog
 from actors.rules.lag import judge as judge_lag
 from actors.rules.line import LineState

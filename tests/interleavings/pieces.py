@@ -9,9 +9,8 @@ from actors import stream
 from actors.delivery import arrivals, inlet, merge
 from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.inlet import Inlet, Put
-from actors.events import SubscriptionState, Topic
+from actors.events import Freshness, SubscriptionState, Topic
 from actors.rules import stream_buffer
-from actors.rules.freshness import Freshness
 from actors.rules.stream_buffer import FifoBuffer, Origin, Policy
 from actors.stream import Stream
 from tests.support.batches import Pair, batch_of

@@ -10,9 +10,9 @@ from msgspec import Struct
 from actors.delivery.cells import Cell
 from actors.delivery.holder import Holder
 from actors.errors import Blind, LinewardenError
-from actors.events import Topic
+from actors.events import Cause, Freshness, Topic
 from actors.feed_spec import FeedSpec
-from actors.rules.freshness import Cause, Freshness, Policies, blind
+from actors.rules.freshness import Policies, blind
 from actors.rules.venue_states import RECENT
 from actors.stream import Stream
 from actors.supervision.freshness import FreshnessLooks, LineLook

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Generic, Literal, TypeVar
 
 from msgspec import Struct, structs
 
 Event = TypeVar("Event")
+Key = str | int  # as a user writes it; an integer means its digits
+Keys = Key | Iterable[Key]
 Option = str | int | float | bool
 Options = tuple[tuple[str, Option], ...]  # sorted by name, so that equal options are equal
 

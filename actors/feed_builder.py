@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from actors.errors import ConfigError, LinewardenError
-from actors.events import Option, Topic
+from actors.events import Topic
 from actors.feed_spec import FeedSpec, Specs
 from actors.login.token_store import TokenStore
-from actors.protocol.venue import Channel, Venue
+from actors.protocol.venue import Venue
 from actors.rules.freshness import FreshnessPolicy
+from actors.rules.topics import topics_of
 from actors.settings import FeedSettings, Settings
 from actors.settings.diff import SOFT
 from actors.settings.wording import sentence
@@ -104,45 +105,6 @@ class FeedBuilder:
             except OSError as error:
                 raise ConfigError([sentence(file, where, "url", str(error.strerror))]) from None
         return feed.build_venue(simulator.url)
-
-
-def topics_of(
-    venue: Venue, channel: Channel, keys: Sequence[str], options: Mapping[str, Option]
-) -> tuple[Topic, ...]:
-    """The topics that these keys mean, each once.
-
-    Raises:
-        LinewardenError: the channel takes keys and none was given, or the other way round, or the venue
-            does not know a key or an option.
-    """
-    if channel.key and not keys:
-        raise LinewardenError(
-            f"{venue.feed}: channel {channel.name!r} wants at least one key ({channel.key})"
-        )
-    if not channel.key and keys:
-        raise LinewardenError(f"{venue.feed}: channel {channel.name!r} takes no keys")
-    for key in keys:
-        _check_key(venue, key)
-    for said in (*keys, *options.values()):
-        _check_text(venue, said)
-    every = [venue.topic(channel.name, key, options) for key in (keys or ("",))]
-    return tuple(dict.fromkeys(every))
-
-
-def _check_key(venue: Venue, key: object) -> None:
-    if not isinstance(key, str):
-        raise LinewardenError(
-            f"{venue.feed}: a key is text, and {key!r} is none. Give each key as an argument of its own."
-        )
-
-
-def _check_text(venue: Venue, said: Option) -> None:
-    """Half of a surrogate pair is in no frame: a connection that is to ask for it can only crash."""
-    try:
-        if isinstance(said, str):
-            said.encode()
-    except UnicodeEncodeError:
-        raise LinewardenError(f"{venue.feed}: {said!a} is no text that a venue could be sent.") from None
 
 
 def _login(feed: FeedSettings, dial: Dial) -> tuple[object, ...]:

@@ -7,9 +7,9 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Never, Unpack, cast, overload
 
 from actors import log_queue
 from actors.calls import CALL, answer_of, answer_of_lines, ask, send, send_later
@@ -17,21 +17,26 @@ from actors.delivery.handlers import check_handler
 from actors.delivery.merge import merge
 from actors.delivery.waits import calls_handlers, refuse_to_wait
 from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
-from actors.events import Freshness, Option, Received, Topic
-from actors.feed_builder import FeedBuilder, topics_of
+from actors.events import Event, Freshness, Key, Keys, Marker, Option, Received
+from actors.feed_builder import FeedBuilder
 from actors.feed_spec import FeedSpec, Specs
 from actors.market.latest_prices import LatestPrices
 from actors.market.order_books import OrderBooks
 from actors.messages import AwaitAnswers, AwaitLive, ClearCooldowns, Reload, Rotate
 from actors.metrics import Metrics, UserMetrics, checked
-from actors.protocol.channel import TypedChannel
+from actors.protocol.channel import (
+    DepthChannel,
+    Frequency,
+    Precision,
+    TypedChannel,
+)
 from actors.protocol.formatting import suggestion
 from actors.rules.calendar import Calendar
-from actors.rules.freshness import FreshnessPolicy, Policies, worst_of
+from actors.rules.freshness import FreshnessPolicy
 from actors.rules.latest_price import LatestPrice
 from actors.rules.order_book import BookView
 from actors.rules.stream_buffer import Policy
-from actors.rules.stream_policy import checked_freshness
+from actors.rules.stream_policy import StreamTerms, checked_freshness
 from actors.settings import Settings, load
 from actors.settings.diff import Plan, compare
 from actors.status import HOPELESS, Status, why_not_fresh, why_not_live
@@ -40,7 +45,7 @@ from actors.streams import Streams, handle, refuse_wait
 from actors.supervision.cooldown_file import Cooldowns
 from actors.supervision.freshness import FreshnessLooks, LookAtAll
 from actors.supervision.lifetime import Lifetime
-from actors.supervision.permit import Permit, checked_limits, give
+from actors.supervision.permit import Permit, Permits, Source, checked_limits
 from actors.supervision.proxy import SupervisorProxy
 from actors.supervision.snapshot import SharedStatus
 from actors.supervision.state import Environment, LineView
@@ -49,12 +54,20 @@ from actors.supervision.tree import Tree
 from actors.timers import SystemClock, ThreadTimers, Timers, seconds_left
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
     from actors.simulators import Simulator
 
-log = log_queue.logger("actors.runtime")
+    # The types of the events of merged streams; Never: of one that is not given.
+    A = TypeVar("A", default=Never)
+    B = TypeVar("B", default=Never)
+    C = TypeVar("C", default=Never)
+    D = TypeVar("D", default=Never)
+    E = TypeVar("E", default=Never)
+    F = TypeVar("F", default=Never)
 
-Event = TypeVar("Event")
-Source = Stream[Any] | Topic | str | tuple[str, ...]  # of `require`
+
+log = log_queue.logger("actors.runtime")
 
 FRESH_AGAIN = 0.05  # seconds between two looks whether all is fresh
 GRACE = 1.0  # seconds that stop() may take beyond its budget: for handlers, and to go on alone
@@ -119,9 +132,10 @@ class Runtime:
         )
         self._roles, self._shared = tree.roles, tree.shared
         self._prices = LatestPrices(tree.shared.cells, tree.roles.named("requester"), clock)
-        self._looks = FreshnessLooks(tree.shared, timers)
+        looks = FreshnessLooks(tree.shared, timers)
         timers.on_resume = LookAtAll(tree.shared, tree.roles)
-        self._streams = Streams(tree, self._spec_of, self._looks)
+        self._streams = Streams(tree, self._spec_of, looks)
+        self._permits = Permits(looks, tree.shared.cells, self._spec_of, self._streams.judged_by)
         self._books = OrderBooks(self._streams, self.status)
         self._status = SharedStatus(
             settings.runtime.name,
@@ -144,18 +158,18 @@ class Runtime:
 
     @overload
     def subscribe(
+        self, feed: str, channel: TypedChannel[Event], *keys: Keys, **terms: Unpack[StreamTerms]
+    ) -> Stream[Event]: ...
+
+    @overload
+    def subscribe(
         self,
         feed: str,
-        channel: TypedChannel[Event],
-        *keys: str,
-        policy: Policy | None = None,
-        capacity: int | None = None,
-        drop_older_than: float | None = None,
-        stale_after: float | None = None,
-        max_event_lag: float | None = None,
-        calendar: str | Calendar | None = None,
-        wait: float | None = None,
-        **options: Option,
+        channel: DepthChannel[Event, Precision, Frequency],
+        *keys: Keys,
+        precision: Precision = ...,
+        frequency: Frequency = ...,
+        **terms: Unpack[StreamTerms],
     ) -> Stream[Event]: ...
 
     @overload
@@ -163,7 +177,7 @@ class Runtime:
         self,
         feed: str,
         channel: str,
-        *keys: str,
+        *keys: Keys,
         policy: Policy | None = None,
         capacity: int | None = None,
         drop_older_than: float | None = None,
@@ -177,8 +191,8 @@ class Runtime:
     def subscribe(
         self,
         feed: str,
-        channel: str,
-        *keys: str,
+        channel: str | TypedChannel[Any],
+        *keys: Keys,
         policy: Policy | None = None,
         capacity: int | None = None,
         drop_older_than: float | None = None,
@@ -188,7 +202,7 @@ class Runtime:
         wait: float | None = None,
         **options: Option,
     ) -> Stream[Any]:
-        """A stream of a feed's channel, for these keys.
+        """A stream of a feed's channel, for these keys: text or integers, one by one or as one iterable.
 
         `policy` chooses what a full stream gives up: `block`, `drop_oldest`, `drop_newest` or
         `conflate`; `capacity` is in events. By default market data is `drop_oldest` and account data
@@ -212,18 +226,63 @@ class Runtime:
         refuse_wait(wait, feed)
         freshness = self._freshness(feed, stale_after, max_event_lag, calendar)
         stream = self._streams.open(
-            feed, str(channel), keys, options, freshness, policy, capacity, drop_older_than
+            feed, channel, keys, options, freshness, policy, capacity, drop_older_than
         )
         self._streams.await_answers(stream, tuple(stream._topics), wait)
         return stream
 
+    @overload
+    def on(
+        self,
+        feed: str,
+        channel: TypedChannel[Event],
+        *keys: Keys,
+        handler: Callable[[Event], object],
+        on_marker: Callable[[Marker], object] | None = None,
+        inline: bool = False,
+        **terms: Unpack[StreamTerms],
+    ) -> Stream[Event]: ...
+
+    @overload
+    def on(
+        self,
+        feed: str,
+        channel: DepthChannel[Event, Precision, Frequency],
+        *keys: Keys,
+        handler: Callable[[Event], object],
+        on_marker: Callable[[Marker], object] | None = None,
+        inline: bool = False,
+        precision: Precision = ...,
+        frequency: Frequency = ...,
+        **terms: Unpack[StreamTerms],
+    ) -> Stream[Event]: ...
+
+    @overload
     def on(
         self,
         feed: str,
         channel: str,
-        *keys: str,
+        *keys: Keys,
         handler: Callable[[Any], object],
-        on_marker: Callable[[Any], object] | None = None,
+        on_marker: Callable[[Marker], object] | None = None,
+        inline: bool = False,
+        policy: Policy | None = None,
+        capacity: int | None = None,
+        drop_older_than: float | None = None,
+        stale_after: float | None = None,
+        max_event_lag: float | None = None,
+        calendar: str | Calendar | None = None,
+        wait: float | None = None,
+        **options: Option,
+    ) -> Stream[Any]: ...
+
+    def on(
+        self,
+        feed: str,
+        channel: str | TypedChannel[Any],
+        *keys: Keys,
+        handler: Callable[[Any], object],
+        on_marker: Callable[[Marker], object] | None = None,
         inline: bool = False,
         policy: Policy | None = None,
         capacity: int | None = None,
@@ -266,12 +325,10 @@ class Runtime:
                     "an inline handler has no buffer: policy, capacity and drop_older_than cannot be given "
                     "with inline=True"
                 )
-            stream = self._streams.open_inline(
-                feed, str(channel), keys, options, freshness, handler, on_marker
-            )
+            stream = self._streams.open_inline(feed, channel, keys, options, freshness, handler, on_marker)
         else:
             stream = self._streams.open(
-                feed, str(channel), keys, options, freshness, policy, capacity, drop_older_than
+                feed, channel, keys, options, freshness, policy, capacity, drop_older_than
             )
             name = f"on/{feed}/{channel}"
             self._streams.start_handler(stream, lambda: handle(stream, handler, on_marker), name)
@@ -373,6 +430,21 @@ class Runtime:
         finally:
             self._shared.note_change()
 
+    @overload
+    def merge(
+        self,
+        first: Stream[A],
+        second: Stream[B],
+        third: Stream[C] = ...,
+        fourth: Stream[D] = ...,
+        fifth: Stream[E] = ...,
+        /,
+        *more: Stream[F],
+    ) -> Iterator[Received[A | B | C | D | E | F]]: ...
+
+    @overload
+    def merge(self, *streams_: Stream[Event]) -> Iterator[Received[Event]]: ...
+
     def merge(self, *streams_: Stream[Any]) -> Iterator[Received[Any]]:
         """The events of several streams in the order of their arrival."""
         self._tree.home.check()
@@ -381,7 +453,7 @@ class Runtime:
     # ── order books ──
 
     def book(
-        self, feed: str, key: str, *, depth: int | None = None, wait: float | None = None, **options: Option
+        self, feed: str, key: Key, *, depth: int | None = None, wait: float | None = None, **options: Option
     ) -> BookView:
         """The order book of this key as it is now. The first call begins to follow it.
 
@@ -402,7 +474,7 @@ class Runtime:
         refuse_wait(wait, feed)
         return self._books.view(feed, key, options, depth, wait)
 
-    def forget_book(self, feed: str, key: str, **options: Option) -> None:
+    def forget_book(self, feed: str, key: Key, **options: Option) -> None:
         """Follow this book no longer; one that is not followed is no mistake.
 
         Raises:
@@ -416,8 +488,8 @@ class Runtime:
     def fresh(
         self,
         feed: str,
-        channel: str | None = None,
-        *keys: str,
+        channel: str | TypedChannel[Any] | None = None,
+        *keys: Keys,
         max_age: float | None = None,
         **options: Option,
     ) -> Freshness:
@@ -435,9 +507,7 @@ class Runtime:
             LinewardenError: the feed, the channel, a key or an option is not known here.
         """
         self._tree.home.check()
-        max_age = checked_limits(max_age).max_age
-        topics = self._wanted_topics(feed, channel, keys, options)
-        return worst_of((topic, self._looks.topic(topic, None, max_age)) for topic in topics)
+        return self._permits.fresh(feed, channel, keys, options, max_age)
 
     def require(
         self,
@@ -459,42 +529,7 @@ class Runtime:
             LinewardenError: a source is not known here, or a limit is no number.
         """
         self._tree.check()
-        limits = checked_limits(max_age, live_for, max_queue, max_lag)
-        streams = [source for source in sources if isinstance(source, Stream)]
-        wanted: list[tuple[Topic, Policies | None]] = []
-        for source in sources:
-            if isinstance(source, Stream):
-                wanted += self._streams.judged_by(source)
-            else:
-                wanted += [(topic, None) for topic in self._topics_of_source(source)]
-        if not sources:
-            raise LinewardenError("require() needs at least one stream, topic or feed")
-        return give(self._looks, wanted, streams, limits)
-
-    def _topics_of_source(self, source: object) -> Collection[Topic]:
-        match source:
-            case Topic():
-                return (source,)
-            case str():
-                return self._wanted_topics(source, None, (), {})
-            case (str(feed), channel, *keys):
-                return self._wanted_topics(feed, str(channel), cast("list[str]", keys), {})
-        raise LinewardenError(
-            f"{source!r} cannot be required: give a stream, a Topic, a feed's name or (feed, channel, *keys)"
-        )
-
-    def _wanted_topics(
-        self, feed: str, channel: str | None, keys: Sequence[str], options: Mapping[str, Option]
-    ) -> Collection[Topic]:
-        """Of these keys; without keys, all that lie on the feed's lines or are refused."""
-        venue = self._spec_of(feed).venue
-        if channel is None:
-            return self._shared.cells.topics_of_feed(feed)
-        declared = venue.channel(str(channel))
-        if declared.key and not keys:
-            every = self._shared.cells.topics_of_feed(feed)
-            return [topic for topic in every if topic.channel == declared.name]
-        return topics_of(venue, declared, keys, options)
+        return self._permits.require(sources, checked_limits(max_age, live_for, max_queue, max_lag))
 
     # ── asking ──
 
@@ -522,7 +557,7 @@ class Runtime:
         self._tree.home.check()
         return self._tree.ended
 
-    def latest(self, feed: str, key: str, *, max_age: float = 15.0, timeout: float = 2.0) -> LatestPrice:
+    def latest(self, feed: str, key: Key, *, max_age: float = 15.0, timeout: float = 2.0) -> LatestPrice:
         """The newest quote and trade of a symbol, those of them that are fresh; one is an answer, too.
 
         `latest()` does not subscribe: a subscription of the config or a stream must exist. Where that holds

@@ -22,12 +22,13 @@ from actors.delivery.inlet import KEPT_GAPS, Inlet
 from actors.delivery.inline import InlineInlet
 from actors.delivery.waits import note_reader, reading_slice
 from actors.errors import LinewardenError, StreamClosed, Timeout
-from actors.events import Closed, Freshness, Gap, Marker, Option, Received, SubscriptionState, Topic
+from actors.events import Closed, Freshness, Gap, Keys, Marker, Option, Received, SubscriptionState, Topic
 from actors.rules.stream_buffer import Batch, Place
 from actors.supervision.forks import Home
 from actors.timers import lock_timeout
 
-Event = TypeVar("Event")
+# Covariant, since a stream is only read: one of quotes is one of quotes or trades.
+Event = TypeVar("Event", covariant=True)  # noqa: PLC0105
 Item = TypeVar("Item")
 
 # Ctrl-C does not end a lock's wait on Windows: there it is waited in slices.
@@ -49,8 +50,8 @@ if hasattr(os, "register_at_fork"):
 class StreamControl(Protocol):
     """What a stream needs of its runtime."""
 
-    def widen(self, stream: Stream[Any], keys: Sequence[str], wait: float | None) -> None: ...
-    def narrow(self, stream: Stream[Any], keys: Sequence[str]) -> None: ...
+    def widen(self, stream: Stream[Any], keys: Sequence[Keys], wait: float | None) -> None: ...
+    def narrow(self, stream: Stream[Any], keys: Sequence[Keys]) -> None: ...
     def close(self, stream: Stream[Any]) -> None: ...
     def states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]: ...
     def fresh(self, stream: Stream[Any], max_age: float | None) -> Freshness: ...
@@ -149,8 +150,8 @@ class Stream(Generic[Event]):
 
     # ── changing ──
 
-    def add(self, *keys: str, wait: float | None = None) -> None:
-        """Want these keys, too.
+    def add(self, *keys: Keys, wait: float | None = None) -> None:
+        """Want these keys, too: text or integers, or one iterable of them.
 
         Raises:
             SubscribeError: `wait` seconds were given, and not every new topic was confirmed.
@@ -158,7 +159,7 @@ class Stream(Generic[Event]):
         self._home.check()
         self._control.widen(self, keys, wait)
 
-    def remove(self, *keys: str) -> None:
+    def remove(self, *keys: Keys) -> None:
         """Want these keys no longer; what is queued of them is still delivered."""
         self._home.check()
         self._control.narrow(self, keys)

@@ -23,6 +23,7 @@ from actors.events import (
     Closed,
     Freshness,
     Gap,
+    Keys,
     Lifecycle,
     Marker,
     Option,
@@ -31,13 +32,14 @@ from actors.events import (
     Topic,
     VenueState,
 )
-from actors.feed_builder import topics_of
 from actors.feed_spec import FeedSpec
 from actors.messages import AwaitAnswers, LeaveTopics, OpenStream, ReadMail
+from actors.protocol.channel import TypedChannel
 from actors.protocol.venue import Channel
 from actors.rules.freshness import FreshnessPolicy, Policies, blind, worst_of
 from actors.rules.stream_buffer import Policy
 from actors.rules.stream_policy import checked_age, checked_policy
+from actors.rules.topics import options_of, topics_of
 from actors.stream import InlineStream, Stream
 from actors.supervision.forks import Home
 from actors.supervision.freshness import FreshnessLooks
@@ -70,8 +72,8 @@ class Streams:
     def open(
         self,
         feed: str,
-        channel: str,
-        keys: Sequence[str],
+        channel: str | TypedChannel[Any],
+        keys: Sequence[Keys],
         options: Mapping[str, Option],
         freshness: FreshnessPolicy,
         policy: Policy | None,
@@ -84,6 +86,7 @@ class Streams:
             LinewardenError: the feed, the channel, a key or an option is not known here.
             RuntimeStopped: the runtime has ended.
         """
+        options = options_of(channel, options)
         spec, declared, topics = self._asked(feed, channel, keys, options)
         policy, capacity = checked_policy(feed, declared, policy, capacity)
         oldest = checked_age(feed, declared, policy, drop_older_than)
@@ -103,8 +106,8 @@ class Streams:
     def open_inline(
         self,
         feed: str,
-        channel: str,
-        keys: Sequence[str],
+        channel: str | TypedChannel[Any],
+        keys: Sequence[Keys],
         options: Mapping[str, Option],
         freshness: FreshnessPolicy,
         handler: Callable[[Any], object],
@@ -115,6 +118,7 @@ class Streams:
         Raises:
             RuntimeError: the machine is out of threads. Nothing was subscribed.
         """
+        options = options_of(channel, options)
         spec, declared, topics = self._asked(feed, channel, keys, options)
         if on_marker is not None:
             self._notifier.start()
@@ -134,7 +138,11 @@ class Streams:
         return self._open(stream, topics)
 
     def _asked(
-        self, feed: str, channel: str, keys: Sequence[str], options: Mapping[str, Option]
+        self,
+        feed: str,
+        channel: str | TypedChannel[Any],
+        keys: Sequence[Keys],
+        options: Mapping[str, Option],
     ) -> tuple[FeedSpec, Channel, tuple[Topic, ...]]:
         self.check()
         spec = self.spec_of(feed)
@@ -174,13 +182,13 @@ class Streams:
         finally:
             self._note_change()
 
-    def widen(self, stream: Stream[Any], keys: Sequence[str], wait: float | None) -> None:
+    def widen(self, stream: Stream[Any], keys: Sequence[Keys], wait: float | None) -> None:
         refuse_wait(wait, stream.feed)
         topics = self._topics(stream, keys)
         self.want(stream, topics)
         self.await_answers(stream, topics, wait)
 
-    def narrow(self, stream: Stream[Any], keys: Sequence[str]) -> None:
+    def narrow(self, stream: Stream[Any], keys: Sequence[Keys]) -> None:
         topics = self._topics(stream, keys)
         with stream._changing:
             gone = [topic for topic in topics if stream._topics.pop(topic, topic) is None]
@@ -266,7 +274,7 @@ class Streams:
         """How far each of these has come. Asks no actor."""
         return self._cells.states(topics)
 
-    def _topics(self, stream: Stream[Any], keys: Sequence[str]) -> tuple[Topic, ...]:
+    def _topics(self, stream: Stream[Any], keys: Sequence[Keys]) -> tuple[Topic, ...]:
         venue = self.spec_of(stream.feed).venue
         return topics_of(venue, venue.channel(stream.channel), keys, stream._options)
 

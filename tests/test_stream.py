@@ -18,7 +18,7 @@ from actors.delivery.arrivals import Arrivals
 from actors.delivery.inlet import KEPT_GAPS, Put
 from actors.delivery.merge import merge
 from actors.errors import ForkError, StreamClosed, Timeout
-from actors.events import Closed, Freshness, Gap, Lifecycle, Received, SubscriptionState, Topic
+from actors.events import Closed, Freshness, Gap, Keys, Lifecycle, Received, SubscriptionState, Topic
 from actors.rules.stream_buffer import Batch, Origin, Policy
 from actors.stream import Stream
 from tests.delivery.streams import Writer, new_inlet
@@ -32,12 +32,12 @@ class Desk:
     """A runtime's answers to its streams."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, tuple[str, ...]]] = []
+        self.asked: list[tuple[str, tuple[Keys, ...]]] = []
 
-    def widen(self, stream: Stream[Any], keys: Sequence[str], wait: float | None) -> None:
+    def widen(self, stream: Stream[Any], keys: Sequence[Keys], wait: float | None) -> None:
         self.asked.append(("widen", tuple(keys)))
 
-    def narrow(self, stream: Stream[Any], keys: Sequence[str]) -> None:
+    def narrow(self, stream: Stream[Any], keys: Sequence[Keys]) -> None:
         self.asked.append(("narrow", tuple(keys)))
 
     def close(self, stream: Stream[Any]) -> None:

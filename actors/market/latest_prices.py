@@ -12,7 +12,7 @@ from actors.actor import Address
 from actors.calls import answer_of
 from actors.delivery.cells import Cells
 from actors.errors import LinewardenError, StalePriceError, Timeout
-from actors.events import Tried
+from actors.events import Key, Tried
 from actors.messages import AskLatest, LatestTold
 from actors.protocol.prices import Price
 from actors.protocol.venue import Venue
@@ -27,7 +27,7 @@ class LatestPrices:
         self._cells, self._requester = cells, requester
         self._clock = clock
 
-    def latest(self, venue: Venue, key: str, max_age: float, timeout: float) -> LatestPrice:
+    def latest(self, venue: Venue, key: Key, max_age: float, timeout: float) -> LatestPrice:
         """Raises StalePriceError, LinewardenError for what cannot be asked, RuntimeStopped."""
         if math.isnan(max_age) or math.isnan(timeout):
             raise LinewardenError(f"{venue.feed}: max_age and timeout are seconds, not nan")

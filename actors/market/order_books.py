@@ -13,12 +13,12 @@ from msgspec import structs
 from actors import log_queue
 from actors.delivery.waits import SLICE, is_reader
 from actors.errors import LinewardenError, StreamClosed, SubscribeError, Timeout
-from actors.events import Closed, Gap, Lifecycle, Marker, Option, Received, Topic
-from actors.feed_builder import topics_of
+from actors.events import Closed, Gap, Key, Lifecycle, Marker, Option, Received, Topic
 from actors.protocol.prices import BookUpdate
 from actors.rules.freshness import NO_POLICY
 from actors.rules.order_book import Book, BookView
 from actors.rules.stream_buffer import Policy
+from actors.rules.topics import key_of, topics_of
 from actors.status import Status
 from actors.stream import Stream
 from actors.streams import Streams, refuse_wait
@@ -120,7 +120,7 @@ class OrderBooks:
         self._opening = threading.RLock()
 
     def view(
-        self, feed: str, key: str, options: Mapping[str, Option], depth: int | None, wait: float | None
+        self, feed: str, key: Key, options: Mapping[str, Option], depth: int | None, wait: float | None
     ) -> BookView:
         """What `Runtime.book` answers."""
         if depth is not None and depth < 1:
@@ -131,7 +131,7 @@ class OrderBooks:
         view = followed.view(depth)
         return view if view.synced else self._with_refusal(view)
 
-    def forget(self, feed: str, key: str, options: Mapping[str, Option]) -> None:
+    def forget(self, feed: str, key: Key, options: Mapping[str, Option]) -> None:
         """What `Runtime.forget_book` does."""
         topic = self._topic(feed, key, options)
         with self._opening:
@@ -139,7 +139,7 @@ class OrderBooks:
         if followed is not None:
             followed.stream.close()
 
-    def _followed(self, feed: str, key: str, options: Mapping[str, Option]) -> FollowedBook:
+    def _followed(self, feed: str, key: Key, options: Mapping[str, Option]) -> FollowedBook:
         topic = self._topic(feed, key, options)
         followed = self._books.get(topic)
         if followed is not None and followed.ended is None:
@@ -150,7 +150,7 @@ class OrderBooks:
                 followed = self._books[topic] = self._follow(topic, key, options)
             return followed
 
-    def _follow(self, topic: Topic, key: str, options: Mapping[str, Option]) -> FollowedBook:
+    def _follow(self, topic: Topic, key: Key, options: Mapping[str, Option]) -> FollowedBook:
         venue = self._streams.spec_of(topic.feed).venue
         channel = venue.channel(topic.channel)
         # Where the venue can resend a book whole, being late shall cost this book and not its line.
@@ -168,16 +168,17 @@ class OrderBooks:
             return None
         return venue.book_update(event)
 
-    def _topic(self, feed: str, key: str, options: Mapping[str, Option]) -> Topic:
+    def _topic(self, feed: str, key: Key, options: Mapping[str, Option]) -> Topic:
         venue = self._streams.spec_of(feed).venue
         if not venue.book_channel:
             known = ", ".join(sorted(venue.channels))
             raise LinewardenError(
                 f"{feed}: venue {venue.name!r} has no channel that makes an order book; it has: {known}"
             )
-        if str(key).strip() == "*":
+        text = key_of(feed, key)
+        if text.strip() == "*":
             raise LinewardenError(f"{feed}: an order book has one key, and '*' means many")
-        return topics_of(venue, venue.channel(venue.book_channel), (key,), options)[0]
+        return topics_of(venue, venue.channel(venue.book_channel), (text,), options)[0]
 
     def _await(self, followed: FollowedBook, depth: int | None, wait: float) -> BookView:
         deadline = time.monotonic() + wait

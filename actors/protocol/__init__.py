@@ -23,7 +23,7 @@ from actors.events import GapReason, Option, Options, Scope, StateName, Topic, V
 from actors.http_types import Endpoint, HttpAnswer, HttpFailed, HttpRequest
 from actors.lazy import Imported
 from actors.protocol.asked import AskedTopic, TopicAnswer, confirm, refuse, topics_of
-from actors.protocol.channel import TypedChannel
+from actors.protocol.channel import DepthChannel, TypedChannel
 from actors.protocol.conversation import Conversation, Token, decoded, is_token, settled, status_reason
 from actors.protocol.error_codes import code_of
 from actors.protocol.formatting import amount, price_words, short, suggestion
@@ -79,6 +79,7 @@ __all__ = (
     "ConnectionCloses",
     "Conversation",
     "Deliver",
+    "DepthChannel",
     "Duplicates",
     "Effect",
     "EffectBatch",

@@ -13,6 +13,7 @@ from msgspec import Struct
 from actors.errors import LinewardenError
 from actors.events import Option, Topic
 from actors.http_types import Endpoint
+from actors.protocol.channel import TypedChannel
 from actors.protocol.conversation import Conversation, Token
 from actors.protocol.formatting import suggestion
 from actors.protocol.limits import RateLimit, SendRate
@@ -87,6 +88,7 @@ class Venue(ABC):
     about: ClassVar[str]  # one line for people
     Settings: ClassVar[type[VenueSettings]] = VenueSettings
     channels: ClassVar[Mapping[str, Channel]]  # by name
+    has_constants: ClassVar[bool] = True  # a `TypedChannel` may name a channel; not so for a table's
     simulator: ClassVar[str] = ""  # what `url = "sim://NAME"` starts, as `module:Class`; empty: nothing
     send_rate: ClassVar[SendRate] = SendRate()
     ping_interval: ClassVar[float] = 0.0  # seconds between calls of `Session.ping`; 0: the venue needs none
@@ -113,17 +115,34 @@ class Venue(ABC):
         """Returns an error about a topic or setting of this feed, whose name its message begins with."""
         return LinewardenError(f"{self.feed}: {text}")
 
-    def channel(self, name: str) -> Channel:
-        """Returns the channel of that name.
+    def channel(self, name: str | TypedChannel[Any]) -> Channel:
+        """Returns the channel of that name, or of that constant.
 
         Raises:
-            LinewardenError: it does not exist; the message has the nearest name.
+            LinewardenError: it does not exist; the message has the nearest name. Or the constant is of
+                another venue; the message says what to write.
         """
+        if isinstance(name, TypedChannel) and not self._is_of(name.venue):
+            raise self.mistake(self._misfit(name))
+        name = str(name)
         if name in self.channels:
             return self.channels[name]
         known = ", ".join(sorted(self.channels))
         hint = suggestion(name, self.channels)
         raise self.mistake(f"venue {self.name!r} has no channel {name!r}{hint} It has: {known}.")
+
+    def _is_of(self, venue: str) -> bool:
+        """Returns whether its class is the one of that name, or extends it."""
+        names = (getattr(each, "name", None) for each in type(self).__mro__)
+        return self.has_constants and venue in names
+
+    def _misfit(self, channel: TypedChannel[Any]) -> str:
+        own = f"venue {self.name!r}" if self.has_constants else f"the table {self.name!r}"
+        text = f"this constant is for {channel.name!r} of venue {channel.venue!r}, and the feed is of {own}. "
+        if channel.name not in self.channels:
+            return f"{text}It has: {', '.join(sorted(self.channels))}."
+        constant = f", or the constant of {own}" if self.has_constants else ""
+        return f"{text}Write {channel.name!r}{constant}."
 
     def check_options(self, channel: Channel, given: Iterable[str]) -> None:
         """Checks the names of the options that a user gave for a topic of this channel.

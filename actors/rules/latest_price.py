@@ -14,10 +14,11 @@ from typing import Any, Final, cast
 from msgspec import Struct, StructMeta
 
 from actors.errors import LinewardenError
-from actors.events import Part, Source, Topic, Tried
+from actors.events import Key, Part, Source, Topic, Tried
 from actors.protocol.numbers import known_time
 from actors.protocol.prices import Number, Price
 from actors.protocol.venue import Venue
+from actors.rules.topics import key_of
 
 LIMIT: Final = 16_384  # symbols of one line beside those of wanted topics: all stocks of a country
 LONGEST: Final = 256  # characters of a symbol
@@ -372,20 +373,19 @@ def in_words(tried: Iterable[Tried]) -> str:
     return "; ".join(f"{source}: {', '.join(each)}" for source, each in by_source.items())
 
 
-def symbol_of(venue: Venue, key: str) -> str:
+def symbol_of(venue: Venue, key: Key) -> str:
     """The symbol that this key means, as the venue's topics have it.
 
     Raises:
         LinewardenError: it is not one symbol of this venue's, or no channel of the feed tells prices.
     """
-    if not isinstance(key, str):
-        raise LinewardenError(f"{venue.feed}: a key is text, and {key!r} is none")
+    text = key_of(venue.feed, key)
     telling = [name for name in venue.channels if name in venue.price_channels and venue.offers(name)]
     if not telling:
         raise LinewardenError(f"{venue.feed}: none of its channels has prices")
     channels = [venue.channels[name] for name in telling]
     channel = next((each for each in channels if each.key), None)  # one without keys has no spelling
-    symbol = venue.topic(channel.name, key, {}).key if channel else key.strip()
+    symbol = venue.topic(channel.name, text, {}).key if channel else text.strip()
     if symbol in EVERY:
         raise LinewardenError(f"{venue.feed}: a price has one symbol, not {key!r}")
     return symbol

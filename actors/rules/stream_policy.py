@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TypedDict
 
 from actors.errors import LinewardenError
 from actors.protocol.formatting import suggestion
@@ -11,6 +12,19 @@ from actors.protocol.venue import Channel, Venue
 from actors.rules.calendar import Calendar
 from actors.rules.freshness import FreshnessPolicy
 from actors.rules.stream_buffer import Policy
+
+
+class StreamTerms(TypedDict, total=False):
+    """The keywords of `Runtime.subscribe` and `Runtime.on` that every channel has."""
+
+    policy: Policy | None
+    capacity: int | None
+    drop_older_than: float | None
+    stale_after: float | None
+    max_event_lag: float | None
+    calendar: str | Calendar | None
+    wait: float | None
+
 
 MARKET_CAPACITY = 10_000  # events
 ACCOUNT_CAPACITY = 100_000

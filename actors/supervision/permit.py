@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+import itertools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, cast
 
 from msgspec import Struct
 
-from actors.delivery.cells import Cell
+from actors.delivery.cells import Cell, Cells
 from actors.delivery.holder import Holder
 from actors.errors import Blind, LinewardenError
-from actors.events import Cause, Freshness, Topic
+from actors.events import Cause, Freshness, Key, Keys, Option, Topic
 from actors.feed_spec import FeedSpec
-from actors.rules.freshness import Policies, blind
+from actors.protocol.channel import TypedChannel
+from actors.rules.freshness import Policies, blind, worst_of
+from actors.rules.topics import options_of, topics_of
 from actors.rules.venue_states import RECENT
 from actors.stream import Stream
-from actors.supervision.freshness import FreshnessLooks, LineLook
+from actors.supervision.freshness import NOT_SUBSCRIBED, FreshnessLooks, LineLook
+
+Source = Stream[Any] | Topic | str | tuple[str | TypedChannel[Any] | Key, ...]  # that may be required
 
 
 class Limits(Struct, frozen=True):
@@ -197,29 +202,86 @@ class Permit:
         return f"<Permit for {count} topic{'' if count == 1 else 's'}: {state}>"
 
 
-def give(
-    looks: FreshnessLooks,
-    wanted: Iterable[tuple[Topic, Policies | None]],
-    streams: Iterable[Stream[Any]],
-    limits: Limits,
-) -> Permit:
-    """A permit for these topics, each by these policies, and for what these streams hold.
+class Permits:
+    """Answers what is fresh, and gives permits, for one runtime. Any thread; no actor is asked."""
 
-    Raises:
-        Blind: some of it is not fresh; with all reasons.
-    """
-    lines: dict[str, LineSource] = {}
-    reasons: list[Freshness] = []
-    for topic, policies in dict.fromkeys(wanted):
-        placed = looks.placed(topic)
-        if isinstance(placed, Freshness):
-            reasons.append(placed.about(topic))
-            continue
-        name, cell, spec, holder = placed
-        if name not in lines:
-            lines[name] = LineSource(name, spec, holder)
-        lines[name].add(topic, cell, policies, holder)
-    permit = Permit(looks, tuple(lines.values()), tuple(map(StreamSource, streams)), limits)
-    if reasons := [*reasons, *permit.reasons]:
-        raise Blind(reasons)
-    return permit
+    def __init__(
+        self,
+        looks: FreshnessLooks,
+        cells: Cells,
+        spec_of: Callable[[str], FeedSpec],
+        judged_by: Callable[[Stream[Any]], Collection[tuple[Topic, Policies]]],
+    ) -> None:
+        self._looks, self._cells = looks, cells
+        self._spec_of, self._judged_by = spec_of, judged_by
+
+    def fresh(
+        self,
+        feed: str,
+        channel: str | TypedChannel[Any] | None,
+        keys: Sequence[Keys],
+        options: Mapping[str, Option],
+        max_age: float | None,
+    ) -> Freshness:
+        """The topic that is worst off."""
+        max_age = checked_limits(max_age).max_age
+        topics = self._topics(feed, channel, keys, options)
+        return worst_of((topic, self._looks.topic(topic, None, max_age)) for topic in topics)
+
+    def require(self, sources: Sequence[Source], limits: Limits) -> Permit:
+        """A permit for all of these.
+
+        Raises:
+            Blind: some of it is not fresh; with all reasons.
+            LinewardenError: a source is not known here, or there is none.
+        """
+        if not sources:
+            raise LinewardenError("require() needs at least one stream, topic or feed")
+        wanted = [self._wanted(source) for source in sources]
+        nothing = [source for source, topics in zip(sources, wanted, strict=True) if not topics]
+        reasons = [NOT_SUBSCRIBED.about(source) for source in nothing]
+        lines: dict[str, LineSource] = {}
+        for topic, policies in dict.fromkeys(itertools.chain.from_iterable(wanted)):
+            placed = self._looks.placed(topic)
+            if isinstance(placed, Freshness):
+                reasons.append(placed.about(topic))
+                continue
+            name, cell, spec, holder = placed
+            line = lines.get(name) or lines.setdefault(name, LineSource(name, spec, holder))
+            line.add(topic, cell, policies, holder)
+        streams = tuple(StreamSource(source) for source in sources if isinstance(source, Stream))
+        permit = Permit(self._looks, tuple(lines.values()), streams, limits)
+        if reasons := [*reasons, *permit.reasons]:
+            raise Blind(reasons)
+        return permit
+
+    def _wanted(self, source: object) -> Collection[tuple[Topic, Policies | None]]:
+        match source:
+            case Stream():
+                return self._judged_by(source)
+            case Topic():
+                return [(source, None)]
+            case str():
+                return [(topic, None) for topic in self._topics(source, None, (), {})]
+            case (str(feed), str() | TypedChannel() as channel, *keys):
+                return [(topic, None) for topic in self._topics(feed, channel, cast("list[Keys]", keys), {})]
+        raise LinewardenError(
+            f"{source!r} cannot be required: give a stream, a Topic, a feed's name or (feed, channel, *keys)"
+        )
+
+    def _topics(
+        self,
+        feed: str,
+        channel: str | TypedChannel[Any] | None,
+        keys: Sequence[Keys],
+        options: Mapping[str, Option],
+    ) -> Collection[Topic]:
+        """Of these keys; without keys, all of the channel or feed that are subscribed to."""
+        venue = self._spec_of(feed).venue
+        if channel is None:
+            return self._cells.topics_of_feed(feed)
+        declared, options = venue.channel(channel), options_of(channel, options)
+        if declared.key and not keys:
+            every = self._cells.topics_of_feed(feed)
+            return [topic for topic in every if topic.channel == declared.name]
+        return topics_of(venue, declared, keys, options)

@@ -9,7 +9,7 @@ from actors import stream
 from actors.delivery import arrivals, inlet, merge
 from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.inlet import Inlet, Put
-from actors.events import Freshness, SubscriptionState, Topic
+from actors.events import Freshness, Keys, SubscriptionState, Topic
 from actors.rules import stream_buffer
 from actors.rules.stream_buffer import FifoBuffer, Origin, Policy
 from actors.stream import Stream
@@ -28,8 +28,8 @@ class Event(NamedTuple):
 class Control:
     """A runtime's answers to its streams."""
 
-    def widen(self, stream: Stream[Any], keys: Sequence[str], wait: float | None) -> None: ...
-    def narrow(self, stream: Stream[Any], keys: Sequence[str]) -> None: ...
+    def widen(self, stream: Stream[Any], keys: Sequence[Keys], wait: float | None) -> None: ...
+    def narrow(self, stream: Stream[Any], keys: Sequence[Keys]) -> None: ...
 
     def close(self, stream: Stream[Any]) -> None:
         stream._inlet.close("close() was called", quiet=True)

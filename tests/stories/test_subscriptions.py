@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from actors.registry import Registry
 from actors.rules.frame_budget import FrameBudget
 from actors.simulators import SimulatedO2
 from actors.status import Status
+from actors.venues import alpaca
 from actors.venues import o2 as venue
 from actors.venues.o2 import DepthSnapshot
 from actors.wire.socket_inbox import SocketInbox
@@ -250,7 +252,7 @@ def test_each_line_is_lost_by_itself(runtime: Runtime, o2: SimulatedO2) -> None:
 
 def test_two_precisions_of_one_market_are_two_books(runtime: Runtime, o2: SimulatedO2, market: str) -> None:
     fine = runtime.subscribe("o2", venue.DEPTH, market, wait=10.0)
-    coarse = runtime.subscribe("o2", venue.DEPTH, market, wait=10.0, precision=1_000_000)
+    coarse = runtime.subscribe("o2", venue.DEPTH, market, wait=10.0, precision="1000000")
     until(runtime, lines("o2", "o2/2"))
     o2.depth_change(market, buys=[(5_000_010, 3), (5_000_020, 4)])
     for depth, precision in ((fine, 10), (coarse, 1_000_000)):
@@ -260,6 +262,27 @@ def test_two_precisions_of_one_market_are_two_books(runtime: Runtime, o2: Simula
         assert book.bids[5_000_010 if precision == 10 else 5_000_000] in {3, 7}
     coarse.close()
     until(runtime, lines("o2"))
+
+
+def test_a_constant_with_its_option_keeps_it_for_keys_that_are_added(
+    runtime: Runtime, o2: SimulatedO2
+) -> None:
+    first, second, third = o2.markets
+    depth = runtime.subscribe("o2", venue.DEPTH(precision="100"), first, wait=10.0)
+    depth.add([second, third], wait=10.0)
+    depth.remove({first, second})
+    assert {str(topic) for topic in depth.topics} == {f"o2/depth/{third}?precision=100"}
+    told: queue.SimpleQueue[object] = queue.SimpleQueue()
+    runtime.on("o2", venue.DEPTH(precision="100"), [third], handler=told.put, wait=10.0)
+    assert isinstance(told.get(timeout=5), DepthSnapshot)
+
+
+def test_keys_may_be_integers(runtime: Runtime, o2: SimulatedO2) -> None:
+    orders = runtime.subscribe("o2", venue.ORDERS, 4242, wait=10.0)
+    orders.add(range(10, 12), wait=10.0)
+    assert [topic.key for topic in orders.topics] == ["0x4242", "0x10", "0x11"]
+    orders.remove(4242)
+    assert [topic.key for topic in orders.topics] == ["0x10", "0x11"]
 
 
 # ── wanted by the config ──
@@ -315,25 +338,33 @@ def test_mistakes_are_answered_in_sentences(runtime: Runtime, o2: SimulatedO2, m
             runtime, market, channel="deep"
         ),
         "venue 'o2' has no channel 'xyzzy'. It has: balances, ": opening(runtime, market, channel="xyzzy"),
-        "o2: a key is text, and 4242 is none. Give each key as an argument of its own.": opening(
-            runtime, 4242
-        ),
-        "o2: a key is text, and ['0x1'] is none.": opening(runtime, ["0x1"]),
+        "o2: a key is text or an integer, and 4.5 is of type float. Give each key as an argument of its own, "
+        "or one list of keys.": opening(runtime, 4.5),
+        "o2: a key is text or an integer, and {'0x1': 2} is of type dict.": opening(runtime, {"0x1": 2}),
+        "o2: the given list of keys is empty": opening(runtime, []),
         "channel 'depth' wants at least one key (market id, 0x…)": opening(runtime),
         "and was given 'FUEL/USDC'. O2 lists its markets' ids at /v1/markets.": opening(runtime, "FUEL/USDC"),
         "depth has no option 'precison'; did you mean 'precision'? It takes: precision.": opening(
             runtime, market, precison="10"
         ),
+        "o2: 'polcy' is no keyword, and no option of depth; did you mean 'policy'?": opening(
+            runtime, market, polcy="block"
+        ),
         "precision of depth is one of 10, 100,": opening(runtime, market, precision=11),
         "trades has no option 'precision'. It takes: none.": opening(
             runtime, market, channel="trades", precision="10"
+        ),
+        "o2: this constant is for 'trades' of venue 'alpaca', and the feed is of venue 'o2'. Write 'trades', "
+        "or the constant of venue 'o2'.": lambda: runtime.subscribe("o2", alpaca.TRADES, market),
+        "for 'quotes' of venue 'alpaca', and the feed is of venue 'o2'. It has: balances, ": lambda: (
+            runtime.on("o2", alpaca.QUOTES, market, handler=print)
         ),
         "policy 'drop' is none of block, drop_oldest": opening(runtime, market, policy="drop"),
         "a handler is called with each event, and 5 cannot be called": lambda: runtime.on(
             "o2",
             "trades",
             market,
-            handler=5,  # type: ignore[arg-type]
+            handler=5,  # type: ignore[call-overload]
         ),
         "a capacity of 0 holds no event; it must be at least 1": opening(runtime, market, capacity=0),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, assert_type, get_type_hints
+from typing import Any, Never, assert_type, get_type_hints
 
 import msgspec
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from actors.errors import LinewardenError
 from actors.events import Topic
 from actors.protocol import Opening
-from actors.protocol.channel import TypedChannel
+from actors.protocol.channel import DepthChannel, TypedChannel
 from actors.protocol.placement import Placement
 from actors.protocol.prices import Price
 from actors.venues import VENUES, o2
@@ -48,7 +48,7 @@ def test_options_are_texts_and_depth_topics_have_all_of_theirs() -> None:
 
 
 def test_a_topic_made_with_a_typed_name_is_of_plain_strings() -> None:
-    topic = VENUE.topic(o2.TRADES, "aa", {})
+    topic = VENUE.topic(str(o2.TRADES), "aa", {})
     assert topic == Topic("desk", "trades", "0xaa")
     assert type(topic.channel) is str  # msgspec encodes no subclass of it
     assert all(type(name) is str for name in VENUE.channels)
@@ -57,7 +57,7 @@ def test_a_topic_made_with_a_typed_name_is_of_plain_strings() -> None:
 
 def test_typed_names_carry_their_events() -> None:
     assert_type(o2.TRADES, TypedChannel[o2.Trade])
-    assert_type(o2.DEPTH, TypedChannel[o2.DepthSnapshot | o2.DepthChange])
+    assert_type(o2.DEPTH, DepthChannel[o2.DepthSnapshot | o2.DepthChange, o2.Precision, Never])
     assert {o2.DEPTH, o2.DEPTH_VIEW, o2.TRADES, o2.ORDERS, o2.BALANCES, o2.NONCE} == set(VENUE.channels)
     assert get_type_hints(o2.Level) == {"price": int, "quantity": int}
 

@@ -99,7 +99,7 @@ def test_typed_names_carry_their_events() -> None:
         "orders",
         "account_trades",
     }
-    msgspec.json.encode(VENUE.topic(projectx.QUOTES, CONTRACT, {}))
+    msgspec.json.encode(VENUE.topic(str(projectx.QUOTES), CONTRACT, {}))
 
 
 # ── addresses ───────────────────────────────────────────────────────────────────────────────────

@@ -48,7 +48,7 @@ PUBLIC, DESK = venue(), venue(private_key=SEED)
     ],
 )
 def test_spellings_of_an_asset_are_one_topic(key: str, canonical: str) -> None:
-    topic = PUBLIC.topic(tplus.DEPTH, key, {})
+    topic = PUBLIC.topic(str(tplus.DEPTH), key, {})
     assert topic == Topic("tplus", "depth", canonical)
     assert PUBLIC.endpoint(Opening(line_of(topic))).url == f"wss://mds.tplus.cx/marketdepth/diff/{canonical}"
 

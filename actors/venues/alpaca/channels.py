@@ -8,20 +8,20 @@ from actors.protocol import Channel, TypedChannel
 from actors.venues.alpaca import messages as m
 from actors.venues.alpaca.account_messages import TradeUpdate
 
-TRADES: TypedChannel[m.Trade] = TypedChannel("trades")
-QUOTES: TypedChannel[m.Quote] = TypedChannel("quotes")
-BARS: TypedChannel[m.Bar] = TypedChannel("bars")
-UPDATED_BARS: TypedChannel[m.UpdatedBar] = TypedChannel("updated_bars")
-DAILY_BARS: TypedChannel[m.DailyBar] = TypedChannel("daily_bars")
-STATUSES: TypedChannel[m.Status] = TypedChannel("statuses")
-LULDS: TypedChannel[m.Luld] = TypedChannel("lulds")
-IMBALANCES: TypedChannel[m.Imbalance] = TypedChannel("imbalances")
-CORRECTIONS: TypedChannel[m.Correction] = TypedChannel("corrections")
-CANCEL_ERRORS: TypedChannel[m.CancelError] = TypedChannel("cancel_errors")
-ORDERBOOKS: TypedChannel[m.OrderBook] = TypedChannel("orderbooks")
-PRICING: TypedChannel[m.Pricing] = TypedChannel("pricing")
-NEWS: TypedChannel[m.News] = TypedChannel("news")
-TRADE_UPDATES: TypedChannel[TradeUpdate] = TypedChannel("trade_updates")
+TRADES: TypedChannel[m.Trade] = TypedChannel("alpaca", "trades")
+QUOTES: TypedChannel[m.Quote] = TypedChannel("alpaca", "quotes")
+BARS: TypedChannel[m.Bar] = TypedChannel("alpaca", "bars")
+UPDATED_BARS: TypedChannel[m.UpdatedBar] = TypedChannel("alpaca", "updated_bars")
+DAILY_BARS: TypedChannel[m.DailyBar] = TypedChannel("alpaca", "daily_bars")
+STATUSES: TypedChannel[m.Status] = TypedChannel("alpaca", "statuses")
+LULDS: TypedChannel[m.Luld] = TypedChannel("alpaca", "lulds")
+IMBALANCES: TypedChannel[m.Imbalance] = TypedChannel("alpaca", "imbalances")
+CORRECTIONS: TypedChannel[m.Correction] = TypedChannel("alpaca", "corrections")
+CANCEL_ERRORS: TypedChannel[m.CancelError] = TypedChannel("alpaca", "cancel_errors")
+ORDERBOOKS: TypedChannel[m.OrderBook] = TypedChannel("alpaca", "orderbooks")
+PRICING: TypedChannel[m.Pricing] = TypedChannel("alpaca", "pricing")
+NEWS: TypedChannel[m.News] = TypedChannel("alpaca", "news")
+TRADE_UPDATES: TypedChannel[TradeUpdate] = TypedChannel("alpaca", "trade_updates")
 
 _KEY = "symbol, or * for all"
 

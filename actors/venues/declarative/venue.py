@@ -38,6 +38,7 @@ class DeclarativeVenue(Venue):
     """A venue that a table describes, whatever its protocol. One table makes one class."""
 
     table: ClassVar[VenueTable]
+    has_constants: ClassVar[bool] = False  # a table may have the name of another venue
     protocol: Vocabulary
 
     @abstractmethod

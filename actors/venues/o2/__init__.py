@@ -26,5 +26,7 @@ from actors.venues.o2.venue import (
     O2 as O2,
     ORDERS as ORDERS,
     TRADES as TRADES,
+    Frequency as Frequency,
     O2Settings as O2Settings,
+    Precision as Precision,
 )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from operator import attrgetter
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, Never, cast, get_args
 
 from actors.protocol import (
     BookUpdate,
     Bound,
     Bounds,
     Channel,
+    DepthChannel,
     Endpoint,
     Opening,
     Option,
@@ -31,12 +32,15 @@ from actors.venues.o2.messages import identity_key, normal_id
 from actors.venues.o2.session import O2Session
 from actors.venues.o2.subscriptions import BY_IDENTITY
 
-DEPTH: TypedChannel[m.DepthSnapshot | m.DepthChange] = TypedChannel("depth")
-DEPTH_VIEW: TypedChannel[m.DepthView] = TypedChannel("depth_view")
-TRADES: TypedChannel[m.Trade] = TypedChannel("trades")
-ORDERS: TypedChannel[m.Order] = TypedChannel("orders")
-BALANCES: TypedChannel[m.Balance] = TypedChannel("balances")
-NONCE: TypedChannel[m.Nonce] = TypedChannel("nonce")
+Precision = Literal["10", "100", "1000", "10000", "100000", "1000000", "10000000", "100000000", "1000000000"]
+Frequency = Literal["100ms", "500ms", "1s", "3s"]
+
+DEPTH: DepthChannel[m.DepthSnapshot | m.DepthChange, Precision, Never] = DepthChannel("o2", "depth")
+DEPTH_VIEW: DepthChannel[m.DepthView, Precision, Frequency] = DepthChannel("o2", "depth_view")
+TRADES: TypedChannel[m.Trade] = TypedChannel("o2", "trades")
+ORDERS: TypedChannel[m.Order] = TypedChannel("o2", "orders")
+BALANCES: TypedChannel[m.Balance] = TypedChannel("o2", "balances")
+NONCE: TypedChannel[m.Nonce] = TypedChannel("o2", "nonce")
 
 Network = Literal["mainnet", "testnet", "devnet"]
 URLS: Mapping[Network, str] = {
@@ -45,9 +49,9 @@ URLS: Mapping[Network, str] = {
     "devnet": "wss://api.devnet.o2.app/v1/ws",
 }
 
-PRECISIONS = tuple(str(10**level) for level in range(1, 10))
+PRECISIONS: tuple[str, ...] = get_args(Precision)
 FINEST = int(PRECISIONS[0])
-FREQUENCIES = ("100ms", "500ms", "1s", "3s")
+FREQUENCIES: tuple[str, ...] = get_args(Frequency)
 VALUES: Mapping[str, tuple[str, ...]] = {"precision": PRECISIONS, "frequency": FREQUENCIES}
 DEFAULTS: Mapping[str, str] = {"precision": "10", "frequency": "500ms"}
 

@@ -34,13 +34,13 @@ from actors.venues.projectx.settings import ProjectXSettings
 from actors.venues.projectx.user_session import UserSession
 
 # `trades` is the market's, as at other venues; an account's own are another thing, with another name.
-ACCOUNTS: TypedChannel[m.Account] = TypedChannel("accounts")
-POSITIONS: TypedChannel[m.Position] = TypedChannel("positions")
-ORDERS: TypedChannel[m.Order] = TypedChannel("orders")
-ACCOUNT_TRADES: TypedChannel[m.AccountTrade] = TypedChannel("account_trades")
-QUOTES: TypedChannel[m.Quote] = TypedChannel("quotes")
-TRADES: TypedChannel[m.Trade] = TypedChannel("trades")
-DEPTH: TypedChannel[m.Depth | m.DepthReset] = TypedChannel("depth")
+ACCOUNTS: TypedChannel[m.Account] = TypedChannel("projectx", "accounts")
+POSITIONS: TypedChannel[m.Position] = TypedChannel("projectx", "positions")
+ORDERS: TypedChannel[m.Order] = TypedChannel("projectx", "orders")
+ACCOUNT_TRADES: TypedChannel[m.AccountTrade] = TypedChannel("projectx", "account_trades")
+QUOTES: TypedChannel[m.Quote] = TypedChannel("projectx", "quotes")
+TRADES: TypedChannel[m.Trade] = TypedChannel("projectx", "trades")
+DEPTH: TypedChannel[m.Depth | m.DepthReset] = TypedChannel("projectx", "depth")
 
 USER: Hub = "user"
 MARKET: Hub = "market"

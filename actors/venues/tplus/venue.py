@@ -42,21 +42,21 @@ from actors.venues.tplus.paths import STREAMS, line_of, topic_of
 from actors.venues.tplus.session import TplusSession
 from actors.venues.tplus.settings import MAX_LINES, Base, TplusSettings, services
 
-ORDERS: TypedChannel[m.OrderEvent] = TypedChannel("orders")
-USER_TRADES: TypedChannel[m.UserTrade | m.Unknown] = TypedChannel("user_trades")
-USER_FINALIZED_TRADES: TypedChannel[m.UserTrade] = TypedChannel("user_finalized_trades")
-POSITIONS: TypedChannel[m.PositionUpdate] = TypedChannel("positions")
-ACCOUNT_EVENTS: TypedChannel[m.AccountEvent] = TypedChannel("account_events")
-ACCOUNT_STATS: TypedChannel[m.AccountStats] = TypedChannel("account_stats")
-INTENT: TypedChannel[m.Intent] = TypedChannel("intent")
-TRADES: TypedChannel[m.Trade] = TypedChannel("trades")
-MARKET_TRADES: TypedChannel[m.Trade] = TypedChannel("market_trades")
-TRADE_EVENTS: TypedChannel[m.Trade | m.Unknown] = TypedChannel("trade_events")
-MARKET_TRADE_EVENTS: TypedChannel[m.Trade | m.Unknown] = TypedChannel("market_trade_events")
-DEPTH: TypedChannel[m.DepthSnapshot | m.DepthChange] = TypedChannel("depth")
-KLINES: TypedChannel[m.Timebar] = TypedChannel("klines")
-TICKER: TypedChannel[m.Ticker] = TypedChannel("ticker")
-TICKERS: TypedChannel[m.Ticker] = TypedChannel("tickers")
+ORDERS: TypedChannel[m.OrderEvent] = TypedChannel("tplus", "orders")
+USER_TRADES: TypedChannel[m.UserTrade | m.Unknown] = TypedChannel("tplus", "user_trades")
+USER_FINALIZED_TRADES: TypedChannel[m.UserTrade] = TypedChannel("tplus", "user_finalized_trades")
+POSITIONS: TypedChannel[m.PositionUpdate] = TypedChannel("tplus", "positions")
+ACCOUNT_EVENTS: TypedChannel[m.AccountEvent] = TypedChannel("tplus", "account_events")
+ACCOUNT_STATS: TypedChannel[m.AccountStats] = TypedChannel("tplus", "account_stats")
+INTENT: TypedChannel[m.Intent] = TypedChannel("tplus", "intent")
+TRADES: TypedChannel[m.Trade] = TypedChannel("tplus", "trades")
+MARKET_TRADES: TypedChannel[m.Trade] = TypedChannel("tplus", "market_trades")
+TRADE_EVENTS: TypedChannel[m.Trade | m.Unknown] = TypedChannel("tplus", "trade_events")
+MARKET_TRADE_EVENTS: TypedChannel[m.Trade | m.Unknown] = TypedChannel("tplus", "market_trade_events")
+DEPTH: TypedChannel[m.DepthSnapshot | m.DepthChange] = TypedChannel("tplus", "depth")
+KLINES: TypedChannel[m.Timebar] = TypedChannel("tplus", "klines")
+TICKER: TypedChannel[m.Ticker] = TypedChannel("tplus", "ticker")
+TICKERS: TypedChannel[m.Ticker] = TypedChannel("tplus", "tickers")
 
 SNAPSHOT_TIMEOUT = 5.0  # seconds
 _ASSET = "asset: its index (200), or address@chain in hexadecimal"
@@ -88,8 +88,8 @@ _EVENTS = (
 # Whether a stream begins with a welcome is not certain for each: silence counts as one. Not so for a book,
 # which the snapshot confirms.
 _CHANNELS = {
-    str(name): Channel(
-        str(name),
+    name: Channel(
+        name,
         event,
         about,
         key=_ASSET if STREAMS[name].keyed else "",
@@ -100,7 +100,7 @@ _CHANNELS = {
         account=STREAMS[name].oms and name != INTENT,
         unique=name in (USER_TRADES, USER_FINALIZED_TRADES, *PUBLIC_TRADES),
     )
-    for name, event, about in _EVENTS
+    for name, event, about in ((str(channel), event, about) for channel, event, about in _EVENTS)
 }
 
 

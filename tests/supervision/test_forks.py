@@ -45,7 +45,7 @@ READING = ("get", "get_many", "items", "with_markers", "with_meta")
 CHANGING = ("add", "close", "remove")
 LOOKING = (
     *("closed", "conflated", "delivered", "dropped", "end_reason", "gap_count", "gaps", "handler_errors"),
-    *("is_cut", "queued", "received", "topics"),
+    *("is_cut", "lag_s", "queued", "received", "topics"),
 )
 DATA = {"capacity", "channel", "feed", "id", "policy"}  # of each stream
 STREAM: dict[str, Callable[[Stream[Any]], object]] = {

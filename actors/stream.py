@@ -184,11 +184,6 @@ class Stream(Generic[Event]):
         self._home.check()
         return self._control.states(self._topics.copy())
 
-    @property
-    def name(self) -> str:
-        """How people tell it from others: `stream 3 (alpaca/quotes)`."""
-        return f"stream {self.id} ({self.feed}/{self.channel})"
-
     def fresh(self, *, max_age: float | None = None) -> Freshness:
         """Whether the data of all its topics can be acted on, by the policy of this stream. Asks no actor.
 
@@ -197,11 +192,6 @@ class Stream(Generic[Event]):
         """
         self._home.check()
         return self._control.fresh(self, max_age)
-
-    @property
-    def has_unread_gap(self) -> bool:
-        """Whether a gap waits in it, which its reader has not come to."""
-        return self._own.has_unread_gap
 
     @property
     def gaps(self) -> tuple[Gap, ...]:

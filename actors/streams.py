@@ -283,7 +283,7 @@ class Streams:
     def fresh(self, stream: Stream[Any], max_age: float | None) -> Freshness:
         """The topic of this stream that is worst off, by the stream's own policy."""
         if (reason := stream.end_reason) is not None:
-            return blind("closed_stream", f"it is closed: {reason}", stream.name)
+            return blind("closed_stream", f"it is closed: {reason}", stream._inlet)
         look = self._looks.topic
         return worst_of((topic, look(topic, mine, max_age)) for topic, mine in self.judged_by(stream))
 

@@ -112,6 +112,10 @@ class Inlet:
             return AgingBuffer(self.capacity, policy)
         return FifoBuffer(self.capacity, policy, deltas=self.deltas)
 
+    def __str__(self) -> str:
+        """How people tell its stream from others."""
+        return f"stream {self.id} ({self.feed}/{self.channel})"
+
     # ── for writers ──
 
     def put(self, right: Right, batch: Batch, now: float) -> Put:
@@ -296,8 +300,11 @@ class Inlet:
 
     def lag(self) -> float:
         """For how many seconds the oldest event that waits has waited; 0: none waits."""
-        with self.ready:
+        try:
             since = self.buffer.waiting_since()
+        except RuntimeError:  # a writer or the reader has just changed it
+            with self.ready:
+                since = self.buffer.waiting_since()
         return 0.0 if since is None else max(0.0, self._now() - since)
 
     # ── for the runtime ──

@@ -17,6 +17,7 @@ from actors.rules.freshness import Evidence, Policies, assess, worst
 from actors.supervision.state import LineView, SharedState
 from actors.timers import Timers
 
+BEHIND: Final = 1.0  # seconds that a line may take to come to the end of its socket
 Placed = tuple[str, Cell, FeedSpec, Holder]  # its line, first
 
 
@@ -117,6 +118,9 @@ class FreshnessLooks:
             return Trouble("process_paused", text, passes=True)
         if not counters.reading:
             return Trouble("not_reading", _held(counters.paused_by_streams), passes=True)
+        if (lag := counters.receive_lag(now)) > BEHIND:
+            text = f"its line has not read its socket to the end for {lag:.1f} s"
+            return Trouble("not_reading", text, passes=True)
         if counters.decodes_nothing:
             return Trouble("undecodable", "no message that its line receives can be decoded")
         return None

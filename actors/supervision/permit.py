@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from actors.delivery.cells import Cell, Cells
 from actors.delivery.holder import Holder
+from actors.delivery.inlet import Inlet
 from actors.errors import Blind, LinewardenError
 from actors.events import Cause, Freshness, Key, Keys, Option, Topic
 from actors.feed_spec import FeedSpec
@@ -18,6 +19,7 @@ from actors.rules.freshness import Policies, blind, worst_of
 from actors.rules.topics import options_of, topics_of
 from actors.rules.venue_states import RECENT
 from actors.stream import Stream
+from actors.supervision.forks import Home
 from actors.supervision.freshness import NOT_SUBSCRIBED, FreshnessLooks, LineLook
 
 Source = Stream[Any] | Topic | str | tuple[str | TypedChannel[Any] | Key, ...]  # that may be required
@@ -98,27 +100,27 @@ def _closing(holder: Holder, topic: Topic, told: int) -> Cause | None:
 class StreamSource:
     """A stream that a permit is about: what it holds has to be read, and none of it given up."""
 
-    def __init__(self, stream: Stream[Any]) -> None:
-        self._stream, self._dropped = stream, stream.dropped
+    def __init__(self, inlet: Inlet) -> None:
+        self._inlet, self._dropped = inlet, inlet.buffer.dropped
 
     def ended(self) -> Iterator[Freshness]:
-        stream = self._stream
-        if stream.closed:
-            yield blind("closed_stream", f"it is closed: {stream.end_reason}", stream.name)
-        elif lost := stream.dropped - self._dropped:
-            yield blind("gap", f"it has given up {lost:,} events since the permit was given", stream.name)
+        """What ends a permit for good."""
+        inlet = self._inlet
+        if inlet.end is not None:
+            yield blind("closed_stream", f"it is closed: {inlet.end.reason}", inlet)
+        elif lost := inlet.buffer.dropped - self._dropped:
+            yield blind("gap", f"it has given up {lost:,} events since the permit was given", inlet)
 
     def waiting(self, limits: Limits) -> Iterator[Freshness]:
         """What its reader has not come to yet."""
-        stream = self._stream
-        if stream.has_unread_gap:
-            yield blind("gap_unread", "a gap waits in it, which its reader has not come to", stream.name)
-        if limits.max_queue is not None and stream.queued > limits.max_queue:
-            text = f"{stream.queued:,} events wait in it; max_queue is {limits.max_queue:,}"
-            yield blind("queue", text, stream.name)
-        if limits.max_lag is not None and stream.lag_s > limits.max_lag:
-            text = f"its oldest event has waited {stream.lag_s:.1f} s; max_lag is {limits.max_lag:g} s"
-            yield blind("lag", text, stream.name)
+        inlet, queued = self._inlet, self._inlet.buffer.queued
+        if inlet.has_unread_gap:
+            yield blind("gap_unread", "a gap waits in it, which its reader has not come to", inlet)
+        if limits.max_queue is not None and queued > limits.max_queue:
+            yield blind("queue", f"{queued:,} events wait in it; max_queue is {limits.max_queue:,}", inlet)
+        if limits.max_lag is not None and (lag := inlet.lag()) > limits.max_lag:
+            text = f"its oldest event has waited {lag:.1f} s; max_lag is {limits.max_lag:g} s"
+            yield blind("lag", text, inlet)
 
 
 def _waiting(line: str, look: LineLook, holder: Holder, limits: Limits) -> Iterator[Freshness]:
@@ -150,6 +152,7 @@ class Permit:
     ) -> None:
         self._looks, self._lines, self._streams, self._limits = looks, lines, streams, limits
         self._ended: tuple[Freshness, ...] = ()
+        self._home = Home()
 
     @property
     def valid(self) -> bool:
@@ -175,7 +178,12 @@ class Permit:
 
     @property
     def reasons(self) -> tuple[Freshness, ...]:
-        """Why it does not hold now; empty: it does."""
+        """Why it does not hold now; empty: it does.
+
+        Raises:
+            ForkError: it was given to the parent of this process.
+        """
+        self._home.check()
         if self._ended:
             return self._ended
         ended: list[Freshness] = []
@@ -197,8 +205,9 @@ class Permit:
         return (*ended, *passing)
 
     def __repr__(self) -> str:
-        state = "; ".join(map(str, self.reasons)) or "valid"
-        count = len(self.topics)
+        count, state = len(self.topics), "of another process"
+        if not self._home.is_left:
+            state = "; ".join(map(str, self.reasons)) or "valid"
         return f"<Permit for {count} topic{'' if count == 1 else 's'}: {state}>"
 
 
@@ -249,7 +258,7 @@ class Permits:
             name, cell, spec, holder = placed
             line = lines.get(name) or lines.setdefault(name, LineSource(name, spec, holder))
             line.add(topic, cell, policies, holder)
-        streams = tuple(StreamSource(source) for source in sources if isinstance(source, Stream))
+        streams = tuple(StreamSource(source._inlet) for source in sources if isinstance(source, Stream))
         permit = Permit(self._looks, tuple(lines.values()), streams, limits)
         if reasons := [*reasons, *permit.reasons]:
             raise Blind(reasons)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -330,6 +331,24 @@ def test_a_line_that_is_not_read_is_not_fresh_and_a_permit_holds_again_after_tha
         assert str(full.id) in found.text
         assert not permit.valid
         full.close()
+        until(it.runtime, lambda _: permit.valid)
+
+
+def test_a_line_that_waits_in_a_handler_for_longer_than_a_second_is_not_fresh(o2: SimulatedO2) -> None:
+    goes_on = threading.Event()
+    with o2_desk(o2, heartbeat=BEAT) as it:
+        orders = it.runtime.subscribe("o2", "orders", ACCOUNT, wait=10.0)
+        permit = it.runtime.require(orders)
+        it.runtime.on("o2", "trades", MARKET, handler=lambda _: goes_on.wait(30.0), inline=True, wait=10.0)
+        it.pass_by(1.0)
+        try:
+            o2.trade(MARKET)
+            counters = it.runtime._shared.lines["o2"].counters
+            until(it.runtime, lambda _: counters.read_begun_at > counters.read_to_end_at)
+            it.timers._move(it.timers.monotonic() + 1.1)  # no timer fires
+            assert (orders.fresh().cause, permit.valid) == ("not_reading", False)
+        finally:
+            goes_on.set()
         until(it.runtime, lambda _: permit.valid)
 
 

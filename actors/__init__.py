@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     )
     from actors.rules.latest_price import LatestPrice as LatestPrice
     from actors.rules.order_book import BookView as BookView
-    from actors.runtime import Runtime as Runtime, start as start
+    from actors.runtime import Runtime as Runtime, running as running, start as start
     from actors.status import Status as Status
     from actors.stream import Stream as Stream
     from actors.supervision.permit import Permit as Permit
@@ -79,6 +79,7 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "Timeout": "actors.errors",
         "Topic": "actors.events",
         "VenueState": "actors.events",
+        "running": "actors.runtime",
         "start": "actors.runtime",
     }
     __all__ = tuple(_MODULES)

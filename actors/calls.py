@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -64,36 +64,49 @@ def answer_of_lines(reply: Reply, seconds: float, what: str, feed: str | None, t
         reply.abandon()
 
 
-def send(connection: Address, line: str, message: str | bytes | Mapping[str, Any]) -> None:
-    """Has a line's connection send this message: text, binary, or a mapping as JSON.
+OwnMessage = str | bytes | Mapping[str, Any] | Sequence[Any]  # of a program
+
+
+def send(connection: Address, line: str, message: OwnMessage) -> None:
+    """Has a line's connection send this message: text, binary, or a mapping or list that its session writes.
 
     Raises:
         LinewardenError: the line is not connected and logged in, its connection was lost while this was
-            sent, or the message is no Unicode text.
+            sent, or the message cannot be written.
     """
-    payload = _payload(line, message)
+    own = _own(line, message)
     try:
-        trouble = ask(connection, SendMessage(payload))
+        trouble = ask(connection, SendMessage(own))
     except ActorGoneError:
         trouble = "nothing was sent: it is not connected"
     if trouble:
         raise LinewardenError(f"{line}: {trouble}")
 
 
-def send_later(connection: Address, line: str, message: str | bytes | Mapping[str, Any]) -> None:
+def send_later(connection: Address, line: str, message: OwnMessage) -> None:
     """The same, where its answer cannot be waited for: a failure of the connection's is logged by it.
 
     Raises:
-        LinewardenError: the message is no Unicode text.
+        LinewardenError: the message cannot be written.
     """
-    connection.tell(SendMessage(_payload(line, message), is_answered=False))
+    connection.tell(SendMessage(_own(line, message), is_answered=False))
 
 
-def _payload(line: str, message: str | bytes | Mapping[str, Any]) -> str | bytes:
+def _own(line: str, message: OwnMessage) -> OwnMessage:
+    """The message as it may go to another thread: a mapping or list becomes a copy of plain values."""
     try:
-        payload = message if isinstance(message, str | bytes) else msgspec.json.encode(message).decode()
-        if isinstance(payload, str):
-            payload.encode()
+        if isinstance(message, str):
+            message.encode()
+        if isinstance(message, str | bytes):
+            return message
+        if isinstance(message, Mapping | list | tuple):
+            plain = dict(message) if isinstance(message, Mapping) else message
+            copy: OwnMessage = msgspec.to_builtins(plain, builtin_types=(bytes,))
+            msgspec.json.encode(copy)  # text in it may be none
+            return copy
+        why = f"is text, bytes, a mapping or a list, and {type(message).__name__} is none of them"
     except UnicodeEncodeError as error:
-        raise LinewardenError(f"{line}: nothing was sent: the message is no Unicode text: {error}") from None
-    return payload
+        why = f"is no Unicode text: {error}"
+    except (TypeError, ValueError, RecursionError) as error:
+        why = f"cannot be written: {error}"
+    raise LinewardenError(f"{line}: nothing was sent: the message {why}") from None

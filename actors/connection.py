@@ -762,15 +762,23 @@ class Connection(Actor):
     def _send_for_user(self, message: SendMessage) -> None:
         """It is answered when it has left, and not sent when the caller has given it up before."""
         reply = self.keep_reply() if message.is_answered else LoggedReply(self._line)
-        frame = _data_frame(message.payload)
         if self._session.state is not SessionState.OPEN:
             reply.set("nothing was sent: it is not connected and logged in")
-        elif self._messages_size + len(frame) > self._args.send_buffer:
+            return
+        try:
+            frame = _data_frame(self._written(message.message))
+        except Exception as error:  # the program's mistake, or the venue's: it costs no connection
+            reply.set(f"nothing was sent: the message cannot be written for this venue: {error}")
+            return
+        if self._messages_size + len(frame) > self._args.send_buffer:
             reply.set("nothing was sent: too much waits already for the budget of frames")
         else:
             self._messages.append((frame, reply))
             self._messages_size += len(frame)
             self._ask_venue()
+
+    def _written(self, message: str | bytes | Mapping[str, Any] | Sequence[Any]) -> str | bytes:
+        return message if isinstance(message, str | bytes) else self._session.written(message)
 
     def _send_message(self) -> None:
         """The first message of the program; there is room for it."""

@@ -9,8 +9,8 @@ A question is a message that was asked: its answer travels with its envelope. A 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec import Struct
 
@@ -346,16 +346,17 @@ class Fetched(Ephemeral, frozen=True):
 
 
 class SendMessage(RedactedStruct, frozen=True):
-    """Asked by a user: one message of the user's own, unchanged. Answers None, or why it was not sent.
+    """Asked by a user: one message of the user's own. Answers None, or why it was not sent.
 
-    Told from an inline handler (`is_answered` is false): the connection logs why it was not sent.
+    Text and bytes go unchanged; the session writes a mapping or list. Told from an inline handler
+    (`is_answered` is false): the connection logs why it was not sent.
     """
 
-    payload: str | bytes
+    message: str | bytes | Mapping[str, Any] | Sequence[Any]
     is_answered: bool = True
 
     def shown(self) -> Shown:
-        yield "size", len(self.payload)
+        yield "size", len(self.message)
 
 
 class EndConnection(Ephemeral, frozen=True):

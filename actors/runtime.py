@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never, Unpack, cast, overload
 
 from actors import log_queue
-from actors.calls import CALL, answer_of, answer_of_lines, ask, send, send_later
+from actors.calls import CALL, OwnMessage, answer_of, answer_of_lines, ask, send, send_later
 from actors.delivery.handlers import check_handler
 from actors.delivery.merge import merge
-from actors.delivery.waits import calls_handlers, refuse_to_wait
+from actors.delivery.waits import calls_handlers, refuse_inline, refuse_to_wait
 from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
 from actors.events import Event, Freshness, Key, Keys, Marker, Option, Received
 from actors.feed_builder import FeedBuilder
@@ -47,11 +47,12 @@ from actors.supervision.freshness import FreshnessLooks, LookAtAll
 from actors.supervision.lifetime import Lifetime
 from actors.supervision.permit import Permit, Permits, Source, checked_limits
 from actors.supervision.proxy import SupervisorProxy
+from actors.supervision.running import enter, present
 from actors.supervision.snapshot import SharedStatus
 from actors.supervision.state import Environment, LineView
 from actors.supervision.token_refresh import refresh_token
 from actors.supervision.tree import Tree
-from actors.timers import SystemClock, ThreadTimers, Timers, seconds_left
+from actors.timers import SystemClock, ThreadTimers, Timers, check_seconds, seconds_left
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
 log = log_queue.logger("actors.runtime")
 
 FRESH_AGAIN = 0.05  # seconds between two looks whether all is fresh
+STOP = 5.0  # seconds that a runtime that is replaced has for its end
 GRACE = 1.0  # seconds that stop() may take beyond its budget: for handlers, and to go on alone
 
 
@@ -78,18 +80,26 @@ def start(
     *,
     wait: float | None = None,
     metrics: Metrics | None = None,
+    replace: bool = False,
 ) -> Runtime:
     """Start the actors of a config; returns at once, or when all lines are live.
 
-    `wait`: seconds to wait for that. `metrics` counts what happens (`actors.metrics`). Opens no port
-    and installs no log handler.
+    `wait`: seconds to wait for that. `metrics` counts what happens (`actors.metrics`). `replace`: the
+    runtimes of this process with the same name are stopped first, as a notebook needs whose cell is run
+    again; that waits until their connections have been given back, for 5 s at most. Opens no port and
+    installs no log handler.
 
     Raises:
         ConfigError: the config has mistakes; every one of them is named.
-        LinewardenError: `metrics` lacks a method, or one of them cannot be called.
+        LinewardenError: `metrics` lacks a method, or one of them cannot be called; or `replace` was given
+            inside an inline handler.
         NotLiveError: `wait` is over, or a line has failed for good; the runtime has been stopped again.
     """
-    runtime = Runtime(load(config), metrics=metrics)
+    check_seconds("wait", wait, optional=True)
+    settings, _ = load(config), checked(metrics)
+    if replace:
+        _stop_namesakes(settings.runtime.name)
+    runtime = Runtime(settings, metrics=metrics)
     if wait is not None:
         try:
             runtime.wait_live(timeout=wait)
@@ -97,6 +107,24 @@ def start(
             runtime.stop()
             raise
     return runtime
+
+
+def running() -> tuple[Runtime, ...]:
+    """The runtimes of this process that have not ended, in the order of their start.
+
+    They are held weakly until then: one that no name, no stream in use and no handler holds is not among
+    them. Nor are those of the parent in a forked child.
+    """
+    found = (each.runtime() for each in present())
+    return tuple(runtime for runtime in found if runtime is not None)
+
+
+def _stop_namesakes(name: str) -> None:
+    refuse_inline("start(replace=True)")
+    deadline = time.monotonic() + STOP + GRACE
+    for each in present():
+        if each.name == name and (left := each.stop(STOP, deadline)):
+            log.warning("runtime %r was replaced; of the former one is left: %s.", name, ", ".join(left))
 
 
 class Runtime:
@@ -111,6 +139,10 @@ class Runtime:
         metrics: Metrics | None = None,
         cooldown_file: Path | None = None,  # the file for them where the config names none
     ) -> None:
+        if not isinstance(settings, Settings):
+            raise LinewardenError(
+                "a Runtime takes settings: call actors.start(config) with a file or mapping"
+            )
         user_metrics = UserMetrics(checked(metrics))
         clock = timers.clock if timers else SystemClock()
         self._builder = FeedBuilder(clock)
@@ -146,6 +178,7 @@ class Runtime:
             user_metrics,
         )
         tree.launch()
+        enter(settings.runtime.name, tree, weakref.ref(self))
         self._lifetime = Lifetime(self, tree.home, tree.roles, self._builder.simulators)
 
     @property
@@ -346,18 +379,20 @@ class Runtime:
         venue = self._spec_of(feed).venue
         return checked_freshness(venue, self.settings.calendars, stale_after, max_event_lag, calendar)
 
-    def send(self, feed: str, message: str | bytes | Mapping[str, Any], *, line: str | None = None) -> None:
+    def send(self, feed: str, message: OwnMessage, *, line: str | None = None) -> None:
         """Send one message of your own, for what a venue's protocol does not foresee.
 
-        Text goes as a text message, bytes as a binary one, a mapping as JSON. `line` names one of
-        the feed's connections, where it has several. An answer of the venue is routed as
-        any other message. A subscription made in this way belongs to no stream and is not
-        restored after a loss. Inside an inline handler the message is sent after the call; if the line is
-        not logged in by then, that is logged.
+        Text goes as a text message and bytes as a binary one, both unchanged. A mapping or list is written
+        as the venue's messages are: as JSON; to a SignalR hub as a record with its end; as msgpack where the
+        feed has that encoding. `line` names one of the feed's connections, where it has several. An answer
+        of the venue is routed as any other message. A subscription made in this way belongs to no stream
+        and is not restored after a loss. Inside an inline handler the message is sent after the call; if the
+        line is not logged in by then, that is logged.
 
         Raises:
             LinewardenError: the feed or line is not there, or it is not connected and logged in; or the
-                message has halves of surrogate pairs, which no text on the wire may have.
+                message cannot be written: it is of another type or holds such a value, or it has halves of
+                surrogate pairs, which no text on the wire may have.
         """
         self._tree.check()
         name = self._line(feed, line)
@@ -396,6 +431,7 @@ class Runtime:
             Timeout: that takes longer than `timeout` seconds; it goes on.
             LinewardenError: there is no such feed or line.
         """
+        check_seconds("timeout", timeout)
         self._tree.check()
         feed = self._feed_of(target)
         refuse_to_wait("rotate", feed)
@@ -421,6 +457,7 @@ class Runtime:
                 words of the venue.
             Timeout: that takes longer than `timeout` seconds. No line shows the new token.
         """
+        check_seconds("timeout", timeout)
         self._tree.check()
         refuse_to_wait("refresh_token", feed)
         try:
@@ -448,6 +485,12 @@ class Runtime:
     def merge(self, *streams_: Stream[Any]) -> Iterator[Received[Any]]:
         """The events of several streams in the order of their arrival."""
         self._tree.home.check()
+        for each in streams_:
+            if not isinstance(each, Stream):
+                kind = type(each).__name__
+                raise LinewardenError(
+                    f"merge takes streams, each as an argument of its own; a {kind} is none"
+                )
         return merge(self._shared.arrivals, *streams_)
 
     # ── order books ──
@@ -603,6 +646,7 @@ class Runtime:
             LinewardenError: there is no such feed or line.
             RuntimeStopped: the runtime ended meanwhile.
         """
+        check_seconds("timeout", timeout, optional=True)
         self._tree.check()
         feed = self._feed_of(target)
         refuse_to_wait("wait_live", feed)
@@ -660,6 +704,7 @@ class Runtime:
         names of what did not end: a handler that never returns, a DNS look-up, or the thread of the log. From
         a handler it may be called too; inside an inline handler it begins, and returns at once.
         """
+        check_seconds("timeout", timeout)
         self._tree.home.check()
         if calls_handlers():
             self._tree.begin_stop(timeout)
@@ -679,7 +724,12 @@ class Runtime:
             self.stop()
 
     def __repr__(self) -> str:
-        return f"<Runtime {self.settings.runtime.name}: {', '.join(self._wanted.feeds)}>"
+        """Its state and how many lines of each feed are live. Raises nothing, also in a forked child."""
+        if (status := getattr(self, "_status", None)) is None:
+            return "<Runtime that was not started>"
+        if self._tree.home.is_left:
+            return f"<Runtime {status.name}: of the parent process, see ForkError>"
+        return f"<Runtime {status.look().text}>"
 
     # ── how it is done ──
 
@@ -693,7 +743,7 @@ class Runtime:
 
     def _spec_of(self, feed: str) -> FeedSpec:
         feeds = self._wanted.feeds
-        if feed not in feeds:
+        if not isinstance(feed, str) or feed not in feeds:
             hint, known = suggestion(str(feed), feeds), ", ".join(feeds) or "none"
             raise LinewardenError(f"there is no feed {feed!r} in the config{hint} There are: {known}.")
         return feeds[feed]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import islice
 from typing import Literal
 
 from msgspec import Struct
 
 from actors.diagnostics import DeadLetter, Quarantined
 from actors.events import Freshness, Gap, SubscriptionState, VenueState
+from actors.protocol.formatting import counted
 from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Weather
 from actors.rules.counters import StreamStatus
 from actors.rules.journal import LineExit
@@ -17,6 +19,8 @@ from actors.rules.line import ShownState
 from actors.rules.liveness import Health
 
 DAY = 86_400.0  # seconds
+SHOWN = 8  # feeds in the repr of a status
+LONGEST = 120  # characters of a reason in a repr
 ActorState = Literal["running", "wedged", "restarting"]
 
 
@@ -93,6 +97,11 @@ class LineStatus(Struct, frozen=True):
         """Its endings, and what its venue said of itself, oldest first."""
         return tuple(sorted((*self.journal, *self.venue_journal), key=lambda entry: entry.at_ns))
 
+    def __repr__(self) -> str:
+        why = f", {_in_a_line(self.reason.text)}" if self.reason is not None and self.state != "live" else ""
+        topics = counted(len(self.topics), "topic")
+        return f"<LineStatus {self.state}: epoch {self.epoch}, {topics}, health {self.health.score}{why}>"
+
 
 class FeedStatus(Struct, frozen=True):
     venue: str
@@ -101,6 +110,15 @@ class FeedStatus(Struct, frozen=True):
     refused: dict[str, str] = {}  # wanted topics that no line can take, and why
     token_expires_in_s: float | None = None  # where its lines show one that ends
     token_error: str = ""  # why that was not renewed, although it is due
+
+    @property
+    def lines_live(self) -> str:
+        """How many of its lines serve: `1/2 live`."""
+        live = sum(line.state == "live" and not line.degraded for line in self.lines.values())
+        return f"{live}/{len(self.lines)} live"
+
+    def __repr__(self) -> str:
+        return f"<FeedStatus {self.venue}: {self.lines_live}>"
 
 
 class ActorStatus(Struct, frozen=True):
@@ -144,9 +162,24 @@ class Status(Struct, frozen=True):
     cooldowns: tuple[CooldownStatus, ...] = ()
     untrusted: dict[str, Freshness] = {}  # the topics that are not fresh, by their policies alone, and why
 
+    @property
+    def text(self) -> str:
+        """Name, state, and the live lines of each feed, in one line."""
+        told = [f"{name} {feed.lines_live}" for name, feed in islice(self.feeds.items(), SHOWN)]
+        more = [f"{len(self.feeds) - SHOWN:,} more feeds"] if len(self.feeds) > SHOWN else []
+        return f"{self.name}: {self.state}; {', '.join([*told, *more]) or 'no feeds'}"
+
+    def __repr__(self) -> str:
+        return f"<Status {self.text}; {counted(len(self.streams), 'stream')}>"
+
     def lines(self) -> dict[str, LineStatus]:
         """Every line by its name, feeds in order."""
         return {name: line for feed in self.feeds.values() for name, line in feed.lines.items()}
+
+
+def _in_a_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 
 def cause_of(reason: Reason) -> Cause:

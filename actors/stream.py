@@ -23,9 +23,10 @@ from actors.delivery.inline import InlineInlet
 from actors.delivery.waits import note_reader, reading_slice
 from actors.errors import LinewardenError, StreamClosed, Timeout
 from actors.events import Closed, Freshness, Gap, Keys, Marker, Option, Received, SubscriptionState, Topic
+from actors.protocol.formatting import counted
 from actors.rules.stream_buffer import Batch, Place
 from actors.supervision.forks import Home
-from actors.timers import lock_timeout
+from actors.timers import check_seconds, lock_timeout
 
 # Covariant, since a stream is only read: one of quotes is one of quotes or trades.
 Event = TypeVar("Event", covariant=True)  # noqa: PLC0105
@@ -122,6 +123,8 @@ class Stream(Generic[Event]):
             StreamClosed: `Closed` was delivered; nothing follows it.
         """
         self._home.check()
+        if not isinstance(maximum, int):
+            raise LinewardenError(f"maximum is a number of events, and {maximum!r} is none")
         if maximum < 1:
             raise ValueError(f"maximum is {maximum}, and at least one event has to be asked for")
         events = [self.get(timeout)]
@@ -254,8 +257,16 @@ class Stream(Generic[Event]):
         return bool(self._own.cut())
 
     def __repr__(self) -> str:
-        topics = f"{len(self._topics)} topic{'' if len(self._topics) == 1 else 's'}"
-        return f"<Stream {self.id} {self.feed}/{self.channel}, {topics}, {self._box.queued} queued>"
+        """Its state now. Takes no lock and raises nothing, also in a forked child."""
+        end, box = self._inlet.end, self._box
+        parts = [
+            "open" if end is None else f"closed ({' '.join(end.reason.split())})",
+            counted(len(self._topics), "topic"),
+            self.policy if self.policy == "inline" else f"{self.policy} {self.capacity:,}",
+            f"{box.queued:,} queued",
+            counted(box.gaps, "gap"),
+        ]
+        return f"<Stream {self.id} {self.feed}/{self.channel}: {', '.join(parts)}>"
 
     @property
     def _own(self) -> Inlet:
@@ -280,6 +291,7 @@ class Stream(Generic[Event]):
 
     def _reach_event(self, timeout: float | None) -> bool:
         """Wait for events in the reader's hand. False: the stream was closed on purpose."""
+        check_seconds("timeout", timeout, optional=True)
         deadline = None if timeout is None else time.monotonic() + timeout
         while not self._box.hand:
             self._home.check()

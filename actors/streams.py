@@ -44,7 +44,7 @@ from actors.stream import InlineStream, Stream
 from actors.supervision.forks import Home
 from actors.supervision.freshness import FreshnessLooks
 from actors.supervision.tree import Tree
-from actors.timers import lock_timeout, seconds_left
+from actors.timers import check_seconds, lock_timeout, seconds_left
 
 log = log_queue.logger("actors.streams")
 
@@ -346,7 +346,11 @@ def _removed(feed: str) -> str:
 
 
 def refuse_wait(wait: float | None, feed: str) -> None:
-    """Raises WaitRefusedError if an answer is to be waited for that this thread keeps from coming."""
+    """Raises WaitRefusedError if an answer is to be waited for that this thread keeps from coming.
+
+    Raises LinewardenError for what is no time.
+    """
+    check_seconds("wait", wait, optional=True)
     if wait is not None:
         refuse_to_wait(f"wait={wait:g}", feed)
 

@@ -8,13 +8,22 @@ import math
 import sys
 import threading
 import time
+from numbers import Real
 from typing import Any, Final, Protocol
 
 from actors import log_queue
+from actors.errors import LinewardenError
 
 log = log_queue.logger("actors.timers")
 
 CENTURY = 3_155_760_000.0  # seconds; less than a lock can wait
+
+
+def check_seconds(name: str, value: object, *, optional: bool = False) -> None:
+    """Raises LinewardenError where a program gave what is no time; `optional`: None is one."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool) and not math.isnan(value)
+    if not is_number and not (optional and value is None):
+        raise LinewardenError(f"{name} is a number of seconds, and {value!r} is none")
 
 
 class Clock(Protocol):

@@ -39,13 +39,13 @@ ROOMS: dict[str, set[str]] = {
     "protocol": {"errors", "events", "reasons", "http_types", "secret", "lazy"},
     "venues": {"protocol"},
     "rules": {"errors", "events", "reasons", "protocol"},
-    "timers": {"log_queue"},
+    "timers": {"log_queue", "errors"},
     "wire": GROUND | {"timers", "messages"},
     "login": GROUND | {"timers", "protocol", "wire"},
     "delivery": {"errors", "events", "protocol", "rules"},
     "delivery/merge": {"errors", "events", "rules", "stream"},
     "messages": GROUND | {"delivery", "feed_spec", "protocol", "rules"},
-    "status": GROUND | {"diagnostics", "rules"},
+    "status": GROUND | {"diagnostics", "rules", "protocol"},
     "simulators": {"errors", "lazy", "venues"},
 }
 

@@ -12,12 +12,14 @@ import typer
 from msgspec import structs
 
 from actors.cli.arguments import Config, complain, described_venue, known_name, settings_of
-from actors.cli.formatting import console, counted, plain_table
+from actors.cli.formatting import console, plain_table
 from actors.cli.venues import channel_table
 from actors.events import Topic
+from actors.protocol.formatting import counted
 from actors.protocol.venue import Venue, VenueSettings
 from actors.secret import Secret
 from actors.settings import FeedSettings, Settings
+from actors.settings.wording import holds_secret
 
 
 def check(
@@ -67,7 +69,7 @@ def check(
 def _stand_in(kind: type[Venue]) -> VenueSettings:
     """Settings for a feed without a config: required values are placeholders."""
     placeholders: dict[str, Any] = {
-        field.name: Secret("x") if field.type is Secret else next(iter(get_args(field.type)), "x")
+        field.name: Secret("x") if holds_secret(field.type) else next(iter(get_args(field.type)), "x")
         for field in structs.fields(kind.Settings)
         if field.required
     }

@@ -53,11 +53,6 @@ def cut(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 gap`, `1,200 gaps`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def times(number: int) -> str:
     """`never`, `once`, `twice`, `3 times`."""
     return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number:,} times")

@@ -18,8 +18,9 @@ from typing import IO, Any
 import msgspec
 from rich.table import Table
 
-from actors.cli.formatting import counted, cut, plain_table
+from actors.cli.formatting import cut, plain_table
 from actors.events import Topic
+from actors.protocol.formatting import counted
 from actors.protocol.session import (
     TEXT,
     Answered,

@@ -16,13 +16,14 @@ from actors import log_queue
 from actors.cli import logs
 from actors.cli.arguments import Config, complain, one_of, report, settings_of
 from actors.cli.check import placed
-from actors.cli.formatting import console, counted
+from actors.cli.formatting import console
 from actors.cli.reload import Reloader
 from actors.cli.run_view import Screen, summary, troubles
 from actors.cli.signals import HANG_UP, SLICE, Ending, endings
 from actors.cli.stream_view import StreamView
 from actors.cli.systemd import Systemd
 from actors.errors import ConfigError, LinewardenError, RuntimeStopped
+from actors.protocol.formatting import counted
 from actors.settings import Settings
 from actors.status import Status
 from actors.supervision.cooldown_file import usual_file

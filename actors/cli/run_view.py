@@ -10,9 +10,10 @@ from typing import Self
 from rich.console import Group
 from rich.live import Live
 
-from actors.cli.formatting import console, counted, printable, times
+from actors.cli.formatting import console, printable, times
 from actors.cli.status_view import StatusView, cause, how_many_live, oddities, state, topics
 from actors.cli.stream_view import StreamView
+from actors.protocol.formatting import counted
 from actors.rules.counters import StreamStatus
 from actors.status import Counters, Status
 

@@ -9,9 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actors.cli.formatting import clock, counted, day_and_clock, one_row, plain_table, printable, span, times
+from actors.cli.formatting import clock, day_and_clock, one_row, plain_table, printable, span, times
 from actors.events import Freshness, Gap, Topic, VenueState
-from actors.protocol.formatting import short
+from actors.protocol.formatting import counted, short
 from actors.rules.counters import StreamStatus
 from actors.rules.journal import KEPT, LineExit, RecoveryTimes
 from actors.status import CooldownStatus, DeadLettersStatus, LineStatus, QuarantineStatus, Status, TopicStatus

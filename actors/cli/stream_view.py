@@ -14,10 +14,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actors.cli.formatting import clock, counted, cut, one_row, printable
+from actors.cli.formatting import clock, cut, one_row, printable
 from actors.cli.status_view import gap_length, topic_words
 from actors.events import Closed, Fresh, Gap, Lifecycle, Marker, Received, Stale, VenueState
-from actors.protocol.formatting import at, price_words, short
+from actors.protocol.formatting import at, counted, price_words, short
 from actors.protocol.prices import Number, Price
 from actors.protocol.venue import Venue
 from actors.rules.order_book import Book, BookView

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from types import CodeType
 
 from actors.errors import LinewardenError
@@ -30,6 +30,20 @@ def check_handler(handler: object) -> None:
     ):
         if any(is_of_kind(each) for each in _called(handler) if _has_code(each)):
             raise LinewardenError(f"{handler!r} is {kind}, and a call runs none of it. {ADVICE}")
+    _check_arguments(handler)
+
+
+def _check_arguments(handler: Callable[..., object]) -> None:
+    """Raises LinewardenError for what cannot be called with one argument, as far as it says."""
+    try:
+        arguments = inspect.signature(handler, follow_wrapped=False)
+    except (TypeError, ValueError):  # a mock, or one of the interpreter's own
+        return
+    try:
+        arguments.bind(None)
+    except TypeError as error:
+        text = f"a handler is called with one argument, and {handler!r} takes others: {error}"
+        raise LinewardenError(text) from None
 
 
 def _called(handler: object) -> tuple[object, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import suppress
 from typing import cast
 
@@ -11,13 +10,13 @@ from msgspec import structs
 from actors.actor import Address
 from actors.calls import answer_of
 from actors.delivery.cells import Cells
-from actors.errors import LinewardenError, StalePriceError, Timeout
+from actors.errors import StalePriceError, Timeout
 from actors.events import Key, Tried
 from actors.messages import AskLatest, LatestTold
 from actors.protocol.prices import Price
 from actors.protocol.venue import Venue
 from actors.rules.latest_price import Candidates, LatestPrice, in_words, symbol_of
-from actors.timers import Clock
+from actors.timers import Clock, check_seconds
 
 
 class LatestPrices:
@@ -29,8 +28,8 @@ class LatestPrices:
 
     def latest(self, venue: Venue, key: Key, max_age: float, timeout: float) -> LatestPrice:
         """Raises StalePriceError, LinewardenError for what cannot be asked, RuntimeStopped."""
-        if math.isnan(max_age) or math.isnan(timeout):
-            raise LinewardenError(f"{venue.feed}: max_age and timeout are seconds, not nan")
+        check_seconds("max_age", max_age)
+        check_seconds("timeout", timeout)
         symbol = symbol_of(venue, key)
         answer, tried = self._streamed(venue, symbol, max_age)
         if answer is None:

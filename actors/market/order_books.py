@@ -123,6 +123,8 @@ class OrderBooks:
         self, feed: str, key: Key, options: Mapping[str, Option], depth: int | None, wait: float | None
     ) -> BookView:
         """What `Runtime.book` answers."""
+        if depth is not None and not isinstance(depth, int):
+            raise LinewardenError(f"depth is a number of levels, and {depth!r} is none")
         if depth is not None and depth < 1:
             raise ValueError(f"a depth of {depth} shows no level; it must be at least 1")
         followed = self._followed(feed, key, options)

@@ -49,6 +49,11 @@ def short(key: str) -> str:
     return key if len(key) <= KEY else f"{key[:6]}…{key[-4:]}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Returns `1 gap`, `1,200 gaps`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def price_words(price: Price) -> str:
     """Returns a price in words: `bid 99 × 5M · ask 101 × 70`, `40 at 12,000`."""
     sides = (("bid", price.bid, price.bid_size), ("ask", price.ask, price.ask_size))

@@ -7,10 +7,11 @@ be done. Venues subclass it; the connection actor drives it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from actors.events import GapReason, Topic, VenueState
@@ -338,6 +339,14 @@ class Session(ABC):
             *self.subscribe(topics, now),
             Resent(tuple(topics)),
         ]
+
+    def written(self, message: Mapping[str, Any] | Sequence[Any]) -> str | bytes:
+        """Returns the payload for a message that a program sends as a mapping or list (`Runtime.send`).
+
+        By default it is JSON, as text. A venue with another encoding, or with an end to its messages,
+        overrides it. An exception is told to the program, and nothing is sent.
+        """
+        return msgspec.json.encode(message).decode()
 
     def closed(self, code: int, words: str) -> Reason:
         """Returns what the venue's close frame means (RFC 6455, 7.4). By default it is retryable."""

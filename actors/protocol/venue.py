@@ -88,6 +88,7 @@ class Venue(ABC):
     about: ClassVar[str]  # one line for people
     Settings: ClassVar[type[VenueSettings]] = VenueSettings
     channels: ClassVar[Mapping[str, Channel]]  # by name
+    hub_urls: ClassVar[bool] = False  # a config may write `url` as hubs are documented: https://…
     has_constants: ClassVar[bool] = True  # a `TypedChannel` may name a channel; not so for a table's
     simulator: ClassVar[str] = ""  # what `url = "sim://NAME"` starts, as `module:Class`; empty: nothing
     send_rate: ClassVar[SendRate] = SendRate()
@@ -209,6 +210,13 @@ class Venue(ABC):
     def needs_token(self, line: str) -> bool:
         """Returns whether this line presents a token when it connects. All lines of a feed share one."""
         return False
+
+    def missing_login(self) -> str:
+        """Returns what a feed without a login is to add; empty: it has one, or can do without.
+
+        The sentence becomes a mistake of the config. It names the keys, and their environment variables.
+        """
+        return ""
 
     def login(self, now_ns: int) -> Conversation[Token]:
         """Returns the HTTP conversation that gets a token. Called only where a line needs one.

@@ -10,12 +10,18 @@ from msgspec import Struct
 from sortedcontainers import SortedDict
 
 from actors.events import Topic
+from actors.protocol.formatting import at, counted
 from actors.protocol.numbers import known_time
 from actors.protocol.prices import BookUpdate, Number
 
 Level = tuple[Number, Number]  # price, quantity
 
 FIRST = "no snapshot has come yet"
+
+
+def _best(side: str, levels: tuple[Level, ...]) -> str:
+    """The best level in words, and how many there are."""
+    return f"{at(*levels[0], f'{side} ')} ({counted(len(levels), 'level')})" if levels else f"no {side}s"
 
 
 class BookView(Struct, frozen=True, gc=False):
@@ -61,6 +67,12 @@ class BookView(Struct, frozen=True, gc=False):
         ask: Any = self.asks[0][0]  # of the same kind as the bid, which a type cannot say
         spread: Number = ask - self.bids[0][0]
         return spread
+
+    def __repr__(self) -> str:
+        if not self.synced:
+            return f"<BookView {self.topic}: {self.state}, {self.reason}>"
+        sides = [_best("bid", self.bids), _best("ask", self.asks)]
+        return f"<BookView {self.topic}: {' · '.join(sides)}>"
 
     @property
     def crossed(self) -> bool:

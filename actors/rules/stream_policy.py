@@ -38,7 +38,7 @@ def checked_policy(
     Raises:
         LinewardenError: they do not suit the channel; why, and what would.
     """
-    if policy not in {None, "block", "drop_oldest", "drop_newest", "conflate"}:
+    if policy not in (None, "block", "drop_oldest", "drop_newest", "conflate"):
         raise LinewardenError(f"policy {policy!r} is none of block, drop_oldest, drop_newest and conflate")
     if policy == "conflate" and channel.deltas:
         raise LinewardenError(
@@ -55,6 +55,8 @@ def checked_policy(
             f"{feed}: events of {channel.name!r} are changes to earlier ones, and the venue cannot be "
             "made to start again after a loss: use policy 'block'"
         )
+    if capacity is not None and (not isinstance(capacity, int) or isinstance(capacity, bool)):
+        raise LinewardenError(f"a capacity is a number of events, and {capacity!r} is none")
     if capacity is not None and capacity < 1:
         raise LinewardenError(f"a capacity of {capacity} holds no event; it must be at least 1")
     whole = channel.account or (channel.deltas and not channel.resyncable)

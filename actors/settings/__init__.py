@@ -16,7 +16,7 @@ from actors.protocol.venue import Venue
 from actors.settings.config import TABLES, ConfigReader, venue_class
 from actors.settings.schema import FeedSettings, RuntimeSettings, ServiceSettings, Settings, WantedTopics
 from actors.settings.toml_file import parsed, text_of
-from actors.settings.wording import expected
+from actors.settings.wording import expected, found
 
 if TYPE_CHECKING:
     from actors.venues.declarative import DeclarativeVenue
@@ -55,8 +55,21 @@ def load(
         venues = known_venues()
     if isinstance(source, Mapping):
         return ConfigReader("<config>", Path(), environ, venues).settings(source)
-    path, file = Path(source).expanduser(), str(source)
+    path, file = _path(source), str(source)
     return ConfigReader(file, path.parent, environ, venues).settings(parsed(text_of(path, file), file))
+
+
+def _path(source: object) -> Path:
+    """Raises ConfigError for what is no path of a file."""
+    if not isinstance(source, str | os.PathLike) or not isinstance(os.fspath(source), str):
+        raise ConfigError([f"expected the path of a TOML file, or a mapping; found {found(source)}."])
+    text = os.fspath(source)
+    if not text.strip():
+        raise ConfigError(["expected the path of a TOML file, found an empty text."])
+    if "\n" in text:
+        advice = "give what tomllib.loads makes of it"
+        raise ConfigError([f"expected the path of a TOML file, found a text of several lines; {advice}."])
+    return Path(text).expanduser()
 
 
 def described(path: Path) -> type[DeclarativeVenue] | None:

@@ -11,6 +11,7 @@ from actors.http_types import HostPort, is_loopback
 PROXIES = ("none", "env")
 PROXY_SCHEMES = ("http", "socks4", "socks4a", "socks5", "socks5h")
 URL_SCHEMES = ("ws", "wss", "sim")
+HUB_SCHEMES = {"http": "ws", "https": "wss"}  # as the documentation of SignalR hubs writes their addresses
 
 _EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # compared, not bound  # nosec
 _PLAIN = re.compile(r"[!-~]+")
@@ -54,6 +55,20 @@ def url_mistake(url: str) -> str:
     if parts.fragment:  # RFC 6455, section 3
         return "expected a URL without #…: a WebSocket has no use for it"
     return ""
+
+
+def hub_url(url: str) -> str:
+    """A hub's address as a WebSocket's: both ways to write it mean the same."""
+    scheme, separator, rest = url.partition("://")
+    return f"{HUB_SCHEMES.get(scheme.lower(), scheme)}{separator}{rest}"
+
+
+def hub_mistake(url: str) -> str:
+    """What is wrong with the URL of a hub's feed, as it was written; empty: nothing."""
+    mistake = url_mistake(hub_url(url))
+    if not mistake and url.lower().startswith("http://") and is_clear(hub_url(url)):
+        return "expected https://: http:// sends everything in clear, also keys, and is for loopback only"
+    return mistake
 
 
 def with_talk(url: str, directory: Path) -> str:

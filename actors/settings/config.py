@@ -22,7 +22,15 @@ from actors.protocol.venue import Channel, Venue, VenueSettings
 from actors.rules.calendar import Calendar, read_closure, read_session, read_zone
 from actors.rules.line_policy import HeartbeatPolicy
 from actors.rules.restarts import RestartPolicy
-from actors.settings.addresses import host_and_port, is_clear, proxy_mistake, url_mistake, with_talk
+from actors.settings.addresses import (
+    host_and_port,
+    hub_mistake,
+    hub_url,
+    is_clear,
+    proxy_mistake,
+    url_mistake,
+    with_talk,
+)
 from actors.settings.schema import (
     CalendarSettings,
     ConnectRateSettings,
@@ -35,7 +43,7 @@ from actors.settings.schema import (
 )
 from actors.settings.table_reader import RefusedError, SettingsReader
 from actors.settings.toml_file import text_of
-from actors.settings.wording import BARE, found, key_name, keys_of, nearest, suggested
+from actors.settings.wording import BARE, found, key_name, keys_of, nearest, plain, suggested
 
 TABLES = {"runtime", "service", "defaults", "calendars", "feeds"}
 FEED_KEYS = keys_of(FeedSettings) - {"name", "kind", "own", "doors"}
@@ -211,7 +219,7 @@ class ConfigReader(SettingsReader):
             return None
         table = self.table(where, raw)
         kind = self._kind(where, table)
-        doors = self._doors(where, table)
+        doors = self._doors(where, table, kind)
         if isinstance(table.get("url"), list | tuple):
             table = {key: value for key, value in table.items() if key != "url"}  # its mistakes are told
             table |= {"url": doors[0]} if doors else {}
@@ -237,6 +245,8 @@ class ConfigReader(SettingsReader):
         feed = FeedSettings(name=name, venue=kind.name, kind=kind, own=own, **fields)
         if venue is not None:
             self._check_doors(where, feed, venue)
+            if missing := self.quoting(where, "", venue.missing_login):
+                self.complain(where, "", missing)
         return feed
 
     def _runtime(self, table: object) -> dict[str, Any]:
@@ -320,12 +330,11 @@ class ConfigReader(SettingsReader):
         """The venue's own keys of a feed's table."""
         before = len(self.problems)
         fields = self.some_fields(where, table, kind.Settings, keys_of(kind.Settings))
-        for key in [key for key in table if key == "url" or key.endswith("_url")]:
-            if isinstance(value := fields.get(key), str) and not value.strip():
-                text = "expected a URL, found an empty text; leave the key out for the venue's own"
-                self.complain(where, key, text)
+        self._reject_empty(where, table, kind.Settings, fields)
         url = fields.get("url", "")
-        mistake = url_mistake(url) if url.strip() else ""
+        mistake = _url_mistake(url, kind) if url.strip() else ""
+        if not mistake and kind.hub_urls and url:
+            url = fields["url"] = hub_url(url)
         if mistake:
             self.complain(where, "url", mistake)
         elif is_clear(url):
@@ -336,7 +345,22 @@ class ConfigReader(SettingsReader):
             self._check_simulator(where, fields["url"], kind)
         return self.quoting(where, "", lambda: kind.Settings(**fields)) if is_sound else None
 
-    def _doors(self, where: str, table: Table) -> tuple[str, ...]:
+    def _reject_empty(
+        self, where: str, table: Table, kind: type[VenueSettings], fields: Mapping[str, Any]
+    ) -> None:
+        """Reports an empty text, such as that of an empty variable."""
+        for field in structs.fields(kind):
+            key = field.encode_name
+            if key not in table or plain(field.type) is not str or str(fields.get(field.name, "x")).strip():
+                continue
+            if key == "url" or key.endswith("_url"):
+                text = "expected a URL, found an empty text; leave the key out for the venue's own"
+            else:
+                text = "expected text that is not empty"
+                text += "" if field.required else "; leave the key out if the feed has none"
+            self.complain(where, key, text)
+
+    def _doors(self, where: str, table: Table, kind: type[Venue] | None) -> tuple[str, ...]:
         """The addresses of a feed whose `url` is a list; empty: it is none, or has mistakes."""
         raw = table.get("url")
         if not isinstance(raw, list | tuple):
@@ -348,8 +372,11 @@ class ConfigReader(SettingsReader):
         before = len(self.problems)
         if not urls:
             self.complain(where, "url", "expected at least one address in the list")
-        for number, url in enumerate(urls, 1):
-            mistake = url_mistake(url) if url.strip() else "expected a URL, found an empty text"
+        mistakes = [_url_mistake(url, kind) for url in urls]
+        if kind is None or kind.hub_urls:
+            urls = tuple(map(hub_url, urls))
+        for number, (url, told) in enumerate(zip(urls, mistakes, strict=True), 1):
+            mistake = told if url.strip() else "expected a URL, found an empty text"
             if not mistake and url.startswith("sim:") and len(urls) > 1:
                 mistake = 'expected one simulator alone: url = "sim://…"'
             if not mistake and urlsplit(url).scheme != urlsplit(urls[0]).scheme:
@@ -546,6 +573,10 @@ class ConfigReader(SettingsReader):
         if len(options) < len(wanted.options):
             return None
         return report("keys" if key else "")
+
+
+def _url_mistake(url: str, kind: type[Venue] | None) -> str:
+    return hub_mistake(url) if kind is None or kind.hub_urls else url_mistake(url)
 
 
 def _offered(venue: Venue) -> set[str]:

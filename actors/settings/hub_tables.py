@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from actors.settings.addresses import url_mistake
+from actors.settings.addresses import hub_url, url_mistake
 from actors.settings.venue_table_reader import VenueTableReader, within
 from actors.venues.declarative.topics import Names
 from actors.venues.signalr.protocol import HubProtocol
@@ -21,8 +21,7 @@ class HubReader(VenueTableReader[HubTable]):
 
     def url_mistake(self, url: str) -> str:
         """A hub's address is written in either way."""
-        scheme, separator, rest = url.partition("://")
-        return url_mistake(scheme.lower().replace("http", "ws", 1) + separator + rest)
+        return url_mistake(hub_url(url))
 
     def check_talk(self, table: HubTable, own: set[str]) -> None:
         self._check_token(table, own)

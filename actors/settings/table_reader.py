@@ -98,7 +98,7 @@ class SettingsReader:
         if wording.holds_secret(kind):
             if isinstance(value, str):
                 self._hide(value)
-            if value == "":
+            if isinstance(value, str) and not value.strip():
                 self.complain(where, key, "expected text that is not empty")
                 raise RefusedError
         try:

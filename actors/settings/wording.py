@@ -60,6 +60,8 @@ def found(value: object, kind: Any = None) -> str:
             words = "text (numbers, true and false stand without quotes)"
         case str():
             words = "text"
+        case None:
+            words = "None"
         case Mapping():
             words = "a table"
         case list() | tuple():

@@ -29,7 +29,7 @@ from actors.messages import (
     TopicsStale,
     VenueComplained,
 )
-from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Stopped
+from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Stopped, Weather
 from actors.rules.connect_limit import Wait, wait_of
 from actors.rules.line import Action as Do
 from actors.rules.line import Event, follows, step
@@ -40,6 +40,7 @@ from actors.supervision.children import Children
 from actors.supervision.connect_limits import ConnectLimiters
 from actors.supervision.down_lines import DownLines
 from actors.supervision.rotation import Rotations
+from actors.supervision.running import holder_of
 from actors.supervision.state import Child, Environment, LineHistory, LineRecord, SharedState
 
 log = log_queue.logger("actors.supervisor")
@@ -276,7 +277,7 @@ class Lines:
         reached, door = line.state.is_reached, line.life.door
         passing, at_once = self._next_door(line, reason, now)
         refusal = self._judge(line, reason, now) if passing is None else line.capped(log, reason)
-        reason = passing or refusal
+        reason = self._with_holder(line, reason, passing or refusal)
         line.end_life(reason, now)
         self._roles.connection(line.name).point(None)
         for role in ("registry", "heartbeat"):
@@ -297,6 +298,15 @@ class Lines:
             text = f"{reason.text}; the connection that was to replace it takes over at once"
             event, occasion = followed, structs.replace(occasion, text=text)
         self._handle(line, event, occasion)
+
+    def _with_holder(self, line: LineRecord, told: Reason, reason: Reason) -> Reason:
+        """A refusal of an account to which another runtime of this process is connected says so."""
+        if not isinstance(told, Slow | Weather) or getattr(told, "exact", False):
+            return reason
+        door = line.life.door % len(line.spec.doors)
+        account = line.spec.doors[door].account()
+        holder = holder_of(account, line.spec.url(line.name, door), self._shared)
+        return structs.replace(reason, text=f"{reason.text}; {holder}") if holder else reason
 
     def _next_door(self, line: LineRecord, reason: Reason, now: float) -> tuple[Retryable | None, bool]:
         """Where its feed has several addresses: the next one.

@@ -68,7 +68,7 @@ class SharedStatus:
     ) -> None:
         clock, self._metrics = timers.clock, metrics
         self._looks = FreshnessLooks(shared, timers)
-        self._name, self._shared, self._inlets = name, shared, inlets
+        self.name, self._shared, self._inlets = name, shared, inlets
         self._dead_letters, self._clock = dead_letters, clock
         # Re-entrant: a signal handler, or the garbage collector, may look in the middle of a look.
         self._building = threading.RLock()
@@ -131,7 +131,7 @@ class SharedStatus:
         }
         return Status(
             schema_version=1,
-            name=self._name,
+            name=self.name,
             state="stopped" if ended else _state(list(feeds.values())),
             feeds=feeds,
             untrusted=untrusted,

@@ -9,6 +9,7 @@ from actors.calls import answer_of
 from actors.errors import RuntimeStopped, Timeout
 from actors.feed_spec import Specs
 from actors.messages import RoleStarted, StopAll
+from actors.supervision import running
 from actors.supervision.forks import Home
 from actors.supervision.proxy import Command
 from actors.supervision.state import Environment, OnEnd
@@ -83,4 +84,5 @@ class Tree:
         """The supervisor has ended, or is given up."""
         if self.ended is None:
             self.ended = reason
+        running.leave(self.shared)
         self._on_end(reason, wanted)

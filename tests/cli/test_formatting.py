@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from actors.cli.formatting import counted, span, times
+from actors.cli.formatting import span, times
+from actors.protocol.formatting import counted
 
 
 @pytest.mark.parametrize(

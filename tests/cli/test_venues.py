@@ -29,7 +29,7 @@ def test_venues_tells_of_a_table(linewarden: Invoke, pier: Path) -> None:
     assert told[:2] == ["pier: a pier", "url: wss://pier.example/${way}"]
     assert "status how it is" in told
     assert 'way one of: "in", "out" in' in told
-    assert "api_key text required" in told
+    assert 'api_key text, such as "${PIER_KEY}" required' in told
     assert "connections 3 a minute" in told
     assert "topics 7 on one connection; more open another" in told
     assert "PIER_KEY its key" in told

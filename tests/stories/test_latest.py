@@ -440,7 +440,7 @@ def test_what_is_not_known_is_said_so(runtime: Runtime) -> None:
         runtime.latest("o2", "nonsense")
     with pytest.raises(LinewardenError, match=r"a key is text or an integer, and 4\.5 is of type float"):
         runtime.latest("o2", 4.5)  # type: ignore[arg-type]
-    with pytest.raises(LinewardenError, match="not nan"):
+    with pytest.raises(LinewardenError, match="max_age is a number of seconds, and nan is none"):
         runtime.latest("o2", A, max_age=float("nan"))
 
 

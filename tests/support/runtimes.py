@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import msgspec
+
 import actors
 from actors import RuntimeStopped, Timeout
 from actors.calls import ask
@@ -80,6 +82,7 @@ def until(runtime: actors.Runtime, wanted: Callable[[Status], bool], seconds: fl
     deadline = time.monotonic() + seconds
     while not wanted(status := fresh(runtime)):
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s; the last status was {status}")
+            last = msgspec.json.encode(status).decode()
+            raise AssertionError(f"not within {seconds} s; the last status was {last}")
         time.sleep(0.005)
     return status

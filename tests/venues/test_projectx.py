@@ -152,6 +152,24 @@ def test_typed_names_carry_their_events() -> None:
             "wss://rtc.firm.projectx.com/hubs/market",
             "https://api.firm.projectx.com",
         ),
+        (
+            {"url": "https://rtc.firm.projectx.com/hubs/user/"},
+            "wss://rtc.firm.projectx.com/hubs/user",
+            "wss://rtc.firm.projectx.com/hubs/market",
+            "https://api.firm.projectx.com",
+        ),
+        (
+            {"url": "http://127.0.0.1:8000/", "market_url": "https://firm/hubs/market"},
+            "ws://127.0.0.1:8000/hubs/user",
+            "wss://firm/hubs/market",
+            "http://127.0.0.1:8000",
+        ),
+        (
+            {"market_url": "https://rtc.firm.projectx.com/hubs/market"},
+            "wss://rtc.firm.projectx.com/hubs/user",
+            "wss://rtc.firm.projectx.com/hubs/market",
+            "https://api.firm.projectx.com",
+        ),
     ],
 )
 def test_addresses_belong_together(settings: dict[str, Any], user: str, market: str, rest: str) -> None:
@@ -176,8 +194,10 @@ def test_every_platform_has_its_hosts() -> None:
             "url is the user hub's or a base, and its path is the market hub's",
         ),
         ({"market_url": "wss://one/hubs/user"}, "market_url is the market hub's or a base"),
-        ({"market_url": "https://one/m1"}, "market_url is a URL that starts with wss:// or ws://"),
+        ({"url": "wss://one/hubs/market/"}, "write it as market_url, or leave the path out"),
+        ({"market_url": "sim://one/m1"}, "market_url is a URL that starts with wss:// or https://"),
         ({"api_url": "wss://one"}, "api_url is a URL that starts with https:// or http://"),
+        ({"url": "https://rtc/hubs/user?access_token=T"}, "an access_token in a URL is not used: add token"),
         ({"user_name": "me"}, "user_name and api_key go together"),
         ({"api_key": Secret("k")}, "user_name and api_key go together"),
         ({"user_name": "me", "api_key": Secret("k"), "token": Secret("t")}, "one of the two is enough"),

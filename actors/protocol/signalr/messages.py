@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -103,6 +103,9 @@ class Codec(Protocol):
     def invocation(self, id: str | None, target: str, arguments: Sequence[Any]) -> str | bytes:
         """One call. Raises TypeError for arguments that this protocol cannot say."""
 
+    def message(self, message: Mapping[str, Any] | Sequence[Any]) -> str | bytes:
+        """A message of a program's own. Raises TypeError for what this protocol cannot say."""
+
     def failure(self, id: str, error: str) -> str | bytes:
         """The completion of a call of the hub's, by an error."""
 
@@ -158,6 +161,9 @@ class JsonCodec:
             message["invocationId"] = id
         return written(message | {"target": target, "arguments": arguments})
 
+    def message(self, message: Mapping[str, Any] | Sequence[Any]) -> str:
+        return written(message)
+
     def failure(self, id: str, error: str) -> str:
         return written({"type": 3, "invocationId": id, "error": error})
 
@@ -168,6 +174,6 @@ class JsonCodec:
         return written({"type": 6})
 
 
-def written(message: dict[str, Any]) -> str:
+def written(message: Mapping[str, Any] | Sequence[Any]) -> str:
     """A record as text. Raises TypeError for what JSON cannot say."""
     return (_encode(message) + END).decode()

@@ -7,7 +7,8 @@ was tried on a hub of ASP.NET Core 9.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import KeysView, Sequence
+from collections.abc import KeysView, Mapping, Sequence
+from typing import Any
 
 from msgspec import Raw, Struct
 
@@ -130,6 +131,10 @@ class HubSession(Session):
         if call.blocking:
             return self._say(self._calls.ask(call, then, self.now))
         return self._say(self._codec.invocation(None, call.target, call.arguments))
+
+    def written(self, message: Mapping[str, Any] | Sequence[Any]) -> str | bytes:
+        """As a record of the hub protocol, with its end."""
+        return self._codec.message(message)
 
     def end(self, reason: Reason) -> list[Effect]:
         """The connection is of no more use; what waits for an answer is told so."""

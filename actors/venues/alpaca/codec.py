@@ -7,7 +7,7 @@ JSON in binary frames.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal, TypeVar
 
@@ -43,7 +43,7 @@ decode_json = msgspec.json.Decoder(list[Inbound] | Inbound).decode
 _msgpack_many = msgspec.msgpack.Decoder(list[Inbound] | Inbound).decode
 
 
-def encode(message: Mapping[str, object], encoding: Encoding) -> str | bytes:
+def encode(message: Mapping[str, Any] | Sequence[Any], encoding: Encoding) -> str | bytes:
     """One message, as it is sent."""
     if encoding == "msgpack":
         return msgspec.msgpack.encode(message)

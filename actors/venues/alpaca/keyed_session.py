@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from actors.protocol import Secret, Send, Session
 from actors.venues.alpaca.codec import Encoding, encode
@@ -20,4 +21,7 @@ class KeyedSession(Session):
         return self._frame({"action": "auth", "key": self._key.reveal(), "secret": self._secret.reveal()})
 
     def _frame(self, message: Mapping[str, object]) -> Send:
-        return Send(encode(message, self._encoding))
+        return Send(self.written(message))
+
+    def written(self, message: Mapping[str, Any] | Sequence[Any]) -> str | bytes:
+        return encode(message, self._encoding)

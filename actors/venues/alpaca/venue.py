@@ -15,8 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import Any, ClassVar, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 from urllib.parse import urlsplit
+
+from msgspec import Meta
 
 from actors.protocol import (
     BookUpdate,
@@ -65,8 +67,8 @@ class AlpacaSettings(VenueSettings, frozen=True, kw_only=True, forbid_unknown_fi
     `connected` is no proof that they were taken, so the message follows it either way.
     """
 
-    key: Secret
-    secret: Secret
+    key: Annotated[Secret, Meta(description='text, such as "${ALPACA_API_KEY}"')]
+    secret: Annotated[Secret, Meta(description='text, such as "${ALPACA_API_SECRET}"')]
     stream: Name | None = None
     sandbox: bool = False  # the broker sandbox's hosts, which know no others' keys
     paper: bool = True  # of the account stream alone

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -186,6 +186,8 @@ def _field(name: str, key: KeyTable) -> tuple[Any, ...]:
         kind = Secret
     elif key.values is not None:
         kind = Literal[tuple(map(str, key.values))]
+    if key.variable:
+        kind = Annotated[kind, msgspec.Meta(description=f'text, such as "${{{key.variable}}}"')]
     if key.default is None:
         return name, kind
     return name, kind, Secret(key.default) if key.secret else key.default

@@ -32,6 +32,10 @@ from actors.venues.projectx.errors import (
 )
 
 SECOND = 1_000_000_000  # nanoseconds
+MISSING_LOGIN = (
+    "there is no login, and both hubs want one: add "
+    'user_name = "${PROJECT_X_USERNAME}" and api_key = "${PROJECT_X_API_KEY}", or a token'
+)
 NO_LOGIN = "Add user_name and api_key to the feed, or a token; then restart the feed."
 JSON = (("Content-Type", "application/json"), ("Accept", "application/json"))
 

@@ -58,9 +58,15 @@ def hub(url: str, which: Hub) -> str:
     """
     parts = urlsplit(url)
     other: Hub = "market" if which == "user" else "user"
+    if parts.path.lower().endswith(("/hubs/user/", "/hubs/market/")):
+        parts = parts._replace(path=parts.path[:-1])
+        url = urlunsplit(parts)
     if parts.path.lower().endswith(f"/hubs/{other}"):
-        key = "url" if which == "user" else "market_url"
-        raise ValueError(f"{key} is the {which} hub's or a base, and its path is the {other} hub's")
+        key, its = ("url", "market_url") if which == "user" else ("market_url", "url")
+        raise ValueError(
+            f"{key} is the {which} hub's or a base, and its path is the {other} hub's; write it as {its}, "
+            "or leave the path out"
+        )
     if parts.path in ("", "/"):
         return _with_path(parts, f"/hubs/{which}")
     if parts.path.endswith("/"):

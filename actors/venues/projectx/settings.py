@@ -35,10 +35,12 @@ class ProjectXSettings(VenueSettings, frozen=True, kw_only=True, forbid_unknown_
             raise ValueError("token is given beside user_name and api_key; one of the two is enough")
         if bool(self.api_key) != bool(self.user_name.strip()):
             raise ValueError("user_name and api_key go together, and one of them is missing")
-        if self.market_url and not self.market_url.startswith(("wss://", "ws://")):
-            raise ValueError("market_url is a URL that starts with wss:// or ws://")
+        if self.market_url and not self.market_url.startswith(("wss://", "https://", "ws://", "http://")):
+            raise ValueError("market_url is a URL that starts with wss:// or https://, or ws:// or http://")
         if self.api_url and not self.api_url.startswith(("https://", "http://")):
             raise ValueError("api_url is a URL that starts with https:// or http://")
+        if "access_token=" in (self.url + self.market_url).lower():  # as the gateway's examples have it
+            raise ValueError('an access_token in a URL is not used: add token = "${NAME}" instead')
         _ = self.places
 
     @property

@@ -27,7 +27,7 @@ from actors.protocol import (
 from actors.protocol.signalr import PING_INTERVAL, hub_endpoint, negotiate
 from actors.venues.projectx import messages as m
 from actors.venues.projectx.hub_methods import STREAMS
-from actors.venues.projectx.login import given, log_in, no_login, renew, token_of
+from actors.venues.projectx.login import MISSING_LOGIN, given, log_in, no_login, renew, token_of
 from actors.venues.projectx.market_session import MarketSession
 from actors.venues.projectx.platforms import Hub
 from actors.venues.projectx.settings import ProjectXSettings
@@ -83,6 +83,7 @@ class ProjectX(Venue):
 
     name: ClassVar[str] = "projectx"
     about: ClassVar[str] = "ProjectX (TopstepX): quotes, trades, depth; an account's orders, positions, fills"
+    hub_urls: ClassVar[bool] = True
     simulator: ClassVar[str] = "actors.simulators.projectx:SimulatedProjectX"
     Settings: ClassVar[type[VenueSettings]] = ProjectXSettings
     channels: ClassVar[Mapping[str, Channel]] = {channel.name: channel for channel in _CHANNELS}
@@ -135,6 +136,9 @@ class ProjectX(Venue):
 
     def needs_token(self, line: str) -> bool:
         return True
+
+    def missing_login(self) -> str:
+        return "" if self._own.api_key or self._own.token else MISSING_LOGIN
 
     def login(self, now_ns: int) -> Conversation[Token]:
         own = self._own

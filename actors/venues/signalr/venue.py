@@ -35,6 +35,7 @@ class DeclarativeHub(DeclarativeVenue):
     """A SignalR hub: topics are calls of its methods, events what it invokes."""
 
     table: ClassVar[HubTable]
+    hub_urls: ClassVar[bool] = True
 
     def __init__(self, feed: str, settings: VenueSettings) -> None:
         super().__init__(feed, settings)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -455,3 +460,42 @@ def test_a_gap_leaves_nothing_fresh_until_the_next_event(o2: SimulatedO2) -> Non
         assert trades.fresh()
         assert [gap.reason for gap in trades.gaps] == ["quarantine"]
         assert not permit.valid
+
+
+PROGRAM = """
+import sys, time
+import actors
+
+with actors.start({"feeds": {"o2": {"venue": "o2", "url": sys.argv[1]}}}, wait=20) as runtime:
+    trades = runtime.subscribe("o2", "trades", "0xbeef", stale_after=600.0, wait=20)
+    print("subscribed", flush=True)
+    trades.get(timeout=20)
+    permit = runtime.require(trades)
+    print("valid", flush=True)
+    before = time.monotonic()
+    while (now := time.monotonic()) - before < 1.5:  # until the process is stopped, and goes on
+        before = now
+    print(sum(permit.valid for _ in range(20_000)), flush=True)
+    try:
+        permit.check()
+    except actors.Blind as blind:
+        print(blind, flush=True)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="the system stops no processes")
+def test_a_process_that_was_stopped_gets_no_word_from_before_what_came_meanwhile(o2: SimulatedO2) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, o2.url], stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "subscribed\n"
+        o2.trade(MARKET)
+        assert program.stdout.readline() == "valid\n"
+        os.kill(program.pid, signal.SIGSTOP)
+        o2.garbage("json")  # something may be missing from here on
+        time.sleep(2.0)  # longer than what counts as a pause
+        os.kill(program.pid, signal.SIGCONT)
+        assert program.stdout.readline() == "0\n"
+        assert "is missing" in program.stdout.readline()

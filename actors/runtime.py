@@ -562,10 +562,10 @@ class Runtime:
     ) -> Permit:
         """A permit to act on these sources, which all are fresh now. Asks no actor.
 
-        A source is a stream, a `Topic`, a feed's name, or `(feed, channel, *keys)`. Of a stream, no gap may
-        wait unread. `max_age` as in `fresh`. `live_for`: seconds that each line must have been up.
-        `max_queue`: events that may wait in each stream. `max_lag`: seconds that the oldest of them, and
-        what a line has received, may have waited.
+        A source is a stream, the view of a book, a `Topic`, a feed's name, or `(feed, channel, *keys)`. Of a
+        stream, no gap may wait unread; a book has to be synced. `max_age` as in `fresh`. `live_for`: seconds
+        that each line must have been up. `max_queue`: events that may wait in each stream. `max_lag`: seconds
+        that the oldest of them, and what a line has received, may have waited.
 
         Raises:
             Blind: something is not fresh; `reasons` says what and why. Ask again before the next order.

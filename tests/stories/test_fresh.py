@@ -20,7 +20,7 @@ from actors import Blind, Fresh, Lifecycle, NotLiveError, Runtime, Stale, Stream
 from actors.settings import load
 from actors.simulators import SimulatedAlpaca, SimulatedO2
 from actors.status import Status
-from tests.support.runtimes import alpaca_config, config, until
+from tests.support.runtimes import alpaca_config, config, runtime_on, until
 from tests.support.virtual_time import VirtualTimers
 
 PING = 5.0
@@ -341,20 +341,17 @@ def test_a_line_that_is_not_read_is_not_fresh_and_a_permit_holds_again_after_tha
 
 def test_a_line_that_waits_in_a_handler_for_longer_than_a_second_is_not_fresh(o2: SimulatedO2) -> None:
     goes_on = threading.Event()
-    with o2_desk(o2, heartbeat=BEAT) as it:
-        orders = it.runtime.subscribe("o2", "orders", ACCOUNT, wait=10.0)
-        permit = it.runtime.require(orders)
-        it.runtime.on("o2", "trades", MARKET, handler=lambda _: goes_on.wait(30.0), inline=True, wait=10.0)
-        it.pass_by(1.0)
+    with runtime_on(o2) as runtime:
+        orders = runtime.subscribe("o2", "orders", ACCOUNT, wait=10.0)
+        permit = runtime.require(orders)
+        runtime.on("o2", "trades", MARKET, handler=lambda _: goes_on.wait(60.0), inline=True, wait=10.0)
+        o2.trade(MARKET)
         try:
-            o2.trade(MARKET)
-            counters = it.runtime._shared.lines["o2"].counters
-            until(it.runtime, lambda _: counters.read_begun_at > counters.read_to_end_at)
-            it.timers._move(it.timers.monotonic() + 1.1)  # no timer fires
-            assert (orders.fresh().cause, permit.valid) == ("not_reading", False)
+            until(runtime, lambda _: orders.fresh().cause == "not_reading")
+            assert not permit.valid
         finally:
             goes_on.set()
-        until(it.runtime, lambda _: permit.valid)
+        until(runtime, lambda _: permit.valid)
 
 
 def test_after_a_pause_of_the_process_a_permit_holds_once_its_line_is_read_to_the_end(
@@ -395,6 +392,33 @@ def test_a_halted_market_ends_a_permit_even_if_it_is_open_again(alpaca: Simulate
         until(it.runtime, lambda _: quotes.fresh().cause != "halted")
         assert statuses.received == 2
         assert not permit.valid
+
+
+def test_a_permit_is_judged_by_the_policy_of_its_own_stream(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        quick, slow = trades_of(it, stale_after=3.0), trades_of(it, stale_after=30.0)
+        trade(o2, quick)
+        slow.get(timeout=10.0)
+        mine, other = it.runtime.require(slow), it.runtime.require(("o2", "trades", MARKET))
+        it.pass_by(4.0)
+        until(it.runtime, lambda _: bool(quick._inlet.stale))
+        assert mine.valid
+        o2.trade(MARKET)
+        until(it.runtime, lambda _: not quick._inlet.stale)
+        assert quick.fresh()
+        assert (mine.valid, other.valid) == (True, False)  # it was stale meanwhile
+
+
+def test_a_book_can_be_required_once_it_is_synced(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        view = it.runtime.book("o2", MARKET, wait=10.0)
+        permit = it.runtime.require(view, max_age=10.0)
+        o2.drop()
+        until(it.runtime, lambda _: not permit.valid)
+        until(it.runtime, lambda _: not it.runtime.book("o2", MARKET).synced)
+        lost = it.runtime.book("o2", MARKET)
+        with pytest.raises(Blind, match="its book is syncing"):
+            it.runtime.require(lost, max_age=10.0)
 
 
 def test_a_rotation_ends_no_permit(o2: SimulatedO2) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from actors.delivery.arrivals import Arrivals, Right
-from actors.delivery.cells import Cells, LastEvents, ReceiptTime
+from actors.delivery.cells import Cells
 from actors.delivery.connection_delivery import ConnectionDelivery, DeliveryArgs
 from actors.delivery.inlet import Inlet
+from actors.delivery.last_events import LastEvents, ReceiptTime
 from actors.delivery.overlap import Overlap
 from actors.delivery.runs import RunBudget
 from actors.delivery.state import DeliveryState
@@ -60,6 +61,7 @@ class Candidate:
             cells=self.cells,
             arrivals=Arrivals(),
             run_budget=RunBudget(),
+            config_policy=lambda _: None,
         )
         self.delivery = ConnectionDelivery(args, Hands(), lambda: 1.0, lambda: 1)
         if open:

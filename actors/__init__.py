@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from actors.errors import (
+        Blind as Blind,
         ConfigError as ConfigError,
         ForkError as ForkError,
         LinewardenError as LinewardenError,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from actors.events import (
         Closed as Closed,
         Fresh as Fresh,
+        Freshness as Freshness,
         Gap as Gap,
         Lifecycle as Lifecycle,
         Marker as Marker,
@@ -44,14 +46,17 @@ if TYPE_CHECKING:
     from actors.runtime import Runtime as Runtime, running as running, start as start
     from actors.status import Status as Status
     from actors.stream import Marked as Marked, Stream as Stream
+    from actors.supervision.permit import Permit as Permit
 else:  # a type checker would take `__getattr__` for every name there may be
     # The same names. Each is imported when it is first used, so that the command can handle Ctrl-C before.
     _MODULES = {
+        "Blind": "actors.errors",
         "BookView": "actors.rules.order_book",
         "Closed": "actors.events",
         "ConfigError": "actors.errors",
         "ForkError": "actors.errors",
         "Fresh": "actors.events",
+        "Freshness": "actors.events",
         "Gap": "actors.events",
         "LatestPrice": "actors.rules.latest_price",
         "Lifecycle": "actors.events",
@@ -59,6 +64,7 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "Marked": "actors.stream",
         "Marker": "actors.events",
         "NotLiveError": "actors.errors",
+        "Permit": "actors.supervision.permit",
         "Received": "actors.events",
         "RotationFailed": "actors.errors",
         "Runtime": "actors.runtime",

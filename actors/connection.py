@@ -42,6 +42,7 @@ from actors.messages import (
     Fetched,
     HandOver,
     Inherit,
+    JudgeStale,
     LineUpgraded,
     LoginOverdue,
     LookAgain,
@@ -343,6 +344,8 @@ class Connection(Actor):
                 self.connection(self._line).tell(Inherit(self._session.legacy()), candidate)
             case CandidateDropped():
                 self._delivery.end_rotation()
+            case JudgeStale(topics=topics):
+                self._delivery.judge_stale(topics)
             case TakePolicy(ack_timeout=ack_timeout, block_timeout=block_timeout, send_rate=send_rate):
                 self._acks.timeout = ack_timeout
                 self._delivery.take_block_timeout(block_timeout)

@@ -7,11 +7,12 @@ delivery state to the one that may deliver; it takes the state back when that co
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from actors.actor import Actor, ActorContext, KeptReply, Lease
-from actors.delivery.cells import Cells, LastEvents
+from actors.delivery.cells import Cells
+from actors.delivery.last_events import LastEvents
 from actors.delivery.line_delivery import LineDelivery
 from actors.delivery.routing import LineRoutes, Routing
 from actors.delivery.state import DeliveryState
@@ -27,6 +28,7 @@ from actors.messages import (
     LineChanged,
     LineStarted,
     OpenStream,
+    PoliciesChanged,
     RoleStarted,
     RoutesWanted,
     Subscribe,
@@ -53,7 +55,7 @@ class Dispatcher(Actor):
         self._routing = routing
         self._right = routing.right
         self._cells = cells
-        self._registry = self.address("registry")
+        self._registry, self._heartbeat = self.address("registry"), self.address("heartbeat")
         self._versions = itertools.count(1)
         self._askings = itertools.count((self.incarnation << 32) + 1)
         self._asked: dict[int, tuple[OpenStream, KeptReply]] = {}  # by asking: the registry has not answered
@@ -68,10 +70,12 @@ class Dispatcher(Actor):
                 with self._lease:
                     for topic, number in numbers.items():
                         self._place(line, topic, number, streams[topic])
+                self._show_policies(line, numbers)
             case TopicsLifted(line=line, topics=topics):
                 with self._lease:
                     for topic in topics:
                         self._lift(line, topic)
+                self._show_policies(line, topics)
             case WantsPlaced():
                 self._wants_placed(message)
             case TopicsRestored():
@@ -134,6 +138,23 @@ class Dispatcher(Actor):
             if gone:
                 self._registry.tell(Unsubscribe(stream, tuple(gone)))
             self._routing.forget(stream, gone)
+        lines: dict[str, list[Topic]] = {}
+        for topic in gone:
+            if (name := self._routing.line_of.get(topic)) is not None:
+                lines.setdefault(name, []).append(topic)
+        for name, mine in lines.items():
+            self._show_policies(name, mine)
+
+    def _show_policies(self, line: str, topics: Iterable[Topic]) -> None:
+        """Any thread sees by which freshness policies the streams of these topics want them judged."""
+        changed: list[Topic] = []
+        for topic in topics:
+            policies, cell = self._routing.policies(topic), self._cells.get(topic)
+            if cell is not None and cell.policies != policies:
+                cell.policies = policies
+                changed.append(topic)
+        if changed:
+            self._heartbeat.tell(PoliciesChanged(line, tuple(changed)))
 
     # ── routes ──
 
@@ -329,7 +350,8 @@ class Dispatcher(Actor):
                     self._line_delivery(name, line).reconcile()
                 for epoch in line.routed:
                     self._tell_routes(name, line, epoch, None, None)
-        for name in list(self._routing.lines):
+        for name, line in list(self._routing.lines.items()):
+            self._show_policies(name, line.table.routes)
             self._give_turn(name)
 
     def _line_delivery(self, name: str, line: LineRoutes) -> LineDelivery:

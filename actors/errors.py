@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from actors.events import SubscriptionState, Topic, Tried
+    from actors.events import Freshness, SubscriptionState, Topic, Tried
 
 
 TOLD = 20  # topics that the text of an error names
@@ -72,6 +72,15 @@ class RuntimeStopped(LinewardenError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(f"the runtime has stopped: {reason}")
+
+
+class Blind(LinewardenError):
+    """Something that was required is not fresh: `reasons` says what and why, one `Freshness` for each."""
+
+    def __init__(self, reasons: Sequence[Freshness]) -> None:
+        self.reasons = tuple(reasons)
+        more = f"; and {len(reasons) - TOLD:,} more" if len(reasons) > TOLD else ""
+        super().__init__("not fresh: " + "; ".join(map(str, reasons[:TOLD])) + more)
 
 
 class NotLiveError(LinewardenError):

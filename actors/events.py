@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Generic, Literal, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 Event = TypeVar("Event")
 LIFECYCLE = "lifecycle"  # the channel of a stream of `Lifecycle` events, and of their topics
@@ -20,6 +20,23 @@ LifecycleState = Literal[
     "connecting", "connected", "disconnected", "reconnecting", "restored", "failed", "paused"
 ]
 StateName = Literal["open", "halted", "maintenance", "degraded", "data_lost"]
+
+Standing = Literal["live", "quiet", "stale", "blind", "unknown"]
+Company = Literal["nothing", "pongs", "acks", "heartbeats", "others"]
+Told = Literal["halted", "maintenance"]  # by the venue, of itself
+# Of a topic that is blind: its line does not bring it, or not all of it.
+Blindness = Literal[
+    "not_subscribed", "unconfirmed", "rejected", "not_live", "not_reading", "process_paused", "undecodable"
+]
+# Of a stream: what it holds has not been read, or is over.
+Unread = Literal["gap_unread", "queue", "lag", "closed_stream"]
+Cause = (
+    Literal["", "venue_time", "closed", "not_due", "unwatched", "no_event", "gap", "max_age", "live_for"]
+    | Company
+    | Told
+    | Blindness
+    | Unread
+)
 
 
 class Topic(Struct, frozen=True, order=True, cache_hash=True, gc=False):
@@ -141,7 +158,7 @@ class Stale(Struct, frozen=True):
     """
 
     topic: Topic
-    cause: str
+    cause: Cause
     age_s: float
     text: str = ""  # for people
     epoch: int = 0
@@ -154,6 +171,34 @@ class Fresh(Struct, frozen=True):
     topic: Topic
     epoch: int = 0
     at_ns: int = 0  # wall-clock nanoseconds
+
+
+class Freshness(Struct, frozen=True):
+    """Truthy if the topic is fresh: its data can be acted on now.
+
+    `age_s` belongs to `cause`: the lag with `venue_time`, else the silence. Seconds that count.
+    """
+
+    state: Standing
+    cause: Cause = ""  # of not being live or fresh; short and stable
+    no_event_yet: bool = False  # no event has come in this life of the line
+    age_s: float = 0.0
+    text: str = ""  # for people
+    fresh: bool = False
+    topic: str = ""  # or a stream; where several were asked about, the worst of them
+
+    def __bool__(self) -> bool:
+        return self.fresh
+
+    def about(self, topic: object) -> Freshness:
+        """The same, with what it is about."""
+        return structs.replace(self, topic=str(topic))
+
+    def __str__(self) -> str:
+        about = f"{self.topic}: " if self.topic else ""
+        if self.fresh:
+            return f"{about}fresh, {seconds_text(self.age_s)} old"
+        return f"{about}{self.state} ({self.cause}): {self.text}"
 
 
 class Closed(Struct, frozen=True):
@@ -188,3 +233,8 @@ class Tried(Struct, frozen=True):
     part: Part | None  # None: the source as a whole
     why: str
     age: float | None = None
+
+
+def seconds_text(seconds: float) -> str:
+    """How people read a duration."""
+    return f"{seconds:.1f} s" if seconds < 10.0 else f"{seconds:,.0f} s"

@@ -5,15 +5,18 @@ It sends the protocol's pings and the venue's own, and watches subscriptions tha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from actors.actor import Actor, ActorContext, Lease
-from actors.events import Topic
+from actors.events import Freshness, Topic
 from actors.messages import (
     BeatDue,
     EndIfSilent,
+    JudgeStale,
     LineLost,
+    PoliciesChanged,
     PongOverdue,
     PongReceived,
     ReadingPaused,
@@ -28,7 +31,7 @@ from actors.messages import (
     VenueBeatDue,
     WatchTimer,
 )
-from actors.rules.freshness import Freshness, FreshnessPolicy
+from actors.rules.freshness import Policies
 from actors.rules.liveness import Rhythm, Watch, Watched
 
 
@@ -41,14 +44,15 @@ class Heartbeat(Actor):
         *,
         rhythm: Callable[[str], Rhythm | None],
         last_event_at: Callable[[Topic], float | None],
-        judge: Callable[[str, Topic, Watched], Freshness],
+        policies: Callable[[str, Topic], Policies],
+        judge: Callable[[str, Topic], Freshness],
         shown: dict[str, Watched],
     ) -> None:
         super().__init__(context)
         self._supervisor = self.address("supervisor")
         self._rhythm = rhythm
         self._last_event_at = last_event_at
-        self._judge = judge
+        self._policies, self._judge = policies, judge
         self._watches: dict[str, Watch] = {}
         self._shown = shown  # by line, for all to see
         self._number = self.incarnation << 32  # of the last watch: no former keeper had it
@@ -56,6 +60,8 @@ class Heartbeat(Actor):
     def on_receive(self, message: Any) -> None:
         if isinstance(message, SessionOpened):
             self._begin(message)
+        elif isinstance(message, PoliciesChanged):
+            self._take_policies(message)
         elif isinstance(message, RoleStarted):
             pass  # the supervisor reports every life to it
         elif isinstance(message, Report):
@@ -82,8 +88,9 @@ class Heartbeat(Actor):
             case VenueBeatDue():
                 self.connection(message.line).tell(SendVenuePing(), watch.epoch)
                 self.send_later(watch.rhythm.venue_ping_interval, message)
-            case StaleDue():
-                self._look_for_stale(watch, message)
+            case StaleDue(look=look):
+                if look == watch.look:
+                    self._look_for_stale(watch, message)
             case ReadingPaused():
                 watch.beats.freeze()
             case ReadingResumed():
@@ -109,8 +116,7 @@ class Heartbeat(Actor):
             self.send_later(rhythm.ping_interval, BeatDue(line, epoch, number))
         if rhythm.venue_ping_interval:
             self.send_later(rhythm.venue_ping_interval, VenueBeatDue(line, epoch, number))
-        if rhythm.policies:
-            self.send_later(_pause(rhythm.policies.values()), StaleDue(line, epoch, number))
+        self._plan_look(watch, line)
 
     def _beat(self, watch: Watch, due: BeatDue) -> None:
         if watch.beats.may_beat:
@@ -120,35 +126,58 @@ class Heartbeat(Actor):
             self.send_later(watch.rhythm.pong_timeout, overdue)
         self.send_later(watch.rhythm.ping_interval, due)
 
-    def _look_for_stale(self, watch: Watch, due: StaleDue) -> None:
-        """Report the stale topics, if they have changed; look again when the next may be stale."""
-        shown = watch.shown()
-        judged = {
-            topic: self._judge(due.line, topic, shown)
-            for topic, policy in watch.rhythm.policies.items()
-            if policy.max_event_lag or self._silence(watch, topic) >= policy.stale_after
-        }
-        stale = {topic: found for topic, found in judged.items() if found.state == "stale"}
-        if stale.keys() != watch.stale.keys():
-            self._supervisor.tell(TopicsStale(due.line, due.epoch, stale))
-        watch.stale = stale
-        self.send_later(self._next_look(watch), due)
+    # ── freshness ──
 
-    def _next_look(self, watch: Watch) -> float:
+    def _take_policies(self, changed: PoliciesChanged) -> None:
+        watch = self._watches.get(changed.line)
+        if watch is None:
+            return
+        for topic in changed.topics:
+            if policies := self._policies(changed.line, topic):
+                watch.policies[topic] = policies
+                self._plan_look(watch, changed.line, self._next_in(watch, [topic]))
+            else:
+                watch.policies.pop(topic, None)
+
+    def _look_for_stale(self, watch: Watch, due: StaleDue) -> None:
+        """The connection marks what is stale, if it is so still; the supervisor is told of changes."""
+        suspects = [topic for topic in watch.policies if self._may_be_stale(watch, topic)]
+        found = {topic: self._judge(due.line, topic) for topic in suspects}
+        stale = {topic: each for topic, each in found.items() if each.state == "stale"}
+        if stale:
+            self.connection(due.line).tell(JudgeStale(tuple(stale)), watch.epoch)
+        if stale.keys() != watch.stale:
+            self._supervisor.tell(TopicsStale(due.line, due.epoch, stale))
+        watch.stale, watch.look_at = set(stale), math.inf
+        self._plan_look(watch, due.line)
+
+    def _may_be_stale(self, watch: Watch, topic: Topic) -> bool:
+        silence = self._silence(watch, topic)
+        return any(policy.max_event_lag or silence >= policy.stale_after for policy in watch.policies[topic])
+
+    def _plan_look(self, watch: Watch, line: str, seconds: float | None = None) -> None:
+        """Look in so many seconds, or when the first topic may be stale, unless a look is due before that."""
+        if not watch.policies:
+            return
+        wait = self._next_in(watch, watch.policies) if seconds is None else seconds
+        at = self._clock.monotonic() + wait
+        if at < watch.look_at:
+            watch.look, watch.look_at = watch.look + 1, at
+            self.send_later(wait, StaleDue(line, watch.epoch, watch.number, watch.look))
+
+    def _next_in(self, watch: Watch, topics: Iterable[Topic]) -> float:
         """Seconds until the next silence may be too long, or an event may have come that is too old."""
-        policies, now_ns = watch.rhythm.policies, self._clock.wall_ns()
-        waits = [each.max_event_lag / 2 for each in policies.values() if each.max_event_lag]
-        for topic, policy in policies.items():
-            if policy.stale_after:
-                due = policy.due_in(self._silence(watch, topic), now_ns)
-                waits.append(due or policy.stale_after / 2)
-        return max(min(waits), _pause(policies.values()) / 50, 0.01)
+        now_ns, shortest, wait = self._clock.wall_ns(), math.inf, math.inf
+        for topic in topics:
+            for policy in watch.policies[topic]:
+                if policy.max_event_lag:
+                    shortest, wait = min(shortest, policy.max_event_lag), min(wait, policy.max_event_lag / 2)
+                if policy.stale_after:
+                    due = policy.due_in(self._silence(watch, topic), now_ns)
+                    shortest = min(shortest, policy.stale_after)
+                    wait = min(wait, due or policy.stale_after / 2)
+        return max(wait, shortest / 50, 0.01)
 
     def _silence(self, watch: Watch, topic: Topic) -> float:
         """From the last event, or from the login where there was none."""
         return self._clock.monotonic() - max(self._last_event_at(topic) or 0.0, watch.since)
-
-
-def _pause(policies: Iterable[FreshnessPolicy]) -> float:
-    """Until the first of them may be broken, seconds."""
-    return min(limit for each in policies for limit in (each.stale_after, each.max_event_lag) if limit)

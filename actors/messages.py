@@ -21,16 +21,16 @@ from actors.secret import RedactedStruct, Shown
 
 if TYPE_CHECKING:
     from actors.delivery.arrivals import Right
-    from actors.delivery.cells import LastEvents
     from actors.delivery.inlet import Inlet
+    from actors.delivery.last_events import LastEvents
     from actors.delivery.overlap import Overlap
     from actors.delivery.state import DeliveryState
     from actors.delivery.table import Route, RouteTable
+    from actors.events import Freshness
     from actors.feed_spec import Specs
     from actors.protocol.limits import SendRate
     from actors.protocol.prices import Price
     from actors.protocol.venue import Venue
-    from actors.rules.freshness import Freshness
 
 # ── reports about a line; one of a past epoch is dropped ────────────────────────────────────────
 
@@ -272,7 +272,16 @@ class VenueBeatDue(WatchTimer, frozen=True):
 
 
 class StaleDue(WatchTimer, frozen=True):
-    """Time to look which subscriptions are stale."""
+    """Time to look which subscriptions are stale; `look` numbers the looks, and an older one is overtaken."""
+
+    look: int
+
+
+class PoliciesChanged(Struct, frozen=True):
+    """Dispatcher to heartbeat: the cells of these topics have other freshness policies."""
+
+    line: str
+    topics: tuple[Topic, ...]
 
 
 # ── to a connection ─────────────────────────────────────────────────────────────────────────────
@@ -290,6 +299,12 @@ class SendSubscriptions(Struct, frozen=True):
 
 
 class SendUnsubscriptions(Struct, frozen=True):
+    topics: tuple[Topic, ...]
+
+
+class JudgeStale(Struct, frozen=True):
+    """Heartbeat: these topics have become stale for some of their streams."""
+
     topics: tuple[Topic, ...]
 
 

@@ -15,23 +15,26 @@ from actors import log_queue
 from actors.calls import CALL, OwnMessage, answer_of, answer_of_lines, ask, send, send_later
 from actors.delivery.waits import calls_handlers, refuse_inline, refuse_to_wait
 from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
-from actors.events import Key, Lifecycle, Option
+from actors.events import Freshness, Key, Keys, Lifecycle, Option
 from actors.feed_builder import FeedBuilder
 from actors.feed_spec import FeedSpec, Specs
 from actors.market.latest_prices import LatestPrices
 from actors.market.order_books import OrderBooks
 from actors.messages import AwaitAnswers, AwaitLive, ClearCooldowns, Reload, Rotate
 from actors.metrics import Metrics, UserMetrics, checked
+from actors.protocol.channel import TypedChannel
 from actors.protocol.formatting import suggestion
 from actors.rules.latest_price import LatestPrice
 from actors.rules.order_book import BookView
 from actors.settings import Settings, load
 from actors.settings.diff import Plan, compare
-from actors.status import Status, why_not_live
+from actors.status import HOPELESS, Status, why_not_fresh, why_not_live
 from actors.stream import Stream
 from actors.streams import Streams, refuse_wait
 from actors.supervision.cooldown_file import Cooldowns
+from actors.supervision.freshness import FreshnessLooks, LookAtAll
 from actors.supervision.lifetime import Lifetime
+from actors.supervision.permit import Permit, Permits, Source, checked_limits
 from actors.supervision.proxy import SupervisorProxy
 from actors.supervision.running import enter, present
 from actors.supervision.snapshot import SharedStatus
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
 
 log = log_queue.logger("actors.runtime")
 
+FRESH_AGAIN = 0.05  # seconds between two looks whether all is fresh
 STOP = 5.0  # seconds that a runtime that is replaced has for its end
 GRACE = 1.0  # seconds that stop() may take beyond its budget: for handlers, and to go on alone
 
@@ -140,14 +144,17 @@ class Runtime(TypedCalls):
         )
         self._roles, self._shared = tree.roles, tree.shared
         self._prices = LatestPrices(tree.shared.cells, tree.roles.named("requester"), clock)
-        self._streams = Streams(tree, self._spec_of)
+        looks = FreshnessLooks(tree.shared, timers)
+        timers.on_resume = LookAtAll(tree.shared, tree.roles)
+        self._streams = Streams(tree, self._spec_of, looks)
+        self._permits = Permits(looks, tree.shared.cells, self._spec_of, self._streams.judged_by)
         self._books = OrderBooks(self._streams, self.status)
         self._status = SharedStatus(
             settings.runtime.name,
             self._shared,
             self._streams.inlets,
             tree.roles.dead_letters,
-            clock,
+            timers,
             user_metrics,
         )
         tree.launch()
@@ -300,6 +307,54 @@ class Runtime(TypedCalls):
         self._tree.check()
         self._books.forget(feed, key, options)
 
+    # ── may I act now? ──
+
+    def fresh(
+        self,
+        feed: str,
+        channel: str | TypedChannel[Any] | None = None,
+        *keys: Keys,
+        max_age: float | None = None,
+        **options: Option,
+    ) -> Freshness:
+        """Whether the data of these topics can be acted on now: truthy if all are fresh. Asks no actor.
+
+        Without keys it is about all topics of the channel that the runtime is subscribed to, without a
+        channel about all of the feed. The answer is about the topic that is worst off.
+
+        A topic is fresh while its subscription is confirmed, its line is read, its venue is open, and the
+        freshness policies of all who follow it hold; without a policy, only within `max_age`. That is in
+        seconds since the last event, and for prices and books by the venue's time, too. An account channel
+        without a policy is fresh while its line shows signs of life.
+
+        Raises:
+            LinewardenError: the feed, the channel, a key or an option is not known here.
+        """
+        self._tree.home.check()
+        return self._permits.fresh(feed, channel, keys, options, max_age)
+
+    def require(
+        self,
+        *sources: Source,
+        max_age: float | None = None,
+        live_for: float = 0.0,
+        max_queue: int | None = None,
+        max_lag: float | None = None,
+    ) -> Permit:
+        """A permit to act on these sources, which all are fresh now. Asks no actor.
+
+        A source is a stream, the view of a book, a `Topic`, a feed's name, or `(feed, channel, *keys)`. Of a
+        stream, no gap may wait unread; a book has to be synced. `max_age` as in `fresh`. `live_for`: seconds
+        that each line must have been up. `max_queue`: events that may wait in each stream. `max_lag`: seconds
+        that the oldest of them, and what a line has received, may have waited.
+
+        Raises:
+            Blind: something is not fresh; `reasons` says what and why. Ask again before the next order.
+            LinewardenError: a source is not known here, or a limit is no number.
+        """
+        self._tree.check()
+        return self._permits.require(sources, checked_limits(max_age, live_for, max_queue, max_lag))
+
     # ── asking ──
 
     @property
@@ -360,11 +415,14 @@ class Runtime(TypedCalls):
         refuse_to_wait("clear_cooldowns")
         return cast(tuple[str, ...], answer_of(self._tree.ask(ClearCooldowns(account or "")), CALL))
 
-    def wait_live(self, target: str | None = None, timeout: float | None = None) -> None:
-        """Wait until a feed or a line is live; None: every line.
+    def wait_live(
+        self, target: str | None = None, timeout: float | None = None, *, fresh: bool = False
+    ) -> None:
+        """Wait until a feed or a line is live; None: every line. `fresh`: and every topic of it is fresh.
 
         Raises:
-            NotLiveError: `timeout` seconds are over, or a line has failed for good; with the reasons.
+            NotLiveError: `timeout` seconds are over, or a line has failed for good; or a topic cannot become
+                fresh, because it is rejected, or nothing says how old is too old. With the reasons.
             Timeout: the registry does not answer, and there was time left.
             LinewardenError: there is no such feed or line.
             RuntimeStopped: the runtime ended meanwhile.
@@ -382,6 +440,11 @@ class Runtime(TypedCalls):
                 raise
         if not self._is_live(target, deadline):
             raise NotLiveError(why_not_live(self.status(), target))
+        while fresh and (reasons := why_not_fresh(self.status(), target)):
+            left = seconds_left(deadline) if deadline < math.inf else math.inf
+            if not left or any(found.cause in HOPELESS for found in reasons.values()):
+                raise NotLiveError({topic: found.text for topic, found in reasons.items()})
+            time.sleep(min(FRESH_AGAIN, left))
 
     def _is_live(self, target: str | None, deadline: float) -> bool:
         try:

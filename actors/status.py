@@ -9,11 +9,10 @@ from typing import Literal
 from msgspec import Struct
 
 from actors.diagnostics import DeadLetter, Quarantined
-from actors.events import Gap, SubscriptionState, VenueState
+from actors.events import Freshness, Gap, SubscriptionState, VenueState
 from actors.protocol.formatting import counted
 from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Weather
 from actors.rules.counters import StreamStatus
-from actors.rules.freshness import Freshness
 from actors.rules.journal import LineExit
 from actors.rules.lag import Lag
 from actors.rules.line import ShownState
@@ -161,6 +160,7 @@ class Status(Struct, frozen=True):
     quarantine: QuarantineStatus
     metrics_errors: int = 0  # calls of the program's metrics object that failed
     cooldowns: tuple[CooldownStatus, ...] = ()
+    untrusted: dict[str, Freshness] = {}  # the topics that are not fresh, by their policies alone, and why
 
     @property
     def text(self) -> str:
@@ -204,6 +204,20 @@ def why_not_live(status: Status, target: str | None) -> dict[str, str]:
         for name, line in found.lines.items()
         if (line.state != "live" or line.degraded) and target in {None, feed, name}
     }
+
+
+HOPELESS = frozenset({"rejected", "unwatched"})  # causes that waiting does not mend
+
+
+def why_not_fresh(status: Status, target: str | None) -> dict[str, Freshness]:
+    """The topics that are not fresh; `target`: of this feed or line only."""
+    lines = status.lines()
+    if target is None:
+        return status.untrusted
+    if target in lines and target not in status.feeds:
+        mine = {topic.topic for topic in lines[target].topics}
+        return {topic: found for topic, found in status.untrusted.items() if topic in mine}
+    return {topic: found for topic, found in status.untrusted.items() if topic.partition("/")[0] == target}
 
 
 def _why(line: LineStatus) -> str:

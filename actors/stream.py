@@ -25,7 +25,18 @@ from actors.delivery.inlet import KEPT_GAPS, Inlet
 from actors.delivery.inline import InlineInlet
 from actors.delivery.waits import note_reader, reading_slice
 from actors.errors import LinewardenError, StreamClosed, Timeout
-from actors.events import Closed, Gap, Keys, Lifecycle, Marker, Option, Received, SubscriptionState, Topic
+from actors.events import (
+    Closed,
+    Freshness,
+    Gap,
+    Keys,
+    Lifecycle,
+    Marker,
+    Option,
+    Received,
+    SubscriptionState,
+    Topic,
+)
 from actors.protocol.formatting import counted
 from actors.rules.stream_buffer import Batch, Place
 from actors.supervision.forks import Home
@@ -105,6 +116,7 @@ class StreamControl(Protocol):
     def narrow(self, stream: Stream[Any], keys: Sequence[Keys]) -> None: ...
     def close(self, stream: Stream[Any]) -> None: ...
     def states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]: ...
+    def fresh(self, stream: Stream[Any], max_age: float | None) -> Freshness: ...
 
 
 class Stream(Generic[Event]):
@@ -279,6 +291,15 @@ class Stream(Generic[Event]):
         """What the stream is subscribed to, and how far each topic has come."""
         self._home.check()
         return self._control.states(self._topics.copy())
+
+    def fresh(self, *, max_age: float | None = None) -> Freshness:
+        """Whether the data of all its topics can be acted on, by the policy of this stream. Asks no actor.
+
+        `max_age`: seconds since the last event of each topic at most, and by the venue's time for prices and
+        books. The answer is truthy if all are fresh; otherwise it is about the topic that is worst off.
+        """
+        self._home.check()
+        return self._control.fresh(self, max_age)
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
@@ -462,6 +483,7 @@ class Stream(Generic[Event]):
         self._inlet.notice_room()
         if isinstance(marker, Gap):
             self._passed.append(marker)
+            self._inlet.gaps_read += 1
         elif isinstance(marker, Closed):
             self._ended = True
         return marker

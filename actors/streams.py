@@ -22,6 +22,7 @@ from actors.errors import LinewardenError, RuntimeStopped, StreamClosed, Subscri
 from actors.events import (
     LIFECYCLE,
     Closed,
+    Freshness,
     Gap,
     Keys,
     Lifecycle,
@@ -36,12 +37,13 @@ from actors.feed_spec import FeedSpec
 from actors.messages import AwaitAnswers, FollowLines, LeaveTopics, OpenStream, ReadMail
 from actors.protocol.channel import TypedChannel
 from actors.protocol.venue import Channel
-from actors.rules.freshness import FreshnessPolicy
+from actors.rules.freshness import FreshnessPolicy, Policies, blind, worst_of
 from actors.rules.stream_buffer import Policy
 from actors.rules.stream_policy import checked_age, checked_policy
 from actors.rules.topics import options_of, topics_of
 from actors.stream import InlineStream, LifecycleStream, Stream
 from actors.supervision.forks import Home
+from actors.supervision.freshness import FreshnessLooks
 from actors.supervision.tree import Tree
 from actors.timers import check_seconds, lock_timeout, seconds_left
 
@@ -55,8 +57,8 @@ SHOWN = 0.5  # seconds that a call waits until the status shows what came of it
 class Streams:
     """The streams of one runtime, and the threads that handle their events. Any thread."""
 
-    def __init__(self, tree: Tree, spec_of: Callable[[str], FeedSpec]) -> None:
-        roles = tree.roles
+    def __init__(self, tree: Tree, spec_of: Callable[[str], FeedSpec], looks: FreshnessLooks) -> None:
+        roles, self._looks = tree.roles, looks
         self._dispatcher, self._registry = roles.named("dispatcher"), roles.named("registry")
         self._supervisor = roles.named("supervisor")
         self._cells, self._home, self._now = tree.shared.cells, tree.home, tree.clock.monotonic
@@ -308,6 +310,27 @@ class Streams:
         venue = self.spec_of(stream.feed).venue
         return topics_of(venue, venue.channel(stream.channel), keys, stream._options)
 
+    # ── freshness ──
+
+    def fresh(self, stream: Stream[Any], max_age: float | None) -> Freshness:
+        """The topic of this stream that is worst off, by the stream's own policy."""
+        if (reason := stream.end_reason) is not None:
+            return blind("closed_stream", f"it is closed: {reason}", stream._inlet)
+        look = self._looks.topic
+        return worst_of((topic, look(topic, mine, max_age)) for topic, mine in self.judged_by(stream))
+
+    def judged_by(self, stream: Stream[Any]) -> list[tuple[Topic, Policies]]:
+        """Its topics, each with the policy by which this stream wants it judged.
+
+        Raises:
+            LinewardenError: it tells the states of lines.
+        """
+        if isinstance(stream, LifecycleStream):
+            raise _without_data(stream)
+        own, config = stream._inlet.freshness, self.spec_of(stream.feed).freshness
+        composed = [(topic, own.over(config.get(topic))) for topic in stream._topics.copy()]
+        return [(topic, (policy,) if policy.promises else ()) for topic, policy in composed]
+
     # ── handlers ──
 
     def start_handler(self, stream: Stream[Any], run: Callable[[], None], name: str) -> None:
@@ -407,6 +430,16 @@ class LifecycleControl:
 
     def states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:
         return {}
+
+    def fresh(self, stream: Stream[Any], max_age: float | None) -> NoReturn:
+        raise _without_data(stream)
+
+
+def _without_data(stream: Stream[Any]) -> LinewardenError:
+    return LinewardenError(
+        f"{stream.feed}/{stream.channel} tells the states of lines, and has no data that could be fresh. "
+        "Ask a stream of data, or runtime.fresh() about a feed"
+    )
 
 
 class FailureLog:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+import sys
 import threading
 import time
 from numbers import Real
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from actors import log_queue
 from actors.errors import LinewardenError
@@ -44,8 +45,13 @@ class Timer(Protocol):
 
 
 class Timers(Protocol):
+    on_resume: Tellable | None  # it is told, on their thread, that a pause of the process is over
+
     @property
     def clock(self) -> Clock: ...
+
+    @property
+    def pulse(self) -> Pulse: ...
 
     def send_after(self, seconds: float, target: Tellable, message: Any) -> Timer:
         """Tell `message` to `target` in so many seconds. Any thread."""
@@ -54,11 +60,47 @@ class Timers(Protocol):
         """Forget every timer; later ones are never sent."""
 
 
+if sys.platform == "linux":
+
+    def _monotonic() -> float:
+        """Goes on while the machine is suspended: what was received before that is as old as it is."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+else:
+    _monotonic = time.monotonic
+
+
 class SystemClock:
     """The machine's own clocks."""
 
-    monotonic = staticmethod(time.monotonic)
+    monotonic = staticmethod(_monotonic)
     wall_ns = staticmethod(time.time_ns)
+
+
+class Pulse:
+    """Tells a pause of the process or the machine: the thread of the timers beats, and a beat comes late.
+
+    That thread writes; any thread reads. Times are monotonic seconds.
+    """
+
+    PERIOD: Final = 0.25  # seconds between two beats
+    LATE: Final = 1.0  # seconds without one that are a pause
+
+    def __init__(self, now: float) -> None:
+        self.beat_at = now
+        self.resumed_at = 0.0  # when the last pause was over
+
+    def is_late(self, now: float) -> bool:
+        """Whether there is a pause, or was one, and the thread of the timers has not run since."""
+        return now - self.beat_at > self.LATE
+
+    def beat(self, now: float) -> bool:
+        """Returns whether a pause has ended with this beat."""
+        was_paused = self.is_late(now)
+        if was_paused:
+            self.resumed_at = now  # first: a reader between the two takes it for paused
+        self.beat_at = now
+        return was_paused
 
 
 class Entry:
@@ -102,6 +144,8 @@ class HeapTimers:
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._stopped = False
+        self.pulse = Pulse(math.inf)  # time that is moved by hand knows no pause
+        self.on_resume: Tellable | None = None
 
     def send_after(self, seconds: float, target: Tellable, message: Any) -> Entry:
         entry = Entry(target, message)
@@ -126,6 +170,7 @@ class ThreadTimers(HeapTimers):
     def __init__(self, name: str = "timers") -> None:
         super().__init__()
         self.clock = SystemClock()
+        self.pulse = Pulse(self.clock.monotonic())
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -142,12 +187,16 @@ class ThreadTimers(HeapTimers):
                 log.exception("A timer's message could not be sent; the other timers go on.")
 
     def _next(self) -> Entry | None:
+        """What is due; first, once a pause is over, the word of that."""
         with self._changed:
             while not self._stopped:
-                wait = self._heap[0][0] - self.clock.monotonic() if self._heap else math.inf
+                now = self.clock.monotonic()
+                if self.pulse.beat(now) and self.on_resume is not None:
+                    return Entry(self.on_resume, None)
+                wait = self._heap[0][0] - now if self._heap else math.inf
                 if wait <= 0:
                     return heapq.heappop(self._heap)[2]
-                self._changed.wait(lock_timeout(wait))
+                self._changed.wait(min(wait, Pulse.PERIOD))
         return None
 
 

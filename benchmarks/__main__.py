@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import against, growth, latency, memory, quick, recovery, roundtrip, startup, throughput
+from benchmarks import (
+    against,
+    growth,
+    latency,
+    memory,
+    questions,
+    quick,
+    recovery,
+    roundtrip,
+    startup,
+    throughput,
+)
 from benchmarks.peers import COMPARED, LINEWARDEN, PEERS, Peer
 from benchmarks.reliability import page, run
 from benchmarks.report import Table, show, write
@@ -102,6 +113,12 @@ def show_growth(rounds: Rounds = 5) -> None:
         show(table)
 
 
+@app.command("questions")
+def show_questions(rounds: Rounds = 5) -> None:
+    """What `fresh`, `require` and a look at a permit cost: a few seconds."""
+    show(questions.measure(rounds))
+
+
 @app.command("everything")
 def show_everything(rounds: Rounds = 5) -> None:
     """All of it, about an hour; a file in benchmarks/results keeps the tables and tells the machine."""
@@ -146,6 +163,7 @@ def _everything(rounds: int) -> Iterator[Table]:
     yield growth.measure()
     yield memory.measure()
     yield startup.measure(rounds)
+    yield questions.measure(rounds)
 
 
 def _aims(rounds: int) -> Iterator[Table]:

@@ -20,7 +20,7 @@ from actors.delivery.arrivals import Arrivals
 from actors.delivery.inlet import KEPT_GAPS, Put
 from actors.delivery.merge import merge
 from actors.errors import ForkError, LinewardenError, StreamClosed, Timeout
-from actors.events import Closed, Gap, Keys, Lifecycle, Received, SubscriptionState, Topic
+from actors.events import Closed, Freshness, Gap, Keys, Lifecycle, Received, SubscriptionState, Topic
 from actors.rules.stream_buffer import Batch, Origin, Policy
 from actors.stream import Stream
 from tests.delivery.streams import Writer, new_inlet
@@ -44,6 +44,9 @@ class Desk:
 
     def close(self, stream: Stream[Any]) -> None:
         end(stream, "close() was called", quiet=True)
+
+    def fresh(self, stream: Stream[Any], max_age: float | None) -> Freshness:
+        return Freshness("unknown", "not_subscribed")
 
     def states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:
         return {topic: SubscriptionState("confirmed") for topic in topics}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from actors.timers import Entry, ThreadTimers
+from actors.timers import Entry, Pulse, ThreadTimers
 from tests.support.virtual_time import VirtualTimers
 
 
@@ -187,3 +187,37 @@ def test_a_message_cancelled_while_it_is_sent_is_sent_whole_or_not_at_all() -> N
     mail = Mail()
     Interrupted(mail, "whole").send()
     assert mail.read() == []
+
+
+# ── a pause of the process ──
+
+
+def test_a_beat_that_comes_late_tells_a_pause_and_the_next_one_does_not() -> None:
+    pulse = Pulse(100.0)
+    assert not pulse.is_late(100.0 + Pulse.LATE)
+    assert not pulse.beat(100.5)
+    assert pulse.is_late(102.0)
+    assert pulse.beat(102.0)
+    assert not pulse.is_late(102.0)
+    assert pulse.resumed_at == 102.0
+    assert not pulse.beat(102.2)
+
+
+def test_time_that_is_moved_by_hand_knows_no_pause() -> None:
+    timers = VirtualTimers()
+    timers.advance(3_600.0)
+    assert not timers.pulse.is_late(timers.monotonic())
+
+
+def test_the_thread_beats_without_timers_and_tells_the_end_of_a_pause() -> None:
+    timers, mail = ThreadTimers(), Mail()
+    try:
+        before = timers.pulse.beat_at
+        while timers.pulse.beat_at == before:
+            threading.Event().wait(0.01)
+        timers.on_resume = mail
+        timers.pulse.beat_at -= 60.0  # as it stands when a suspended machine goes on
+        assert mail.get(timeout=10.0) is None
+        assert timers.pulse.resumed_at > before
+    finally:
+        timers.stop()

@@ -16,7 +16,7 @@ from typing import Annotated
 
 import msgspec
 import typer
-from msgspec import Struct
+from msgspec import Raw, Struct
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
@@ -79,22 +79,28 @@ def status(
     config: Config = None,
     as_json: AsJson = False,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh every second until Ctrl-C.")] = False,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="List topics that are not fresh; exit with 1 if there are any."),
+    ] = False,
 ) -> None:
     """Show every line of a running service.
 
-    Exits with 0 if all lines are live, with 1 if some are not, with 3 if no service answers.
+    Exits with 0 if all lines are live, with --fresh if all topics are fresh, too; with 1 if some are not,
+    with 3 if no service answers.
     """
     with asking(url, config) as service:
         if watch:
-            _watch_json(service) if as_json else _watch(service)
+            _watch_json(service) if as_json else _watch(service, fresh=fresh)
             return
         body = service.get("/status")
         if as_json:
             _write(body.decode())
         else:
-            console().print(_picture(read_status(body, service.url), status_view.StatusView()))
-        feeds = msgspec.json.decode(body, type=_Liveness).feeds
-        raise typer.Exit(0 if all(feed.live for feed in feeds.values()) else 1)
+            console().print(_picture(read_status(body, service.url), status_view.StatusView(fresh=fresh)))
+        found = msgspec.json.decode(body, type=_Liveness)
+        is_live = all(feed.live for feed in found.feeds.values())
+        raise typer.Exit(0 if is_live and not (fresh and found.untrusted) else 1)
 
 
 class _FeedLiveness(Struct):
@@ -105,11 +111,12 @@ class _Liveness(Struct):
     """All that --json reads of a status: the service may be of another version."""
 
     feeds: dict[str, _FeedLiveness]
+    untrusted: dict[str, Raw] = {}
 
 
-def _watch(service: ServiceClient) -> None:
+def _watch(service: ServiceClient, *, fresh: bool) -> None:
     """The first look has to succeed. After that the view waits for a service that is gone."""
-    shown, view = console(), status_view.StatusView(moving=True)
+    shown, view = console(), status_view.StatusView(moving=True, fresh=fresh)
     part = _picture(service.status(), view)
     live = Live(console=shown, auto_refresh=False) if shown.is_terminal else None
     with suppress(KeyboardInterrupt), live or nullcontext():

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.cli.formatting import clock, day_and_clock, one_row, plain_table, printable, span, times
-from actors.events import Gap, Topic, VenueState
+from actors.events import Freshness, Gap, Topic, VenueState
 from actors.protocol.formatting import counted, short
 from actors.rules.counters import StreamStatus
 from actors.rules.journal import KEPT, LineExit, RecoveryTimes
@@ -25,6 +25,7 @@ LAG = 8  # columns of the terminal for `lag`, which is there if a line is behind
 TROUBLED = ("backoff", "failed")  # states that `reason` explains; in the others it is history
 REJECTED = 5  # rejected topics that are named
 EXPLAINED = ("closed", "halted", "maintenance")  # causes of being quiet that are counted
+MOST_TOPICS = 50  # that are listed
 STATES = 5  # of those that a venue tells of itself: they are named
 STEPS = ("detect", "wait", "connect", "login", "subscribe", "first_data")
 COLOURS = {"live": "green", "backoff": "yellow", "paused": "blue", "failed": "bold red", "stopped": "dim"}
@@ -34,12 +35,12 @@ class StatusView:
     """Draws one status after the other. Times are seconds: `now` monotonic, `at` of the wall clock.
 
     `moving`: several will follow, so events are shown per second; otherwise in all. `brief`: last gaps and
-    streams are shown elsewhere.
+    streams are shown elsewhere. `fresh`: the topics that are not fresh are listed.
     """
 
-    def __init__(self, *, moving: bool = False, brief: bool = False) -> None:
+    def __init__(self, *, moving: bool = False, brief: bool = False, fresh: bool = False) -> None:
         self._rates = Rates() if moving else None
-        self._brief = brief
+        self._brief, self._fresh = brief, fresh
 
     def render(self, status: Status, now: float, at: float, width: int) -> RenderableType:
         """One row per line, and notes below."""
@@ -54,6 +55,8 @@ class StatusView:
             for stream in status.streams
             if stream.handler_errors
         ]
+        if self._fresh:
+            parts += [Text(), *_not_fresh(status.untrusted)]
         return Group(*parts, one_row(" · ".join([*head, *oddities(status)]), "bold"))
 
     def _lines(self, lines: Mapping[str, LineStatus], now: float, at: float, width: int) -> Table:
@@ -169,6 +172,19 @@ def gap_length(gap: Gap) -> str:
     return f"{(gap.until_ns - gap.since_ns) / 1e9:.2f} s" if gap.until_ns > gap.since_ns else ""
 
 
+def _not_fresh(untrusted: Mapping[str, Freshness]) -> Iterator[Text]:
+    """One row per topic, the worst first."""
+    if not untrusted:
+        yield Text("every topic is fresh", "green")
+        return
+    rows = sorted(untrusted.items(), key=lambda row: (row[1].state, row[0]))
+    for topic, found in rows[:MOST_TOPICS]:
+        words = f"{topic} is not fresh ({found.cause}): {found.text}"
+        yield Text(printable(words), "" if found.cause in EXPLAINED else "yellow")
+    if len(rows) > MOST_TOPICS:
+        yield Text(f"... and {len(rows) - MOST_TOPICS:,} more", "yellow")
+
+
 def state_words(told: VenueState) -> str:
     """What the venue says of itself, until when, and since when."""
     until = "" if told.until_ns is None else f" until {day_and_clock(told.until_ns)}"
@@ -255,7 +271,9 @@ def oddities(status: Status) -> Iterator[str]:
         if line.degraded:
             yield printable(f"{name} is degraded: {line.degraded}")
         stale = {
-            topic.topic: topic.freshness.text for topic in line.topics if topic.freshness and topic.stale
+            topic.topic: topic.freshness.text
+            for topic in line.topics
+            if topic.freshness is not None and topic.stale
         }
         if stale:
             yield printable(f"{name}: stale: {_first(stale)}")

@@ -7,25 +7,16 @@ subscription, the line's connection what it has last_events, the dispatcher for 
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
-
-from msgspec import Struct
+from collections.abc import Collection, Iterable, Mapping
 
 from actors.delivery.arrivals import Right
+from actors.delivery.holder import Holder
+from actors.delivery.last_events import LastEvents
 from actors.events import Gap, SubscriptionState, Topic
+from actors.rules.freshness import FreshnessPolicy
 from actors.rules.journal import BlindTime
-from actors.rules.latest_price import Prices
 from actors.rules.ledger import DESIRED
 from actors.rules.venue_states import VenueStates
-
-
-class ReceiptTime(Struct, frozen=True, gc=False):
-    """When a batch came: monotonic seconds, and wall-clock nanoseconds."""
-
-    at: float
-    wall_ns: int
-
 
 NEVER_BLIND = BlindTime()
 NEVER_TOLD = VenueStates()
@@ -34,52 +25,14 @@ NEVER_TOLD = VenueStates()
 class Cell:
     """One topic that is wanted."""
 
-    __slots__ = ("blind_since", "blind_time", "line", "subscription")
+    __slots__ = ("blind_since", "blind_time", "line", "policies", "subscription")
 
     def __init__(self) -> None:
         self.line: str | None = None  # the registry's; None: no line can take it
         self.subscription: SubscriptionState = DESIRED  # the registry's
         self.blind_since: int | None = None  # the dispatcher's; wall-clock nanoseconds
         self.blind_time = NEVER_BLIND  # the dispatcher's; of interruptions that are over
-
-
-class LastEvents:
-    """The newest event of each topic of a line, from the epoch before, too. One thread writes."""
-
-    def __init__(self, prices: Prices) -> None:
-        self.events: dict[Topic, Any] = {}  # the newest of each topic
-        self.stamps: dict[Topic, ReceiptTime] = {}  # when it came
-        self.prices = prices
-
-    def keep(
-        self, topics: Sequence[Topic], events: Sequence[Any], newest: dict[Topic, Any], stamp: ReceiptTime
-    ) -> None:
-        """One batch, and the newest event of each of its topics.
-
-        The event comes first: a thread that looks between the two takes it for older.
-        """
-        if len(newest) == 1:  # the usual batch at a low rate; the rest would do, too
-            topic = topics[0]
-            self.events[topic], self.stamps[topic] = events[-1], stamp
-        else:
-            self.events.update(newest)
-            self.stamps.update(dict.fromkeys(newest, stamp))
-        self.prices.keep(topics, events, newest, stamp.at)
-
-    def forget(self, topic: Topic) -> None:
-        self.events.pop(topic, None)
-        self.stamps.pop(topic, None)
-        self.prices.forget(topic)
-
-    def keep_only(self, topics: Collection[Topic]) -> None:
-        """These are all topics that are wanted."""
-        for topic in [topic for topic in self.events if topic not in topics]:
-            self.forget(topic)
-
-    def copy(self) -> LastEvents:
-        copy = LastEvents(self.prices.copy())
-        copy.events, copy.stamps = self.events.copy(), self.stamps.copy()
-        return copy
+        self.policies: tuple[FreshnessPolicy, ...] = ()  # the dispatcher's; those of streams, each once
 
 
 class Cells:
@@ -93,6 +46,7 @@ class Cells:
         self._last_events: dict[str, LastEvents] = {}  # by line
         self._gaps: dict[str, tuple[int, Gap | None]] = {}  # by line: how many, and the last one
         self._venue_states: dict[str, VenueStates] = {}  # by line
+        self._holders: dict[str, Holder] = {}  # by line; the last one
 
     # ── the registry's ──
 
@@ -115,6 +69,7 @@ class Cells:
                 cell = self._cells.pop(topic, None)
                 if cell is not None:
                     self._lift(topic, cell)
+                    cell.line = None
 
     def note_states(self, states: Mapping[Topic, SubscriptionState]) -> None:
         """These have come so far."""
@@ -133,17 +88,13 @@ class Cells:
 
     # ── a connection's ──
 
-    def publish(self, line: str, right: Right, last_events: LastEvents) -> None:
-        """The last events of this epoch are those of the line from now on."""
+    def publish(self, line: str, holder: Holder) -> None:
+        """What this epoch shows is what is known of the line from now on."""
         with self._lock:
-            if right.valid:
-                self._last_events[line] = last_events
-
-    def publish_states(self, line: str, right: Right, states: VenueStates) -> None:
-        """What the venue tells this epoch of itself is what holds on the line from now on."""
-        with self._lock:
-            if right.valid:
-                self._venue_states[line] = states
+            if holder.right.valid:
+                self._holders[line] = holder
+                self._last_events[line] = holder.last_events
+                self._venue_states[line] = holder.states
 
     def note_gaps(self, line: str, right: Right, count: int, last: Gap | None) -> None:
         with self._lock:
@@ -153,7 +104,7 @@ class Cells:
     def forget_lines(self, feed: str) -> None:
         """The feed was removed."""
         with self._lock:
-            for table in (self._last_events, self._gaps, self._venue_states):
+            for table in (self._last_events, self._gaps, self._venue_states, self._holders):
                 for line in [line for line in table if line.partition("/")[0] == feed]:
                     del table[line]
 
@@ -176,6 +127,11 @@ class Cells:
     def topics_of(self, line: str) -> Collection[tuple[Topic, Cell]]:
         with self._lock:
             return tuple(self._lines.get(line, {}).items())
+
+    def topics_of_feed(self, feed: str) -> Collection[Topic]:
+        """Those on its lines, and those that no line can take."""
+        with self._lock:
+            return tuple(topic for topic in self._cells if topic.feed == feed)
 
     def lines(self) -> Collection[str]:
         """Those on which some topic lies."""
@@ -210,6 +166,10 @@ class Cells:
     def venue_states(self, line: str) -> VenueStates:
         """What the venue has said of itself."""
         return self._venue_states.get(line, NEVER_TOLD)
+
+    def holder(self, line: str) -> Holder | None:
+        """The connection that delivers the line, or the last one that did: its right may be over."""
+        return self._holders.get(line)
 
     def last_event_at(self, topic: Topic) -> float | None:
         """Monotonic seconds of its last event; None: there was none."""

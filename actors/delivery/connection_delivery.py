@@ -14,13 +14,16 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from actors.delivery.arrivals import Arrivals, Right
-from actors.delivery.cells import Cells, LastEvents
+from actors.delivery.cells import Cells
 from actors.delivery.epoch_delivery import EpochDelivery
+from actors.delivery.holder import Holder
 from actors.delivery.inline import make_calls
 from actors.delivery.kept import Kept, KeptEvents, KeptItem, Misread
+from actors.delivery.last_events import LastEvents
 from actors.delivery.line_delivery import LineDelivery
 from actors.delivery.overlap import KnownKeys, Overlap
 from actors.delivery.runs import RunBudget, Runs
+from actors.delivery.stale_topics import PolicyOf
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route, RouteTable
 from actors.events import Topic, VenueState
@@ -45,6 +48,7 @@ class DeliveryArgs(Struct, frozen=True):
     cells: Cells
     arrivals: Arrivals
     run_budget: RunBudget
+    config_policy: PolicyOf  # of freshness, as the config has it now
 
 
 class Hands(Protocol):
@@ -128,18 +132,30 @@ class ConnectionDelivery:
         if last_events is None or not last_events.prices.are_of(args.venue):
             last_events = LastEvents(Prices(args.venue))
         last_events.keep_only(table.routes.keys())
+        holder = Holder(
+            args.epoch,
+            args.venue,
+            args.right,
+            args.counters,
+            last_events,
+            state.settled,
+            state.venue_states,
+            self._now(),
+        )
+        former = args.cells.holder(args.line)
+        if line.rotated and former is not None:
+            holder.follow(former)
         epoch = self._epoch = EpochDelivery(
             line,
-            venue=args.venue,
+            holder=holder,
+            config_policy=args.config_policy,
             arrivals=args.arrivals,
-            last_events=last_events,
             runs=Runs(args.venue, args.right, args.run_budget),
             block_timeout=self._block_timeout,
             wake=self._hands.wake,
         )
         self._known = None if args.overlap is None else args.overlap.take()
-        args.cells.publish(args.line, args.right, last_events)
-        args.cells.publish_states(args.line, args.right, state.venue_states)
+        args.cells.publish(args.line, holder)
         epoch.tell_states(self._wall_ns())
         while self._early:
             epoch.tell_state(self._early.popleft())
@@ -158,6 +174,7 @@ class ConnectionDelivery:
             self._mark(Confirm(tuple(answered)))
         if self._keeping is Keeping.TURN:
             self.open()
+        self._make_calls()  # of handlers that came when the former connection was gone
 
     def leave(self) -> DeliveryState | None:
         """The epoch ends: it puts nothing more. The state, if this was the holder."""
@@ -210,6 +227,12 @@ class ConnectionDelivery:
         if self._epoch is not None:
             self._epoch.mark_lost(self._wall_ns())
             self._args.cells.note_gaps(self._args.line, self._args.right, *self._epoch.gaps)
+            self._make_calls()
+
+    def judge_stale(self, topics: tuple[Topic, ...]) -> None:
+        """The heartbeat takes these for stale: judged again now, they are marked."""
+        if self._epoch is not None:
+            self._epoch.judge_stale(topics, self._now(), self._wall_ns())
             self._make_calls()
 
     def _keep(self, item: KeptItem) -> None:
@@ -341,7 +364,7 @@ class ConnectionDelivery:
             self._epoch.remove_route(topic, self._wall_ns())
             self._args.cells.note_gaps(self._args.line, self._args.right, *self._epoch.gaps)
         else:
-            self._epoch.set_route(topic, route, self._wall_ns())
+            self._epoch.set_route(topic, route, self._now(), self._wall_ns())
         self._make_calls()
 
     def _set_ahead(self, topic: Topic, route: Route | None) -> None:

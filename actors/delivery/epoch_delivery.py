@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from actors.delivery.arrivals import Arrivals, Right
-from actors.delivery.cells import LastEvents, ReceiptTime
+from actors.delivery.holder import Holder
 from actors.delivery.inlet import Inlet, Put
+from actors.delivery.last_events import ReceiptTime
 from actors.delivery.line_delivery import LineDelivery
 from actors.delivery.resyncs import Resyncs
 from actors.delivery.runs import Runs
+from actors.delivery.stale_topics import PolicyOf, StaleTopics
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route
 from actors.events import Gap, GapReason, Topic, VenueState
-from actors.protocol.venue import Venue
 from actors.rules.stream_buffer import Batch, Origin
 
 LOOK_AGAIN = 1.0  # seconds after which a line that pauses looks again by itself
@@ -30,19 +31,21 @@ class EpochDelivery:
         self,
         line: LineDelivery,
         *,
-        venue: Venue,
+        holder: Holder,
+        config_policy: PolicyOf,
         arrivals: Arrivals,
-        last_events: LastEvents,
         runs: Runs,
         block_timeout: float,
         wake: Callable[[], None],
     ) -> None:
         self._line, self._state, self._table = line, line.state, line.table
         self._right: Right = line.right
-        self._arrivals, self._runs, self.last_events = arrivals, runs, last_events
+        self._holder, self._stale = holder, StaleTopics(holder, line.table, config_policy)
+        self._arrivals, self._runs, self.last_events = arrivals, runs, holder.last_events
         self.block_timeout, self._wake = block_timeout, wake
-        self._deltas = tuple(name for name, channel in venue.channels.items() if channel.deltas)
-        self._resyncable = tuple(name for name, channel in venue.channels.items() if channel.resyncable)
+        channels = holder.venue.channels
+        self._deltas = tuple(name for name, channel in channels.items() if channel.deltas)
+        self._resyncable = tuple(name for name, channel in channels.items() if channel.resyncable)
         self._pausing: dict[Inlet, None] = {}  # streams that ask this line to pause
         self._cut: dict[Inlet, None] = {}  # streams with topics that have to start again
         self.resyncs = Resyncs()
@@ -90,6 +93,8 @@ class EpochDelivery:
             started: Sequence[Topic] = ()
             if self._deltas:
                 started = self._runs.keep(batch, newest, size)
+            if self._stale:
+                self._stale.end(newest, now, received_ns)
             readers = list(map(self._going.get, newest))
             if readers.count(readers[0]) == len(readers):  # mostly all go to the same streams
                 inlets = readers[0] or ()
@@ -164,12 +169,22 @@ class EpochDelivery:
     def missed(self, topics: Iterable[Topic], reason: GapReason, count: int | None, now_ns: int) -> None:
         topics = tuple(topics)
         for topic in topics:
+            self._holder.note_missing(topic)
             self._runs.forget(topic)
             self._unmarked.pop(topic, None)
         self._line.missed(topics, reason, count, now_ns)
 
     def interrupt(self, topics: Iterable[Topic], now_ns: int) -> None:
+        topics = tuple(topics)
+        for topic in topics:
+            self._holder.note_missing(topic)
         self._line.interrupt(topics, now_ns)
+
+    def judge_stale(self, topics: Iterable[Topic], now: float, now_ns: int) -> None:
+        """Readers of those of these topics that are stale are told so."""
+        for topic in topics:
+            if topic in self._state.settled and topic in self._table.routes:
+                self._stale.begin(topic, self._table.routes[topic].inlets, now, now_ns)
 
     def tell_state(self, told: VenueState) -> bool:
         """Returns whether it is news. Lost topics are asked for again, each at most once per back-off."""
@@ -202,11 +217,13 @@ class EpochDelivery:
 
     # ── routes ──
 
-    def set_route(self, topic: Topic, route: Route, now_ns: int) -> None:
+    def set_route(self, topic: Topic, route: Route, now: float, now_ns: int) -> None:
         come, gone = self._table.set(topic, route)
         self._line.attached(topic, come, now_ns)
         self._line.tell_states_to(topic, come, now_ns)
         self._part(topic, gone, now_ns)
+        if come and topic in self._state.settled:  # they are told what others have been told before
+            self._stale.begin(topic, come, now, now_ns)
         joins = bool(come) and topic.channel in self._deltas and topic in self._state.settled
         if joins:
             self._state.joining.setdefault(topic, set()).update(inlet.id for inlet in come)
@@ -225,12 +242,14 @@ class EpochDelivery:
         self._line.end_former_states(now_ns)
         self._runs.forget(topic)
         self.last_events.forget(topic)
+        self._holder.forget(topic)
         self.resyncs.drop(topic)
 
     def _part(self, topic: Topic, gone: list[Inlet], now_ns: int) -> None:
         if not gone:
             return
         self._line.detached(topic, gone, now_ns)
+        self._stale.forget(topic, gone)
         for inlet in gone:
             inlet.forget(topic)
             if inlet.id not in self._table.inlets:

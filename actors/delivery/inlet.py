@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Literal
 
 from actors.delivery.arrivals import Right
-from actors.events import Closed, Lifecycle, Marker, Scope, Topic, VenueState
+from actors.events import Closed, Fresh, Lifecycle, Marker, Scope, Stale, Topic, VenueState
 from actors.rules.counters import StreamStatus
 from actors.rules.freshness import NO_POLICY, FreshnessPolicy
 from actors.rules.stream_buffer import (
@@ -100,12 +100,14 @@ class Inlet:
         self.quiet = False  # the end was asked for: iteration just stops
         self.leave: Callable[[], None] = _no_writers  # tells its writers that it was closed
         self.topics = 0  # how many it is subscribed to
+        self.gaps_read = 0  # gap markers that its reader has come to
         self.wanted: dict[Topic, None] = {}  # these; its stream changes them
         self.handler_errors = 0  # how often a handler of `Runtime.on` raised
         self.reader = 0  # the thread that has read it last, if it is a `block` stream
         self.full_since: float | None = None  # monotonic seconds; it asks its lines to pause
         self._waiting: dict[object, Callable[[], None]] = {}  # by line: what is called when there is room
         self._lifecycle_numbers: dict[str, int] = {}  # by line: the number of the last event that was put
+        self.stale: dict[Topic, None] = {}  # the stream was told so, and not that they are fresh again
         self._states: dict[tuple[str, Scope], VenueState] = {}  # by line and scope: the last that was put
 
     def _new_buffer(self, policy: Policy) -> StreamBuffer:
@@ -114,6 +116,10 @@ class Inlet:
         if self.drop_older_than:
             return AgingBuffer(self.capacity, policy)
         return FifoBuffer(self.capacity, policy, deltas=self.deltas)
+
+    def __str__(self) -> str:
+        """How people tell its stream from others."""
+        return f"stream {self.id} ({self.feed}/{self.channel})"
 
     # ── for writers ──
 
@@ -209,6 +215,20 @@ class Inlet:
                     del self._states[next(iter(self._states))]
                 self.mark(right, told)
 
+    def mark_stale(self, right: Right, stale: Stale) -> None:
+        """Unless the stream was told so."""
+        with self.ready:
+            if right.valid and self.end is None and stale.topic not in self.stale:
+                self.stale[stale.topic] = None
+                self.mark(right, stale)
+
+    def mark_fresh(self, right: Right, fresh: Fresh) -> None:
+        """The end of what it was told before."""
+        with self.ready:
+            if right.valid and self.end is None and fresh.topic in self.stale:
+                del self.stale[fresh.topic]
+                self.mark(right, fresh)
+
     def _asks_to_pause(self, buffer: FifoBuffer, now: float) -> bool:
         """From full until half empty; with the lock."""
         if self.policy != "block" or buffer.overflowing:
@@ -272,6 +292,11 @@ class Inlet:
         with self.ready:
             return self._has_room()
 
+    @property
+    def has_unread_gap(self) -> bool:
+        """Whether its reader has yet to come to a gap. No lock is taken: it may be an instant old."""
+        return self.buffer.gaps > self.gaps_read or self.buffer.has_unmarked_loss
+
     def cut(self) -> tuple[Topic, ...]:
         """Topics whose deltas this stream cannot use until they start again."""
         with self.ready:
@@ -280,6 +305,7 @@ class Inlet:
     def forget(self, topic: Topic) -> None:
         """The stream no longer wants this topic: it need not start again."""
         with self.ready:
+            self.stale.pop(topic, None)
             self.buffer.forget(topic)
 
     # ── its age ──
@@ -291,8 +317,11 @@ class Inlet:
 
     def lag(self) -> float:
         """For how many seconds the oldest event that waits has waited; 0: none waits."""
-        with self.ready:
+        try:
             since = self.buffer.waiting_since()
+        except RuntimeError:  # a writer or the reader has just changed it
+            with self.ready:
+                since = self.buffer.waiting_since()
         return 0.0 if since is None else max(0.0, self._now() - since)
 
     # ── for the runtime ──

@@ -190,6 +190,11 @@ class InlineInlet(Inlet):
         self._told: deque[Marker] = deque()  # for the notifier, or the next line that calls
         self._merge_at = 0  # markers beyond which they are merged next, if that is more than the bound
 
+    @property
+    def has_unread_gap(self) -> bool:
+        """Its handler is called as the gap arises."""
+        return False
+
     def _new_buffer(self, policy: Policy) -> CallCounters:
         return CallCounters(self.capacity)
 

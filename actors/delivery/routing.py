@@ -9,6 +9,7 @@ from actors.delivery.inlet import Inlet
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import NO_ROUTE, Route, RouteTable
 from actors.events import Topic
+from actors.rules.freshness import NO_POLICY, FreshnessPolicy
 
 
 class Subscriber:
@@ -55,6 +56,7 @@ class Routing:
         self.by_topic: dict[Topic, dict[int, Inlet]] = {}
         self.line_of: dict[Topic, str] = {}
         self.lines: dict[str, LineRoutes] = {}
+        self._policies: dict[Topic, dict[FreshnessPolicy, int]] = {}  # of streams, and of how many
 
     def copy(self) -> Routing:
         """What another dispatcher goes on with, where a former one hangs over this. Any thread.
@@ -68,6 +70,7 @@ class Routing:
         copy.by_topic = {topic: inlets.copy() for topic, inlets in self.by_topic.copy().items()}
         copy.line_of = self.line_of.copy()
         copy.lines = {name: line.copy() for name, line in self.lines.copy().items()}
+        copy._policies = {topic: counts.copy() for topic, counts in self._policies.copy().items()}
         return copy
 
     def line(self, name: str) -> LineRoutes:
@@ -83,7 +86,27 @@ class Routing:
         for topic in new:
             self.by_topic.setdefault(topic, {})[inlet.id] = inlet
             subscriber.topics[topic] = None
+            self._count(topic, inlet)
         return new
+
+    def policies(self, topic: Topic) -> tuple[FreshnessPolicy, ...]:
+        """Those of the streams that want it, each once."""
+        return tuple(self._policies.get(topic, ()))
+
+    def _count(self, topic: Topic, inlet: Inlet) -> None:
+        if inlet.freshness != NO_POLICY:
+            counts = self._policies.setdefault(topic, {})
+            counts[inlet.freshness] = counts.get(inlet.freshness, 0) + 1
+
+    def _uncount(self, topic: Topic, inlet: Inlet) -> None:
+        counts = self._policies.get(topic)
+        if counts is None or inlet.freshness not in counts:
+            return
+        counts[inlet.freshness] -= 1
+        if not counts[inlet.freshness]:
+            del counts[inlet.freshness]
+        if not counts:
+            del self._policies[topic]
 
     def wanted(self, stream: int, topics: Iterable[Topic] | None) -> list[Topic]:
         """Those of them that this stream wants; None: all of its topics."""
@@ -97,7 +120,9 @@ class Routing:
     def leave(self, stream: int, topic: Topic) -> None:
         """The stream gets no more of it."""
         others = self.by_topic.get(topic, {})
-        others.pop(stream, None)
+        inlet = others.pop(stream, None)
+        if inlet is not None:
+            self._uncount(topic, inlet)
         if not others:
             self.by_topic.pop(topic, None)
 
@@ -113,9 +138,11 @@ class Routing:
     def mend(self) -> None:
         """A former keeper may have stopped in the middle of a change: what depends on the rest is rebuilt."""
         self.by_topic.clear()
+        self._policies.clear()
         for stream, subscriber in self.subscribers.items():
             for topic in subscriber.topics:
                 self.by_topic.setdefault(topic, {})[stream] = subscriber.inlet
+                self._count(topic, subscriber.inlet)
         for topic, name in list(self.line_of.items()):
             if topic not in self.line(name).table.routes:
                 del self.line_of[topic]

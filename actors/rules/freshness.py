@@ -1,4 +1,4 @@
-"""Whether a subscription's data is live, quiet as expected, or stale: a policy for each.
+"""Whether a subscription's data is live, quiet as expected, or stale: a policy for each. Whether it is fresh.
 
 Two ages are judged apart. Silence counts from the last event's receipt: is anything coming? The lag is how
 old the newest event was by the venue's own time when it came: is what comes worth anything? Both count in
@@ -7,20 +7,17 @@ market time where the policy has a calendar, so nights and holidays make nothing
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from collections.abc import Iterable
+from typing import Final
 
 from msgspec import Struct
 
-from actors.events import VenueState
+from actors.events import Cause, Company, Freshness, Standing, Told, Topic, VenueState, seconds_text
 from actors.rules.calendar import HORIZON, SECOND, Calendar
 
 LONG: Final = 60.0  # seconds without an event that are shown where no policy has a limit
 
 LONGEST: Final = 400 * 86_400 * SECOND  # nanoseconds; more market time than that is not counted
-
-Company = Literal["nothing", "pongs", "acks", "heartbeats", "others"]
-Told = Literal["halted", "maintenance"]  # by the venue, of itself
-Cause = Literal["", "venue_time", "closed", "not_due", "unwatched"] | Company | Told
 
 
 class FreshnessPolicy(Struct, frozen=True):
@@ -64,16 +61,12 @@ class FreshnessPolicy(Struct, frozen=True):
 
 
 NO_POLICY: Final = FreshnessPolicy()
+Policies = tuple[FreshnessPolicy, ...]  # of all who follow a topic, each once
 
 
-class Freshness(Struct, frozen=True):
-    """`age_s` belongs to `cause`: the lag with `venue_time`, else the silence. Seconds that count."""
-
-    state: Literal["live", "quiet", "stale"]
-    cause: Cause = ""  # of being quiet or stale; short and stable
-    no_event_yet: bool = False  # no event has come in this life of the line
-    age_s: float = 0.0
-    text: str = ""  # for people
+def blind(cause: Cause, text: str, about: object) -> Freshness:
+    """Not fresh, whatever its last event was: a topic, a line or a stream."""
+    return Freshness("blind", cause, text=text, topic=str(about))
 
 
 class Signs(Struct, frozen=True):
@@ -114,6 +107,7 @@ class Evidence(Struct, frozen=True):
     signs: Signs
     venue_ns: int | None = None  # the venue's time of the newest event; None: it named none
     received_ns: int = 0  # our wall clock when that came
+    is_broken: bool = False  # no event has come since something of the topic was missing
     told: VenueState | None = None  # by the venue, which explains silence
     resumed_ns: int = 0  # when the last such state ended; 0: there was none
 
@@ -139,16 +133,100 @@ def judge(policy: FreshnessPolicy, evidence: Evidence) -> Freshness:
             company = evidence.signs.since(silent_since, no_event_yet=no_event_yet)
             nothing = "nothing since it was subscribed, for" if no_event_yet else "nothing for"
             counted = " of market time" if policy.calendar else ""
-            text = f"{nothing} {_seconds(silence)}{counted}, though the line is up; {_BRINGS[company]}"
+            text = f"{nothing} {seconds_text(silence)}{counted}, though the line is up; {_BRINGS[company]}"
             return Freshness("stale", company, no_event_yet, silence, text)
     if policy.max_event_lag and evidence.venue_ns is not None:
         lag = max(0.0, policy.counted(evidence.venue_ns, evidence.received_ns))
         if lag >= policy.max_event_lag:
-            text = f"the newest event was {_seconds(lag)} old by the venue's time when it came"
+            text = f"the newest event was {seconds_text(lag)} old by the venue's time when it came"
             return Freshness("stale", "venue_time", no_event_yet, lag, text)
     if not no_event_yet and passed < (limit or LONG):
         return Freshness("live", age_s=passed)
     return _quiet(policy, evidence, passed, no_event_yet)
+
+
+def worst(policies: Iterable[FreshnessPolicy], evidence: Evidence) -> Freshness:
+    """A topic that several subscriptions follow, each by its policy: stale goes before quiet."""
+    found = [judge(policy, evidence) for policy in policies] or [judge(NO_POLICY, evidence)]
+    return max(found, key=lambda each: _RANK[each.state])
+
+
+def worst_of(answers: Iterable[tuple[Topic, Freshness]]) -> Freshness:
+    """Of several topics: one that is not fresh, or the oldest of all. Of none, nothing is known."""
+    found = max(answers, key=_badness, default=None)
+    if found is None:
+        return Freshness("unknown", "not_subscribed", text="nothing is subscribed to")
+    return found[1].about(found[0])
+
+
+def _badness(answer: tuple[Topic, Freshness]) -> tuple[bool, int, float]:
+    found = answer[1]
+    return not found.fresh, _RANK[found.state], found.age_s
+
+
+_RANK: dict[Standing, int] = {"live": 0, "quiet": 1, "stale": 2, "blind": 3, "unknown": 4}
+
+
+def assess(
+    policies: Policies,
+    evidence: Evidence,
+    *,
+    max_age: float | None = None,
+    dated: bool = False,
+    alive_within: float | None = None,
+) -> Freshness:
+    """Whether the data of a topic on a line that is live and reads is fresh. What is unknown is not.
+
+    `max_age`: seconds of silence, and by the venue's time where that is `dated`. `alive_within`: seconds, of
+    an account channel, whose events come only where something changes. Without `stale_after` its silence is
+    judged by that of its line.
+    """
+    found, told = worst(policies, evidence), evidence.told
+    passed = max(0.0, evidence.now - evidence.silent_since)
+    if told is not None:
+        return _explained(told, evidence.at is None, passed)
+    for policy in policies:
+        if policy.calendar is not None and not policy.calendar.is_open(evidence.now_ns):
+            return _quiet(policy, evidence, passed, evidence.at is None)
+    is_watched = any(policy.stale_after for policy in policies)
+    if alive_within is not None and not is_watched and found.state != "stale":
+        return _by_its_line(evidence, max(alive_within, max_age or 0.0))
+    if found.state == "stale":
+        return found
+    if evidence.at is None:
+        text = f"no event has come since the login {seconds_text(passed)} ago"
+        return Freshness("unknown", "no_event", True, passed, text)
+    if evidence.is_broken:
+        text = "no event has come since something was missing"
+        return Freshness("unknown", "gap", age_s=passed, text=text)
+    if found.cause == "not_due":
+        return found
+    if max_age is None:
+        if is_watched:
+            return Freshness("live", age_s=passed, fresh=True)
+        text = "nothing says how old is too old: set stale_after, or give max_age"
+        return Freshness("quiet", "unwatched", age_s=passed, text=text)
+    if passed > max_age:
+        text = f"its last event came {seconds_text(passed)} ago; max_age is {seconds_text(max_age)}"
+        return Freshness("stale", "max_age", age_s=passed, text=text)
+    age = (evidence.now_ns - evidence.venue_ns) / SECOND if dated and evidence.venue_ns is not None else 0.0
+    if age > max_age:
+        limit = seconds_text(max_age)
+        text = f"its last event is {seconds_text(age)} old by the venue's time; max_age is {limit}"
+        return Freshness("stale", "venue_time", age_s=age, text=text)
+    return Freshness("live", age_s=passed, fresh=True)
+
+
+def _by_its_line(evidence: Evidence, limit: float) -> Freshness:
+    """Of an account channel: any sign of life of the line counts."""
+    silence = max(0.0, evidence.now - max(evidence.signs.bytes_at, evidence.since))
+    if not limit:
+        text = "no pings say whether its line is alive: set stale_after, or give max_age"
+        return Freshness("quiet", "unwatched", age_s=silence, text=text)
+    if silence > limit:
+        text = f"its line has received nothing at all for {seconds_text(silence)}"
+        return Freshness("stale", "nothing", evidence.at is None, silence, text)
+    return Freshness("live", no_event_yet=evidence.at is None, age_s=silence, fresh=True)
 
 
 def _explained(told: VenueState, no_event_yet: bool, passed: float) -> Freshness:
@@ -163,10 +241,6 @@ def _quiet(policy: FreshnessPolicy, evidence: Evidence, passed: float, no_event_
         until = f" until {opens:%a %Y-%m-%d %H:%M %Z}" if opens else ""
         return Freshness("quiet", "closed", no_event_yet, passed, f"{calendar.name} is closed{until}")
     if policy.stale_after:
-        text = f"an event is due within {_seconds(policy.stale_after)}"
+        text = f"an event is due within {seconds_text(policy.stale_after)}"
         return Freshness("quiet", "not_due", no_event_yet, passed, text)
     return Freshness("quiet", "unwatched", no_event_yet, passed, "no stale_after: silence is not judged")
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 10.0 else f"{seconds:,.0f} s"

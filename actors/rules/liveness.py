@@ -6,13 +6,14 @@ received since it was sent: a venue that sends data is there, whether it answers
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Mapping
 
 from msgspec import Struct
 
 from actors.events import Topic
-from actors.rules.freshness import Freshness, FreshnessPolicy
+from actors.rules.freshness import Policies
 
 
 class Beats:
@@ -116,15 +117,13 @@ class Rhythm(Struct, frozen=True):
     ping_interval: float
     pong_timeout: float
     venue_ping_interval: float
-    policies: Mapping[Topic, FreshnessPolicy]  # of topics whose silence or lag means something
+    policies: Mapping[Topic, Policies]  # of topics whose silence or lag means something
     reading: bool = True  # whether the line is read now: a full stream may hold it
 
 
 class Watched(Struct, frozen=True):
     """One life of one line as any thread may see it; the heartbeat replaces it with each change."""
 
-    since: float  # monotonic seconds of the login
-    policies: Mapping[Topic, FreshnessPolicy]
     rtt: float | None = None  # seconds, of the last ping
     missed: int = 0  # pings in a row without an answer
 
@@ -135,7 +134,10 @@ class Watch:
     def __init__(self, number: int, epoch: int, since: float, rhythm: Rhythm) -> None:
         self.number, self.epoch, self.since, self.rhythm = number, epoch, since, rhythm
         self.beats = Beats()
-        self.stale: dict[Topic, Freshness] = {}  # as last reported
+        self.policies: dict[Topic, Policies] = dict(rhythm.policies)
+        self.stale: set[Topic] = set()  # as last reported
+        self.look = 0  # the number of the next look at these
+        self.look_at = math.inf  # monotonic seconds: when that is
 
     def shown(self) -> Watched:
-        return Watched(self.since, self.rhythm.policies, self.beats.rtt, self.beats.missed)
+        return Watched(self.beats.rtt, self.beats.missed)

@@ -16,7 +16,7 @@ from typing import Any, Literal, cast
 
 from msgspec import Struct
 
-from actors.events import Gap, GapReason, Lifecycle, Marker, Topic, VenueState
+from actors.events import Fresh, Gap, GapReason, Lifecycle, Marker, Stale, Topic, VenueState
 from actors.rules.venue_states import MOST as MOST_STATES
 
 Policy = Literal["block", "drop_oldest", "drop_newest", "conflate"]
@@ -192,6 +192,11 @@ class StreamBuffer(ABC):
     def queued(self) -> int:
         return self._waiting + len(self.hand)
 
+    @property
+    def has_unmarked_loss(self) -> bool:
+        """Whether events were given up that no waiting marker covers yet."""
+        return False
+
     def delivered_and_queued(self) -> tuple[int, int]:
         """Delivered and queued, of one moment: a reader may be taking from its hand."""
         held = len(self.hand)
@@ -320,6 +325,10 @@ class FifoBuffer(StreamBuffer):
         self._settle_back(but=self.cut)
         self._items.append(BatchRun(batch, beyond_since=now))
         self._waiting += len(batch)
+
+    @property
+    def has_unmarked_loss(self) -> bool:
+        return bool(self._front_lost or self._back_lost)
 
     @property
     def full(self) -> bool:
@@ -640,7 +649,7 @@ class ConflatingBuffer(StreamBuffer):
 
 
 def merge(markers: Iterable[Marker]) -> list[Marker]:
-    """One gap for each topic, the last lifecycle event of each line and the last state of each scope stay."""
+    """One gap for each topic, the last word on its staleness, of each line and of each scope stay."""
     gaps: dict[Topic, Gap] = {}
     states: dict[object, VenueState] = {}
     last_words: dict[object, Marker] = {}
@@ -704,6 +713,8 @@ def _subject(marker: Marker) -> object:
             return line
         case VenueState(line=line, scope=scope):
             return line, scope
+        case Stale(topic=topic) | Fresh(topic=topic):
+            return topic
     return None
 
 

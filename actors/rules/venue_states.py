@@ -23,12 +23,13 @@ class VenueStates(Struct):
     _resumed: dict[Pair, int] = {}  # when a state that explained silence ended, wall-clock ns
     _epoch: int = 0  # no entry is of a former one
     recent: tuple[VenueState, ...] = ()  # oldest first
+    number: int = 0  # of all that were news
 
     def __bool__(self) -> bool:
         return bool(self._newest)
 
     def copy(self) -> VenueStates:
-        return VenueStates(self._newest.copy(), self._resumed.copy(), self._epoch, self.recent)
+        return VenueStates(self._newest.copy(), self._resumed.copy(), self._epoch, self.recent, self.number)
 
     # ── for the one that writes ──
 
@@ -50,6 +51,7 @@ class VenueStates(Struct):
             self._resumed.pop(oldest, None)
             del self._newest[oldest]
         self.recent = (*self.recent, told)[-RECENT:]
+        self.number += 1
         return True
 
     def take_over(self, epoch: int, *, keep_narrow: bool) -> list[VenueState]:

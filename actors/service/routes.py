@@ -113,13 +113,19 @@ class ServiceRoutes:
         return ServiceResponse(200, {"ok": True})
 
     def readyz(self, asked: ServiceRequest) -> ServiceResponse:
-        """Whether every feed is live; with the token, also which lines are not."""
+        """Whether every feed is live, and with `?fresh=1` fresh; with the token, also what is not."""
+        unknown = [name for name, _ in asked.query if name != "fresh"]
+        if unknown:
+            raise RequestDeclined(400, f"readyz takes fresh=1 and nothing else, not {unknown[0][:40]!r}")
         status = self._runtime.status()
-        if status.state == "live":
-            return ServiceResponse(200, {"live": True})
-        if not asked.known:
-            return ServiceResponse(503, {"live": False})
-        return ServiceResponse(503, {"live": False, "not_live": why_not_live(status, None)})
+        answer: dict[str, object] = {"live": status.state == "live"}
+        reasons: dict[str, object] = {"not_live": why_not_live(status, None)}
+        if parse_switch(dict(asked.query).get("fresh", "0"), "fresh"):
+            answer["fresh"] = not status.untrusted
+            reasons["not_fresh"] = status.untrusted
+        is_ready = all(answer.values())
+        shown = answer if is_ready or not asked.known else answer | reasons
+        return ServiceResponse(200 if is_ready else 503, shown)
 
     def command(self, asked: ServiceRequest) -> ServiceResponse:
         """One of `COMMANDS`."""

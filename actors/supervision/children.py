@@ -9,7 +9,7 @@ from actors.connection import Connection, ConnectionArgs
 from actors.delivery.connection_delivery import DeliveryArgs
 from actors.delivery.overlap import Overlap
 from actors.dispatcher import Dispatcher
-from actors.events import Topic
+from actors.events import Freshness, Topic
 from actors.feed_spec import Feeds
 from actors.heartbeat import Heartbeat
 from actors.login.connector import Connector
@@ -17,13 +17,15 @@ from actors.messages import Ephemeral, LineStarted, RoleStarted, RotationBegun, 
 from actors.protocol.venue import Opening
 from actors.registry import Registry
 from actors.requester import Requester
-from actors.rules.freshness import Freshness
+from actors.rules.freshness import FreshnessPolicy, Policies
 from actors.rules.line import RotationState
-from actors.rules.liveness import Rhythm, Watched
-from actors.supervision.snapshot import look_at
+from actors.rules.liveness import Rhythm
+from actors.supervision.freshness import FreshnessLooks, policies_of
 from actors.supervision.state import Child, Environment, Life, LineRecord, SharedState
 from actors.wire.connect import SocketOpened, SocketRefused
 from actors.wire.socket_inbox import SocketInbox
+
+GONE = Freshness("quiet")
 
 
 class Children:
@@ -38,6 +40,7 @@ class Children:
     ) -> None:
         self._roles, self._timers = environment.roles, environment.timers
         self._shared, self._feeds, self._lines = shared, feeds, lines
+        self._looks = FreshnessLooks(shared, environment.timers)
         self._workers: dict[str, Callable[[ActorContext[Lease]], Actor]] = {
             "registry": self._registry,
             "dispatcher": self._dispatcher,
@@ -77,6 +80,7 @@ class Children:
             context,
             rhythm=self._rhythm,
             last_event_at=self._shared.cells.last_event_at,
+            policies=self._policies,
             judge=self._judge,
             shown=self._shared.new_watches(),
         )
@@ -103,19 +107,31 @@ class Children:
         beats = spec.policy.heartbeat
         own = spec.venue.ping_interval if beats.venue_ping_interval is None else beats.venue_ping_interval
         policies = {
-            topic: policy
-            for topic, policy in spec.freshness.items()
-            if (cell := self._shared.cells.get(topic)) is not None and cell.line == name
+            topic: found
+            for topic, cell in self._shared.cells.topics_of(name)
+            if (found := policies_of(spec, topic, cell))
         }
         return Rhythm(beats.ping_interval, beats.pong_timeout, own, policies, line.counters.reading)
 
-    def _judge(self, name: str, topic: Topic, watched: Watched) -> Freshness:
+    def _policies(self, name: str, topic: Topic) -> Policies:
+        """Called on the heartbeat's thread: by which policies this topic of the line is judged now."""
+        cell, spec = self._shared.cells.get(topic), self._feeds.get(topic.feed)
+        if cell is None or spec is None or cell.line != name:
+            return ()
+        return policies_of(spec, topic, cell)
+
+    def _config_policy(self, topic: Topic) -> FreshnessPolicy | None:
+        """Called on a connection's thread."""
+        spec = self._feeds.get(topic.feed)
+        return None if spec is None else spec.freshness.get(topic)
+
+    def _judge(self, name: str, topic: Topic) -> Freshness:
         """Called on the heartbeat's thread, about a line that it watches."""
-        line = self._shared.lines.get(name)
-        if line is None:  # it has just gone
-            return Freshness("quiet")
-        look = look_at(line, self._shared.cells, watched, self._timers.clock)
-        return look.freshness(topic) or Freshness("quiet")
+        cell, spec = self._shared.cells.get(topic), self._feeds.get(topic.feed)
+        if cell is None or spec is None or cell.line != name:  # it has just gone
+            return GONE
+        found = self._looks.line(name, spec).judged(topic, cell)
+        return GONE if found is None else found
 
     # ── connections ──
 
@@ -145,6 +161,7 @@ class Children:
                     cells=self._shared.cells,
                     arrivals=self._shared.arrivals,
                     run_budget=self._shared.run_budget,
+                    config_policy=self._config_policy,
                 ),
                 connector=Connector(
                     venue, line.name, spec.dial, life.connect_cancel, spec.token_store, life.shows

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct, structs
 
 from actors import log_queue
-from actors.events import Lifecycle, LifecycleState, Topic
+from actors.events import Freshness, Lifecycle, LifecycleState, Topic
 from actors.feed_spec import FeedSpec
 from actors.messages import (
     ChildExited,
@@ -31,7 +31,6 @@ from actors.messages import (
 )
 from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Stopped, Weather
 from actors.rules.connect_limit import Wait, wait_of
-from actors.rules.freshness import Freshness
 from actors.rules.line import Action as Do
 from actors.rules.line import Event, follows, step
 from actors.rules.restarts import Park, RestDelay, Retry, Verdict

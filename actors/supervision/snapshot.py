@@ -7,25 +7,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct, structs
 
-from actors.delivery.cells import Cell, Cells, LastEvents
+from actors.delivery.cells import Cells
 from actors.delivery.inlet import Inlet
 from actors.diagnostics import DeadLetters
-from actors.events import Topic
+from actors.events import Freshness
 from actors.feed_spec import FeedSpec
 from actors.metrics import UserMetrics
-from actors.protocol.numbers import known_time
 from actors.rules.counters import LineCounters, StreamStatus
-from actors.rules.freshness import NO_POLICY, Evidence, Freshness, Signs, judge
 from actors.rules.lag import Backlog
 from actors.rules.lag import judge as judge_lag
 from actors.rules.line import LineState
-from actors.rules.liveness import HealthInputs, Watched, health
-from actors.rules.venue_states import VenueStates
+from actors.rules.liveness import HealthInputs, health
 from actors.status import (
     CooldownStatus,
     Counters,
@@ -39,8 +36,9 @@ from actors.status import (
     waiting_until,
 )
 from actors.supervision.cooldown_file import Cooldown
+from actors.supervision.freshness import FreshnessLooks, LineLook, no_line
 from actors.supervision.state import OUTCOMES, LineView, SharedState
-from actors.timers import Clock
+from actors.timers import Timers
 
 SHARED = 0.1  # seconds for which a status is shared, where nothing happens
 PATIENCE = 5.0  # seconds that a look waits for another thread that builds; then the last one has to do
@@ -65,10 +63,11 @@ class SharedStatus:
         shared: SharedState,
         inlets: Callable[[], Collection[Inlet]],  # of the streams that are open
         dead_letters: DeadLetters,
-        clock: Clock,
+        timers: Timers,
         metrics: UserMetrics,
     ) -> None:
-        self._metrics = metrics
+        clock, self._metrics = timers.clock, metrics
+        self._looks = FreshnessLooks(shared, timers)
         self.name, self._shared, self._inlets = name, shared, inlets
         self._dead_letters, self._clock = dead_letters, clock
         # Re-entrant: a signal handler, or the garbage collector, may look in the middle of a look.
@@ -125,14 +124,17 @@ class SharedStatus:
             lines = {feed: list(map(_ended, mine)) for feed, mine in lines.items()}
         streams = {inlet: inlet.status() for inlet in inlets}
         lagging = _by_line(shared.cells, streams)
+        untrusted: dict[str, Freshness] = {}
         feeds = {
-            feed: self._feed(spec, lines.get(feed, []), lagging, ended=ended) for feed, spec in specs.items()
+            feed: self._feed(spec, lines.get(feed, []), lagging, untrusted, ended=ended)
+            for feed, spec in specs.items()
         }
         return Status(
             schema_version=1,
             name=self.name,
             state="stopped" if ended else _state(list(feeds.values())),
             feeds=feeds,
+            untrusted=untrusted,
             streams=tuple(streams.values()),
             actors=(*actors, *(actor for mine in lines.values() for line in mine for actor in line.actors)),
             dead_letters=DeadLettersStatus(dead_letters.count, dead_letters.newest()),
@@ -146,13 +148,13 @@ class SharedStatus:
         spec: FeedSpec,
         lines: Sequence[LineView],
         lagging: Mapping[str, Sequence[StreamStatus]],
+        untrusted: dict[str, Freshness],
         *,
         ended: bool,
     ) -> FeedStatus:
-        shown = {
-            line.name: _line(line, self._shared, self._clock, lagging.get(line.name, ())) for line in lines
-        }
+        shown = {line.name: self._line(line, lagging.get(line.name, ()), untrusted) for line in lines}
         refused = self._shared.cells.refused(spec.venue.feed)
+        untrusted |= {str(topic): no_line(cell).about(topic) for topic, cell in refused}
         return FeedStatus(
             venue=spec.venue.name,
             live=not ended and all(line.state == "live" and not line.degraded for line in shown.values()),
@@ -161,6 +163,11 @@ class SharedStatus:
             token_expires_in_s=spec.token_store.expires_in,
             token_error=spec.token_store.trouble,
         )
+
+    def _line(
+        self, line: LineView, lagging: Sequence[StreamStatus], untrusted: dict[str, Freshness]
+    ) -> LineStatus:
+        return _line(line, self._shared, self._looks.line(line.name, line.spec), lagging, untrusted)
 
 
 def _lines(shared: SharedState) -> dict[str, list[LineView]]:
@@ -216,12 +223,17 @@ def _state(feeds: Sequence[FeedStatus]) -> Literal["starting", "live", "degraded
     return "starting" if never else "degraded"
 
 
-def _line(line: LineView, shared: SharedState, clock: Clock, lagging: Sequence[StreamStatus]) -> LineStatus:
-    """`lagging`: streams that get events of it, and in which some wait."""
+def _line(
+    line: LineView,
+    shared: SharedState,
+    look: LineLook,
+    lagging: Sequence[StreamStatus],
+    untrusted: dict[str, Freshness],
+) -> LineStatus:
+    """`lagging`: streams that get events of it, and in which some wait. `untrusted` is filled in."""
     cells, watched, counters = shared.cells, shared.watches.get(line.name), line.counters
-    look = look_at(line, cells, watched if line.state.is_open else None, clock)
-    topics = tuple(look.topic(topic, cell) for topic, cell in cells.topics_of(line.name))
-    now = look.now
+    topics = tuple(_topics(line.name, cells, look, untrusted))
+    states, now = cells.venue_states(line.name), look.now
     backlog = _backlog(line, lagging, now)
     rtt_ms = None if watched is None or watched.rtt is None else watched.rtt * 1000.0
     return LineStatus(
@@ -248,8 +260,8 @@ def _line(line: LineView, shared: SharedState, clock: Clock, lagging: Sequence[S
         topics=topics,
         counters=_counters(line, cells),
         last_gap=cells.gaps(line.name)[1],
-        venue_states=look.states.present(look.now_ns),
-        venue_journal=look.states.recent,
+        venue_states=states.present(look.now_ns),
+        venue_journal=states.recent,
         rotations=line.rotations,
         last_venue_error=line.last_venue_error,
         degraded=_degraded(counters) if line.state.is_open and counters.decodes_nothing else "",
@@ -263,6 +275,28 @@ def _line(line: LineView, shared: SharedState, clock: Clock, lagging: Sequence[S
         event_lag_s=backlog.event_lag_s,
         compressed=counters.compressed,
     )
+
+
+def _topics(
+    line: str, cells: Cells, look: LineLook, untrusted: dict[str, Freshness]
+) -> Iterator[TopicStatus]:
+    """The rows of its topics; those that are not fresh are noted."""
+    last_events = cells.last_events(line)
+    for topic, cell in cells.topics_of(line):
+        stamp = None if last_events is None else last_events.stamps.get(topic)
+        blind_ns, today_ns = cell.blind_time.with_open(cell.blind_since, look.now_ns)
+        found, fresh = look.judged(topic, cell), look.fresh(topic, cell)
+        if not fresh:
+            untrusted[str(topic)] = fresh.about(topic)
+        yield TopicStatus(
+            topic=str(topic),
+            state=cell.subscription,
+            age_s=None if stamp is None else max(0.0, look.now - stamp.at),
+            stale=found is not None and found.state == "stale",
+            blind_s=blind_ns / 1e9,
+            blind_today_s=today_ns / 1e9,
+            freshness=structs.replace(found, fresh=True) if fresh and found is not None else found,
+        )
 
 
 def _degraded(counters: LineCounters) -> str:
@@ -283,74 +317,6 @@ def cooldowns_of(known: Mapping[str, Cooldown], now_ns: int) -> tuple[CooldownSt
         for name, each in rest
         if now_ns < each.until_ns
     )
-
-
-class LineLook(Struct, frozen=True):
-    """All by which the topics of one line are judged, at one moment."""
-
-    line: LineView
-    watched: Watched | None  # None: it is not up
-    last_events: LastEvents | None
-    states: VenueStates  # what the venue says of itself
-    signs: Signs
-    now: float  # monotonic seconds
-    now_ns: int
-
-    def topic(self, topic: Topic, cell: Cell) -> TopicStatus:
-        stamp = None if self.last_events is None else self.last_events.stamps.get(topic)
-        blind_ns, today_ns = cell.blind_time.with_open(cell.blind_since, self.now_ns)
-        found = self.freshness(topic)
-        return TopicStatus(
-            topic=str(topic),
-            state=cell.subscription,
-            age_s=None if stamp is None else max(0.0, self.now - stamp.at),
-            stale=found is not None and found.state == "stale",
-            blind_s=blind_ns / 1e9,
-            blind_today_s=today_ns / 1e9,
-            freshness=found,
-        )
-
-    def freshness(self, topic: Topic) -> Freshness | None:
-        """How a topic stands to its policy; None: its line is not up."""
-        watched, last_events = self.watched, self.last_events
-        if watched is None:
-            return None
-        policy = watched.policies.get(topic, NO_POLICY)
-        stamp = None if last_events is None else last_events.stamps.get(topic)
-        at, received_ns, venue_ns = None, 0, None
-        if last_events is not None and stamp is not None:
-            at, received_ns = stamp.at, stamp.wall_ns
-            if policy.max_event_lag:
-                venue_ns = _venue_time(self.line, last_events.events.get(topic))
-        return judge(
-            policy,
-            Evidence(
-                now=self.now,
-                now_ns=self.now_ns,
-                since=watched.since,
-                at=None if at is None or at < self.line.counters.upgraded_at else at,
-                signs=self.signs,
-                venue_ns=venue_ns,
-                received_ns=received_ns,
-                told=self.states.explaining(topic, self.now_ns),
-                resumed_ns=self.states.resumed_ns(topic, self.now_ns),
-            ),
-        )
-
-
-def look_at(line: LineView, cells: Cells, watched: Watched | None, clock: Clock) -> LineLook:
-    """A line now, while it is watched. Any thread."""
-    counters = line.counters
-    signs = Signs(counters.received_at, counters.message_at, counters.acknowledged_at, counters.event_at)
-    last_events, states = cells.last_events(line.name), cells.venue_states(line.name)
-    return LineLook(line, watched, last_events, states, signs, clock.monotonic(), clock.wall_ns())
-
-
-def _venue_time(line: LineView, event: object) -> int | None:
-    try:
-        return None if event is None else known_time(line.spec.venue.event_time_ns(event))
-    except Exception:  # a defect of the venue's: the event names no time that can be read
-        return None
 
 
 def _counters(line: LineView, cells: Cells) -> Counters:

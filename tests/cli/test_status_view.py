@@ -14,9 +14,8 @@ from actors.cli import status_view
 from actors.cli.formatting import day_and_clock
 from actors.cli.status_view import StatusView, last_gap
 from actors.diagnostics import DeadLetter
-from actors.events import Gap, Scope, SubscriptionState, Topic, VenueState
+from actors.events import Freshness, Gap, Scope, SubscriptionState, Topic, VenueState
 from actors.rules.counters import StreamStatus
-from actors.rules.freshness import Freshness
 from actors.rules.journal import LineExit, RecoveryTimes
 from actors.rules.lag import Lag
 from actors.status import (

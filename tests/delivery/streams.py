@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from actors.delivery.arrivals import Right
+from actors.delivery.holder import Holder
 from actors.delivery.inlet import Inlet, Put
+from actors.delivery.last_events import LastEvents
 from actors.delivery.routing import Routing
+from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route
 from actors.events import Gap, Lifecycle, Marker, Topic
+from actors.rules.counters import LineCounters
+from actors.rules.latest_price import Prices
 from actors.rules.stream_buffer import Origin, Policy
+from tests.delivery.venue import STUB
 from tests.support.batches import Pair, batch_of
 
 A, B, C = TOPICS = tuple(Topic("o2", "trades", key) for key in "ABC")
@@ -86,3 +92,12 @@ def unwant(routing: Routing, stream: int, topics: Iterable[Topic] | None) -> lis
         routing.leave(stream, topic)
     routing.forget(stream, gone)
     return gone
+
+
+def new_holder(
+    right: Right | None = None, state: DeliveryState | None = None, last_events: LastEvents | None = None
+) -> Holder:
+    """What the first connection of a line shows."""
+    state, last_events = state or DeliveryState(), last_events or LastEvents(Prices(STUB))
+    counters, states = LineCounters(), state.venue_states
+    return Holder(1, STUB, right or Right(), counters, last_events, state.settled, states, 0.0)

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from actors.delivery.arrivals import Right
-from actors.delivery.cells import Cells, LastEvents, ReceiptTime
+from actors.delivery.cells import Cells
+from actors.delivery.last_events import LastEvents, ReceiptTime
 from actors.events import Gap, Topic
 from actors.rules.latest_price import Prices
 from actors.rules.ledger import CONFIRMED, DESIRED
-from tests.delivery.streams import TOPICS, A, B, C
+from tests.delivery.streams import TOPICS, A, B, C, new_holder
 from tests.delivery.venue import STUB
 from tests.support.batches import lists
 
@@ -83,10 +84,10 @@ def test_the_state_of_a_topic_that_is_not_wanted_is_none_at_all() -> None:
 def test_a_writer_that_was_given_up_publishes_nothing() -> None:
     cells, former, present = Cells(), Right(), Right()
     mine = last_events((A, "1"))
-    cells.publish("o2", present, mine)
+    cells.publish("o2", new_holder(present, last_events=mine))
     cells.note_gaps("o2", present, 1, None)
     former.valid = False
-    cells.publish("o2", former, last_events((A, "2")))
+    cells.publish("o2", new_holder(former, last_events=last_events((A, "2"))))
     cells.note_gaps("o2", former, 7, Gap(A, "sequence", 1, 1, 1, 1))
     assert cells.last_events("o2") is mine
     assert cells.gaps("o2") == (1, None)
@@ -98,7 +99,7 @@ def test_when_a_topic_was_heard_of_is_what_its_line_says() -> None:
     cells.place([A, B], "o2")
     cells.place([C], None)
     assert [cells.last_event_at(topic) for topic in (A, C)] == [None, None]
-    cells.publish("o2", Right(), last_events((A, "1"), at=5.0))
+    cells.publish("o2", new_holder(last_events=last_events((A, "1"), at=5.0)))
     assert [cells.last_event_at(topic) for topic in (A, B, C)] == [5.0, None, None]
     cells.remove([A])
     assert cells.last_event_at(A) is None
@@ -109,7 +110,7 @@ def test_the_next_holder_goes_on_with_what_was_heard() -> None:
     cells = Cells()
     assert cells.take_over("o2", copy=True) is None
     former = last_events((A, "1"))
-    cells.publish("o2", Right(), former)
+    cells.publish("o2", new_holder(last_events=former))
     assert cells.take_over("o2", copy=False) is former
     copy = cells.take_over("o2", copy=True)
     assert copy is not None
@@ -121,7 +122,7 @@ def test_what_the_lines_of_one_feed_have_heard_goes_with_the_feed() -> None:
     cells, right = Cells(), Right()
     lines = {name: last_events() for name in ("o2", "o2/b", "o2b")}
     for name, it in lines.items():
-        cells.publish(name, right, it)
+        cells.publish(name, new_holder(right, last_events=it))
         cells.note_gaps(name, right, 1, None)
     assert cells.last_events_of_feed("o2") == (lines["o2"], lines["o2/b"])
     cells.forget_lines("o2")

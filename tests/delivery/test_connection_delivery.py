@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from actors.delivery.arrivals import Arrivals, Right
-from actors.delivery.cells import Cells, LastEvents, ReceiptTime
+from actors.delivery.cells import Cells
 from actors.delivery.connection_delivery import ConnectionDelivery, DeliveryArgs
 from actors.delivery.inlet import Inlet
+from actors.delivery.last_events import LastEvents, ReceiptTime
 from actors.delivery.overlap import Overlap
 from actors.delivery.runs import RunBudget
 from actors.delivery.state import DeliveryState
@@ -16,6 +17,7 @@ from actors.events import Scope, StateName, Topic, VenueState
 from actors.protocol.session import Confirm, Missed
 from actors.rules.counters import LineCounters
 from actors.rules.latest_price import Prices
+from tests.delivery.inline import Called, inline_inlet
 from tests.delivery.streams import new_inlet, read, told, word
 from tests.delivery.venue import STUB
 from tests.support.batches import lists
@@ -59,6 +61,7 @@ class Candidate:
             cells=self.cells,
             arrivals=Arrivals(),
             run_budget=RunBudget(),
+            config_policy=lambda _: None,
         )
         self.delivery = ConnectionDelivery(args, Hands(), lambda: 1.0, lambda: 1)
         if open:
@@ -86,6 +89,16 @@ class Candidate:
     def present(self) -> list[str]:
         """What the venue says of itself, as any thread sees it."""
         return [str(said) for said in self.cells.venue_states("o2").present(1)]
+
+
+def test_streams_and_handlers_that_came_between_two_connections_are_told_the_state_of_their_line() -> None:
+    called, stream = Called(), new_inlet(id=2)
+    candidate = Candidate({X: Route(1)})
+    candidate.delivery.bring(Confirm((X,)))
+    candidate.delivery.set_route(X, Route(1, (inline_inlet(called), stream)))  # another delivers still
+    assert (called.words, told(stream)) == ([], [])
+    candidate.take_turn()
+    assert (called.words, told(stream)) == (["connected"], ["connected"])
 
 
 def test_what_was_kept_of_an_earlier_placement_goes_to_no_stream_of_a_later_one() -> None:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from actors.delivery.arrivals import Arrivals, Right
-from actors.delivery.cells import LastEvents
 from actors.delivery.epoch_delivery import LOOK_AGAIN, EpochDelivery
 from actors.delivery.inlet import Inlet
 from actors.delivery.line_delivery import LineDelivery
@@ -22,9 +21,8 @@ from actors.delivery.runs import RunBudget, Runs
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route, RouteTable
 from actors.events import Gap, Topic
-from actors.rules.latest_price import Prices
 from actors.rules.stream_buffer import Policy
-from tests.delivery.streams import A, B, C, new_inlet, read, told, unwant, whole_route
+from tests.delivery.streams import A, B, C, new_holder, new_inlet, read, told, unwant, whole_route
 from tests.delivery.venue import STUB
 from tests.support.batches import Pair, lists
 
@@ -44,11 +42,13 @@ class Line:
         table = RouteTable()
         for topic in self.routing.by_topic:
             table.set(topic, whole_route(self.routing, topic, next(self.numbers)))
+        state = state or DeliveryState()
+        self.holder = new_holder(self.right, state)
         self.delivery = EpochDelivery(
-            LineDelivery("o2", 1, self.right, table, state or DeliveryState()),
-            venue=STUB,
+            LineDelivery("o2", 1, self.right, table, state),
+            holder=self.holder,
+            config_policy=lambda _: None,
             arrivals=self.arrivals,
-            last_events=LastEvents(Prices(STUB)),
             runs=Runs(STUB, self.right, RunBudget()),
             block_timeout=BLOCK_LIMIT,
             wake=self._wake,
@@ -67,11 +67,11 @@ class Line:
 
     def add(self, inlet: Inlet, *topics: Topic) -> None:
         for topic in self.routing.want(inlet, topics):
-            self.delivery.set_route(topic, whole_route(self.routing, topic, 1), next(self.now_ns))
+            self.delivery.set_route(topic, whole_route(self.routing, topic, 1), 0.0, next(self.now_ns))
 
     def leave(self, inlet: Inlet, *topics: Topic) -> None:
         for topic in unwant(self.routing, inlet.id, topics):
-            self.delivery.set_route(topic, whole_route(self.routing, topic, 1), next(self.now_ns))
+            self.delivery.set_route(topic, whole_route(self.routing, topic, 1), 0.0, next(self.now_ns))
 
     def settle(self, *topics: Topic) -> None:
         self.delivery.settle(topics, next(self.now_ns))
@@ -161,7 +161,7 @@ def test_a_failing_buffer_does_not_leave_the_batch_open(monkeypatch: pytest.Monk
 
 def test_what_was_heard_is_kept_whether_or_not_a_stream_wants_it() -> None:
     line = Line()
-    line.delivery.set_route(A, Route(1), 1)
+    line.delivery.set_route(A, Route(1), 0.0, 1)
     line.put((A, "1"), (A, "2"), now=5.0)
     assert line.delivery.last_events.events == {A: "2"}
     assert line.delivery.last_events.stamps[A].at == 5.0
@@ -491,8 +491,8 @@ class AnyOrder(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.line = Line()
-        self.line.delivery.set_route(X, whole_route(self.line.routing, X, 1), 1)
-        self.line.delivery.set_route(Y, whole_route(self.line.routing, Y, 1), 1)
+        self.line.delivery.set_route(X, whole_route(self.line.routing, X, 1), 0.0, 1)
+        self.line.delivery.set_route(Y, whole_route(self.line.routing, Y, 1), 0.0, 1)
         self.line.settle(X, Y)
         self.newest = {X: (0, 0), Y: (0, 0)}
         self.ends: dict[tuple[Topic, int], int] = {}  # the last change to each whole event

@@ -9,7 +9,7 @@ from actors import stream
 from actors.delivery import arrivals, inlet, merge
 from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.inlet import Inlet, Put
-from actors.events import Keys, SubscriptionState, Topic
+from actors.events import Freshness, Keys, SubscriptionState, Topic
 from actors.rules import stream_buffer
 from actors.rules.stream_buffer import FifoBuffer, Origin, Policy
 from actors.stream import Stream
@@ -33,6 +33,9 @@ class Control:
 
     def close(self, stream: Stream[Any]) -> None:
         stream._inlet.close("close() was called", quiet=True)
+
+    def fresh(self, stream: Stream[Any], max_age: float | None) -> Freshness:
+        return Freshness("unknown", "not_subscribed")
 
     def states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:
         return {}

@@ -11,7 +11,6 @@ import pytest
 
 from actors import Gap
 from actors.delivery.arrivals import Arrivals, Right
-from actors.delivery.cells import LastEvents
 from actors.delivery.epoch_delivery import EpochDelivery
 from actors.delivery.inlet import Inlet, Put
 from actors.delivery.line_delivery import LineDelivery
@@ -20,8 +19,8 @@ from actors.delivery.runs import RunBudget, Runs
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route, RouteTable
 from actors.events import Lifecycle, Topic
-from actors.rules.latest_price import Prices
 from actors.rules.stream_buffer import FifoBuffer, Origin
+from tests.delivery.streams import new_holder
 from tests.delivery.venue import STUB
 from tests.interleavings.pieces import WATCHED, A, Writer, end, make
 from tests.support.batches import Pair, batch_of, lists
@@ -41,11 +40,12 @@ class Connection:
         for topic, inlet in routes.items():
             table.set(topic, Route(1, (inlet,)))
         self.letters: queue.SimpleQueue[str] = queue.SimpleQueue()
+        state = DeliveryState()
         self.delivery = EpochDelivery(
-            LineDelivery("o2", 1, self.right, table, DeliveryState()),
-            venue=STUB,
+            LineDelivery("o2", 1, self.right, table, state),
+            holder=new_holder(self.right, state),
+            config_policy=lambda _: None,
             arrivals=arrivals or Arrivals(),
-            last_events=LastEvents(Prices(STUB)),
             runs=Runs(STUB, self.right, RunBudget()),
             block_timeout=LIMIT,
             wake=self.wake,

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.events import Scope, StateName, VenueState
+from actors.events import Cause, Freshness, Scope, StateName, Topic, VenueState
 from actors.rules.calendar import SECOND, Calendar, read_session
-from actors.rules.freshness import Cause, Evidence, FreshnessPolicy, Signs, judge
+from actors.rules.freshness import NO_POLICY, Evidence, FreshnessPolicy, Signs, assess, judge, worst_of
 
 EQUITIES = Calendar("us_equities", "America/New_York", (read_session("Mon-Fri 09:30-16:00"),))
 
@@ -191,3 +191,88 @@ def test_silence_counts_from_the_end_of_a_halt() -> None:
     found = judge(FreshnessPolicy(60.0), evidence(0.0, resumed_ns=resumed - SECOND))
     assert found.state == "stale"
     assert found.age_s == pytest.approx(60.0)
+
+
+# ── fresh: may it be acted on? ──
+
+WATCHED = (FreshnessPolicy(stale_after=60.0),)
+HALT = VenueState(Scope(), "halted", "T1", at_ns=1)
+
+
+@pytest.mark.parametrize(
+    ("policies", "told", "cause"),
+    [
+        (WATCHED, {"at": 990.0}, ""),
+        (WATCHED, {"at": None}, "no_event"),
+        (WATCHED, {"at": None, "since": 900.0}, "nothing"),
+        (WATCHED, {"at": 900.0}, "nothing"),
+        (WATCHED, {"at": 990.0, "is_broken": True}, "gap"),
+        (WATCHED, {"at": 990.0, "told": HALT}, "halted"),  # whatever comes all the same
+        ((), {"at": 990.0}, "unwatched"),
+        ((FreshnessPolicy(max_event_lag=5.0),), {"at": 990.0}, "unwatched"),  # its silence is not judged
+        ((*WATCHED, FreshnessPolicy(stale_after=5.0)), {"at": 990.0}, "nothing"),  # each has to hold
+    ],
+)
+def test_what_is_unknown_is_never_fresh(
+    policies: tuple[FreshnessPolicy, ...], told: dict[str, Any], cause: Cause
+) -> None:
+    given = {"since": 990.0} | told if told["at"] is None else told
+    found = assess(policies, evidence(**given))
+    assert (found.fresh, found.cause) == (not cause, cause)
+    assert bool(found) is not bool(found.text)
+
+
+def test_the_data_of_a_closed_market_is_not_fresh_however_new_it_is() -> None:
+    policy = FreshnessPolicy(stale_after=60.0, calendar=EQUITIES)
+    at_night = evidence(999.0, now_ns=new_york("2026-03-09 20:00"))
+    assert judge(policy, at_night).state == "live"
+    assert assess((policy,), at_night).cause == "closed"
+    assert assess((policy,), evidence(999.0))
+
+
+def test_after_the_opening_the_last_event_of_the_day_before_is_not_fresh() -> None:
+    policy = FreshnessPolicy(stale_after=60.0, calendar=EQUITIES)
+    opening = evidence(-60_000.0, now_ns=new_york("2026-03-10 09:30:10"), since=-90_000.0)
+    assert judge(policy, opening).cause == assess((policy,), opening).cause == "not_due"
+
+
+@given(age=st.floats(0.0, 100.0), venue_age=st.floats(-10.0, 100.0), max_age=st.floats(0.0, 100.0))
+def test_max_age_is_of_the_receipt_and_of_the_venue_s_time(
+    age: float, venue_age: float, max_age: float
+) -> None:
+    now_ns = new_york("2026-03-09 12:00")
+    dated = evidence(1000.0 - age, venue_ns=now_ns - round(venue_age * SECOND))
+    by_receipt, by_both = assess((), dated, max_age=max_age), assess((), dated, max_age=max_age, dated=True)
+    passed = dated.now - dated.silent_since
+    assert by_receipt.fresh is (passed <= max_age)
+    assert by_both.fresh is (passed <= max_age and round(venue_age * SECOND) / SECOND <= max_age)
+    assert by_receipt.fresh or by_receipt.cause == "max_age"
+
+
+@given(silence=st.floats(0.0, 100.0), within=st.floats(0.0, 50.0), max_age=st.none() | st.floats(0.0, 50.0))
+def test_an_account_channel_is_judged_by_its_line(
+    silence: float, within: float, max_age: float | None
+) -> None:
+    heard = evidence(None, signs=Signs(bytes_at=1000.0 - silence))
+    found = assess((), heard, alive_within=within, max_age=max_age)
+    limit = max(within, max_age or 0.0)
+    assert found.fresh is (limit > 0 and heard.now - heard.signs.bytes_at <= limit)
+    assert assess(WATCHED, heard, alive_within=within).cause == "pongs"  # with a policy, as any other
+
+
+def test_a_policy_over_another_leaves_out_what_it_does_not_name() -> None:
+    config = FreshnessPolicy(60.0, 5.0, EQUITIES)
+    assert NO_POLICY.over(config) == config
+    assert FreshnessPolicy(stale_after=2.0).over(config) == FreshnessPolicy(2.0, 5.0, EQUITIES)
+    assert config.over(None) is config
+
+
+def test_of_several_topics_the_answer_is_about_the_one_that_is_worst_off() -> None:
+    a, b, c = (Topic("o2", "trades", key) for key in "ABC")
+    new, old = Freshness("live", age_s=1.0, fresh=True), Freshness("live", age_s=2.0, fresh=True)
+    stale = Freshness("stale", "pongs", age_s=0.5, text="silent")
+    assert worst_of([(a, new), (b, old)]).topic == "o2/trades/B"
+    assert worst_of([(a, new), (b, stale), (c, old)]).topic == "o2/trades/B"
+    assert not worst_of([])
+    assert str(worst_of([(b, stale)])) == "o2/trades/B: stale (pongs): silent"
+    assert str(worst_of([(a, new)])) == "o2/trades/A: fresh, 1.0 s old"

@@ -163,6 +163,13 @@ def test_it_is_closed_counted_and_changed_as_far_as_that_makes_sense(runtime: Ru
             1_000,
         )
         assert (shown.received, shown.delivered, lives.topics) == (1, 1, {})
+        for ask in (
+            lives.fresh,
+            lambda: runtime.require(lives),
+            lambda: runtime.require(runtime.lifecycle()),
+        ):
+            with pytest.raises(LinewardenError, match="no data that could be fresh"):
+                ask()
         for change in (lives.add, lives.remove):
             with pytest.raises(LinewardenError, match="no keys"):
                 change("x")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from actors import Runtime
-from actors.rules.freshness import Freshness
+from actors.events import Freshness
 from actors.settings import load
 from actors.simulators import SimulatedAlpaca, SimulatedO2
 from actors.status import TopicStatus

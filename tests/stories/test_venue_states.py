@@ -328,8 +328,8 @@ def test_maintenance_makes_all_topics_quiet_until_its_end(desk: Desk) -> None:
     with clockwork(desk.config(heartbeat=BEAT)) as clock:
 
         def found() -> set[tuple[str, str]]:
-            topics = clock.line().topics
-            return {(each.freshness.state, each.freshness.cause) for each in topics if each.freshness}
+            every = [topic.freshness for topic in clock.line().topics]
+            return {(each.state, each.cause) for each in every if each is not None}
 
         until_ms = clock.timers.wall_ns() // 1_000_000 + 600_000
         desk.say(system="down", words="new engine", until=until_ms)

@@ -25,12 +25,14 @@ RUNTIME: dict[str, Callable[[Runtime, Stream[Any]], object]] = {
     "book": lambda runtime, _: runtime.book("o2", "0x1"),
     "clear_cooldowns": lambda runtime, _: runtime.clear_cooldowns(),
     "end_reason": lambda runtime, _: runtime.end_reason,
+    "fresh": lambda runtime, _: runtime.fresh("o2"),
     "forget_book": lambda runtime, _: runtime.forget_book("o2", "0x1"),
     "latest": lambda runtime, _: runtime.latest("o2", "0x1"),
     "lifecycle": lambda runtime, _: runtime.lifecycle(),
     "merge": lambda runtime, stream: runtime.merge(stream),
     "on": lambda runtime, _: runtime.on("o2", "trades", "0x1", handler=print),
     "refresh_token": lambda runtime, _: runtime.refresh_token("o2"),
+    "require": lambda runtime, stream: runtime.require(stream),
     "reload": lambda runtime, _: runtime.reload({"feeds": {}}),
     "rotate": lambda runtime, _: runtime.rotate("o2"),
     "send": lambda runtime, _: runtime.send("o2", "text"),
@@ -59,6 +61,7 @@ STREAM: dict[str, Callable[[Stream[Any]], object]] = {
     "add": lambda stream: stream.add("0x2"),
     "close": lambda stream: stream.close(),
     "remove": lambda stream: stream.remove("0x1"),
+    "fresh": lambda stream: stream.fresh(),
     **{name: attrgetter(name) for name in LOOKING},
 }
 
@@ -127,7 +130,7 @@ def test_every_call_of_a_runtime_is_refused(runtime: Runtime, trades: Stream[Any
 
 
 def test_every_call_of_a_stream_is_refused(runtime: Runtime, trades: Stream[Any]) -> None:
-    assert set(STREAM) == public(Stream) == {*READING, *CHANGING, *LOOKING}
+    assert set(STREAM) == public(Stream) == {*READING, *CHANGING, *LOOKING, "fresh"}
     assert public(type(trades)) | DATA == {name for name in dir(trades) if not name.startswith("_")}
     calls = {name: partial(call, trades) for name, call in STREAM.items()}
     calls["iter"] = partial(next, iter(trades))
@@ -142,6 +145,17 @@ def test_every_call_of_a_stream_that_has_ended_is_refused(trades: Stream[Any]) -
     calls = {name: partial(call, trades) for name, call in STREAM.items()}
     calls["iter"] = partial(next, iter(trades))
     assert in_a_child(lambda: refused(calls)) == " ".join(calls)
+
+
+def test_a_look_at_a_permit_is_refused(runtime: Runtime, o2: SimulatedO2, market: str) -> None:
+    trades = runtime.subscribe("o2", "trades", market, wait=10.0)
+    o2.trade(market)
+    trades.get(timeout=10.0)
+    permit = runtime.require(trades, max_age=600.0)
+    calls = {"valid": lambda: permit.valid, "check": permit.check, "reasons": lambda: permit.reasons}
+    with held(runtime, trades):
+        assert in_a_child(lambda: refused(calls)) == " ".join(calls)
+        assert in_a_child(lambda: repr(permit)) == "<Permit for 1 topic: of another process>"
 
 
 def test_every_call_of_the_proxy_is_refused(runtime: Runtime, trades: Stream[Any]) -> None:

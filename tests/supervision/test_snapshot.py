@@ -29,8 +29,8 @@ class Look:
         self.timers = VirtualTimers()
         self.builds = 0
         self.meanwhile: Callable[[], object] = lambda: None
-        metrics, clock = UserMetrics(NoMetrics()), self.timers.clock
-        self.status = SharedStatus("test", self.shared, self._inlets, DeadLetters(), clock, metrics)
+        metrics = UserMetrics(NoMetrics())
+        self.status = SharedStatus("test", self.shared, self._inlets, DeadLetters(), self.timers, metrics)
 
     def __call__(self) -> Status:
         return self.status.look()

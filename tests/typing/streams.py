@@ -175,6 +175,18 @@ def merged_streams_have_markers_where_they_are_asked_for(runtime: Runtime, asked
     runtime.merge(quotes, marker=True)  # type: ignore[call-overload]
 
 
+def what_must_be_fresh_is_named_as_in_subscribe(runtime: Runtime, quotes: Stream[alpaca.Quote]) -> None:
+    assert_type(runtime.fresh("stocks", alpaca.QUOTES, "AAPL", max_age=2), actors.Freshness)
+    assert_type(runtime.fresh("topstep", projectx.ORDERS, [4242, 4243]), actors.Freshness)
+    permit = runtime.require(
+        quotes, ("o2", o2.DEPTH(precision="100"), "0xa"), ("topstep", "orders", 4242), "o2"
+    )
+    assert_type(permit, actors.Permit)
+    runtime.fresh("topstep", projectx.ORDERS, 4242.0)  # type: ignore[arg-type]
+    runtime.require(4242)  # type: ignore[arg-type]
+    runtime.require(quotes, max_agee=5)  # type: ignore[call-arg]
+
+
 def a_stream_yields_its_events_and_markers(quotes: Stream[alpaca.Quote]) -> None:
     assert_type(quotes.get(timeout=5), alpaca.Quote)
     assert_type(quotes.get_many(5), list[alpaca.Quote])

@@ -1,0 +1,525 @@
+"""May I act now? Freshness, permits, and the markers Stale and Fresh, on real sockets in virtual time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, cast
+
+import pytest
+
+import actors
+from actors import Blind, Fresh, Lifecycle, NotLiveError, Runtime, Stale, Stream
+from actors.settings import load
+from actors.simulators import SimulatedAlpaca, SimulatedO2
+from actors.status import Status
+from tests.support.runtimes import alpaca_config, config, runtime_on, until
+from tests.support.virtual_time import VirtualTimers
+
+PING = 5.0
+QUIET = {"ping_interval": 0.0, "venue_ping_interval": 0.0}  # nothing moves by itself
+BEAT = {"ping_interval": PING, "pong_timeout": PING, "venue_ping_interval": 0.0}
+MARKET, ACCOUNT = "0xbeef", "0xacc"
+
+
+class Desk:
+    """A runtime whose time is moved by hand."""
+
+    def __init__(self, runtime: Runtime, timers: VirtualTimers, *, pings: bool) -> None:
+        self.runtime, self.timers, self.pings = runtime, timers, pings
+
+    def pass_by(self, seconds: float) -> None:
+        """A ping that is due meanwhile is answered before time goes on."""
+        while seconds > 0:
+            before, step = self.bytes(), min(seconds, PING)
+            self.timers.advance(step)
+            if self.pings and step == PING:
+                until(self.runtime, partial(self.has_more, before))
+            seconds -= step
+
+    def has_more(self, before: int, _: Status) -> bool:
+        return self.bytes() > before
+
+    def bytes(self) -> int:
+        return sum(line.counters.bytes for line in self.runtime.status().lines().values())
+
+
+@contextmanager
+def desk(table: dict[str, Any]) -> Iterator[Desk]:
+    timers = VirtualTimers()
+    with Runtime(load(table | {"runtime": {"watchdog_timeout": 0.0}}), timers=timers) as runtime:
+        runtime.wait_live(timeout=10.0)
+        until(runtime, lambda status: runtime._shared.watches.keys() >= status.lines().keys())
+        beats = [feed.heartbeat for feed in runtime.settings.feeds.values()]
+        yield Desk(runtime, timers, pings=any(beat.ping_interval for beat in beats))
+
+
+@pytest.fixture
+def o2() -> Iterator[SimulatedO2]:
+    with SimulatedO2(rate=0) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def alpaca() -> Iterator[SimulatedAlpaca]:
+    with SimulatedAlpaca(rate=0) as simulator:
+        yield simulator
+
+
+@contextmanager
+def o2_desk(o2: SimulatedO2, **feed: Any) -> Iterator[Desk]:
+    with desk(config(o2.url, **{"heartbeat": QUIET} | feed)) as it:
+        yield it
+
+
+def trades_of(it: Desk, **policy: Any) -> Stream[Any]:
+    return it.runtime.subscribe("o2", "trades", MARKET, wait=10.0, **policy)
+
+
+def trade(o2: SimulatedO2, stream: Stream[Any]) -> None:
+    o2.trade(MARKET)
+    stream.get(timeout=10.0)
+
+
+def markers(stream: Stream[Any], count: int) -> list[str]:
+    """The kinds of the next items that are no lifecycle events."""
+    found = []
+    for item in stream.with_markers():
+        if not isinstance(item, Lifecycle):
+            found.append(type(item).__name__)
+        if len(found) == count:
+            break
+    return found
+
+
+# ── fresh ──
+
+
+def test_what_is_unknown_is_never_fresh(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        assert it.runtime.fresh("o2", "trades", MARKET).cause == "not_subscribed"
+        assert it.runtime.fresh("o2").cause == "not_subscribed"
+        trades = trades_of(it)
+        assert (trades.fresh().state, trades.fresh().cause) == ("unknown", "no_event")
+        trade(o2, trades)
+        assert not trades.fresh()
+        assert trades.fresh().cause == "unwatched"  # nothing says how old is too old
+        assert it.runtime.fresh("o2", "trades", MARKET, max_age=5.0)
+        assert trades.fresh(max_age=5.0)
+
+
+def test_fresh_without_a_policy_is_within_max_age_only(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        trades = trades_of(it)
+        trade(o2, trades)
+        it.pass_by(4.0)
+        found = trades.fresh(max_age=5.0)
+        assert found
+        assert found.age_s == pytest.approx(4.0)
+        it.pass_by(2.0)
+        found = trades.fresh(max_age=5.0)
+        assert (found.state, found.cause) == ("stale", "max_age")
+        assert "max_age is 5.0 s" in str(found)
+
+
+def test_each_stream_is_judged_by_its_own_policy_and_a_topic_by_all_of_them(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        quick, slow = trades_of(it, stale_after=3.0), trades_of(it, stale_after=30.0)
+        trade(o2, quick)
+        slow.get(timeout=10.0)
+        it.pass_by(5.0)
+        assert slow.fresh()
+        assert quick.fresh().state == "stale"
+        assert it.runtime.fresh("o2", "trades", MARKET).state == "stale"
+        quick.close()
+        until(it.runtime, lambda _: bool(it.runtime.fresh("o2", "trades", MARKET)))
+
+
+def test_a_policy_of_a_stream_stands_over_that_of_the_config(o2: SimulatedO2) -> None:
+    entry = {"channel": "trades", "keys": [MARKET], "stale_after": 60.0}
+    with o2_desk(o2, subscribe=[entry]) as it:
+        as_config, own = trades_of(it), trades_of(it, stale_after=2.0)
+        trade(o2, as_config)
+        own.get(timeout=10.0)
+        it.pass_by(4.0)
+        assert as_config.fresh()
+        assert not own.fresh()
+
+
+def test_an_account_channel_is_fresh_while_its_line_shows_signs_of_life(o2: SimulatedO2) -> None:
+    with o2_desk(o2, heartbeat=BEAT) as it:
+        orders = it.runtime.subscribe("o2", "orders", ACCOUNT, wait=10.0)
+        assert orders.fresh()
+        it.pass_by(60.0)  # it answers pings, and nothing has changed in the account
+        assert orders.fresh()
+        assert orders.fresh(max_age=1.0)
+        assert it.runtime.require(orders, max_age=1.0).valid
+        o2.mute()
+        it.timers._move(it.timers.monotonic() + 2 * PING + 0.1)  # no timer fires
+        assert (orders.fresh().state, orders.fresh().cause) == ("stale", "nothing")
+
+
+def test_status_lists_what_is_not_fresh_and_why(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        trades = trades_of(it, stale_after=3.0)
+        trade(o2, trades)
+        until(it.runtime, lambda status: not status.untrusted)
+        it.pass_by(4.0)
+        status = it.runtime.status()
+        assert {topic: found.state for topic, found in status.untrusted.items()} == {
+            f"o2/trades/{MARKET}": "stale"
+        }
+        assert status.state == "live"
+
+
+def test_wait_live_waits_for_fresh_data_and_says_what_is_not(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        trades = trades_of(it, stale_after=30.0)
+        with pytest.raises(NotLiveError, match="no event has come"):
+            it.runtime.wait_live(fresh=True, timeout=0.2)
+        trade(o2, trades)
+        it.runtime.wait_live("o2", fresh=True, timeout=10.0)
+        unwatched = it.runtime.subscribe("o2", "trades", "0xcafe", wait=10.0)
+        o2.trade("0xcafe")
+        unwatched.get(timeout=10.0)
+        with pytest.raises(NotLiveError, match="how old is too old"):
+            it.runtime.wait_live(fresh=True)  # it would wait for ever
+
+
+# ── the markers ──
+
+
+def test_a_stream_contains_stale_and_fresh_at_their_places(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        trades = trades_of(it, stale_after=3.0)
+        o2.trade(MARKET)
+        until(it.runtime, lambda _: trades.queued == 1)
+        it.pass_by(4.0)
+        until(it.runtime, lambda _: bool(trades._inlet.stale))
+        o2.trade(MARKET)
+        assert markers(trades, 4) == ["Trade", "Stale", "Fresh", "Trade"]
+
+
+def test_a_stale_topic_is_told_once_and_ended_once_over_a_loss(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        trades = trades_of(it, stale_after=3.0)
+        o2.trade(MARKET)
+        until(it.runtime, lambda _: trades.queued == 1)
+        it.pass_by(9.0)
+        until(it.runtime, lambda _: bool(trades._inlet.stale))
+        o2.drop()
+        until(
+            it.runtime,
+            lambda status: status.lines()["o2"].epoch == 1 and status.lines()["o2"].state != "live",
+        )
+        it.pass_by(2.0)
+        it.runtime.wait_live(timeout=10.0)
+        it.pass_by(5.0)  # stale again, in the next life
+        o2.trade(MARKET)
+        assert markers(trades, 5) == ["Trade", "Stale", "Gap", "Fresh", "Trade"]
+
+
+def test_a_stream_that_comes_to_a_stale_topic_is_told_so(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        first = trades_of(it, stale_after=3.0)
+        trade(o2, first)
+        it.pass_by(4.0)
+        second = trades_of(it, stale_after=3.0)
+        unwatched = trades_of(it)
+        o2.trade(MARKET)
+        assert markers(second, 3) == ["Stale", "Fresh", "Trade"]
+        assert markers(unwatched, 1) == ["Trade"]
+
+
+def test_a_handler_is_told_of_stale_and_fresh(o2: SimulatedO2) -> None:
+    told: list[object] = []
+    with o2_desk(o2) as it:
+        it.runtime.on(
+            "o2",
+            "trades",
+            MARKET,
+            handler=print,
+            on_marker=told.append,
+            inline=True,
+            stale_after=3.0,
+            wait=10.0,
+        )
+        it.pass_by(4.0)
+        until(it.runtime, lambda _: any(isinstance(item, Stale) for item in told))
+        o2.trade(MARKET)
+        until(it.runtime, lambda _: any(isinstance(item, Fresh) for item in told))
+
+
+# ── permits ──
+
+
+def test_a_permit_is_given_for_fresh_streams_and_refused_with_reasons(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        trades = trades_of(it, stale_after=3.0)
+        with pytest.raises(Blind, match="no event has come") as refused:
+            it.runtime.require(trades)
+        (reason,) = refused.value.reasons
+        assert (reason.topic, reason.cause) == (f"o2/trades/{MARKET}", "no_event")
+        trade(o2, trades)
+        permit = it.runtime.require(trades, ("o2", "trades", MARKET), next(iter(trades.topics)))
+        assert permit.valid
+        permit.check()
+
+
+def test_a_permit_ends_at_its_stale_moment_without_a_heartbeat(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        trades = trades_of(it, stale_after=30.0)
+        trade(o2, trades)
+        permit = it.runtime.require(trades, max_age=2.0)
+        it.timers._move(it.timers.monotonic() + 1.9)  # no timer fires
+        assert permit.valid
+        it.timers._move(it.timers.monotonic() + 0.2)
+        assert not permit.valid
+        trade(o2, trades)
+        assert not permit.valid  # it has ended for good
+        with pytest.raises(Blind, match="max_age"):
+            permit.check()
+        assert it.runtime.require(trades, max_age=2.0).valid
+
+
+def test_a_permit_ends_with_its_line_and_a_new_one_waits_for_the_gap_to_be_read(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        trades = trades_of(it, stale_after=30.0)
+        trade(o2, trades)
+        permit = it.runtime.require(trades)
+        o2.drop()
+        until(it.runtime, lambda _: not permit.valid)
+        until(it.runtime, lambda status: status.lines()["o2"].state == "backoff")
+        it.pass_by(2.0)
+        it.runtime.wait_live(timeout=10.0)
+        o2.trade(MARKET)
+        until(it.runtime, lambda _: trades.queued == 1)
+        assert not permit.valid
+        with pytest.raises(Blind, match="a gap waits in it"):
+            it.runtime.require(trades)
+        trades.get(timeout=10.0)
+        assert it.runtime.require(trades).valid
+        assert not permit.valid
+
+
+def test_a_permit_ends_when_the_stream_gives_something_up(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        trades = trades_of(it, stale_after=30.0, capacity=2)
+        trade(o2, trades)
+        permit = it.runtime.require(trades, max_queue=1)
+        for _ in range(3):
+            o2.trade(MARKET)
+        until(it.runtime, lambda _: trades.dropped == 1)
+        assert not permit.valid
+        with pytest.raises(Blind, match="max_queue is 1"):
+            it.runtime.require(trades, max_queue=1)
+
+
+def test_a_line_that_is_not_read_is_not_fresh_and_a_permit_holds_again_after_that(o2: SimulatedO2) -> None:
+    with o2_desk(o2, block_timeout=1000.0) as it:
+        trades = trades_of(it, stale_after=300.0)
+        full = trades_of(it, policy="block", capacity=2)
+        trade(o2, trades)
+        permit = it.runtime.require(trades)
+        for _ in range(3):
+            o2.trade(MARKET)
+        until(it.runtime, lambda status: bool(status.lines()["o2"].paused_by_streams))
+        found = trades.fresh()
+        assert (found.state, found.cause) == ("blind", "not_reading")
+        assert str(full.id) in found.text
+        assert not permit.valid
+        full.close()
+        until(it.runtime, lambda _: permit.valid)
+
+
+def test_a_line_that_waits_in_a_handler_for_longer_than_a_second_is_not_fresh(o2: SimulatedO2) -> None:
+    goes_on = threading.Event()
+    with runtime_on(o2) as runtime:
+        orders = runtime.subscribe("o2", "orders", ACCOUNT, wait=10.0)
+        permit = runtime.require(orders)
+        runtime.on("o2", "trades", MARKET, handler=lambda _: goes_on.wait(60.0), inline=True, wait=10.0)
+        o2.trade(MARKET)
+        try:
+            until(runtime, lambda _: orders.fresh().cause == "not_reading")
+            assert not permit.valid
+        finally:
+            goes_on.set()
+        until(runtime, lambda _: permit.valid)
+
+
+def test_after_a_pause_of_the_process_a_permit_holds_once_its_line_is_read_to_the_end(
+    o2: SimulatedO2,
+) -> None:
+    with o2_desk(o2) as it:
+        trades = trades_of(it, stale_after=300.0)
+        trade(o2, trades)
+        permit = it.runtime.require(trades)
+        pulse = it.timers.pulse
+        pulse.beat_at = it.timers.monotonic()  # as if the thread of the timers beat
+        assert permit.valid
+        it.timers._move(it.timers.monotonic() + 60.0)
+        assert [reason.cause for reason in permit.reasons] == ["process_paused"]
+        assert pulse.beat(it.timers.monotonic())
+        assert [reason.cause for reason in permit.reasons] == ["process_paused"]  # it was not read since
+        assert it.timers.on_resume is not None
+        it.timers.on_resume.tell(None)
+        until(it.runtime, lambda _: permit.valid)
+
+
+def test_a_halted_market_ends_a_permit_even_if_it_is_open_again(alpaca: SimulatedAlpaca) -> None:
+    table = alpaca_config(alpaca, "iex", heartbeat=QUIET)
+    with desk(table) as it:
+        quotes = it.runtime.subscribe("iex", "quotes", "AAPL", wait=10.0, stale_after=30.0)
+        statuses = it.runtime.subscribe("iex", "statuses", "AAPL", wait=10.0)
+        alpaca.quote("AAPL")
+        quotes.get(timeout=10.0)
+        permit = it.runtime.require(quotes)
+        alpaca.halt("AAPL")
+        until(it.runtime, lambda _: not permit.valid)
+        found = quotes.fresh()
+        assert (found.state, found.cause) == ("quiet", "halted")
+        alpaca.quote("AAPL")  # quotes go on while a symbol is halted
+        quotes.get(timeout=10.0)
+        assert quotes.fresh().cause == "halted"
+        alpaca.resume("AAPL")
+        until(it.runtime, lambda _: quotes.fresh().cause != "halted")
+        assert statuses.received == 2
+        assert not permit.valid
+
+
+def test_a_permit_is_judged_by_the_policy_of_its_own_stream(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        quick, slow = trades_of(it, stale_after=3.0), trades_of(it, stale_after=30.0)
+        trade(o2, quick)
+        slow.get(timeout=10.0)
+        mine, other = it.runtime.require(slow), it.runtime.require(("o2", "trades", MARKET))
+        it.pass_by(4.0)
+        until(it.runtime, lambda _: bool(quick._inlet.stale))
+        assert mine.valid
+        o2.trade(MARKET)
+        until(it.runtime, lambda _: not quick._inlet.stale)
+        assert quick.fresh()
+        assert (mine.valid, other.valid) == (True, False)  # it was stale meanwhile
+
+
+def test_a_book_can_be_required_once_it_is_synced(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        view = it.runtime.book("o2", MARKET, wait=10.0)
+        permit = it.runtime.require(view, max_age=10.0)
+        o2.drop()
+        until(it.runtime, lambda _: not permit.valid)
+        until(it.runtime, lambda _: not it.runtime.book("o2", MARKET).synced)
+        lost = it.runtime.book("o2", MARKET)
+        with pytest.raises(Blind, match="its book is syncing"):
+            it.runtime.require(lost, max_age=10.0)
+
+
+def test_a_rotation_ends_no_permit(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        trades = trades_of(it, stale_after=30.0)
+        trade(o2, trades)
+        permit = it.runtime.require(trades, live_for=0.0)
+        it.runtime.rotate("o2", timeout=20.0)
+        until(it.runtime, lambda status: status.lines()["o2"].epoch == 2)
+        trade(o2, trades)
+        until(it.runtime, lambda _: permit.valid)
+
+
+def test_live_for_wants_a_line_that_has_been_up_for_a_while(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        trades = trades_of(it, stale_after=30.0)
+        trade(o2, trades)
+        with pytest.raises(Blind, match="live_for is 5 s"):
+            it.runtime.require(trades, live_for=5.0)
+        it.pass_by(6.0)
+        assert it.runtime.require(trades, live_for=5.0)
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"max_age": -1}, "max_age is a number of seconds from 0 up"),
+        ({"max_age": True}, "max_age"),
+        ({"max_queue": "7"}, "max_queue is a number of events"),
+        ({"live_for": float("nan")}, "live_for"),
+    ],
+)
+def test_a_limit_that_is_no_number_is_refused_in_words(
+    o2: SimulatedO2, limits: dict[str, Any], words: str
+) -> None:
+    with o2_desk(o2) as it, pytest.raises(actors.LinewardenError, match=words):
+        it.runtime.require("o2", **limits)
+
+
+def test_what_cannot_be_required_is_refused_in_words(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        wrong: list[tuple[tuple[object, ...], str]] = [
+            ((), "at least one"),
+            ((7,), "cannot be required"),
+            (("nasdaq",), "there is no feed 'nasdaq'"),
+            ((("o2", "tradez", MARKET),), "tradez"),
+        ]
+        for sources, words in wrong:
+            with pytest.raises(actors.LinewardenError, match=words):
+                it.runtime.require(*cast(Any, sources))
+
+
+def test_a_gap_leaves_nothing_fresh_until_the_next_event(o2: SimulatedO2) -> None:
+    """A message that cannot be decoded may have been newer than what is known."""
+    with o2_desk(o2) as it:
+        trades = trades_of(it, stale_after=30.0)
+        trade(o2, trades)
+        permit = it.runtime.require(trades)
+        o2.garbage("json")
+        until(it.runtime, lambda _: not permit.valid)
+        assert (trades.fresh().state, trades.fresh().cause) == ("unknown", "gap")
+        trade(o2, trades)
+        assert trades.fresh()
+        assert [gap.reason for gap in trades.gaps] == ["quarantine"]
+        assert not permit.valid
+
+
+PROGRAM = """
+import sys, time
+import actors
+
+with actors.start({"feeds": {"o2": {"venue": "o2", "url": sys.argv[1]}}}, wait=20) as runtime:
+    trades = runtime.subscribe("o2", "trades", "0xbeef", stale_after=600.0, wait=20)
+    print("subscribed", flush=True)
+    trades.get(timeout=20)
+    permit = runtime.require(trades)
+    print("valid", flush=True)
+    before = time.monotonic()
+    while (now := time.monotonic()) - before < 1.5:  # until the process is stopped, and goes on
+        before = now
+    print(sum(permit.valid for _ in range(20_000)), flush=True)
+    try:
+        permit.check()
+    except actors.Blind as blind:
+        print(blind, flush=True)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="the system stops no processes")
+def test_a_process_that_was_stopped_gets_no_word_from_before_what_came_meanwhile(o2: SimulatedO2) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, o2.url], stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "subscribed\n"
+        o2.trade(MARKET)
+        assert program.stdout.readline() == "valid\n"
+        os.kill(program.pid, signal.SIGSTOP)
+        o2.garbage("json")  # something may be missing from here on
+        time.sleep(2.0)  # longer than what counts as a pause
+        os.kill(program.pid, signal.SIGCONT)
+        assert program.stdout.readline() == "0\n"
+        assert "is missing" in program.stdout.readline()

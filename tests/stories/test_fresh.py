@@ -17,9 +17,11 @@ import pytest
 
 import actors
 from actors import Blind, Fresh, Lifecycle, NotLiveError, Runtime, Stale, Stream
+from actors.rules.calendar import Calendar, read_session
 from actors.settings import load
 from actors.simulators import SimulatedAlpaca, SimulatedO2
 from actors.status import Status
+from actors.wire.socket_inbox import SocketInbox
 from tests.support.runtimes import alpaca_config, config, runtime_on, until
 from tests.support.virtual_time import VirtualTimers
 
@@ -43,6 +45,11 @@ class Desk:
             if self.pings and step == PING:
                 until(self.runtime, partial(self.has_more, before))
             seconds -= step
+
+    def moved(self, seconds: float) -> bool:
+        """The same, where it is waited for something."""
+        self.pass_by(seconds)
+        return True
 
     def has_more(self, before: int, _: Status) -> bool:
         return self.bytes() > before
@@ -164,6 +171,77 @@ def test_an_account_channel_is_fresh_while_its_line_shows_signs_of_life(o2: Simu
         o2.mute()
         it.timers._move(it.timers.monotonic() + 2 * PING + 0.1)  # no timer fires
         assert (orders.fresh().state, orders.fresh().cause) == ("stale", "nothing")
+
+
+def test_an_account_channel_that_the_venue_rejects_is_not_fresh(o2: SimulatedO2) -> None:
+    with o2_desk(o2, heartbeat=BEAT) as it:
+        o2.reject(ACCOUNT)
+        orders = it.runtime.subscribe("o2", "orders", ACCOUNT)
+        until(it.runtime, lambda _: orders.fresh().cause == "rejected")
+        with pytest.raises(Blind, match="the venue rejected it"):
+            it.runtime.require(orders)
+
+
+def test_a_silent_line_ends_no_permit_for_an_account_channel(o2: SimulatedO2) -> None:
+    with o2_desk(o2, heartbeat=BEAT) as it:
+        orders = it.runtime.subscribe("o2", "orders", ACCOUNT, wait=10.0)
+        permit = it.runtime.require(orders)
+        it.timers._move(it.timers.monotonic() + 2 * PING + 0.1)  # no timer fires
+        assert not permit.valid
+        it.timers.advance(0.0)  # a ping is due
+        until(it.runtime, lambda _: permit.valid)
+
+
+def test_after_a_halt_nothing_from_before_it_is_fresh(alpaca: SimulatedAlpaca) -> None:
+    with desk(alpaca_config(alpaca, "iex", heartbeat=QUIET)) as it:
+        trades = it.runtime.subscribe("iex", "trades", "AAPL", wait=10.0, stale_after=30.0)
+        statuses = it.runtime.subscribe("iex", "statuses", "AAPL", wait=10.0)
+        alpaca.trade("AAPL")
+        trades.get(timeout=10.0)
+        alpaca.halt("AAPL")
+        until(it.runtime, lambda _: trades.fresh().cause == "halted")
+        it.pass_by(1.0)
+        alpaca.resume("AAPL")
+        until(it.runtime, lambda _: statuses.received == 2)
+        assert trades.fresh().cause == "not_due"
+        assert trades.fresh(max_age=60.0).cause == "not_due"
+        it.pass_by(1.0)
+        alpaca.trade("AAPL")
+        trades.get(timeout=10.0)
+        assert trades.fresh()
+
+
+def test_a_wall_clock_that_is_set_back_makes_nothing_younger(alpaca: SimulatedAlpaca) -> None:
+    with desk(alpaca_config(alpaca, "iex", heartbeat=QUIET)) as it:
+        trades = it.runtime.subscribe("iex", "trades", "AAPL", wait=10.0, stale_after=30.0)
+        statuses = it.runtime.subscribe("iex", "statuses", "AAPL", wait=10.0)
+        alpaca.halt("AAPL")
+        alpaca.resume("AAPL")
+        alpaca.trade("AAPL")
+        trades.get(timeout=10.0)
+        assert statuses.received == 2
+        assert trades.fresh()
+        it.timers._wall_ns -= 3600 * 10**9
+        it.timers._move(it.timers.monotonic() + 31.0)
+        assert trades.fresh().state == "stale"
+
+
+def test_a_calendar_alone_says_when_the_market_is_closed(o2: SimulatedO2) -> None:
+    sundays = Calendar("sundays", "UTC", (read_session("Sun 00:00-00:01"),))
+    entry = {"channel": "trades", "keys": ["0xcafe"], "calendar": "sundays"}
+    table = config(o2.url, heartbeat=QUIET, subscribe=[entry])
+    table["calendars"] = {"sundays": {"zone": "UTC", "sessions": ["Sun 00:00-00:01"]}}
+    with desk(table) as it:
+        trades = trades_of(it, calendar=sundays)
+        trade(o2, trades)
+        assert trades.fresh(max_age=60.0).cause == "closed"
+        assert it.runtime.fresh("o2", "trades", MARKET, max_age=60.0).cause == "closed"
+        with pytest.raises(Blind, match="sundays is closed"):
+            it.runtime.require(trades, max_age=60.0)
+        as_config = it.runtime.subscribe("o2", "trades", "0xcafe", wait=10.0)
+        o2.trade("0xcafe")
+        as_config.get(timeout=10.0)
+        assert as_config.fresh(max_age=60.0).cause == "closed"
 
 
 def test_status_lists_what_is_not_fresh_and_why(o2: SimulatedO2) -> None:
@@ -373,6 +451,30 @@ def test_after_a_pause_of_the_process_a_permit_holds_once_its_line_is_read_to_th
         until(it.runtime, lambda _: permit.valid)
 
 
+def test_after_a_pause_a_permit_waits_for_no_byte_where_the_first_look_found_some(
+    o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with o2_desk(o2) as it:
+        trades = trades_of(it, stale_after=300.0)
+        trade(o2, trades)
+        permit = it.runtime.require(trades)
+        looked = threading.Event()
+        has_unread = [True]  # in hand, when the word of the end of the pause comes
+
+        def look(inbox: Any) -> bool:
+            looked.set()
+            return has_unread.pop() if has_unread else False
+
+        monkeypatch.setattr(SocketInbox, "has_unread", property(look))
+        it.timers._move(it.timers.monotonic() + 10.0)
+        it.timers.pulse.resumed_at = it.timers.monotonic()
+        assert it.timers.on_resume is not None
+        it.timers.on_resume.tell(None)
+        assert looked.wait(10.0)
+        assert [reason.cause for reason in permit.reasons] == ["process_paused"]
+        until(it.runtime, lambda _: it.moved(1.0) and permit.valid)
+
+
 def test_a_halted_market_ends_a_permit_even_if_it_is_open_again(alpaca: SimulatedAlpaca) -> None:
     table = alpaca_config(alpaca, "iex", heartbeat=QUIET)
     with desk(table) as it:
@@ -409,6 +511,32 @@ def test_a_permit_is_judged_by_the_policy_of_its_own_stream(o2: SimulatedO2) -> 
         assert (mine.valid, other.valid) == (True, False)  # it was stale meanwhile
 
 
+def test_a_permit_for_a_topic_that_no_stream_follows_ends_when_that_is_stale(o2: SimulatedO2) -> None:
+    entry = {"channel": "trades", "keys": [MARKET], "stale_after": 3.0}
+    with o2_desk(o2, subscribe=[entry]) as it:
+        o2.trade(MARKET)
+        until(it.runtime, lambda _: bool(it.runtime.fresh("o2", "trades", MARKET)))
+        permit = it.runtime.require(("o2", "trades", MARKET))
+        it.pass_by(4.0)
+        until(it.runtime, lambda status: status.lines()["o2"].topics[0].stale)
+        o2.trade(MARKET)
+        until(it.runtime, lambda _: bool(it.runtime.fresh("o2", "trades", MARKET)))
+        assert not permit.valid
+
+
+def test_a_permit_is_judged_by_the_config_of_the_moment(o2: SimulatedO2) -> None:
+    entry = {"channel": "trades", "keys": [MARKET], "stale_after": 300.0}
+    with o2_desk(o2, subscribe=[entry]) as it:
+        trades = trades_of(it)
+        trade(o2, trades)
+        permits = it.runtime.require(("o2", "trades", MARKET)), it.runtime.require(trades)
+        it.pass_by(5.0)
+        assert all(permits)
+        stricter = config(o2.url, heartbeat=QUIET, subscribe=[entry | {"stale_after": 2.0}])
+        it.runtime.reload(stricter | {"runtime": {"watchdog_timeout": 0.0}})
+        assert not any(permits)
+
+
 def test_a_book_can_be_required_once_it_is_synced(o2: SimulatedO2) -> None:
     with o2_desk(o2) as it:
         view = it.runtime.book("o2", MARKET, wait=10.0)
@@ -430,6 +558,17 @@ def test_a_rotation_ends_no_permit(o2: SimulatedO2) -> None:
         until(it.runtime, lambda status: status.lines()["o2"].epoch == 2)
         trade(o2, trades)
         until(it.runtime, lambda _: permit.valid)
+
+
+def test_a_rotation_in_which_no_event_comes_ends_no_permit(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        trades = trades_of(it, stale_after=300.0)
+        trade(o2, trades)
+        permit = it.runtime.require(trades)
+        it.pass_by(5.0)
+        it.runtime.rotate("o2", timeout=20.0)
+        until(it.runtime, lambda _: permit.valid)
+        assert it.runtime.status().lines()["o2"].epoch == 2
 
 
 def test_live_for_wants_a_line_that_has_been_up_for_a_while(o2: SimulatedO2) -> None:

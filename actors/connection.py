@@ -975,6 +975,7 @@ class Connection(Actor):
             now = self._now()
             if may_read:
                 self._acks.resume(now)
+                self.tell_self(LookAgain())  # where nothing waits, it is at its end
                 self._heartbeat.tell(ReadingResumed(self._line, self._epoch))
             else:
                 self._acks.pause(now)

@@ -189,6 +189,8 @@ class SocketInbox(Generic[Letter]):
     def watch(self, watched: bool) -> None:
         """Whether to read. Unwatched, the peer's window fills and it has to wait."""
         self._watched = watched
+        if not watched:
+            self.note_stall(self._now())
         self._rest_until = None  # seconds without reading do not count
         self._update()
 
@@ -246,8 +248,8 @@ class SocketInbox(Generic[Letter]):
             self._unread_since = 0.0
 
     def note_stall(self, since: float) -> None:
-        """The actor was busy since then, and nothing was read: what waits counts from that moment."""
-        self._unread_since = since
+        """Nothing is read since then: what waits when it is read again counts from that moment."""
+        self._unread_since = self._unread_since or since
 
     @property
     def kernel_bytes(self) -> int | None:

@@ -417,6 +417,26 @@ def test_a_line_that_is_not_read_is_not_fresh_and_a_permit_holds_again_after_tha
         until(it.runtime, lambda _: permit.valid)
 
 
+def test_what_waited_while_a_line_was_held_is_not_fresh_when_it_is_read(o2: SimulatedO2) -> None:
+    told: list[bool] = []
+    with o2_desk(o2, block_timeout=1000.0) as it:
+        trades, full = trades_of(it, stale_after=300.0), trades_of(it, policy="block", capacity=2)
+        trade(o2, trades)
+        permit = it.runtime.require(trades)
+        it.pass_by(1.0)
+        trade(o2, trades)
+        until(it.runtime, lambda status: bool(status.lines()["o2"].paused_by_streams))
+        note = lambda _: told.append(permit.valid)  # noqa: E731
+        it.runtime.on("o2", "trades", MARKET, handler=note, inline=True)
+        o2.trade(MARKET)
+        until(it.runtime, lambda status: it.moved(1.0) and bool(status.lines()["o2"].kernel_bytes))
+        it.pass_by(10.0)
+        full.close()
+        until(it.runtime, lambda _: bool(told))
+        assert told == [False]
+        until(it.runtime, lambda _: permit.valid)
+
+
 def test_a_line_that_waits_in_a_handler_for_longer_than_a_second_is_not_fresh(o2: SimulatedO2) -> None:
     goes_on = threading.Event()
     with runtime_on(o2) as runtime:
@@ -429,6 +449,32 @@ def test_a_line_that_waits_in_a_handler_for_longer_than_a_second_is_not_fresh(o2
             assert not permit.valid
         finally:
             goes_on.set()
+        until(runtime, lambda _: permit.valid)
+
+
+def test_what_waited_while_a_line_was_in_a_handler_is_not_fresh_when_it_is_read(o2: SimulatedO2) -> None:
+    goes_on = threading.Event()
+    told: list[bool] = []
+    with runtime_on(o2) as runtime:
+        trades = runtime.subscribe("o2", "trades", MARKET, wait=10.0, stale_after=600.0)
+        o2.trade(MARKET)
+        trades.get(timeout=10.0)
+        permit = runtime.require(trades)
+
+        def handle(_: object) -> None:
+            if not told:
+                goes_on.wait(60.0)
+            told.append(permit.valid)
+
+        runtime.on("o2", "trades", MARKET, handler=handle, inline=True, wait=10.0)
+        o2.trade(MARKET)
+        try:
+            until(runtime, lambda _: trades.fresh().cause == "not_reading")
+            o2.trade(MARKET)
+        finally:
+            goes_on.set()
+        until(runtime, lambda _: len(told) == 2)
+        assert told == [False, False]
         until(runtime, lambda _: permit.valid)
 
 

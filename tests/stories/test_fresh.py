@@ -423,11 +423,11 @@ def test_what_waited_while_a_line_was_held_is_not_fresh_when_it_is_read(o2: Simu
         trades, full = trades_of(it, stale_after=300.0), trades_of(it, policy="block", capacity=2)
         trade(o2, trades)
         permit = it.runtime.require(trades)
-        it.pass_by(1.0)
+        it.timers._move(it.timers.monotonic() + 1.0)  # no timer fires, so nothing looks at the socket
         trade(o2, trades)
         until(it.runtime, lambda status: bool(status.lines()["o2"].paused_by_streams))
         note = lambda _: told.append(permit.valid)  # noqa: E731
-        it.runtime.on("o2", "trades", MARKET, handler=note, inline=True)
+        it.runtime.on("o2", "trades", MARKET, handler=note, inline=True, wait=10.0)
         o2.trade(MARKET)
         until(it.runtime, lambda status: it.moved(1.0) and bool(status.lines()["o2"].kernel_bytes))
         it.pass_by(10.0)

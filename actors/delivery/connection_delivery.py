@@ -295,8 +295,11 @@ class ConnectionDelivery:
     def _make_calls(self) -> None:
         """Of inline handlers, once the buffers are filled and what came of it is counted and reported."""
         if self._args.right.calls:
-            begun = self._now()
-            make_calls(self._args.right, self._hands.note_call)
+            begun = self._counters.calls_since = self._now()
+            try:
+                make_calls(self._args.right, self._hands.note_call)
+            finally:
+                self._counters.calls_since = 0.0
             self._hands.end_calls(begun)
 
     def _mark(self, item: Confirm | Missed | VenueState | Misread) -> None:

@@ -13,6 +13,7 @@ from actors.events import Blindness, Freshness, Topic
 from actors.feed_spec import FeedSpec
 from actors.messages import LookAgain
 from actors.protocol.venue import Venue
+from actors.rules.calendar import SECOND
 from actors.rules.freshness import Evidence, FreshnessPolicy, Policies, assess, worst
 from actors.supervision.state import LineView, SharedState
 from actors.timers import Timers
@@ -113,6 +114,12 @@ class FreshnessLooks:
             return placed
         name, cell, spec, _ = placed
         return self.line(name, spec).fresh(topic, cell, policies_of(spec, topic, cell, own), max_age)
+
+    def behind(self, topic: Topic, received_ns: int) -> float:
+        """Seconds from a receipt to that of the topic's newest event, by the wall clock of those moments."""
+        placed = self.placed(topic)
+        stamp = None if isinstance(placed, Freshness) else placed[3].last_events.stamps.get(topic)
+        return 0.0 if stamp is None else (stamp.wall_ns - received_ns) / SECOND
 
     def present_spec(self, former: FeedSpec) -> FeedSpec:
         """Of the same feed, as the config has it now; if that has gone, the former one."""

@@ -233,9 +233,10 @@ class Permits:
         cells: Cells,
         spec_of: Callable[[str], FeedSpec],
         topics_of: Callable[[Stream[Any]], Collection[Topic]],
+        book_of: Callable[[Topic], tuple[Stream[Any], str] | None],
     ) -> None:
         self._looks, self._cells = looks, cells
-        self._spec_of, self._topics_of = spec_of, topics_of
+        self._spec_of, self._topics_of, self._book_of = spec_of, topics_of, book_of
 
     def fresh(
         self,
@@ -262,8 +263,13 @@ class Permits:
         wanted = [self._wanted(source) for source in sources]
         nothing = [source for source, topics in zip(sources, wanted, strict=True) if not topics]
         reasons = [NOT_SUBSCRIBED.about(source) for source in nothing]
-        views = [source for source in sources if isinstance(source, BookView) and not source.synced]
-        reasons += [blind("unconfirmed", f"its book is syncing: {view.reason}", view.topic) for view in views]
+        streams = [source for source in sources if isinstance(source, Stream)]
+        for view in (source for source in sources if isinstance(source, BookView)):
+            found = self._book(view, limits.max_age)
+            if isinstance(found, Stream):
+                streams.append(found)
+            else:
+                reasons.append(found)
         lines: dict[str, LineSource] = {}
         for topic, own in dict.fromkeys(itertools.chain.from_iterable(wanted)):
             placed = self._looks.placed(topic)
@@ -273,11 +279,27 @@ class Permits:
             name, cell, spec, holder = placed
             line = lines.get(name) or lines.setdefault(name, LineSource(name, spec, holder))
             line.add(topic, cell, own, holder)
-        streams = tuple(StreamSource(source._inlet) for source in sources if isinstance(source, Stream))
-        permit = Permit(self._looks, tuple(lines.values()), streams, limits)
+        read = tuple(StreamSource(stream._inlet) for stream in streams)
+        permit = Permit(self._looks, tuple(lines.values()), read, limits)
         if reasons := [*reasons, *permit.reasons]:
             raise Blind(reasons)
         return permit
+
+    def _book(self, view: BookView, max_age: float | None) -> Stream[Any] | Freshness:
+        """The stream by which a book is followed; or why its view is not to be trusted: it never changes."""
+        followed, topic = self._book_of(view.topic), view.topic
+        if not view.synced:
+            return blind("unconfirmed", f"its book is syncing: {view.reason}", topic)
+        if followed is None:
+            return blind("closed_stream", "its book is followed no longer", topic)
+        stream, trouble = followed
+        if trouble:
+            return blind("unconfirmed", f"its book is syncing: {trouble}", topic)
+        behind = self._looks.behind(topic, view.received_ns or 0)
+        if max_age is not None and behind > max_age:
+            text = f"this view is {behind:.1f} s older than the book's newest event: ask for the book again"
+            return Freshness("stale", "max_age", age_s=behind, text=text, topic=str(topic))
+        return stream
 
     def _wanted(self, source: object) -> Collection[tuple[Topic, FreshnessPolicy | None]]:
         match source:

@@ -452,6 +452,29 @@ def test_a_line_that_waits_in_a_handler_for_longer_than_a_second_is_not_fresh(o2
         until(runtime, lambda _: permit.valid)
 
 
+def test_a_line_that_waits_in_a_handler_for_a_marker_is_not_fresh(o2: SimulatedO2) -> None:
+    goes_on = threading.Event()
+    with o2_desk(o2) as it:
+        trades = trades_of(it, stale_after=300.0)
+        trade(o2, trades)
+        permit = it.runtime.require(trades)
+        entered = threading.Event()
+
+        def wait(_: object) -> None:
+            entered.set()
+            goes_on.wait(60.0)
+
+        try:
+            it.runtime.on("o2", "trades", MARKET, handler=print, on_marker=wait, inline=True)
+            assert entered.wait(10.0)  # on the line's thread, which has read all there was
+            it.pass_by(2.0)
+            assert trades.fresh().cause == "not_reading"
+            assert not permit.valid
+        finally:
+            goes_on.set()
+        until(it.runtime, lambda _: permit.valid)
+
+
 def test_what_waited_while_a_line_was_in_a_handler_is_not_fresh_when_it_is_read(o2: SimulatedO2) -> None:
     goes_on = threading.Event()
     told: list[bool] = []
@@ -593,6 +616,34 @@ def test_a_book_can_be_required_once_it_is_synced(o2: SimulatedO2) -> None:
         lost = it.runtime.book("o2", MARKET)
         with pytest.raises(Blind, match="its book is syncing"):
             it.runtime.require(lost, max_age=10.0)
+
+
+def test_a_view_that_is_older_than_its_book_is_not_required(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        old = it.runtime.book("o2", MARKET, wait=10.0)
+        it.pass_by(5.0)
+        o2.depth_change(MARKET, buys=[(100, 5)])
+        until(it.runtime, lambda _: it.runtime.book("o2", MARKET).received_ns != old.received_ns)
+        with pytest.raises(Blind, match="s newest event"):
+            it.runtime.require(old, max_age=3.0)
+        now = it.runtime.book("o2", MARKET)
+        permit = it.runtime.require(now, max_age=3.0)
+        it.runtime.forget_book("o2", MARKET)
+        assert not permit.valid
+        with pytest.raises(Blind, match="followed no longer"):
+            it.runtime.require(now, max_age=3.0)
+
+
+def test_a_permit_for_a_book_ends_when_that_has_given_something_up(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        view = it.runtime.book("o2", MARKET, wait=10.0)
+        permit = it.runtime.require(view, max_age=60.0)
+        followed = it.runtime._books._books[view.topic]
+        followed._book.lose("a gap in its events (overflow)")
+        with pytest.raises(Blind, match="its book is syncing: a gap"):
+            it.runtime.require(view, max_age=60.0)
+        followed.stream._inlet.buffer.dropped += 1
+        assert not permit.valid
 
 
 def test_a_rotation_ends_no_permit(o2: SimulatedO2) -> None:

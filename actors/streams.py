@@ -225,6 +225,7 @@ class Streams:
         with stream._changing:
             gone = [topic for topic in topics if stream._topics.pop(topic, topic) is None]
             stream._inlet.set_topics(len(stream._topics))
+            stream._inlet.removals += bool(gone)
             self._dispatcher.tell(LeaveTopics(stream.id, tuple(gone)))
         self._note_change()
 

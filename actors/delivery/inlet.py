@@ -102,6 +102,7 @@ class Inlet:
         self.topics = 0  # how many it is subscribed to
         self.gaps_read = 0  # gap markers that its reader has come to
         self.wanted: dict[Topic, None] = {}  # these; its stream changes them
+        self.removals = 0  # how often topics of it were given up by its program
         self.handler_errors = 0  # how often a handler of `Runtime.on` raised
         self.reader = 0  # the thread that has read it last, if it is a `block` stream
         self.full_since: float | None = None  # monotonic seconds; it asks its lines to pause

@@ -112,13 +112,15 @@ class StreamSource:
     """A stream that a permit is about: what it holds has to be read, and none of it given up."""
 
     def __init__(self, inlet: Inlet) -> None:
-        self._inlet, self._dropped = inlet, inlet.buffer.dropped
+        self._inlet, self._dropped, self._removals = inlet, inlet.buffer.dropped, inlet.removals
 
     def ended(self) -> Iterator[Freshness]:
         """What ends a permit for good."""
         inlet = self._inlet
         if inlet.end is not None:
             yield blind("closed_stream", f"it is closed: {inlet.end.reason}", inlet)
+        elif inlet.removals != self._removals:
+            yield blind("not_subscribed", "keys of it were removed since the permit was given", inlet)
         elif lost := inlet.buffer.dropped - self._dropped:
             yield blind("gap", f"it has given up {lost:,} events since the permit was given", inlet)
 

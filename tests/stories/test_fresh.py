@@ -400,6 +400,17 @@ def test_a_permit_ends_when_the_stream_gives_something_up(o2: SimulatedO2) -> No
             it.runtime.require(trades, max_queue=1)
 
 
+def test_a_permit_ends_when_its_stream_gives_up_a_key_though_others_follow_it(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        mine, other = trades_of(it, stale_after=30.0), trades_of(it, stale_after=30.0)
+        trade(o2, mine)
+        other.get(timeout=10.0)
+        permits = it.runtime.require(mine), it.runtime.require(other)
+        mine.remove(MARKET)
+        mine.add(MARKET, wait=10.0)
+        assert [permit.valid for permit in permits] == [False, True]
+
+
 def test_a_line_that_is_not_read_is_not_fresh_and_a_permit_holds_again_after_that(o2: SimulatedO2) -> None:
     with o2_desk(o2, block_timeout=1000.0) as it:
         trades = trades_of(it, stale_after=300.0)

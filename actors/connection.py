@@ -952,8 +952,6 @@ class Connection(Actor):
 
     def _look_again(self) -> None:
         self._look_at_socket()
-        if self._counters.read_to_end_at < self._timers.pulse.resumed_at:  # permits wait for that
-            self._timers.send_after(NOTE_AGAIN, self, LookAgain())
         if due := self._delivery.look_again(self._now()):
             self._requests.resync(due)
             self._ask_venue()
@@ -995,6 +993,8 @@ class Connection(Actor):
         seconds = self._delivery.look_in(self._now())
         if self._counters.reading:
             seconds = min(seconds, self._acks.next_in(self._now()))
+            if self._counters.read_to_end_at < self._timers.pulse.resumed_at:  # permits wait for that
+                seconds = min(seconds, NOTE_AGAIN)
         due_at = (self._complaints.due_at, self._states.due_at)
         told_at = min(*due_at, self._args.quarantine.log_due_at(self._line))
         seconds = min(seconds, max(0.0, told_at - self._now()))

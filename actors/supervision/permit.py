@@ -59,6 +59,7 @@ class TopicSource(Struct, frozen=True):
     topic: Topic
     cell: Cell
     own: FreshnessPolicy | None
+    moves: int  # of the topic from line to line
     breaks: int  # of the topic, by its policies, in the life of its line
 
 
@@ -72,7 +73,7 @@ class LineSource:
 
     def add(self, topic: Topic, cell: Cell, own: FreshnessPolicy | None, holder: Holder) -> None:
         breaks = holder.breaks_of(topic, policies_of(self.spec, topic, cell, own))
-        self.topics.append(TopicSource(topic, cell, own, breaks))
+        self.topics.append(TopicSource(topic, cell, own, cell.moves, breaks))
 
     def found(
         self, look: LineLook, holder: Holder, max_age: float | None
@@ -85,7 +86,7 @@ class LineSource:
         for source in self.topics:
             topic = source.topic
             policies = policies_of(look.spec, topic, source.cell, source.own)
-            if source.cell.line != self.name:
+            if source.cell.line != self.name or source.cell.moves != source.moves:
                 yield False, blind("not_subscribed", "it was given up since the permit was given", topic)
             elif source.breaks != holder.breaks_of(topic, policies):
                 text = "something is missing, or it was stale, since the permit was given"

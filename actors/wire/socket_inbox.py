@@ -342,7 +342,7 @@ class SocketInbox(Generic[Letter]):
         if not self._maybe_more:
             # The time of before the read: later bytes may not be in it.
             self._state.read_begun_at = self._unread_since or self._now()
-            self._unread_since = 0.0
+        self._unread_since = 0.0
         try:
             if self._is_tls:
                 data = self._records()

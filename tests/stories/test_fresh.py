@@ -598,9 +598,59 @@ def test_a_permit_for_a_topic_that_no_stream_follows_ends_when_that_is_stale(o2:
         until(it.runtime, lambda _: bool(it.runtime.fresh("o2", "trades", MARKET)))
         permit = it.runtime.require(("o2", "trades", MARKET))
         it.pass_by(4.0)
-        until(it.runtime, lambda status: status.lines()["o2"].topics[0].stale)
+        holder = it.runtime._shared.cells.holder("o2")
+        assert holder is not None
+        until(it.runtime, lambda _: bool(holder._stale))  # the line has taken note
         o2.trade(MARKET)
         until(it.runtime, lambda _: bool(it.runtime.fresh("o2", "trades", MARKET)))
+        assert not permit.valid
+
+
+def test_a_line_that_ends_in_the_middle_of_a_look_leaves_no_permit_unjudged(o2: SimulatedO2) -> None:
+    class Ending:
+        """A right that is given up between two looks at it."""
+
+        looks = 0
+
+        @property
+        def valid(self) -> bool:
+            self.looks += 1
+            return self.looks == 1
+
+    with o2_desk(o2) as it:
+        trades = trades_of(it, stale_after=30.0)
+        trade(o2, trades)
+        permit = it.runtime.require(trades)
+        it.timers._move(it.timers.monotonic() + 31.0)  # no timer fires
+        holder = it.runtime._shared.cells.holder("o2")
+        assert holder is not None
+        right, holder.right = holder.right, cast(Any, Ending())
+        try:
+            assert not permit.valid
+        finally:
+            holder.right = right
+
+
+def test_a_permit_that_another_thread_has_found_ended_is_not_revived(
+    o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with o2_desk(o2) as it:
+        trades = trades_of(it, stale_after=30.0)
+        trade(o2, trades)
+        permit = it.runtime.require(trades)
+        looks = permit._looks
+        look, now = looks.line, it.timers.monotonic()
+
+        def look_and_be_overtaken(*line: Any) -> Any:
+            found = look(*line)
+            monkeypatch.undo()
+            it.timers._move(now + 31.0)
+            assert not permit.valid
+            return found
+
+        monkeypatch.setattr(looks, "line", look_and_be_overtaken)
+        assert permit.valid  # it was, when this look began
+        it.timers._move(now)
         assert not permit.valid
 
 

@@ -22,6 +22,7 @@ from actors.rules.line import RotationState
 from actors.rules.liveness import Rhythm
 from actors.supervision.freshness import FreshnessLooks, policies_of
 from actors.supervision.state import Child, Environment, Life, LineRecord, SharedState
+from actors.supervision.vitals import VitalSigns
 from actors.wire.connect import SocketOpened, SocketRefused
 from actors.wire.socket_inbox import SocketInbox
 
@@ -82,6 +83,7 @@ class Children:
             last_event_at=self._shared.cells.last_event_at,
             policies=self._policies,
             judge=self._judge,
+            vitals=VitalSigns(self._shared, self._looks).read,
             shown=self._shared.new_watches(),
         )
 
@@ -111,7 +113,15 @@ class Children:
             for topic, cell in self._shared.cells.topics_of(name)
             if (found := policies_of(spec, topic, cell))
         }
-        return Rhythm(beats.ping_interval, beats.pong_timeout, own, policies, line.counters.reading)
+        health = spec.policy.health
+        return Rhythm(
+            beats.ping_interval,
+            beats.pong_timeout,
+            own,
+            policies,
+            line.counters.reading,
+            health.look_every if health.acts else 0.0,
+        )
 
     def _policies(self, name: str, topic: Topic) -> Policies:
         """Called on the heartbeat's thread: by which policies this topic of the line is judged now."""

@@ -1,9 +1,9 @@
 """Whether a line that is live is restarted for its health, and how long it is left alone after that.
 
-There are three signs, and a feed names those that count: a topic that is stale, a round trip that is too long,
-a low score. A sign counts once it has been there at each look for `poor_for` seconds. A sign of pings needs
-three of them, so one slow pong restarts nothing. No line is restarted within `hold_off` seconds of being live,
-and that doubles with each such restart of the last six hours, up to an hour.
+A feed names the signs that count: a topic that is stale, a round trip that is too long, a low score. A sign
+counts once it has been there at each look for `poor_for` seconds; one of pings also needs three of them, so
+that one slow pong restarts nothing. A line is left alone for `hold_off` seconds from being live, and that
+doubles with each such restart of the last six hours, up to an hour.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Score = Annotated[int, Meta(ge=0, le=100, description="a whole number from 0 to 
 
 
 class HealthPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[defaults.health]` and `[feeds.NAME.health]`; times in seconds. With the defaults nothing is restarted."""
+    """`[defaults.health]` and `[feeds.NAME.health]`; times in seconds. By default nothing is restarted."""
 
     stale_action: Literal["none", "restart"] = "none"
     health_floor: Score = 0  # 0: no score is too low
@@ -59,7 +59,9 @@ class Vitals(Struct, frozen=True):
     rtt: float | None = None  # seconds; a ping without an answer counts as its time-out
     pings: int | None = None  # sent so far; None: none are sent
     stale: str = ""  # a topic that a restart may mend, and why it is stale
-    is_explained: bool = False  # by a closed market, by the venue's word, or because this process does not read
+    is_explained: bool = (
+        False  # by a closed market, by the venue's word, or because this process does not read
+    )
 
 
 class Poor(Struct, frozen=True):

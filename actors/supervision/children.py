@@ -73,7 +73,9 @@ class Children:
 
     def _dispatcher(self, context: ActorContext[Lease]) -> Dispatcher:
         routing = self._shared.lend_routing(copy=context.inbox.needs_copy)
-        return Dispatcher(context, routing=routing, cells=self._shared.cells)
+        return Dispatcher(
+            context, routing=routing, cells=self._shared.cells, closes_streams=self._closes_streams
+        )
 
     def _heartbeat(self, context: ActorContext[Lease]) -> Heartbeat:
         self._tell_of_sessions("heartbeat")
@@ -122,6 +124,12 @@ class Children:
             line.counters.reading,
             health.look_every if health.acts else 0.0,
         )
+
+    def _closes_streams(self, name: str) -> bool:
+        """Called on the dispatcher's thread."""
+        line = self._shared.lines.get(name)
+        is_wanted = line is not None and line.spec.policy.restart.give_up == "close"
+        return line is not None and is_wanted and line.state.has_given_up
 
     def _policies(self, name: str, topic: Topic) -> Policies:
         """Called on the heartbeat's thread: by which policies this topic of the line is judged now."""

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from actors.simulators import SimulatedAlpaca, SimulatedO2, SimulatedTplus
 from actors.simulators.faulty_proxy import FaultyProxy
 from actors.status import LineStatus
 from tests.stories.test_tplus import config as tplus_config
+from tests.stories.test_venue_states import Desk
 from tests.support.internals import is_busy, line_record, watch_of
 from tests.support.runtimes import alpaca_config, config, until
 from tests.support.virtual_time import Clockwork, clockwork
@@ -178,8 +180,30 @@ def test_a_closed_market_restarts_nothing(alpaca: SimulatedAlpaca) -> None:
     with ward(table | {"calendars": calendar}, "iex") as it:
         it.pass_by(90.0)
         assert it.endings == ["stale"]  # while it is open
+        it.pass_by(120.0)
+        for _ in range(10):
+            alpaca.garbage()
+        until(it.runtime, lambda _: it.line.health.score < 90)
         it.pass_by(HOUR)
         assert it.endings == ["stale"]
+
+
+def test_a_venue_in_maintenance_is_left_alone(tmp_path: Path) -> None:
+    desk, keys = Desk(tmp_path), {"health": {"health_floor": 90}, "heartbeat": BEAT, "restart": RESTART}
+    with desk.venue, ward(desk.config(**keys), "desk") as it:
+        desk.say(system="down", words="new engine")
+        until(it.runtime, lambda _: bool(it.line.venue_states))
+        for _ in range(10):
+            desk.venue.garbage()
+        until(it.runtime, lambda _: it.line.health.score < 90)
+        it.pass_by(600.0)
+        assert it.endings == []
+        desk.say(system="up")
+        for _ in range(10):
+            desk.venue.garbage()
+        until(it.runtime, lambda _: not it.line.venue_states)
+        it.pass_by(60.0)
+        assert it.endings == ["health"]
 
 
 def test_a_line_that_a_full_stream_holds_is_not_restarted(o2: SimulatedO2) -> None:
@@ -196,11 +220,12 @@ def test_a_line_that_a_full_stream_holds_is_not_restarted(o2: SimulatedO2) -> No
 # ── round trips and the score ──
 
 
-def slow_ping(it: Ward, proxy: FaultyProxy) -> None:
+def slow_ping(it: Ward, o2: SimulatedO2, proxy: FaultyProxy) -> None:
     """The next ping, which is due in a look's time, is answered a look's time later."""
     proxy.hold("down")
-    it.holds = True
+    it.holds, before = True, o2.pings
     it.clock.advance(LOOK)
+    until(it.runtime, lambda _: o2.pings > before or it.line.epoch > 1)
     it.clock.advance(LOOK)
     proxy.heal()
     it.holds = False
@@ -210,12 +235,12 @@ def slow_ping(it: Ward, proxy: FaultyProxy) -> None:
 def test_slow_pongs_restart_the_line_and_one_does_not(o2: SimulatedO2) -> None:
     with FaultyProxy(o2.url) as proxy, o2_ward(proxy.url, {"rtt_ceiling": 2.0, "hold_off": 5.0}) as it:
         it.pass_by(25.0)
-        slow_ping(it, proxy)
+        slow_ping(it, o2, proxy)
         assert it.line.rtt_ms == 5_000.0
         it.pass_by(3 * PING)
         assert (it.endings, it.line.rtt_ms) == ([], 0.0)
         while it.line.epoch == 1 and it.clock.now < HOUR:
-            slow_ping(it, proxy)
+            slow_ping(it, o2, proxy)
         assert it.endings == ["rtt"]
         assert it.line.reason is not None
         assert it.line.reason.text.startswith(

@@ -28,6 +28,7 @@ BEAT = {"ping_interval": PING, "pong_timeout": 8.0, "venue_ping_interval": 0.0}
 RESTART = {"stable_after": 10.0, "max_restarts": 0, "initial": 0.05, "slow_initial": 30.0}
 STALE = {"stale_action": "restart"}
 HOUR = 3_600.0
+WITHOUT_WATCHDOG = {"runtime": {"watchdog_timeout": 0.0}}
 
 
 class Ward:
@@ -78,7 +79,7 @@ def ward(table: dict[str, Any], *lines: str) -> Iterator[Ward]:
 
 @contextmanager
 def o2_ward(url: str, health: dict[str, Any], **feed: Any) -> Iterator[Ward]:
-    with ward(config(url, health=health, heartbeat=BEAT, restart=RESTART, **feed)) as it:
+    with ward(config(url, **{"health": health, "heartbeat": BEAT, "restart": RESTART} | feed)) as it:
         yield it
 
 
@@ -157,6 +158,17 @@ def test_by_default_a_stale_topic_restarts_nothing(o2: SimulatedO2) -> None:
         it.clock.advance(600.0)
         until(it.runtime, lambda _: any(topic.stale for topic in it.line.topics))
         assert it.line.epoch == 1
+
+
+def test_a_reload_watches_a_line_whose_socket_stays_open(o2: SimulatedO2) -> None:
+    wanted = {"subscribe": [{"channel": "trades", "keys": [MARKET], "stale_after": 30.0}], "heartbeat": BEAT}
+    with o2_ward(o2.url, {}, **wanted) as it:
+        it.clock.advance(600.0)
+        it.runtime.reload(config(o2.url, health=STALE, restart=RESTART, **wanted) | WITHOUT_WATCHDOG)
+        assert it.line.epoch == 1
+        until(it.runtime, lambda _: watch_of("o2").rhythm.health_every)
+        it.pass_by(60.0)
+        assert it.endings == ["stale"]
 
 
 def test_a_topic_beside_others_that_arrive_restarts_nothing(o2: SimulatedO2) -> None:

@@ -161,7 +161,8 @@ def test_by_default_a_stale_topic_restarts_nothing(o2: SimulatedO2) -> None:
 
 
 def test_a_reload_watches_a_line_whose_socket_stays_open(o2: SimulatedO2) -> None:
-    wanted = {"subscribe": [{"channel": "trades", "keys": [MARKET], "stale_after": 30.0}], "heartbeat": BEAT}
+    entry = {"channel": "trades", "keys": [MARKET], "stale_after": 30.0}
+    wanted: dict[str, Any] = {"subscribe": [entry], "heartbeat": BEAT}
     with o2_ward(o2.url, {}, **wanted) as it:
         it.clock.advance(600.0)
         it.runtime.reload(config(o2.url, health=STALE, restart=RESTART, **wanted) | WITHOUT_WATCHDOG)

@@ -9,7 +9,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Never, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Never, Unpack, cast, overload
 
 from actors import log_queue
 from actors.calls import CALL, OwnMessage, answer_of, answer_of_lines, ask, send, send_later
@@ -17,7 +17,7 @@ from actors.delivery.handlers import check_handler
 from actors.delivery.merge import merge
 from actors.delivery.waits import calls_handlers, refuse_inline, refuse_to_wait
 from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
-from actors.events import Event, Freshness, Key, Keys, Marker, Option, Received
+from actors.events import Event, Freshness, Key, Keys, Lifecycle, Marker, Option, Received
 from actors.feed_builder import FeedBuilder
 from actors.feed_spec import FeedSpec, Specs
 from actors.market.latest_prices import LatestPrices
@@ -40,7 +40,7 @@ from actors.rules.stream_policy import StreamTerms, checked_freshness
 from actors.settings import Settings, load
 from actors.settings.diff import Plan, compare
 from actors.status import HOPELESS, Status, why_not_fresh, why_not_live
-from actors.stream import Stream
+from actors.stream import Marked, Stream
 from actors.streams import Streams, handle, refuse_wait
 from actors.supervision.cooldown_file import Cooldowns
 from actors.supervision.freshness import FreshnessLooks, LookAtAll
@@ -336,7 +336,7 @@ class Runtime:
         event, one call at a time over all its lines, once all other streams have theirs. There is no
         buffer: the line reads nothing until the call returns, and a call that does not return within
         `watchdog_timeout` ends the line's connection. The stream that is returned is not read.
-        Inside an inline handler `subscribe`, `on`, `add`, `remove`, `close`, `status` and
+        Inside an inline handler `subscribe`, `lifecycle`, `on`, `add`, `remove`, `close`, `status` and
         `latest(timeout=0)` work as ever, `send` is carried out after the call, `stop` begins and returns.
         What may wait for that thread raises LinewardenError: `wait=`, `wait_live`, `rotate`,
         `refresh_token`, and waiting for a stream's events.
@@ -477,21 +477,77 @@ class Runtime:
         fifth: Stream[E] = ...,
         /,
         *more: Stream[F],
+        markers: Literal[False] = False,
+        timeout: float | None = None,
     ) -> Iterator[Received[A | B | C | D | E | F]]: ...
 
     @overload
-    def merge(self, *streams_: Stream[Event]) -> Iterator[Received[Event]]: ...
+    def merge(
+        self, *streams: Stream[Event], markers: Literal[False] = False, timeout: float | None = None
+    ) -> Iterator[Received[Event]]: ...
 
-    def merge(self, *streams_: Stream[Any]) -> Iterator[Received[Any]]:
-        """The events of several streams in the order of their arrival."""
+    @overload
+    def merge(
+        self,
+        first: Stream[A],
+        second: Stream[B],
+        third: Stream[C] = ...,
+        fourth: Stream[D] = ...,
+        fifth: Stream[E] = ...,
+        /,
+        *more: Stream[F],
+        markers: bool,
+        timeout: float | None = None,
+    ) -> Iterator[Received[A | B | C | D | E | F] | Marked]: ...
+
+    @overload
+    def merge(
+        self, *streams: Stream[Event], markers: bool, timeout: float | None = None
+    ) -> Iterator[Received[Event] | Marked]: ...
+
+    def merge(
+        self, *streams: Stream[Any], markers: bool = False, timeout: float | None = None
+    ) -> Iterator[Any]:
+        """The events of several streams, each as `Received`, in the order of their arrival.
+
+        `markers=True`: also each marker, as `Marked(stream, marker)`. It comes as soon as it is the first of
+        its stream: behind the last event before it there, and before what waits in other streams.
+        `timeout`: seconds that are waited for each item, at most. It ends when all of the streams have ended.
+
+        Raises:
+            StreamClosed: some stream ended, and neither `close()` nor `stop()` asked for it. The events of
+                the others come first. With `markers` it is not raised: `Closed` is shown.
+            Timeout: nothing came in time. The streams are unharmed: another loop over the same iterator, or
+                another call, goes on.
+        """
         self._tree.home.check()
-        for each in streams_:
+        for each in streams:
             if not isinstance(each, Stream):
                 kind = type(each).__name__
                 raise LinewardenError(
                     f"merge takes streams, each as an argument of its own; a {kind} is none"
                 )
-        return merge(self._shared.arrivals, *streams_)
+        check_seconds("timeout", timeout, optional=True)
+        return merge(self._shared.arrivals, *streams, markers=markers, timeout=timeout)
+
+    def lifecycle(self, target: str | None = None) -> Stream[Lifecycle]:
+        """The states of lines as events: of a feed, of a line, or of all; first the present state of each.
+
+        One event per change, in the order in which it happened to that line: `connecting`, `connected`,
+        `disconnected`, `reconnecting`, `restored`, `failed`, `paused`. `connected` and `restored` mean that
+        the line is live: every subscription is answered. Lines are told of with and without topics.
+
+        The stream is `drop_oldest` with a capacity of 1,000 events; the topic of an event, and of the `Gap`
+        of those that were dropped, is `(feed, "lifecycle", line)`. `merge` takes it with other streams. It
+        ends when the feed is removed, or with the runtime, and does not keep the runtime in use.
+
+        Raises:
+            LinewardenError: there is no such feed or line.
+            Timeout: the supervisor does not answer.
+            RuntimeStopped: the runtime has ended.
+        """
+        self._tree.check()
+        return self._streams.open_lifecycle(target, self._feed_of(target))
 
     # ── order books ──
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, assert_type
 
 import actors
-from actors import Received, Runtime, Stream
+from actors import Lifecycle, Marked, Received, Runtime, Stream
 from actors.venues import alpaca, o2, projectx
 
 Book = o2.DepthSnapshot | o2.DepthChange
@@ -150,6 +150,8 @@ def merged_streams_have_the_events_of_each(runtime: Runtime, every: list[Stream[
         Iterator[Received[alpaca.Quote | alpaca.Trade | Book | projectx.Order | alpaca.Bar]],
     )
     assert_type(runtime.merge(*every), Iterator[Received[alpaca.Bar]])
+    for item in runtime.merge(quotes, runtime.lifecycle(), markers=True, timeout=5.0):
+        assert_type(item, Received[alpaca.Quote | Lifecycle] | Marked)
     for received in runtime.merge(quotes, trades):
         if isinstance(received.event, alpaca.Quote):
             assert received.event.bid_price

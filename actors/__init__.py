@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from actors.rules.order_book import BookView as BookView
     from actors.runtime import Runtime as Runtime, running as running, start as start
     from actors.status import Status as Status
-    from actors.stream import Stream as Stream
+    from actors.stream import Marked as Marked, Stream as Stream
     from actors.supervision.permit import Permit as Permit
 else:  # a type checker would take `__getattr__` for every name there may be
     # The same names. Each is imported when it is first used, so that the command can handle Ctrl-C before.
@@ -61,6 +61,7 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "LatestPrice": "actors.rules.latest_price",
         "Lifecycle": "actors.events",
         "LinewardenError": "actors.errors",
+        "Marked": "actors.stream",
         "Marker": "actors.events",
         "NotLiveError": "actors.errors",
         "Permit": "actors.supervision.permit",

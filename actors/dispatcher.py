@@ -184,9 +184,9 @@ class Dispatcher(Actor):
             return
         come, gone = line.table.set(topic, route)
         if line.holder is None:
-            delivery = self._line_delivery(name, line)
-            delivery.attached(topic, come)
-            delivery.detached(topic, gone, self._now_ns())
+            delivery, now_ns = self._line_delivery(name, line), self._now_ns()
+            delivery.attached(topic, come, now_ns)
+            delivery.detached(topic, gone, now_ns)
             for inlet in gone:
                 inlet.forget(topic)
         self._tell_change(name, line, topic, route)
@@ -294,7 +294,7 @@ class Dispatcher(Actor):
     def _distrusted(self, line: LineRoutes) -> DeliveryState:
         """Connections die of what they are handed: everything counts as interrupted."""
         state = DeliveryState()
-        state.number, state.gaps = line.state.number, line.state.gaps
+        state.number, state.gaps, state.last = line.state.number, line.state.gaps, line.state.last
         state.settled = set(line.table.routes)
         line.crashes = 0
         return state

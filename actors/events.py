@@ -8,6 +8,7 @@ from typing import Generic, Literal, TypeVar
 from msgspec import Struct, structs
 
 Event = TypeVar("Event")
+LIFECYCLE = "lifecycle"  # the channel of a stream of `Lifecycle` events, and of their topics
 Key = str | int  # as a user writes it; an integer means its digits
 Keys = Key | Iterable[Key]
 Option = str | int | float | bool
@@ -15,7 +16,9 @@ Options = tuple[tuple[str, Option], ...]  # sorted by name, so that equal option
 
 Desire = Literal["desired", "sent", "confirmed", "rejected"]
 GapReason = Literal["disconnect", "overflow", "sequence", "quarantine", "unknown"]
-LifecycleState = Literal["connected", "disconnected", "reconnecting", "restored", "failed", "paused"]
+LifecycleState = Literal[
+    "connecting", "connected", "disconnected", "reconnecting", "restored", "failed", "paused"
+]
 StateName = Literal["open", "halted", "maintenance", "degraded", "data_lost"]
 
 Standing = Literal["live", "quiet", "stale", "blind", "unknown"]
@@ -79,9 +82,11 @@ class Gap(Struct, frozen=True):
 
 
 class Lifecycle(Struct, frozen=True):
-    """The line under a stream changed its state, at this place between two events.
+    """A line under a stream is in this state from this place between two events on.
 
-    `attempt` counts the tries since the line was last stable. `at_ns` is wall-clock nanoseconds.
+    The first of a line tells its present state. `connecting`: it is tried for the first time, or again
+    because that was asked for. `attempt` counts the tries of its last connect, or of the one that is under
+    way. `at_ns` is wall-clock nanoseconds.
     """
 
     line: str

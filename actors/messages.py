@@ -580,6 +580,14 @@ class AwaitLive(Struct, frozen=True):
     target: str | None
 
 
+class FollowLines(Struct, frozen=True):
+    """Asked: this stream gets the lifecycle events of a feed, a line, or of all lines, from the present state
+    of each. Answers nothing. `LeaveTopics` ends it."""
+
+    inlet: Inlet
+    target: str | None
+
+
 class StopAll(Struct, frozen=True):
     """Asked: end the tree within `timeout` seconds.
 

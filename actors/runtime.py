@@ -7,41 +7,30 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Never, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, cast
 
 from actors import log_queue
 from actors.calls import CALL, OwnMessage, answer_of, answer_of_lines, ask, send, send_later
-from actors.delivery.handlers import check_handler
-from actors.delivery.merge import merge
 from actors.delivery.waits import calls_handlers, refuse_inline, refuse_to_wait
 from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
-from actors.events import Event, Freshness, Key, Keys, Marker, Option, Received
+from actors.events import Freshness, Key, Keys, Lifecycle, Option
 from actors.feed_builder import FeedBuilder
 from actors.feed_spec import FeedSpec, Specs
 from actors.market.latest_prices import LatestPrices
 from actors.market.order_books import OrderBooks
 from actors.messages import AwaitAnswers, AwaitLive, ClearCooldowns, Reload, Rotate
 from actors.metrics import Metrics, UserMetrics, checked
-from actors.protocol.channel import (
-    DepthChannel,
-    Frequency,
-    Precision,
-    TypedChannel,
-)
+from actors.protocol.channel import TypedChannel
 from actors.protocol.formatting import suggestion
-from actors.rules.calendar import Calendar
-from actors.rules.freshness import FreshnessPolicy
 from actors.rules.latest_price import LatestPrice
 from actors.rules.order_book import BookView
-from actors.rules.stream_buffer import Policy
-from actors.rules.stream_policy import StreamTerms, checked_freshness
 from actors.settings import Settings, load
 from actors.settings.diff import Plan, compare
 from actors.status import HOPELESS, Status, why_not_fresh, why_not_live
 from actors.stream import Stream
-from actors.streams import Streams, handle, refuse_wait
+from actors.streams import Streams, refuse_wait
 from actors.supervision.cooldown_file import Cooldowns
 from actors.supervision.freshness import FreshnessLooks, LookAtAll
 from actors.supervision.lifetime import Lifetime
@@ -53,19 +42,10 @@ from actors.supervision.state import Environment, LineView
 from actors.supervision.token_refresh import refresh_token
 from actors.supervision.tree import Tree
 from actors.timers import SystemClock, ThreadTimers, Timers, check_seconds, seconds_left
+from actors.typed_calls import TypedCalls
 
 if TYPE_CHECKING:
-    from typing_extensions import TypeVar
-
     from actors.simulators import Simulator
-
-    # The types of the events of merged streams; Never: of one that is not given.
-    A = TypeVar("A", default=Never)
-    B = TypeVar("B", default=Never)
-    C = TypeVar("C", default=Never)
-    D = TypeVar("D", default=Never)
-    E = TypeVar("E", default=Never)
-    F = TypeVar("F", default=Never)
 
 
 log = log_queue.logger("actors.runtime")
@@ -127,7 +107,7 @@ def _stop_namesakes(name: str) -> None:
             log.warning("runtime %r was replaced; of the former one is left: %s.", name, ", ".join(left))
 
 
-class Runtime:
+class Runtime(TypedCalls):
     """The tree as a program sees it. Any thread may call; leaving it as a context manager stops it."""
 
     def __init__(
@@ -186,198 +166,6 @@ class Runtime:
         """The config as it is wanted now."""
         self._tree.home.check()
         return cast(Settings, self._wanted.settings)
-
-    # ── subscribing ──
-
-    @overload
-    def subscribe(
-        self, feed: str, channel: TypedChannel[Event], *keys: Keys, **terms: Unpack[StreamTerms]
-    ) -> Stream[Event]: ...
-
-    @overload
-    def subscribe(
-        self,
-        feed: str,
-        channel: DepthChannel[Event, Precision, Frequency],
-        *keys: Keys,
-        precision: Precision = ...,
-        frequency: Frequency = ...,
-        **terms: Unpack[StreamTerms],
-    ) -> Stream[Event]: ...
-
-    @overload
-    def subscribe(
-        self,
-        feed: str,
-        channel: str,
-        *keys: Keys,
-        policy: Policy | None = None,
-        capacity: int | None = None,
-        drop_older_than: float | None = None,
-        stale_after: float | None = None,
-        max_event_lag: float | None = None,
-        calendar: str | Calendar | None = None,
-        wait: float | None = None,
-        **options: Option,
-    ) -> Stream[Any]: ...
-
-    def subscribe(
-        self,
-        feed: str,
-        channel: str | TypedChannel[Any],
-        *keys: Keys,
-        policy: Policy | None = None,
-        capacity: int | None = None,
-        drop_older_than: float | None = None,
-        stale_after: float | None = None,
-        max_event_lag: float | None = None,
-        calendar: str | Calendar | None = None,
-        wait: float | None = None,
-        **options: Option,
-    ) -> Stream[Any]:
-        """A stream of a feed's channel, for these keys: text or integers, one by one or as one iterable.
-
-        `policy` chooses what a full stream gives up: `block`, `drop_oldest`, `drop_newest` or
-        `conflate`; `capacity` is in events. By default market data is `drop_oldest` and account data
-        `block`. `wait` seconds at most are spent on the venue's answers. `options` are the
-        channel's own, such as `precision="100"`.
-
-        A topic of this stream is stale after `stale_after` seconds without an event, or when its newest
-        event was `max_event_lag` seconds old by the venue's time as it came. Both count in the market time
-        of `calendar`, a name in `[calendars]` or a `Calendar`. What is left out holds as the config has it.
-        The stream contains `Stale` and `Fresh` at their places.
-
-        An event that would be read more than `drop_older_than` seconds after its receipt is given up: it
-        counts as dropped, and a `Gap` stands in its place.
-
-        Raises:
-            SubscribeError: `wait` was given and some topic was not confirmed. The stream is open.
-            LinewardenError: the feed, the channel, a key or an option is not known here; or `wait` was given
-                in a thread that reads a full `block` stream of the feed. Nothing was subscribed.
-            RuntimeStopped: the runtime has ended.
-        """
-        refuse_wait(wait, feed)
-        freshness = self._freshness(feed, stale_after, max_event_lag, calendar)
-        stream = self._streams.open(
-            feed, channel, keys, options, freshness, policy, capacity, drop_older_than
-        )
-        self._streams.await_answers(stream, tuple(stream._topics), wait)
-        return stream
-
-    @overload
-    def on(
-        self,
-        feed: str,
-        channel: TypedChannel[Event],
-        *keys: Keys,
-        handler: Callable[[Event], object],
-        on_marker: Callable[[Marker], object] | None = None,
-        inline: bool = False,
-        **terms: Unpack[StreamTerms],
-    ) -> Stream[Event]: ...
-
-    @overload
-    def on(
-        self,
-        feed: str,
-        channel: DepthChannel[Event, Precision, Frequency],
-        *keys: Keys,
-        handler: Callable[[Event], object],
-        on_marker: Callable[[Marker], object] | None = None,
-        inline: bool = False,
-        precision: Precision = ...,
-        frequency: Frequency = ...,
-        **terms: Unpack[StreamTerms],
-    ) -> Stream[Event]: ...
-
-    @overload
-    def on(
-        self,
-        feed: str,
-        channel: str,
-        *keys: Keys,
-        handler: Callable[[Any], object],
-        on_marker: Callable[[Marker], object] | None = None,
-        inline: bool = False,
-        policy: Policy | None = None,
-        capacity: int | None = None,
-        drop_older_than: float | None = None,
-        stale_after: float | None = None,
-        max_event_lag: float | None = None,
-        calendar: str | Calendar | None = None,
-        wait: float | None = None,
-        **options: Option,
-    ) -> Stream[Any]: ...
-
-    def on(
-        self,
-        feed: str,
-        channel: str | TypedChannel[Any],
-        *keys: Keys,
-        handler: Callable[[Any], object],
-        on_marker: Callable[[Marker], object] | None = None,
-        inline: bool = False,
-        policy: Policy | None = None,
-        capacity: int | None = None,
-        drop_older_than: float | None = None,
-        stale_after: float | None = None,
-        max_event_lag: float | None = None,
-        calendar: str | Calendar | None = None,
-        wait: float | None = None,
-        **options: Option,
-    ) -> Stream[Any]:
-        """The same, with a function that is called for each event on a thread of its own.
-
-        `on_marker` is called for each marker, from `Gap` to `Closed`, in its place among the events. A
-        handler that raises, `SystemExit` included, is logged with its topic and counted, and goes on with
-        the next event. So is one that returns a coroutine.
-
-        `inline=True` calls the handler without a hand-over: on the thread of the line that has brought the
-        event, one call at a time over all its lines, once all other streams have theirs. There is no
-        buffer: the line reads nothing until the call returns, and a call that does not return within
-        `watchdog_timeout` ends the line's connection. The stream that is returned is not read.
-        Inside an inline handler `subscribe`, `on`, `add`, `remove`, `close`, `status` and
-        `latest(timeout=0)` work as ever, `send` is carried out after the call, `stop` begins and returns.
-        What may wait for that thread raises LinewardenError: `wait=`, `wait_live`, `rotate`,
-        `refresh_token`, and waiting for a stream's events.
-
-        Raises:
-            LinewardenError: as `subscribe`; or a handler cannot be called, or no call runs its body, as that
-                of a coroutine function, a partial of one, or an object with `async def __call__`; or a
-                policy or capacity was given with `inline=True`.
-            RuntimeError: the machine is out of threads. Nothing was subscribed.
-        """
-        refuse_wait(wait, feed)
-        check_handler(handler)
-        if on_marker is not None:
-            check_handler(on_marker)
-        freshness = self._freshness(feed, stale_after, max_event_lag, calendar)
-        if inline:
-            if (policy, capacity, drop_older_than) != (None, None, None):
-                raise LinewardenError(
-                    "an inline handler has no buffer: policy, capacity and drop_older_than cannot be given "
-                    "with inline=True"
-                )
-            stream = self._streams.open_inline(feed, channel, keys, options, freshness, handler, on_marker)
-        else:
-            stream = self._streams.open(
-                feed, channel, keys, options, freshness, policy, capacity, drop_older_than
-            )
-            name = f"on/{feed}/{channel}"
-            self._streams.start_handler(stream, lambda: handle(stream, handler, on_marker), name)
-        self._streams.await_answers(stream, tuple(stream._topics), wait)
-        return stream
-
-    def _freshness(
-        self,
-        feed: str,
-        stale_after: float | None,
-        max_event_lag: float | None,
-        calendar: str | Calendar | None,
-    ) -> FreshnessPolicy:
-        self._tree.check()
-        venue = self._spec_of(feed).venue
-        return checked_freshness(venue, self.settings.calendars, stale_after, max_event_lag, calendar)
 
     def send(self, feed: str, message: OwnMessage, *, line: str | None = None) -> None:
         """Send one message of your own, for what a venue's protocol does not foresee.
@@ -467,31 +255,24 @@ class Runtime:
         finally:
             self._shared.note_change()
 
-    @overload
-    def merge(
-        self,
-        first: Stream[A],
-        second: Stream[B],
-        third: Stream[C] = ...,
-        fourth: Stream[D] = ...,
-        fifth: Stream[E] = ...,
-        /,
-        *more: Stream[F],
-    ) -> Iterator[Received[A | B | C | D | E | F]]: ...
+    def lifecycle(self, target: str | None = None) -> Stream[Lifecycle]:
+        """The states of lines as events: of a feed, of a line, or of all; first the present state of each.
 
-    @overload
-    def merge(self, *streams_: Stream[Event]) -> Iterator[Received[Event]]: ...
+        One event per change, in the order in which it happened to that line: `connecting`, `connected`,
+        `disconnected`, `reconnecting`, `restored`, `failed`, `paused`. `connected` and `restored` mean that
+        the line is live: every subscription is answered. Lines are told of with and without topics.
 
-    def merge(self, *streams_: Stream[Any]) -> Iterator[Received[Any]]:
-        """The events of several streams in the order of their arrival."""
-        self._tree.home.check()
-        for each in streams_:
-            if not isinstance(each, Stream):
-                kind = type(each).__name__
-                raise LinewardenError(
-                    f"merge takes streams, each as an argument of its own; a {kind} is none"
-                )
-        return merge(self._shared.arrivals, *streams_)
+        The stream is `drop_oldest` with a capacity of 1,000 events; the topic of an event, and of the `Gap`
+        of those that were dropped, is `(feed, "lifecycle", line)`. `merge` takes it with other streams. It
+        ends when the feed is removed, or with the runtime, and does not keep the runtime in use.
+
+        Raises:
+            LinewardenError: there is no such feed or line.
+            Timeout: the supervisor does not answer.
+            RuntimeStopped: the runtime has ended.
+        """
+        self._tree.check()
+        return self._streams.open_lifecycle(target, self._feed_of(target))
 
     # ── order books ──
 
@@ -562,10 +343,10 @@ class Runtime:
     ) -> Permit:
         """A permit to act on these sources, which all are fresh now. Asks no actor.
 
-        A source is a stream, a `Topic`, a feed's name, or `(feed, channel, *keys)`. Of a stream, no gap may
-        wait unread. `max_age` as in `fresh`. `live_for`: seconds that each line must have been up.
-        `max_queue`: events that may wait in each stream. `max_lag`: seconds that the oldest of them, and
-        what a line has received, may have waited.
+        A source is a stream, the view of a book, a `Topic`, a feed's name, or `(feed, channel, *keys)`. Of a
+        stream, no gap may wait unread; a book has to be synced. `max_age` as in `fresh`. `live_for`: seconds
+        that each line must have been up. `max_queue`: events that may wait in each stream. `max_lag`: seconds
+        that the oldest of them, and what a line has received, may have waited.
 
         Raises:
             Blind: something is not fresh; `reasons` says what and why. Ask again before the next order.

@@ -6,23 +6,37 @@ Lines write into its `Inlet` on their own threads (`delivery/inlet.py`); a lock 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import repeat
 from operator import attrgetter, call
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 from weakref import WeakSet
 
+from msgspec import Struct
+
 from actors.delivery.inlet import KEPT_GAPS, Inlet
 from actors.delivery.inline import InlineInlet
 from actors.delivery.waits import note_reader, reading_slice
 from actors.errors import LinewardenError, StreamClosed, Timeout
-from actors.events import Closed, Freshness, Gap, Keys, Marker, Option, Received, SubscriptionState, Topic
+from actors.events import (
+    Closed,
+    Freshness,
+    Gap,
+    Keys,
+    Lifecycle,
+    Marker,
+    Option,
+    Received,
+    SubscriptionState,
+    Topic,
+)
 from actors.protocol.formatting import counted
 from actors.rules.stream_buffer import Batch, Place
 from actors.supervision.forks import Home
@@ -46,6 +60,53 @@ def _forked() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
+
+
+class Deadline:
+    """So many seconds from now, by the machine's monotonic clock; None: never."""
+
+    __slots__ = ("_at", "seconds")
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
+        self._at = math.inf if seconds is None else time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        return self._at - time.monotonic()
+
+    @property
+    def is_over(self) -> bool:
+        return self.left <= 0
+
+    def wait_time(self, at_most: float | None) -> float | None:
+        """Seconds that a lock may wait, as it takes them."""
+        return lock_timeout(self.left if at_most is None else min(self.left, at_most))
+
+
+class Reading(Iterator[Item]):
+    """What a loop reads. After an error, such as `Timeout`, another loop or `next` goes on where it stopped.
+
+    A generator that has raised is at its end: here the next one takes its place.
+    """
+
+    def __init__(self, begin: Callable[[], Iterator[Item]]) -> None:
+        self._begin = begin
+        self._present: Iterator[Item] | None = None
+
+    def __iter__(self) -> Iterator[Item]:
+        present, self._present = self._present, None
+        return self._begin() if present is None else present
+
+    def __next__(self) -> Item:
+        present = self._present = self._begin() if self._present is None else self._present
+        try:
+            return next(present)
+        except StopIteration:
+            raise
+        except BaseException:
+            self._present = None
+            raise
 
 
 class StreamControl(Protocol):
@@ -75,6 +136,7 @@ class Stream(Generic[Event]):
         self._control = control
         self._kind = kind  # of venue
         self._options = options  # that it was opened with
+        self._source: str | None = inlet.feed  # whose lines bring its events
         self._topics = inlet.wanted
         self._changing = threading.RLock()  # held while its topics change
         self._ended = False  # the end was delivered
@@ -137,9 +199,47 @@ class Stream(Generic[Event]):
                     break
         return events
 
-    def with_markers(self) -> Iterator[Event | Marker]:
-        """Events, and `Lifecycle`, `Gap`, `VenueState` and `Closed` in their places. Ends after `Closed`."""
-        yield from self._everything(self._box.hand.popleft)
+    def take(self, seconds: float | None) -> Iterator[Event]:
+        """Events for so many seconds from the first look at them; then iteration ends without an error.
+
+        0: the events that wait now. None: as plain iteration, and so it ends at the end of the stream.
+
+        Raises:
+            StreamClosed: it ended, and neither `close()` nor the runtime's `stop()` asked for it.
+        """
+        check_seconds("seconds", seconds, optional=True)
+        return self._waiting() if seconds is not None and seconds <= 0 else self._within(seconds)
+
+    def _within(self, seconds: float | None) -> Iterator[Event]:
+        deadline, take = Deadline(seconds), self._box.hand.popleft
+        while not deadline.is_over:
+            try:
+                event = take()
+            except IndexError:
+                if not self._reach_before(deadline):
+                    return
+            else:
+                yield event
+
+    def _waiting(self) -> Iterator[Event]:
+        """As many events as wait now, if they are not given up meanwhile."""
+        for _ in range(self._own.buffer.queued):
+            if not self._reach_at_once():
+                return
+            with contextlib.suppress(IndexError):  # called back: it was the oldest of too many
+                event: Event = self._box.hand.popleft()
+                yield event
+
+    def with_markers(self, timeout: float | None = None) -> Iterator[Event | Marker]:
+        """Events, and all markers from `Lifecycle` to `Closed` in their places. Ends after `Closed`.
+
+        Waits at most `timeout` seconds for each; None waits as long as the stream lives.
+
+        Raises:
+            Timeout: nothing came in time. The stream is unharmed, and iteration can go on.
+        """
+        check_seconds("timeout", timeout, optional=True)
+        return Reading(partial(self._everything, self._box.hand.popleft, timeout))
 
     def with_meta(self) -> Iterator[Received[Event]]:
         """Events with their topic, time of receipt and epoch; ends like plain iteration."""
@@ -147,9 +247,14 @@ class Stream(Generic[Event]):
             with contextlib.suppress(IndexError):  # called back: it was the oldest of too many
                 yield self._take_received()
 
-    def items(self) -> Iterator[Received[Event] | Marker]:
-        """Everything in its order: events with where they came from, and markers. Ends after `Closed`."""
-        yield from self._everything(self._take_received)
+    def items(self, timeout: float | None = None) -> Iterator[Received[Event] | Marker]:
+        """As `with_markers`, and each event with where it came from.
+
+        Raises:
+            Timeout: nothing came in time. The stream is unharmed, and iteration can go on.
+        """
+        check_seconds("timeout", timeout, optional=True)
+        return Reading(partial(self._everything, self._take_received, timeout))
 
     # ── changing ──
 
@@ -276,13 +381,13 @@ class Stream(Generic[Event]):
 
     # ── waiting and taking ──
 
-    def _everything(self, take: Callable[[], Item]) -> Iterator[Item | Marker]:
+    def _everything(self, take: Callable[[], Item], timeout: float | None) -> Iterator[Item | Marker]:
         """Markers, and what `take` makes of the event that is first in the reader's hand."""
         while True:
             self._home.check()  # before the lock, which in a forked child another thread may hold for ever
             if self._ended:
                 return
-            marker = self._next()
+            marker = self._next(timeout=timeout)
             if marker is not None:
                 yield marker
             else:
@@ -292,13 +397,22 @@ class Stream(Generic[Event]):
     def _reach_event(self, timeout: float | None) -> bool:
         """Wait for events in the reader's hand. False: the stream was closed on purpose."""
         check_seconds("timeout", timeout, optional=True)
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = None if timeout is None else Deadline(timeout)
         while not self._box.hand:
             self._home.check()
             if self._is_over():
                 return False
-            self._next(deadline, timeout)
+            self._next(deadline)
         return True  # but they may be called back before they are taken
+
+    def _reach_before(self, deadline: Deadline) -> bool:
+        """The same, where False is also that the time is over."""
+        try:
+            return self._reach_event(None if deadline.seconds is None else deadline.left)
+        except Timeout:
+            if deadline.is_over:
+                return False
+            raise  # no event can come while this thread waits
 
     def _reach_at_once(self) -> bool:
         """Whether there are events in the reader's hand now."""
@@ -319,8 +433,11 @@ class Stream(Generic[Event]):
             raise StreamClosed(end.reason)
         return self._ended
 
-    def _next(self, deadline: float | None = None, timeout: float | None = None) -> Marker | None:
-        """Wait for what comes next: a marker; or None, if it is in the hand, or the end was read."""
+    def _next(self, deadline: Deadline | None = None, *, timeout: float | None = None) -> Marker | None:
+        """Wait for what comes next: a marker; or None, if it is in the hand, or the end was read.
+
+        `timeout` counts from the first wait.
+        """
         inlet, hand = self._inlet, self._box.hand
         with inlet.lock:
             while not hand:
@@ -329,13 +446,14 @@ class Stream(Generic[Event]):
                     return marker
                 if hand or self._ended:  # its end was taken by another thread, or in a signal handler
                     break
-                left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0:
-                    raise Timeout(f"no event on {self.feed}/{self.channel} within {timeout} s")
-                at_most = reading_slice(self.feed) or SLICE
+                if deadline is None and timeout is not None:
+                    deadline = Deadline(timeout)
+                if deadline is not None and deadline.is_over:
+                    raise Timeout(f"no event on {self.feed}/{self.channel} within {deadline.seconds} s")
+                at_most = reading_slice(self._source) or SLICE
                 inlet.sleepers += 1
                 try:
-                    inlet.ready.wait(at_most if left is None else lock_timeout(min(left, at_most or left)))
+                    inlet.ready.wait(at_most if deadline is None else deadline.wait_time(at_most))
                 finally:
                     inlet.sleepers -= 1
             return None
@@ -346,17 +464,13 @@ class Stream(Generic[Event]):
         with self._inlet.ready:
             return self._box.peek_order()
 
-    def _take_at(self, place: Place) -> Received[Event]:
-        """The next event, if it is the one at this place.
-
-        Raises:
-            LookupError: it is not, or a marker came first, and has been passed.
-        """
-        with self._inlet.ready:
+    def _take_at(self, place: Place) -> Received[Event] | Marker | None:
+        """The next event or marker, if it is the one at this place; None: it is not."""
+        with self._inlet.ready, contextlib.suppress(IndexError):  # another thread has taken it
             if self._box.peek_order() == place:
-                self._reach()
-                return self._take_received()
-        raise LookupError
+                marker = self._reach()
+                return self._take_received() if marker is None else marker
+        return None
 
     def _reach(self) -> Marker | None:
         """With the lock."""
@@ -392,6 +506,21 @@ class Stream(Generic[Event]):
         return Received(batch.topics[-left], origin.received_ns, origin.epoch, event)
 
 
+class Marked(Struct, frozen=True):
+    """A marker among the items of `Runtime.merge`, and the stream in which it stands."""
+
+    stream: Stream[Any]
+    marker: Marker
+
+
+class LifecycleStream(Stream[Lifecycle]):
+    """The states of lines as events. The supervisor writes it, so no line has to read for it."""
+
+    def __init__(self, inlet: Inlet, control: StreamControl) -> None:
+        super().__init__(inlet, control)
+        self._source = None
+
+
 class InlineStream(Stream[Event]):
     """The stream of an inline handler: it is changed, counted and closed like any other, and not read."""
 
@@ -416,13 +545,16 @@ class InlineStream(Stream[Event]):
     def get_many(self, maximum: int, timeout: float | None = None) -> NoReturn:
         self._refuse()
 
-    def with_markers(self) -> NoReturn:
+    def take(self, seconds: float | None) -> NoReturn:
+        self._refuse()
+
+    def with_markers(self, timeout: float | None = None) -> NoReturn:
         self._refuse()
 
     def with_meta(self) -> NoReturn:
         self._refuse()
 
-    def items(self) -> NoReturn:
+    def items(self, timeout: float | None = None) -> NoReturn:
         self._refuse()
 
     def _peek(self) -> NoReturn:

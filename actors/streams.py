@@ -8,10 +8,10 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, cast
+from functools import partial
+from typing import Any, NoReturn, cast
 
 from actors import log_queue
-from actors.actor import Address
 from actors.calls import CALL, answer_of, answer_of_lines, ask
 from actors.delivery.handlers import UnawaitedError, check_result
 from actors.delivery.inlet import Inlet
@@ -20,6 +20,7 @@ from actors.delivery.notifier import Notifier
 from actors.delivery.waits import WaitRefusedError, handles, refuse_to_wait
 from actors.errors import LinewardenError, RuntimeStopped, StreamClosed, SubscribeError, Timeout
 from actors.events import (
+    LIFECYCLE,
     Closed,
     Freshness,
     Gap,
@@ -33,14 +34,14 @@ from actors.events import (
     VenueState,
 )
 from actors.feed_spec import FeedSpec
-from actors.messages import AwaitAnswers, LeaveTopics, OpenStream, ReadMail
+from actors.messages import AwaitAnswers, FollowLines, LeaveTopics, OpenStream, ReadMail
 from actors.protocol.channel import TypedChannel
 from actors.protocol.venue import Channel
 from actors.rules.freshness import FreshnessPolicy, Policies, blind, worst_of
 from actors.rules.stream_buffer import Policy
 from actors.rules.stream_policy import checked_age, checked_policy
 from actors.rules.topics import options_of, topics_of
-from actors.stream import InlineStream, Stream
+from actors.stream import InlineStream, LifecycleStream, Stream
 from actors.supervision.forks import Home
 from actors.supervision.freshness import FreshnessLooks
 from actors.supervision.tree import Tree
@@ -48,6 +49,8 @@ from actors.timers import check_seconds, lock_timeout, seconds_left
 
 log = log_queue.logger("actors.streams")
 
+ALL_FEEDS = "*"  # the feed of a stream that tells of all lines
+WORDS = 1_000  # that a stream of lifecycle events holds
 SHOWN = 0.5  # seconds that a call waits until the status shows what came of it
 
 
@@ -106,6 +109,27 @@ class Streams:
         )
         return self._open(Stream(inlet, self, spec.kind, options), topics)
 
+    def open_lifecycle(self, target: str | None, feed: str | None) -> Stream[Lifecycle]:
+        """A new stream of the lifecycle events of a feed, a line of `feed`, or of all lines.
+
+        Raises:
+            LinewardenError: there is no such feed or line.
+            RuntimeStopped: the runtime has ended.
+        """
+        self.check()
+        feed = feed or ALL_FEEDS
+        inlet = Inlet(next(self._ids), feed, LIFECYCLE, "drop_oldest", WORDS, deltas=False, now=self._now)
+        inlet.leave = partial(self._supervisor.tell, LeaveTopics(inlet.id))
+        stream = LifecycleStream(inlet, LifecycleControl(self._forgetting(inlet)))
+        try:
+            ask(self._supervisor, FollowLines(inlet, target))
+            self._register(stream)
+        except BaseException:
+            inlet.leave()
+            raise
+        self._note_change()
+        return stream
+
     def open_inline(
         self,
         feed: str,
@@ -153,21 +177,29 @@ class Streams:
         return spec, declared, topics_of(spec.venue, declared, keys, options)
 
     def _open(self, stream: Stream[Any], topics: Sequence[Topic]) -> Stream[Any]:
-        with self._lock:
-            self.check()
-            if not _may_stay(stream, self.spec_of(stream.feed)):  # a reload came between, and did not see it
-                raise StreamClosed(_removed(stream.feed))
-            self._streams[stream.id] = weakref.ref(stream)
-            self._inlets[stream.id] = stream._inlet
-        # A stream that the program has dropped is closed, else its topics would stay subscribed for ever.
-        left = self._inlets, self._streams, self._dispatcher, self._note_change
-        weakref.finalize(stream, _forget, self._home, stream.id, *left).atexit = False
+        stream._inlet.leave = partial(self._dispatcher.tell, LeaveTopics(stream.id))
+        self._register(stream)
         try:
             self.want(stream, topics)
         except BaseException:
             self.close(stream)  # half-subscribed is not subscribed
             raise
         return stream
+
+    def _register(self, stream: Stream[Any]) -> None:
+        with self._lock:
+            self.check()
+            spec = None if stream.feed == ALL_FEEDS else self.spec_of(stream.feed)
+            if not _may_stay(stream, spec):  # a reload came between, and did not see it
+                raise StreamClosed(_removed(stream.feed))
+            self._streams[stream.id] = weakref.ref(stream)
+            self._inlets[stream.id] = stream._inlet
+        # A stream that the program has dropped is closed, else its topics would stay subscribed for ever.
+        weakref.finalize(stream, self._forgetting(stream._inlet)).atexit = False
+
+    def _forgetting(self, inlet: Inlet) -> Callable[[], None]:
+        """It holds no runtime."""
+        return partial(_forget, self._home, inlet.id, self._inlets, self._streams, self._note_change)
 
     def want(self, stream: Stream[Any], topics: Sequence[Topic]) -> None:
         """Returns when each of these lies on a line, or none can take it."""
@@ -209,7 +241,7 @@ class Streams:
             self._handlers.pop(inlet.id, None)
         inlet.close(reason, quiet=quiet)
         if known is not None:
-            self._dispatcher.tell(LeaveTopics(inlet.id))
+            inlet.leave()
         self._note_change()
 
     def leave(self, feeds: Mapping[str, FeedSpec]) -> None:
@@ -296,7 +328,13 @@ class Streams:
         return worst_of((topic, look(topic, mine, max_age)) for topic, mine in self.judged_by(stream))
 
     def judged_by(self, stream: Stream[Any]) -> list[tuple[Topic, Policies]]:
-        """Its topics, each with the policy by which this stream wants it judged."""
+        """Its topics, each with the policy by which this stream wants it judged.
+
+        Raises:
+            LinewardenError: it tells the states of lines.
+        """
+        if isinstance(stream, LifecycleStream):
+            raise _without_data(stream)
         own, config = stream._inlet.freshness, self.spec_of(stream.feed).freshness
         composed = [(topic, own.over(config.get(topic))) for topic in stream._topics.copy()]
         return [(topic, (policy,) if policy.promises else ()) for topic, policy in composed]
@@ -346,6 +384,8 @@ class Streams:
 
 def _may_stay(stream: Stream[Any], spec: FeedSpec | None) -> bool:
     """Whether this spec of its feed still has the venue and the channel of the stream."""
+    if isinstance(stream, LifecycleStream):
+        return stream.feed == ALL_FEEDS or spec is not None
     return spec is not None and spec.kind is stream._kind and spec.venue.offers(stream.channel)
 
 
@@ -378,6 +418,36 @@ def handle(
         except BaseException:  # `sys.exit()` in a handler must not leave a stream without its reader
             stream._inlet.handler_errors += 1
             failed(item.topic if isinstance(item, Received) else item)
+
+
+class LifecycleControl:
+    """What a stream of lifecycle events needs of its runtime, which may end and be collected before it."""
+
+    def __init__(self, forget: Callable[[], None]) -> None:
+        self._forget = forget
+
+    def close(self, stream: Stream[Any]) -> None:
+        stream._inlet.close("closed by its reader", quiet=True)
+        self._forget()
+
+    def widen(self, stream: Stream[Any], keys: Sequence[Keys], wait: float | None) -> NoReturn:
+        raise LinewardenError(f"{stream.feed}/{stream.channel} has no keys: it tells the states of lines")
+
+    def narrow(self, stream: Stream[Any], keys: Sequence[Keys]) -> NoReturn:
+        self.widen(stream, keys, None)
+
+    def states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:
+        return {}
+
+    def fresh(self, stream: Stream[Any], max_age: float | None) -> NoReturn:
+        raise _without_data(stream)
+
+
+def _without_data(stream: Stream[Any]) -> LinewardenError:
+    return LinewardenError(
+        f"{stream.feed}/{stream.channel} tells the states of lines, and has no data that could be fresh. "
+        "Ask a stream of data, or runtime.fresh() about a feed"
+    )
 
 
 class FailureLog:
@@ -421,13 +491,12 @@ def _forget(
     id: int,
     inlets: dict[int, Inlet],
     streams: dict[int, Any],
-    dispatcher: Address,
     note_change: Callable[[], None],
 ) -> None:
     """From the garbage collector: takes no lock that a thread may hold for long."""
     if home.is_left:
         return
     streams.pop(id, None)
-    if inlets.pop(id, None) is not None:
-        dispatcher.tell(LeaveTopics(id))
+    if (inlet := inlets.pop(id, None)) is not None:
+        inlet.leave()
         note_change()

@@ -11,6 +11,7 @@ from typing import Any
 
 from actors import log_queue
 from actors.actor import Actor, ActorContext, KeptReply, Lease
+from actors.delivery.inlet import Inlet
 from actors.diagnostics import stack_of
 from actors.errors import LinewardenError, RuntimeStopped
 from actors.events import Topic
@@ -21,7 +22,9 @@ from actors.messages import (
     ChildExited,
     ClearCooldowns,
     CommitRotation,
+    FollowLines,
     FormerDue,
+    LeaveTopics,
     LineNeeded,
     LineUnneeded,
     LoginPaused,
@@ -95,6 +98,15 @@ class Supervisor(Actor):
 
     # ── commands ──
 
+    def _command(self, command: RestartLines | PauseLines | ResumeLines) -> None:
+        match command:
+            case RestartLines(target=target):
+                self._each(target, self._lines.restart)
+            case PauseLines(target=target):
+                self._each(target, self._lines.pause)
+            case ResumeLines(target=target):
+                self._each(target, self._lines.resume)
+
     def _each(self, target: str, act: Callable[[LineRecord], None]) -> None:
         for line in self._targets(target):
             act(line)
@@ -139,18 +151,16 @@ class Supervisor(Actor):
                     self._lines.need(name, feed)
             case LineUnneeded(line=name):
                 self._lines.release(name)
-            case AwaitLive(target=target):
-                self._check_target(target)  # what is raised here answers the question
-                self._waiters.append((message, self.keep_reply()))
-                self._answer_waiters()
+            case AwaitLive():
+                self._await_live(message)
+            case FollowLines(inlet=inlet, target=target):
+                self._follow(inlet, target)
+            case LeaveTopics(stream=stream):
+                self._lines.lifecycles.leave(stream)
             case ReadMail():
                 pass
-            case RestartLines(target=target):
-                self._each(target, self._lines.restart)
-            case PauseLines(target=target):
-                self._each(target, self._lines.pause)
-            case ResumeLines(target=target):
-                self._each(target, self._lines.resume)
+            case RestartLines() | PauseLines() | ResumeLines():
+                self._command(message)
             case LoginPaused(feed=feed, reason=reason):
                 self._lines.login_paused(feed, reason)
             case ClearCooldowns(account=account):
@@ -171,6 +181,11 @@ class Supervisor(Actor):
                 self._start_tree()
             case _:
                 self.unknown(message)
+
+    def _follow(self, inlet: Inlet, target: str | None) -> None:
+        self._check_target(target)  # what is raised here answers the question
+        self._lines.lifecycles.follow(inlet, target)
+        self.keep_reply().set(None)
 
     def _rotate(self, asked: Rotate | PrepareRotation | CommitRotation | AbandonRotation) -> None:
         rotations = self._lines.rotations
@@ -314,6 +329,11 @@ class Supervisor(Actor):
 
     # ── questions that wait for lines to be live ──
 
+    def _await_live(self, asked: AwaitLive) -> None:
+        self._check_target(asked.target)  # what is raised here answers the question
+        self._waiters.append((asked, self.keep_reply()))
+        self._answer_waiters()
+
     def _answer_waiters(self) -> None:
         self._waiters = [waiter for waiter in self._waiters if not self._is_answered(*waiter)]
 
@@ -368,6 +388,7 @@ class Supervisor(Actor):
         for line in self._lines.records.values():
             line.life.connect_cancel.cancel()
         self._on_end(self._why, self._shutdown.begun)  # first: questions that are refused below find it ended
+        self._lines.lifecycles.end(self._why, quiet=self._shutdown.begun)
         own = self._roles.mailboxes["supervisor"]
         for mailbox in self._roles.mailboxes.values():
             if mailbox is not own:

@@ -20,13 +20,13 @@ import actors
 PACKAGE = Path(actors.__file__).parent
 ARCHITECTURE = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
 TESTS = Path(__file__).parent
-MOST_AT_THE_TOP = 28
+MOST_AT_THE_TOP = 29
 
 MACHINE = {"socket", "threading", "time", "select", "selectors", "ssl", "pykka"}
 GROUND = {"errors", "events", "reasons", "http_types", "secret", "lazy", "log_queue"}
 ACTORS = {"supervisor", "connection", "heartbeat", "registry", "dispatcher", "requester"}
 BESIDE_ACTORS = {"actor", "stream", "login", "market", "metrics", "supervision"}
-ABOVE_ACTORS = {"venues", "settings", "runtime", "cli", "service", "simulators"}
+ABOVE_ACTORS = {"venues", "settings", "runtime", "typed_calls", "cli", "service", "simulators"}
 
 # The modules and rooms that the modules of a room may import, beside those of the room itself.
 ROOMS: dict[str, set[str]] = {
@@ -232,6 +232,7 @@ COVERED_BY = {
     "supervision/tree": "stories/test_supervisor_laws",
     "supervisor": "stories/test_supervisor_laws",
     "testing": "simulators/test_o2",
+    "typed_calls": "typing/test_typing",
     "wire/attempt": "wire/test_http_client",
     "wire/exchanges": "stories/test_projectx",
     "wire/kernel_bytes": "wire/test_socket_inbox",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +19,7 @@ import pytest
 from actors.delivery.arrivals import Arrivals
 from actors.delivery.inlet import KEPT_GAPS, Put
 from actors.delivery.merge import merge
-from actors.errors import ForkError, StreamClosed, Timeout
+from actors.errors import ForkError, LinewardenError, StreamClosed, Timeout
 from actors.events import Closed, Freshness, Gap, Keys, Lifecycle, Received, SubscriptionState, Topic
 from actors.rules.stream_buffer import Batch, Origin, Policy
 from actors.stream import Stream
@@ -149,6 +151,135 @@ def test_get_many_stops_at_the_end() -> None:
     assert stream.get_many(10) == [1, 2]
     with pytest.raises(StreamClosed):
         stream.get_many(10)
+
+
+# ── for so many seconds ──
+
+
+def test_take_ends_without_an_error_when_its_time_is_over(pool: ThreadPoolExecutor) -> None:
+    stream, inlet = make()
+    put(inlet, 1, 2)
+    inlet.mark(DOWN)
+    put(inlet, 3)
+    assert list(stream.take(0.01)) == [1, 2, 3]
+    assert list(stream.take(0.01)) == []
+    waiting = blocked(pool, stream, lambda: list(islice(stream.take(30.0), 1)))
+    put(inlet, 4)
+    assert waiting.result(10) == [4]
+
+
+def test_take_ends_amid_the_events_that_wait() -> None:
+    stream, inlet = make()
+    put(inlet, *range(50))
+    seen = []
+    for event in stream.take(0.05):
+        seen.append(event)
+        time.sleep(0.02)
+    assert 1 <= len(seen) <= 5
+    assert next(iter(stream)) == len(seen)
+
+
+@pytest.mark.parametrize("seconds", [0, 0.0, -1.0])
+def test_take_without_time_gives_what_waits_now(seconds: float) -> None:
+    stream, inlet = make()
+    put(inlet, 1, 2)
+    inlet.mark(OVERFLOW)
+    put(inlet, 3)
+    taken = stream.take(seconds)
+    assert next(taken) == 1
+    put(inlet, 4)
+    assert list(taken) == [2, 3]
+    assert list(stream.take(seconds)) == [4]
+    assert list(stream.take(seconds)) == []
+
+
+@pytest.mark.parametrize("seconds", [None, math.inf, 1e300])
+def test_take_without_an_end_is_plain_iteration(seconds: float | None, pool: ThreadPoolExecutor) -> None:
+    stream, inlet = make()
+    put(inlet, 1)
+    waiting = blocked(pool, stream, lambda: list(stream.take(seconds)))
+    put(inlet, 2)
+    stream.close()
+    assert waiting.result(10) == [1, 2]
+
+
+@pytest.mark.parametrize("seconds", [5.0, None])
+def test_take_ends_as_iteration_does_where_nobody_asked_for_the_end(seconds: float | None) -> None:
+    stream, inlet = make()
+    put(inlet, 1)
+    end(stream, "the supervisor died", quiet=False)
+    taken = stream.take(seconds)
+    assert next(taken) == 1
+    with pytest.raises(StreamClosed, match="the supervisor died"):
+        next(taken)
+
+
+# ── a timeout among markers ──
+
+
+@pytest.mark.parametrize("read", [Stream.with_markers, Stream.items])
+def test_iteration_goes_on_after_a_timeout(read: Callable[..., Iterator[Any]]) -> None:
+    stream, inlet = make()
+    items = read(stream, timeout=0.01)
+    for number in range(3):
+        with pytest.raises(Timeout, match=r"no event on o2/trades within 0\.01 s"):
+            next(items)
+        with pytest.raises(Timeout):
+            list(items)
+        inlet.mark(DOWN)
+        put(inlet, number)
+        assert next(items) == DOWN
+        (event,) = islice(items, 1)
+        assert event in (number, Received(A, 1_000, 7, number))
+    stream.close()
+    assert list(items) == [Closed("close() was called")]
+    assert list(items) == []
+    with pytest.raises(StopIteration):
+        next(items)
+
+
+def test_a_timeout_counts_from_each_wait_and_not_from_the_first_item() -> None:
+    stream, inlet = make()
+    items = stream.with_markers(timeout=0.2)
+    for number in range(8):
+        time.sleep(0.05)
+        put(inlet, number)
+        assert next(items) == number
+
+
+@pytest.mark.parametrize("timeout", [None, math.inf, 1e300])
+def test_a_timeout_without_an_end_waits(timeout: float | None, pool: ThreadPoolExecutor) -> None:
+    stream, inlet = make()
+    waiting = blocked(pool, stream, lambda: next(stream.with_markers(timeout=timeout)))
+    put(inlet, 1)
+    assert waiting.result(10) == 1
+
+
+def test_a_timeout_of_nothing_gives_what_is_there() -> None:
+    stream, inlet = make()
+    put(inlet, 1)
+    items = stream.with_markers(timeout=0)
+    assert next(items) == 1
+    with pytest.raises(Timeout):
+        next(items)
+
+
+@pytest.mark.parametrize("seconds", ["5", math.nan, True])
+@pytest.mark.parametrize("read", [Stream.take, Stream.with_markers, Stream.items])
+def test_what_is_no_time_is_refused_at_once(read: Callable[..., Iterator[Any]], seconds: Any) -> None:
+    stream, _ = make()
+    with pytest.raises(LinewardenError, match="is a number of seconds"):
+        read(stream, seconds)
+
+
+def test_a_loop_takes_over_what_next_has_begun() -> None:
+    stream, inlet = make()
+    put(inlet, 1, 2, 3)
+    stream.close()
+    items = stream.with_markers()
+    assert next(items) == 1
+    assert [*islice(items, 1), next(items)] == [2, 3]
+    assert list(items) == [Closed("close() was called")]
 
 
 # ── the end ─────────────────────────────────────────────────────────────────────────────────────

@@ -174,6 +174,7 @@ class ConnectionDelivery:
             self._mark(Confirm(tuple(answered)))
         if self._keeping is Keeping.TURN:
             self.open()
+        self._make_calls()  # of handlers that came when the former connection was gone
 
     def leave(self) -> DeliveryState | None:
         """The epoch ends: it puts nothing more. The state, if this was the holder."""

@@ -202,6 +202,7 @@ class EpochDelivery:
 
     def tell_states(self, now_ns: int) -> None:
         """Streams that came while the line had no holder get what holds at present."""
+        self._line.introduce(now_ns)
         if self._state.venue_states:
             for topic, route in self._table.routes.items():
                 self._line.tell_states_to(topic, route.inlets, now_ns)
@@ -218,7 +219,7 @@ class EpochDelivery:
 
     def set_route(self, topic: Topic, route: Route, now: float, now_ns: int) -> None:
         come, gone = self._table.set(topic, route)
-        self._line.attached(topic, come)
+        self._line.attached(topic, come, now_ns)
         self._line.tell_states_to(topic, come, now_ns)
         self._part(topic, gone, now_ns)
         if come and topic in self._state.settled:  # they are told what others have been told before

@@ -10,20 +10,21 @@ from actors.events import Topic
 from actors.protocol.numbers import known_time
 from actors.protocol.venue import Venue
 from actors.rules.counters import LineCounters
-from actors.rules.freshness import Evidence, Signs
+from actors.rules.freshness import Evidence, FreshnessPolicy, Policies, Signs
 from actors.rules.venue_states import VenueStates
 
 
 class Holder:
     """One epoch, as the holder of its line's delivery. Its thread writes, and any thread may read.
 
-    `life` is that of a former holder if this one took over from it without a gap. `breaks` counts, for each
-    topic, how often something of it was missing, or it became stale, in this life.
+    `life` is that of a former holder if this one took over from it without a gap. `breaks_of` counts how
+    often something of a topic was missing, or it became stale by a policy, in this life.
     """
 
     __slots__ = (
+        "_breaks",
         "_broken",
-        "breaks",
+        "_stale",
         "counters",
         "epoch",
         "last_events",
@@ -51,27 +52,38 @@ class Holder:
         self.last_events, self.settled, self.states = last_events, settled, states
         self.since = since  # monotonic seconds
         self.life, self.life_since = epoch, since
-        self.breaks: dict[Topic, int] = {}
+        self._breaks: dict[Topic, int] = {}
+        self._stale: dict[tuple[Topic, FreshnessPolicy], int] = {}
         self._broken: dict[Topic, ReceiptTime | None] = {}  # the last event before something was missing
 
     def follow(self, former: Holder) -> None:
         """It takes over without a gap."""
         self.life, self.life_since = former.life, former.life_since
-        self.breaks, self._broken = former.breaks.copy(), former._broken.copy()
+        self._breaks, self._broken = former._breaks.copy(), former._broken.copy()
+        self._stale = former._stale.copy()
 
-    def note_break(self, topic: Topic) -> None:
-        """Something of it is missing, or it is stale, from now on."""
-        self.breaks[topic] = self.breaks.get(topic, 0) + 1
+    def note_stale(self, topic: Topic, policy: FreshnessPolicy) -> None:
+        """It breaks this policy from now on."""
+        self._stale[topic, policy] = self._stale.get((topic, policy), 0) + 1
+
+    def breaks_of(self, topic: Topic, policies: Policies) -> int:
+        """How often something was missing, or one of these policies was broken."""
+        found = self._breaks.get(topic, 0)
+        if self._stale:  # mostly there are none
+            found += sum(self._stale.get((topic, policy), 0) for policy in policies)
+        return found
 
     def note_missing(self, topic: Topic) -> None:
         """Something of it is missing: what is known is worth nothing until its next event."""
-        self.note_break(topic)
+        self._breaks[topic] = self._breaks.get(topic, 0) + 1
         self._broken[topic] = self.last_events.stamps.get(topic)
 
     def forget(self, topic: Topic) -> None:
         """It lies on the line no longer."""
-        self.breaks.pop(topic, None)
+        self._breaks.pop(topic, None)
         self._broken.pop(topic, None)
+        for pair in [pair for pair in self._stale if pair[0] == topic]:
+            del self._stale[pair]
 
     def evidence(self, topic: Topic, now: float, now_ns: int, *, dated: bool) -> Evidence:
         """What there is to judge the topic by. `dated`: the venue's time of its newest event, too."""

@@ -31,6 +31,10 @@ from actors.rules.venue_states import MOMENTARY, MOST
 KEPT_GAPS = 1_000  # that a stream shows of those which were read
 
 
+def _no_writers() -> None:
+    """Of a stream without a runtime."""
+
+
 class Put(Enum):
     """What became of a batch."""
 
@@ -98,6 +102,7 @@ class Inlet:
         self.wakers: tuple[Waker, ...] = ()  # of readers of several streams
         self.end: Closed | None = None  # the last thing in the stream
         self.quiet = False  # the end was asked for: iteration just stops
+        self.leave: Callable[[], None] = _no_writers  # tells its writers that it was closed
         self.topics = 0  # how many it is subscribed to
         self.gaps_read = 0  # gap markers that its reader has come to
         self.wanted: dict[Topic, None] = {}  # these; its stream changes them
@@ -182,6 +187,18 @@ class Inlet:
             if right.valid and self.end is None and number > self._lifecycle_numbers.get(event.line, 0):
                 self._lifecycle_numbers[event.line] = number
                 self.mark(right, event)
+
+    def introduce(self, right: Right, present: Lifecycle, number: int) -> None:
+        """The present state of a line, unless this stream knows one of it."""
+        with self.ready:
+            if right.valid and self.end is None and present.line not in self._lifecycle_numbers:
+                self._lifecycle_numbers[present.line] = number
+                self.mark(right, present)
+
+    def leave_line(self, line: str) -> None:
+        """It follows no topic there: when it comes back, it is told the state of the line again."""
+        with self.ready:
+            self._lifecycle_numbers.pop(line, None)
 
     def put_state(self, right: Right, told: VenueState) -> None:
         """What the venue says of itself, unless this stream has it, or needs not know that it is over."""

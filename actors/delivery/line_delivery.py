@@ -36,8 +36,12 @@ class LineDelivery:
         """The line is down; its streams get a lifecycle event. Returns the topics that are blind now."""
         state, settled = self.state, self.state.settled
         state.up, state.attempt = False, attempt
-        number = state.next_number()
         told = Lifecycle(self.line, word, self.epoch, attempt, reason, now_ns)
+        if word == "connecting" and (state.last is None or state.last.state == word):
+            state.last = told  # streams were told so when they came
+            return {}
+        number = state.next_number()
+        state.last = told
         for stream, inlet in self.table.inlets.items():
             outage = state.outages.get(stream)
             told_before = outage is not None and outage.word == "restored"
@@ -171,12 +175,29 @@ class LineDelivery:
 
     # ── streams that come and go ──
 
-    def attached(self, topic: Topic, inlets: Iterable[Inlet]) -> None:
-        """A stream that comes while its line is down is told when it is there."""
-        if self.state.up or topic in self.state.settled:
+    def attached(self, topic: Topic, inlets: Iterable[Inlet], now_ns: int) -> None:
+        """A stream that comes is told the state of its line; if that is down, also when it is there."""
+        if not inlets:
             return
+        is_up = self.state.up or topic in self.state.settled
+        self._introduce(inlets, now_ns, is_up=is_up)
+        if not is_up:
+            for inlet in inlets:
+                self.state.outages.setdefault(inlet.id, Outage((), "connected")).waiting.add(topic)
+
+    def introduce(self, now_ns: int) -> None:
+        """Streams that came while the line had no holder are told its state."""
+        self._introduce(self.table.inlets.values(), now_ns, is_up=self.state.up)
+
+    def _introduce(self, inlets: Iterable[Inlet], now_ns: int, *, is_up: bool) -> None:
+        present = self._present(now_ns, is_up=is_up)
         for inlet in inlets:
-            self.state.outages.setdefault(inlet.id, Outage((), "connected")).waiting.add(topic)
+            inlet.introduce(self.right, present, self.state.number)
+
+    def _present(self, now_ns: int, *, is_up: bool) -> Lifecycle:
+        if is_up:
+            return Lifecycle(self.line, "connected", self.epoch, self.state.attempt, "", now_ns)
+        return self.state.last or Lifecycle(self.line, "connecting", self.epoch, 0, "", now_ns)
 
     def detached(self, topic: Topic, inlets: Iterable[Inlet], now_ns: int) -> None:
         """No more of it; a stream that waited for this topic alone is told that its line is back."""
@@ -189,6 +210,7 @@ class LineDelivery:
                 state.joining[topic].discard(inlet.id)
             if inlet.id not in self.table.inlets:
                 state.outages.pop(inlet.id, None)
+                inlet.leave_line(self.line)
                 continue
             for _, word in self._answered(inlet, (topic,), now_ns):
                 assert isinstance(word, Lifecycle)

@@ -30,15 +30,19 @@ class StaleTopics:
     def begin(self, topic: Topic, inlets: Iterable[Inlet], now: float, now_ns: int) -> None:
         """Streams whose policy the topic breaks now are told so."""
         known = self._told.get(topic, {})
-        is_news = False
+        broken: dict[FreshnessPolicy, None] = {}
         for inlet in inlets:
-            if inlet not in known and (found := self._judge(topic, inlet, now, now_ns)).state == "stale":
+            if inlet in known:
+                continue
+            policy = self._policy(topic, inlet)
+            found = self._judge(topic, policy, now, now_ns)
+            if found.state == "stale":
                 stale = Stale(topic, found.cause, found.age_s, found.text, self._holder.epoch, now_ns)
                 inlet.mark_stale(self._right, stale)
                 self._told.setdefault(topic, {})[inlet] = None
-                is_news = True
-        if is_news:
-            self._holder.note_break(topic)
+                broken[policy] = None
+        for policy in broken:
+            self._holder.note_stale(topic, policy)
 
     def end(self, topics: Iterable[Topic], now: float, now_ns: int) -> None:
         """Events of these have just come, and are known to the holder: `Fresh` stands before them."""
@@ -46,7 +50,9 @@ class StaleTopics:
             told = self._told.get(topic)
             if told is None:
                 continue
-            for inlet in [each for each in told if self._judge(topic, each, now, now_ns).state != "stale"]:
+            for inlet in list(told):
+                if self._judge(topic, self._policy(topic, inlet), now, now_ns).state == "stale":
+                    continue
                 inlet.mark_fresh(self._right, Fresh(topic, self._holder.epoch, now_ns))
                 del told[inlet]
             if not told:
@@ -61,8 +67,10 @@ class StaleTopics:
             if not told:
                 del self._told[topic]
 
-    def _judge(self, topic: Topic, inlet: Inlet, now: float, now_ns: int) -> Freshness:
-        policy = inlet.freshness.over(self._config_policy(topic))
+    def _policy(self, topic: Topic, inlet: Inlet) -> FreshnessPolicy:
+        return inlet.freshness.over(self._config_policy(topic))
+
+    def _judge(self, topic: Topic, policy: FreshnessPolicy, now: float, now_ns: int) -> Freshness:
         if not policy.promises:
             return _UNWATCHED
         return judge(policy, self._holder.evidence(topic, now, now_ns, dated=bool(policy.max_event_lag)))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from actors.delivery.table import Route
-from actors.events import Gap, Topic
+from actors.events import Gap, Lifecycle, Topic
 from actors.rules.venue_states import VenueStates
 
 WORDS = 1 << 32  # the numbers of one epoch's words; the upper half is for those after its end
@@ -33,6 +33,7 @@ class DeliveryState:
     def __init__(self) -> None:
         self.up = False  # every topic of the line has been answered for since it was lost
         self.attempt = 0
+        self.last: Lifecycle | None = None  # that the streams of the line were told while it was down
         self.settled: set[Topic] = set()  # answered for in the present epoch
         self.outages: dict[int, Outage] = {}  # by stream
         self.blind: dict[Topic, int] = {}  # topics whose data is interrupted: since when, wall-clock ns

@@ -72,8 +72,10 @@ def refuse_to_wait(what: str, feed: str | None = None) -> None:
         raise WaitRefusedError(f"{what} is refused while {_holds(full)}. Call it from another thread")
 
 
-def reading_slice(feed: str) -> float | None:
+def reading_slice(feed: str | None) -> float | None:
     """Seconds that this thread may wait for an event of this feed before it asks again; None: no limit.
+
+    `feed` is None where no line brings the event.
 
     Raises:
         WaitRefusedError: inside an inline handler.

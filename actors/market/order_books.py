@@ -16,7 +16,7 @@ from actors.errors import LinewardenError, StreamClosed, SubscribeError, Timeout
 from actors.events import Closed, Gap, Key, Lifecycle, Marker, Option, Received, Topic
 from actors.protocol.prices import BookUpdate
 from actors.rules.freshness import NO_POLICY
-from actors.rules.order_book import Book, BookView
+from actors.rules.order_book import FIRST, Book, BookView
 from actors.rules.stream_buffer import Policy
 from actors.rules.topics import key_of, topics_of
 from actors.status import Status
@@ -94,8 +94,9 @@ class FollowedBook:
 
     def _mark(self, marker: Marker) -> None:
         match marker:
-            case Lifecycle(state="connected" | "restored"):
-                pass  # a snapshot follows, or the gap before one
+            case Lifecycle(state="connected" | "restored"):  # a snapshot follows, or the gap before one
+                if not self._book.synced:
+                    self._book.lose(FIRST)
             case Lifecycle(line=line, state=state, reason=reason):
                 self._book.lose(f"{line} is {state}" + (f": {reason}" if reason else ""))
             case Gap(reason=reason):

@@ -120,7 +120,8 @@ class Action(Enum):
     BEGIN_LIVE = auto()  # first in this life: journal, log, plans of rotation and of `stable_after`
     LOG_NEXT = auto()  # why the line is down, and what follows
     LOG_CLOSED = auto()
-    TELL_DISCONNECTED = auto()  # TELL_*: the streams of the line, while it has no connection
+    TELL_CONNECTING = auto()  # TELL_*: the streams of the line, while it has no connection
+    TELL_DISCONNECTED = auto()
     TELL_RECONNECTING = auto()
     TELL_FAILED = auto()
     TELL_PAUSED = auto()
@@ -213,10 +214,11 @@ def _followed(state: LineState) -> Rows:
 def _leaves(state: LineState) -> Rows:
     """From a connection that is to stay to one that is told to end."""
     pausing, _, restarting, removing, stopping = _told_to_end(reached=state in REACHED)
+    told = (A.TELL_CONNECTING,) if state is S.PROBING else ()
     return {
         (state, E.PAUSE): (pausing, (A.END,)),
-        (state, E.RESTART): (restarting, (A.END,)),
-        (state, E.RECONFIGURE): (restarting, (A.END,)),
+        (state, E.RESTART): (restarting, (*told, A.END)),
+        (state, E.RECONFIGURE): (restarting, (*told, A.END)),
         (state, E.REMOVE): (removing, (A.END,)),
         (state, E.STOP): (stopping, (A.END,)),
         **_stays([state], E.NEEDED, E.RESUME),
@@ -233,7 +235,7 @@ def _leaving(*, reached: bool) -> Rows:
     told = (A.TELL_DISCONNECTED,) if reached else ()
     follows: dict[LineState, Step] = {
         pausing: (S.PAUSED, (*told, A.TELL_PAUSED)),
-        resuming: (S.ASKING, (*told, A.TELL_PAUSED, A.ASK_LIMITER)),
+        resuming: (S.ASKING, (*told, A.TELL_PAUSED, A.TELL_CONNECTING, A.ASK_LIMITER)),
         restarting: (S.ASKING, (*told, A.ASK_LIMITER)),
         removing: (S.GONE, (*told, A.LOG_CLOSED, A.DROP, A.ANSWER_WAITERS)),
         stopping: (S.STOPPED, told),
@@ -256,7 +258,7 @@ def _leaving(*, reached: bool) -> Rows:
 # pragma: no mutate end
 
 LIFE: Mapping[tuple[LineState, Event], Step] = {
-    **_row([S.NEW], E.NEEDED, S.ASKING, A.ASK_LIMITER),
+    **_row([S.NEW], E.NEEDED, S.ASKING, A.TELL_CONNECTING, A.ASK_LIMITER),
     # ── the way in ──
     **_row([S.ASKING], E.ADMITTED, S.CONNECTING, A.CONNECT),
     **_row([S.ASKING], E.DEFERRED, S.BACKOFF, A.SET_TIMER, A.LOG_NEXT),
@@ -283,16 +285,18 @@ LIFE: Mapping[tuple[LineState, Event], Step] = {
     # ── down ──
     **_row([S.BACKOFF], E.DUE, S.ASKING, A.ASK_LIMITER),
     **_row([S.PARKED], E.DUE, S.ASKING_PROBE, A.ASK_LIMITER),
-    **_row([S.BACKOFF, S.PARKED], E.RESTART, S.ASKING, A.CANCEL_TIMER, A.ASK_LIMITER),
-    **_row([S.BACKOFF, S.PARKED], E.RECONFIGURE, S.ASKING, A.CANCEL_TIMER, A.ASK_LIMITER),
+    **_row([S.BACKOFF], E.RESTART, S.ASKING, A.CANCEL_TIMER, A.ASK_LIMITER),
+    **_row([S.BACKOFF], E.RECONFIGURE, S.ASKING, A.CANCEL_TIMER, A.ASK_LIMITER),
+    **_row([S.PARKED], E.RESTART, S.ASKING, A.CANCEL_TIMER, A.TELL_CONNECTING, A.ASK_LIMITER),
+    **_row([S.PARKED], E.RECONFIGURE, S.ASKING, A.CANCEL_TIMER, A.TELL_CONNECTING, A.ASK_LIMITER),
     **_row([S.BACKOFF, S.PARKED], E.PAUSE, S.PAUSED, A.CANCEL_TIMER, A.TELL_PAUSED),
     **_row([S.BACKOFF, S.PARKED], E.REMOVE, S.GONE, A.CANCEL_TIMER, A.DROP, A.ANSWER_WAITERS),
     **_row([S.BACKOFF, S.PARKED], E.STOP, S.STOPPED, A.CANCEL_TIMER),
-    **_row([S.FAILED], E.RESTART, S.ASKING, A.ASK_LIMITER),
-    **_row([S.FAILED], E.RECONFIGURE, S.ASKING, A.ASK_LIMITER),
+    **_row([S.FAILED], E.RESTART, S.ASKING, A.TELL_CONNECTING, A.ASK_LIMITER),
+    **_row([S.FAILED], E.RECONFIGURE, S.ASKING, A.TELL_CONNECTING, A.ASK_LIMITER),
     **_row([S.FAILED], E.PAUSE, S.PAUSED, A.TELL_PAUSED),
-    **_row([S.PAUSED], E.RESUME, S.ASKING, A.ASK_LIMITER),
-    **_row([S.PAUSED], E.RESTART, S.ASKING, A.ASK_LIMITER),
+    **_row([S.PAUSED], E.RESUME, S.ASKING, A.TELL_CONNECTING, A.ASK_LIMITER),
+    **_row([S.PAUSED], E.RESTART, S.ASKING, A.TELL_CONNECTING, A.ASK_LIMITER),
     **_row([S.FAILED, S.PAUSED], E.REMOVE, S.GONE, A.DROP, A.ANSWER_WAITERS),
     **_row([S.FAILED, S.PAUSED], E.STOP, S.STOPPED),
     **_stays([S.BACKOFF, S.PARKED, S.FAILED], E.NEEDED, E.RESUME),

@@ -14,7 +14,7 @@ from actors.protocol.formatting import suggestion
 from actors.protocol.venue import Channel, Venue
 from actors.rules.stream_policy import StreamTerms
 
-KEYWORDS = (*StreamTerms.__annotations__, "on_marker", "inline")  # of `Runtime.subscribe` and `Runtime.on`
+KEYWORDS = (*StreamTerms.__annotations__, "on_marker", "inline", "max_age")  # of calls that take options, too
 
 
 def topics_of(

@@ -183,10 +183,10 @@ def _alive_within(spec: FeedSpec, topic: Topic) -> float | None:
 def _down(line: LineView | None) -> str:
     if line is None:
         return "its line is not there yet"
+    if line.state.is_open:  # the supervisor is about to be told
+        return "its connection has ended"
     reason = f" ({line.reason.text})" if line.reason is not None else ""
-    return (
-        f"its line is {line.state.shown}{reason}" if line.state.shown != "live" else "its line is just ending"
-    )
+    return f"its line is {line.state.shown}{reason}"
 
 
 def _held(streams: tuple[int, ...]) -> str:

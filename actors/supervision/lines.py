@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct, structs
 
 from actors import log_queue
-from actors.events import Freshness, LifecycleState, Topic
+from actors.events import Freshness, Lifecycle, LifecycleState, Topic
 from actors.feed_spec import FeedSpec
 from actors.messages import (
     ChildExited,
@@ -41,11 +41,19 @@ from actors.supervision.children import Children
 from actors.supervision.connect_limits import ConnectLimiters
 from actors.supervision.down_lines import DownLines
 from actors.supervision.health import HealthRestarts
+from actors.supervision.lifecycles import Lifecycles
 from actors.supervision.rotation import Rotations
 from actors.supervision.running import holder_of
 from actors.supervision.state import Child, Environment, LineHistory, LineRecord, SharedState
 
 log = log_queue.logger("actors.supervisor")
+
+
+DOWN: Mapping[Do, LifecycleState] = {
+    Do.TELL_DISCONNECTED: "disconnected",
+    Do.TELL_RECONNECTING: "reconnecting",
+    Do.TELL_FAILED: "failed",
+}
 
 
 class Occasion(Struct, frozen=True):
@@ -89,6 +97,7 @@ class Lines:
         self._supervisor = self._roles.named("supervisor")
         self._stopping = False
         self.down = DownLines()
+        self.lifecycles = Lifecycles(shared.arrivals, self._clock)
 
     # ── what is wanted ──
 
@@ -389,18 +398,17 @@ class Lines:
                 line.begin_live(self._clock.monotonic())
                 line.doors.live()
                 line.log(log, logging.INFO, "live")
+                self._tell_lifecycle(line, self.lifecycles.live_word(line.name), "", self._clock.wall_ns())
                 self.rotations.live(line)
                 self._plan_stable(line)
             case Do.LOG_NEXT:
                 line.log(log, occasion.level, self._next_words(line, occasion), occasion.reason.code)
             case Do.LOG_CLOSED:
                 line.log(log, logging.INFO, "no longer needed; closed")
-            case Do.TELL_DISCONNECTED:
-                self._tell_streams(line, "disconnected", occasion.reason)
-            case Do.TELL_RECONNECTING:
-                self._tell_streams(line, "reconnecting", occasion.reason)
-            case Do.TELL_FAILED:
-                self._tell_streams(line, "failed", occasion.reason)
+            case Do.TELL_CONNECTING:
+                self._tell_streams(line, "connecting", Stopped(""))
+            case Do.TELL_DISCONNECTED | Do.TELL_RECONNECTING | Do.TELL_FAILED:
+                self._tell_streams(line, DOWN[action], occasion.reason)
             case Do.TELL_PAUSED:
                 line.log(log, logging.INFO, "paused")
                 self._tell_streams(line, "paused", Stopped("paused"))
@@ -409,6 +417,9 @@ class Lines:
             case Do.DROP:
                 del self.records[line.name]
                 self.down.forget(line)
+                self.lifecycles.forget(line.name)
+                # A stream that makes it needed again is told how the next one of this name begins.
+                self._tell_dispatcher(line, "connecting", Stopped(""), self._clock.wall_ns())
 
     def _ask_limiter(self, line: LineRecord) -> None:
         line.doors.at = self._limiters.open_door(line.spec, line.doors.at)
@@ -467,11 +478,19 @@ class Lines:
 
     def _tell_streams(self, line: LineRecord, state: LifecycleState, reason: Reason) -> None:
         now_ns = self._clock.wall_ns()
+        self._tell_dispatcher(line, state, reason, now_ns)
+        self._tell_lifecycle(line, state, reason.text, now_ns)
+
+    def _tell_dispatcher(self, line: LineRecord, state: LifecycleState, reason: Reason, now_ns: int) -> None:
         since_ns = min(line.life.counters.received_ns or now_ns, line.missing_since_ns or now_ns, now_ns)
         attempt = line.restarts.attempt
         crashed = isinstance(reason, Crashed)
         report = LineChanged(line.name, line.epoch, state, attempt, reason.text, since_ns, now_ns, crashed)
         self._roles.named("dispatcher").tell(report)
+
+    def _tell_lifecycle(self, line: LineRecord, state: LifecycleState, reason: str, now_ns: int) -> None:
+        told = Lifecycle(line.name, state, line.epoch, line.restarts.attempt, reason, now_ns)
+        self.lifecycles.tell(line.feed, told)
 
 
 def _asked(why: str) -> Occasion:

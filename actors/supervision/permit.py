@@ -16,13 +16,16 @@ from actors.events import Cause, Freshness, Key, Keys, Option, Topic
 from actors.feed_spec import FeedSpec
 from actors.protocol.channel import TypedChannel
 from actors.rules.freshness import Policies, blind, worst_of
+from actors.rules.order_book import BookView
 from actors.rules.topics import options_of, topics_of
 from actors.rules.venue_states import RECENT
 from actors.stream import Stream
 from actors.supervision.forks import Home
-from actors.supervision.freshness import NOT_SUBSCRIBED, FreshnessLooks, LineLook
+from actors.supervision.freshness import NOT_SUBSCRIBED, FreshnessLooks, LineLook, policies_of
 
-Source = Stream[Any] | Topic | str | tuple[str | TypedChannel[Any] | Key, ...]  # that may be required
+Source = (
+    Stream[Any] | BookView | Topic | str | tuple[str | TypedChannel[Any] | Key, ...]
+)  # that may be required
 
 
 class Limits(Struct, frozen=True):
@@ -53,7 +56,7 @@ class TopicSource(Struct, frozen=True):
     topic: Topic
     cell: Cell
     policies: Policies | None
-    breaks: int  # of the topic in the life of its line
+    breaks: int  # of the topic, by these policies, in the life of its line
 
 
 class LineSource:
@@ -65,7 +68,11 @@ class LineSource:
         self._life, self._states = holder.life, holder.states.number
 
     def add(self, topic: Topic, cell: Cell, policies: Policies | None, holder: Holder) -> None:
-        self.topics.append(TopicSource(topic, cell, policies, holder.breaks.get(topic, 0)))
+        breaks = holder.breaks_of(topic, self._judged_by(topic, cell, policies))
+        self.topics.append(TopicSource(topic, cell, policies, breaks))
+
+    def _judged_by(self, topic: Topic, cell: Cell, policies: Policies | None) -> Policies:
+        return policies_of(self.spec, topic, cell) if policies is None else policies
 
     def ended(self, look: LineLook, holder: Holder, max_age: float | None) -> Iterator[Freshness]:
         """What ends a permit for good: it has happened since it was given, though it may be over."""
@@ -77,7 +84,9 @@ class LineSource:
             topic = source.topic
             if source.cell.line != self.name:
                 yield blind("not_subscribed", "it was given up since the permit was given", topic)
-            elif holder.breaks.get(topic, 0) != source.breaks:
+            elif source.breaks != holder.breaks_of(
+                topic, self._judged_by(topic, source.cell, source.policies)
+            ):
                 yield blind("gap", "something is missing, or it was stale, since the permit was given", topic)
             elif told and (cause := _closing(holder, topic, told)):
                 yield blind(cause, "the venue has said so since the permit was given", topic)
@@ -249,6 +258,8 @@ class Permits:
         wanted = [self._wanted(source) for source in sources]
         nothing = [source for source, topics in zip(sources, wanted, strict=True) if not topics]
         reasons = [NOT_SUBSCRIBED.about(source) for source in nothing]
+        views = [source for source in sources if isinstance(source, BookView) and not source.synced]
+        reasons += [blind("unconfirmed", f"its book is syncing: {view.reason}", view.topic) for view in views]
         lines: dict[str, LineSource] = {}
         for topic, policies in dict.fromkeys(itertools.chain.from_iterable(wanted)):
             placed = self._looks.placed(topic)
@@ -270,12 +281,15 @@ class Permits:
                 return self._judged_by(source)
             case Topic():
                 return [(source, None)]
+            case BookView():
+                return [(source.topic, None)]
             case str():
                 return [(topic, None) for topic in self._topics(source, None, (), {})]
             case (str(feed), str() | TypedChannel() as channel, *keys):
                 return [(topic, None) for topic in self._topics(feed, channel, cast("list[Keys]", keys), {})]
         raise LinewardenError(
-            f"{source!r} cannot be required: give a stream, a Topic, a feed's name or (feed, channel, *keys)"
+            f"{source!r} cannot be required: give a stream, the view of a book, a Topic, a feed's name or "
+            "(feed, channel, *keys)"
         )
 
     def _topics(

@@ -146,6 +146,7 @@ def test_a_tail_shows_a_drop_in_its_place(live_run: Running, o2: SimulatedO2) ->
     with tailing(live_run, "o2", "trades", market, "--markers") as (it, heard):
         o2.wait_heard("subscribe_trades", 2, timeout=PATIENCE)
         o2.trade(market, trade_id="1")
+        assert heard()["state"] == "connected"
         event = heard()
         assert (event["type"], event["epoch"], event["event"]["trade_id"]) == ("Trade", 1, "1")
         o2.drop()
@@ -183,6 +184,7 @@ def test_a_tail_without_its_service_is_3(live_run: Running, o2: SimulatedO2) -> 
     with tailing(live_run, "o2", "trades", o2.markets[1], "--markers") as (it, heard):
         o2.wait_heard("subscribe_trades", 2, timeout=PATIENCE)
         o2.trade(o2.markets[1])
+        assert heard()["state"] == "connected"
         assert heard()["type"] == "Trade"  # the tail is there
         assert live_run.end()[0] == 0
         assert heard() == {"marker": "closed", "reason": "the service stops"}

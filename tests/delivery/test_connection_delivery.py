@@ -17,6 +17,7 @@ from actors.events import Scope, StateName, Topic, VenueState
 from actors.protocol.session import Confirm, Missed
 from actors.rules.counters import LineCounters
 from actors.rules.latest_price import Prices
+from tests.delivery.inline import Called, inline_inlet
 from tests.delivery.streams import new_inlet, read, told, word
 from tests.delivery.venue import STUB
 from tests.support.batches import lists
@@ -90,6 +91,16 @@ class Candidate:
         return [str(said) for said in self.cells.venue_states("o2").present(1)]
 
 
+def test_streams_and_handlers_that_came_between_two_connections_are_told_the_state_of_their_line() -> None:
+    called, stream = Called(), new_inlet(id=2)
+    candidate = Candidate({X: Route(1)})
+    candidate.delivery.bring(Confirm((X,)))
+    candidate.delivery.set_route(X, Route(1, (inline_inlet(called), stream)))  # another delivers still
+    assert (called.words, told(stream)) == ([], [])
+    candidate.take_turn()
+    assert (called.words, told(stream)) == (["connected"], ["connected"])
+
+
 def test_what_was_kept_of_an_earlier_placement_goes_to_no_stream_of_a_later_one() -> None:
     former, later = new_inlet(id=1, deltas=True), new_inlet(id=2, deltas=True)
     candidate = Candidate({X: Route(1, (former,))})
@@ -98,7 +109,7 @@ def test_what_was_kept_of_an_earlier_placement_goes_to_no_stream_of_a_later_one(
     candidate.delivery.set_route(X, None)
     candidate.delivery.set_route(X, Route(2, (later,)))
     candidate.take_turn()
-    assert told(later) == []
+    assert told(later) == ["connected"]
     candidate.delivery.bring(Confirm((X,)))
     candidate.bring((X, "whole 2"), (X, "+2"))
     assert told(later) == ["whole 2", "+2"]
@@ -115,10 +126,10 @@ def test_a_stream_that_comes_while_a_full_one_holds_what_is_kept_gets_nothing_of
     assert candidate.delivery.paused_by == (1,)
     candidate.delivery.set_route(X, None)
     candidate.delivery.set_route(X, Route(3, (later,)))
-    assert told(full) == ["whole Y"]
+    assert told(full) == ["connected", "whole Y"]
     candidate.delivery.look_again(1.0)
     assert told(full) == ["+Y"]
-    assert told(later) == []
+    assert told(later) == ["connected"]
 
 
 def test_the_gap_of_a_placement_that_ends_is_counted_for_the_line_at_once() -> None:
@@ -221,6 +232,7 @@ def test_lost_data_has_its_gap_where_it_was_told_though_it_cannot_be_asked_for_y
     assert candidate.delivery.look_again(1.0) == ()
     candidate.delivery.mark_lost()
     assert [word(item) for item in read(inlet) if not isinstance(item, VenueState)] == [
+        "connected",
         "one",
         "unknown gap in X",
         "two",

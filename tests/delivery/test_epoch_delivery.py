@@ -188,15 +188,15 @@ def test_a_placement_that_ends_is_a_gap_for_the_streams_that_still_follow_it() -
     line.put((A, "1"))
     line.leave(leaves, A)
     line.delivery.remove_route(A, 1)
-    assert told(stays) == ["1", "unknown gap in A"]
-    assert told(leaves) == ["1"]
+    assert told(stays) == ["connected", "1", "unknown gap in A"]
+    assert told(leaves) == ["connected", "1"]
 
 
 def test_a_placement_that_ends_before_its_topic_was_confirmed_is_no_gap() -> None:
     line = Line()
     stream = line.stream(A)
     line.delivery.remove_route(A, 1)
-    assert told(stream) == []
+    assert told(stream) == ["connected"]
     assert list(line.delivery.gaps) == [0, None]
 
 
@@ -211,8 +211,8 @@ def test_a_newcomer_gets_what_makes_the_topic_whole_and_others_see_nothing_of_it
     line.put((X, "+2"))
     second = line.stream(X)
     line.put((X, "+3"))
-    assert told(first) == ["whole 1", "+1", "+2", "+3"]
-    assert told(second) == ["whole 1", "+1", "+2", "+3"]
+    assert told(first) == ["connected", "whole 1", "+1", "+2", "+3"]
+    assert told(second) == ["connected", "whole 1", "+1", "+2", "+3"]
     assert not line.delivery.resyncs.wanted
 
 
@@ -224,7 +224,7 @@ def test_without_a_run_the_topic_is_resynced_once_for_all_who_wait() -> None:
     others = [line.stream(X), line.stream(X)]
     told(first)
     line.put((X, "+2"))
-    assert (told(first), [told(other) for other in others]) == (["+2"], [[], []])
+    assert (told(first), [told(other) for other in others]) == (["+2"], [["connected"]] * 2)
     assert line.resync(0.0) == (X,)
     line.settle(X)
     line.put((X, "whole"))
@@ -241,8 +241,8 @@ def test_who_waits_comes_in_when_the_topic_starts_anew_by_itself() -> None:
     second = line.stream(X)
     line.put((X, "+2"), (X, "whole"), (X, "+3"))
     line.put((X, "+4"))
-    assert told(first) == ["+1", "+2", "whole", "+3", "+4"]
-    assert told(second) == ["whole", "+3", "+4"]
+    assert told(first) == ["connected", "+1", "+2", "whole", "+3", "+4"]
+    assert told(second) == ["connected", "whole", "+3", "+4"]
     assert line.resync(0.0) == ()
 
 
@@ -253,7 +253,7 @@ def test_changes_that_never_start_anew_reach_a_newcomer_at_once_and_cost_others_
     line.put((CHANGES, "+1"))
     second = line.stream(CHANGES, deltas=True)
     line.put((CHANGES, "+2"))
-    assert (told(first), told(second)) == (["+1", "+2"], ["+2"])
+    assert (told(first), told(second)) == (["connected", "+1", "+2"], ["connected", "+2"])
     assert line.resync(0.0) == ()
 
 
@@ -265,7 +265,7 @@ def test_what_could_not_be_read_is_in_no_run() -> None:
     line.delivery.misread()
     line.put((X, "+1"))
     second = line.stream(X)
-    assert told(second) == []
+    assert told(second) == ["connected"]
     assert line.resync(0.0) == (X,)
 
 
@@ -278,7 +278,7 @@ def test_a_successor_serves_who_still_waits_as_a_newcomer() -> None:
     told(first)
     successor = Line(former.delivery.state, former.routing)
     successor.put((X, "whole"), (X, "+1"))
-    assert (told(first), told(second)) == (["whole", "+1"], ["whole", "+1"])
+    assert (told(first), told(second)) == (["whole", "+1"], ["connected", "whole", "+1"])
 
 
 def test_a_newcomer_whose_line_is_lost_has_no_gap() -> None:
@@ -295,7 +295,7 @@ def test_a_newcomer_whose_line_is_lost_has_no_gap() -> None:
     successor.settle(X)
     successor.put((X, "whole"))
     assert told(first) == ["disconnected", "restored", "disconnect gap in X", "whole"]
-    assert told(second) == ["disconnected", "restored", "whole"]
+    assert told(second) == ["connected", "disconnected", "restored", "whole"]
 
 
 def test_who_was_let_in_is_told_of_the_next_loss_though_the_last_letter_is_missing() -> None:
@@ -313,7 +313,7 @@ def test_who_was_let_in_is_told_of_the_next_loss_though_the_last_letter_is_missi
     holder.settle(X)
     copy.note_settled([X], table.routes)
     holder.put((X, "whole"))
-    assert told(second) == ["disconnected", "restored", "whole"]
+    assert told(second) == ["connected", "disconnected", "restored", "whole"]
     copy.end_epoch(1)
     line.lose("disconnected", 0, "wedged", 3, 4)
     successor = Line(copy, former.routing)
@@ -329,7 +329,7 @@ def test_who_leaves_while_it_waits_is_not_let_in() -> None:
     second = line.stream(X, Y)
     line.leave(second, X)
     line.put((X, "whole"))
-    assert told(second) == []
+    assert told(second) == ["connected"]
     assert line.delivery.state.joining.get(X, set()) == set()
 
 
@@ -340,6 +340,7 @@ def test_a_reader_that_was_cut_gets_the_gap_and_the_run_once_it_has_room() -> No
     line = Line()
     first, slow = line.stream(X), line.stream(X, policy="drop_newest", capacity=4)
     line.settle(X)
+    told(first)
     told(slow)
     line.put((X, "whole"), *((X, f"+{number}") for number in range(1, 6)))
     assert line.delivery.wants_attention
@@ -362,11 +363,11 @@ def test_a_cut_topic_that_never_starts_anew_goes_on_behind_its_gap() -> None:
     slow = line.stream(CHANGES, policy="drop_newest", capacity=2, deltas=True)
     line.settle(CHANGES)
     line.put(*((CHANGES, f"+{number}") for number in range(1, 4)))
-    assert told(slow) == ["+1", "+2"]
+    assert told(slow) == ["connected", "+1", "+2"]
     line.delivery.look_again(0.0)
     line.put((CHANGES, "+4"))
     assert told(slow) == ["overflow gap in X", "+4"]
-    assert told(other) == ["+1", "+2", "+3", "+4"]
+    assert told(other) == ["connected", "+1", "+2", "+3", "+4"]
     assert line.resync(0.0) == ()
 
 

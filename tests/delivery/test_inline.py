@@ -563,7 +563,7 @@ def test_a_newcomer_to_changes_gets_what_makes_the_topic_whole() -> None:
     make_calls(line.right, lambda: None)
     line.put((X, "+2"))
     make_calls(line.right, lambda: None)
-    assert called.words == ["whole", "+1", "+2"]
+    assert called.words == ["connected", "whole", "+1", "+2"]
     assert first.status().received == 3
     assert not line.delivery.wants_attention
 

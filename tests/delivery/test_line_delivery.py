@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -14,6 +15,7 @@ from actors.delivery.inlet import Inlet
 from actors.delivery.line_delivery import LineDelivery
 from actors.delivery.routing import Routing
 from actors.delivery.state import DeliveryState
+from actors.delivery.table import Route
 from actors.events import Gap, Lifecycle, LifecycleState, Topic
 from actors.rules.stream_buffer import Origin
 from tests.delivery.streams import LINE, TOPICS, A, B, C, new_inlet, read, told, unwant, whole_route, word
@@ -61,8 +63,9 @@ class Story:
     def route(self, topic: Topic) -> None:
         speaker = self.speaker(self.routing.line_of[topic])
         come, gone = speaker.table.set(topic, whole_route(self.routing, topic, next(self.numbers)))
-        speaker.attached(topic, come)
-        speaker.detached(topic, gone, next(self.now))
+        now_ns = next(self.now)
+        speaker.attached(topic, come, now_ns)
+        speaker.detached(topic, gone, now_ns)
 
     # ── lines ──
 
@@ -126,8 +129,9 @@ def test_a_loss_is_told_in_its_order() -> None:
     story.change("reconnecting")
     story.up(A)
     story.event(A, "after")
-    connected, _, disconnected, _, _, restored, gap, _ = items = list(read(quotes))
+    _, connected, _, disconnected, _, _, restored, gap, _ = items = list(read(quotes))
     assert [word(item) for item in items] == [
+        "connecting",
         "connected",
         "before",
         "disconnected",
@@ -250,7 +254,7 @@ def test_a_parked_line_is_told_and_the_stream_stays() -> None:
     story.change("disconnected")
     story.change("failed")
     story.up(A)
-    assert told(stream)[1:] == ["disconnected", "failed", "restored", "disconnect gap in A"]
+    assert told(stream)[2:] == ["disconnected", "failed", "restored", "disconnect gap in A"]
 
 
 def test_another_line_is_no_business_of_this_stream() -> None:
@@ -260,6 +264,7 @@ def test_another_line_is_no_business_of_this_stream() -> None:
     story.place(B, line="o2/b")
     story.up(A)
     told(here)
+    assert told(there) == ["connecting"]
     story.change("disconnected")
     story.change("reconnecting")
     assert told(there) == []
@@ -320,7 +325,8 @@ def test_a_stream_that_comes_before_its_line_is_told_when_it_is_there() -> None:
     story.change("reconnecting")  # the first attempt failed
     story.up(A)
     story.event(A, "first")
-    assert told(stream) == ["reconnecting", "connected", "first"]  # and no gap: it missed nothing
+    # There is no gap: it missed nothing.
+    assert told(stream) == ["connecting", "reconnecting", "connected", "first"]
 
 
 def test_a_stream_that_comes_while_the_line_is_down_is_told_when_it_is_there() -> None:
@@ -332,18 +338,100 @@ def test_a_stream_that_comes_while_the_line_is_down_is_told_when_it_is_there() -
     late = story.stream(A)
     story.change("reconnecting")
     story.up(A)
-    assert told(late) == ["reconnecting", "connected"]
+    assert told(late) == ["disconnected", "reconnecting", "connected"]
     assert told(early)[-2:] == ["restored", "disconnect gap in A"]
 
 
-def test_a_stream_that_comes_while_the_line_is_up_just_reads() -> None:
+def test_a_stream_that_comes_while_the_line_is_up_is_told_so_and_reads() -> None:
     story = Story()
     story.stream(A)
     story.place(A)
     story.up(A)
     stream = story.stream(A)
     story.event(A, "next")
-    assert told(stream) == ["next"]
+    connected, event = read(stream)
+    assert connected == Lifecycle(LINE, "connected", 1, 0, "", 30)
+    assert word(event) == "next"
+
+
+@pytest.mark.parametrize("present", ["disconnected", "reconnecting", "failed", "paused"])
+def test_a_stream_that_comes_is_told_what_its_line_was_told_last(present: LifecycleState) -> None:
+    story = Story()
+    first = story.stream(A)
+    story.place(A)
+    story.up(A)
+    story.change("disconnected")
+    if present != "disconnected":
+        story.change(present)
+    *_, last = read(first)
+    second = story.stream(A)
+    assert list(read(second)) == [last]
+    story.start()
+    third = story.stream(A)  # its connection has logged in, and no topic is answered
+    assert list(read(third)) == [last]
+    story.settle(A)
+    assert (told(second), told(third)) == (["connected"], ["connected"])
+
+
+def test_a_line_that_is_to_try_again_tells_so_and_one_that_has_never_tried_does_not_repeat_it() -> None:
+    story = Story()
+    stream = story.stream(A)
+    story.place(A)
+    story.change("connecting")
+    assert told(stream) == ["connecting"]
+    story.change("failed")
+    story.change("connecting")
+    assert told(stream) == ["failed", "connecting"]
+    assert told(story.stream(A)) == ["connecting"]
+
+
+def test_a_further_topic_of_the_same_line_tells_nothing_and_one_of_another_line_does() -> None:
+    story = Story()
+    stream = story.stream(A)
+    story.place(A, B)
+    story.place(C, line="o2/c")
+    story.up(A, B)
+    told(stream)
+    story.add(stream, B)
+    assert told(stream) == []
+    story.add(stream, C)
+    assert told(stream) == ["connecting"]
+
+
+def test_a_stream_that_comes_back_to_a_line_is_told_its_state_again() -> None:
+    story = Story()
+    stream = story.stream(A)
+    story.place(A)
+    story.up(A)
+    told(stream)
+    story.leave(stream, A)
+    story.change("disconnected")
+    story.change("failed")
+    assert told(stream) == []
+    story.add(stream, A)
+    assert told(stream) == ["failed"]
+
+
+def test_a_stream_is_told_the_state_of_its_line_once_by_all_that_hold_it() -> None:
+    """A connection, one that takes over from it, and each dispatcher."""
+    story = Story()
+    stream = story.stream(A)
+    story.place(A)
+    for holder in range(3):
+        story.up(A)
+        story.speaker().introduce(100)
+        assert told(stream) == ["connecting", "connected"] * (holder == 0)
+
+
+def test_a_stream_whose_route_no_holder_has_taken_is_told_by_the_next_one() -> None:
+    """A connection ends, and leaves the change unread."""
+    story = Story()
+    story.place(A)
+    story.up(A)
+    stream = new_inlet("block")
+    story.speaker().table.set(A, Route(1, (stream,)))
+    story.speaker().introduce(100)
+    assert told(stream) == ["connected"]
 
 
 def test_who_waits_for_a_topic_to_start_anew_has_missed_nothing_of_it() -> None:
@@ -354,6 +442,7 @@ def test_who_waits_for_a_topic_to_start_anew_has_missed_nothing_of_it() -> None:
     second = story.stream(A)
     story.speaker().state.joining[A] = {second.id}
     told(first)
+    assert told(second) == ["connected"]
     story.speaker().missed([A], "unknown", None, 50)
     assert (told(first), told(second)) == (["unknown gap in A"], [])
     story.change("disconnected")
@@ -441,7 +530,7 @@ def test_a_topic_that_is_lifted_before_it_is_back_is_a_gap_for_those_that_had_it
     story.up(A)
     story.change("disconnected")
     later = story.stream(A)
-    assert (len(told(stream)), told(later)) == (2, [])
+    assert (len(told(stream)), told(later)) == (3, ["disconnected"])
     story.speaker().mark_lifted(A, 50)
     [gap] = list(read(stream))
     assert isinstance(gap, Gap)
@@ -530,7 +619,7 @@ def test_words_of_a_new_epoch_are_newer_than_all_of_former_ones() -> None:
     stream.put_lifecycle(story.routing.right, late, former.number)
     story.speaker().state.end_epoch(1)
     story.change("disconnected")
-    assert told(stream) == ["connected", "restored", "disconnected"]
+    assert told(stream) == ["connecting", "connected", "restored", "disconnected"]
     stream.put_lifecycle(story.routing.right, late, former.next_number())
     assert told(stream) == []
 
@@ -641,10 +730,10 @@ class AnyOrder(RuleBasedStateMachine):
         for inlet, wants in self.streams.items():
             self.read_from(inlet)
             if self.live and wants <= state.settled:
-                assert self.words[inlet] in {"", "connected", "restored"}
+                assert self.words[inlet] in {"connected", "restored"}
                 assert inlet.id not in state.outages
             if not self.live:
-                assert self.words[inlet] not in {"connected", "restored"}
+                assert self.words[inlet] not in {"", "connected", "restored"}
         assert self.live or not state.up
         assert state.blind_streams.keys() <= {inlet.id for inlet in self.streams}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,12 +17,12 @@ from hypothesis import strategies as st
 
 from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.merge import merge
-from actors.errors import StreamClosed
-from actors.events import Gap, Topic
+from actors.errors import StreamClosed, Timeout
+from actors.events import Closed, Gap, Lifecycle, Received, Topic
 from actors.rules.stream_buffer import Origin, Policy
-from actors.stream import Stream
+from actors.stream import Marked, Stream
 from tests.delivery.streams import A, B, C, Writer
-from tests.test_stream import blocked, end, make, put
+from tests.test_stream import DOWN, blocked, end, make, put
 
 OVERFLOW = Gap(A, "overflow", 3, 1, 2, 1)
 
@@ -96,6 +97,147 @@ def test_an_end_that_was_not_asked_for_is_raised_behind_the_events_of_the_others
         next(merged)
     with pytest.raises(StreamClosed, match="the supervisor died"):
         next(merge(Arrivals(), second))
+
+
+# ── markers ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_markers_say_in_which_stream_they_stand() -> None:
+    (first, one), (second, two) = make(id=1), make(id=2)
+    put(one, 10, order=1)
+    one.mark(DOWN)
+    put(one, 11, order=4)
+    put(two, 20, order=2)
+    two.mark(DOWN)
+    two.mark(OVERFLOW)
+    first.close()
+    end(second, "its feed was removed", quiet=False)
+    told = [
+        item.event if isinstance(item, Received) else (item.stream.id, item.marker)
+        for item in merge(Arrivals(), first, second, markers=True)
+    ]
+    assert told == [
+        10,
+        (1, DOWN),
+        20,
+        (2, DOWN),
+        (2, OVERFLOW),
+        (2, Closed("its feed was removed")),
+        11,
+        (1, Closed("close() was called")),
+    ]
+    assert second.gaps == (OVERFLOW,)
+
+
+def test_markers_are_matched_like_events() -> None:
+    (trades, one), (orders, two) = make(id=1), make(id=2)
+    put(one, 10)
+    two.mark(DOWN)
+    trades.close()
+    end(orders, "its feed was removed", quiet=False)
+    seen = list[str]()
+    for item in merge(Arrivals(), trades, orders, markers=True):
+        match item:
+            case Received(event=int(price)):
+                seen.append(f"traded at {price}")
+            case Marked(stream, Lifecycle(state="disconnected")):
+                seen.append(f"stream {stream.id} is blind")
+            case Marked(stream, Closed(reason)) if stream is orders:
+                seen.append(reason)
+    assert seen == ["stream 2 is blind", "its feed was removed", "traded at 10"]
+
+
+def test_an_end_that_was_read_before_is_not_shown_again() -> None:
+    (first, _), (second, _) = make(id=1), make(id=2)
+    end(first, "the supervisor died", quiet=False)
+    assert [type(item) for item in first.with_markers()] == [Closed]
+    second.close()
+    (last,) = merge(Arrivals(), first, second, markers=True)
+    assert (last.stream, last.marker) == (second, Closed("close() was called"))  # type: ignore[union-attr]
+
+
+# ── a timeout ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_silence_raises_and_the_next_loop_goes_on() -> None:
+    (first, one), (second, two) = make(id=1), make(id=2)
+    merged = merge(Arrivals(), first, second, timeout=0.01)
+    for number in range(3):
+        with pytest.raises(Timeout, match=r"nothing on o2/trades, o2/trades within 0\.01 s"):
+            next(merged)
+        assert first._inlet.wakers == ()
+        put(one, number, order=2)
+        put(two, -number, order=1)
+        seen = list[Any]()
+        with pytest.raises(Timeout):  # noqa: PT012
+            for received in merged:
+                seen.append(received.event)
+        assert seen == [-number, number]
+    first.close()
+    second.close()
+    assert list(merged) == []
+
+
+@pytest.mark.parametrize("markers", [False, True])
+def test_a_marker_ends_a_silence_where_markers_are_wanted(markers: bool) -> None:
+    (first, one), (second, _) = make(id=1), make(id=2)
+    one.mark(DOWN)
+    merged = merge(Arrivals(), first, second, markers=markers, timeout=0)
+    if markers:
+        assert next(merged) == Marked(first, DOWN)
+    with pytest.raises(Timeout):
+        next(merged)
+    assert first._box.peek_order() is None
+
+
+@pytest.mark.parametrize("timeout", [None, math.inf, 1e300])
+def test_a_timeout_without_an_end_waits(timeout: float | None, pool: ThreadPoolExecutor) -> None:
+    (first, one), (second, _) = make(id=1), make(id=2)
+    merged = merge(Arrivals(), first, second, timeout=timeout)
+    waiting = blocked(pool, second, lambda: next(merged))
+    put(one, 1)
+    assert waiting.result(10).event == 1
+
+
+def test_a_timeout_of_nothing_gives_what_is_there() -> None:
+    (first, one), (second, two) = make(id=1), make(id=2)
+    put(one, 1, order=2)
+    put(two, 2, order=1)
+    merged = merge(Arrivals(), first, second, timeout=0)
+    assert [next(merged).event for _ in range(2)] == [2, 1]
+    with pytest.raises(Timeout):
+        next(merged)
+
+
+def test_a_batch_that_is_never_delivered_is_a_silence_too() -> None:
+    arrivals, hung = Arrivals(), Right()
+    (first, one), (second, _) = make(id=1), make(id=2)
+    arrivals.begin(hung)
+    put(one, 1, order=arrivals.begin(one.right))
+    arrivals.end(one.right)
+    merged = merge(arrivals, first, second, timeout=0.01)
+    with pytest.raises(Timeout):
+        next(merged)
+    arrivals.revoke(hung)
+    assert next(merged).event == 1
+
+
+def test_a_silence_of_many_streams_names_some() -> None:
+    streams = [make(id=id)[0] for id in range(1, 9)]
+    with pytest.raises(Timeout, match="o2/trades and 3 more within 0 s"):
+        next(merge(Arrivals(), *streams, timeout=0))
+
+
+def test_the_end_is_raised_again_by_the_next_loop() -> None:
+    (first, _), (second, _) = make(id=1), make(id=2)
+    end(first, "the supervisor died", quiet=False)
+    merged = merge(Arrivals(), first, second, timeout=0)
+    with pytest.raises(Timeout):
+        next(merged)
+    second.close()
+    for _ in range(2):
+        with pytest.raises(StreamClosed, match="the supervisor died"):
+            list(merged)
 
 
 # ── a batch that is still being delivered ───────────────────────────────────────────────────────
@@ -213,6 +355,43 @@ def test_two_lines_and_three_streams_merge_in_the_order_of_arrival(
     assert len(merged) + dropped == len(numbered)
     if policy == "block":
         assert merged == sorted(numbered)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from((A, B, C)), st.sampled_from(["event", "marker"])), max_size=40),
+    st.sampled_from(["block", "drop_oldest", "conflate"]),
+)
+def test_each_marker_stands_among_the_events_of_its_stream_as_in_that_stream(
+    written: list[tuple[Topic, str]], policy: Policy
+) -> None:
+    def fill() -> list[Stream[Any]]:
+        made = {topic: make(policy, 5, id=id) for id, topic in enumerate((A, B, C), 1)}
+        for number, (topic, kind) in enumerate(written, 1):
+            stream, writer = made[topic]
+            if kind == "event":
+                put(writer, number, order=number, topic=topic)
+            else:
+                writer.mark(Gap(topic, "sequence", number, number, number, 1))
+        for stream, _ in made.values():
+            stream.close()
+        return [stream for stream, _ in made.values()]
+
+    alone = {stream.id: list(stream.with_markers()) for stream in fill()}
+    together = fill()
+    by_topic = {topic: stream.id for topic, stream in zip((A, B, C), together, strict=True)}
+    merged: dict[int, list[Any]] = {stream.id: [] for stream in together}
+    numbers = list[int]()
+    for item in merge(Arrivals(), *together, markers=True):
+        if isinstance(item, Received):
+            numbers.append(item.event)
+            merged[by_topic[item.topic]].append(item.event)
+        else:
+            merged[item.stream.id].append(item.marker)
+    assert merged == alone
+    assert numbers == sorted(numbers)
+    again = fill()
+    assert events(*again) == numbers  # without markers the same events come, in the same order
 
 
 def test_a_reader_that_is_interrupted_lets_writers_go_on(pool: ThreadPoolExecutor) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
+from actors.delivery.arrivals import Arrivals
 from actors.delivery.inlet import Inlet
+from actors.delivery.merge import merge
 from actors.delivery.waits import (
     SLICE,
     WaitRefusedError,
@@ -20,8 +23,11 @@ from actors.delivery.waits import (
     set_calls_handlers,
 )
 from actors.errors import Timeout
+from actors.events import Received
 from actors.rules.stream_buffer import Origin
+from actors.stream import LifecycleStream, Stream
 from tests.delivery.streams import A, Writer, new_inlet, read
+from tests.test_stream import Desk, make, put
 
 
 def full(inlet: Inlet) -> Inlet:
@@ -111,3 +117,41 @@ def test_nothing_is_waited_for_inside_an_inline_handler() -> None:
             reading_slice("o2")
 
     on_a_thread(story)
+
+
+@pytest.mark.parametrize("read", [Stream.take, Stream.with_markers, Stream.items])
+def test_a_loop_with_a_time_is_told_so_as_any_other_that_waits_for_its_own_line(
+    read: Callable[..., Iterator[Any]],
+) -> None:
+    """What is there is given; the refusal of the wait is no end of the time."""
+
+    def story() -> None:
+        own = full(new_inlet(capacity=4))
+        handles(own)
+        other, writer = make(id=2)
+        put(writer, 1)
+        items = read(other, 30.0)
+        assert event_of(next(items)) == 1
+        for reading in (items, read(other, 30.0), merge(Arrivals(), other, timeout=30.0)):
+            with pytest.raises(Timeout, match="which is full"):
+                next(reading)
+
+    on_a_thread(story)
+
+
+def test_the_states_of_lines_come_whatever_holds_a_line() -> None:
+    def story() -> None:
+        handles(full(new_inlet(capacity=4)))
+        lives = LifecycleStream(Inlet(2, "o2", "lifecycle", "drop_oldest", 9, deltas=False), Desk())
+        assert list(lives.take(0.01)) == []
+        for reading in (merge(Arrivals(), lives, timeout=0.01), lives.with_markers(0.01)):
+            with pytest.raises(Timeout, match=r"within 0\.01 s"):
+                next(reading)
+        Writer(lives._inlet).put([(A, "failed")], Origin(1, 1, 1))
+        assert next(lives.take(1.0)) == "failed"  # type: ignore[comparison-overlap]
+
+    on_a_thread(story)
+
+
+def event_of(item: Any) -> Any:
+    return item.event if isinstance(item, Received) else item

@@ -76,7 +76,7 @@ def test_a_gap_empties_the_book_until_a_whole_one_comes(desk: Desk) -> None:
     assert desk.put(WHOLE, NEXT).bids == ((10, 2),)
 
 
-@pytest.mark.parametrize("state", ["disconnected", "reconnecting", "failed", "paused"])
+@pytest.mark.parametrize("state", ["connecting", "disconnected", "reconnecting", "failed", "paused"])
 def test_a_line_that_is_down_empties_the_book(state: LifecycleState, desk: Desk) -> None:
     assert desk.put(WHOLE).synced
     assert desk.put(word(state)).reason == f"o2 is {state}"
@@ -86,6 +86,8 @@ def test_a_line_that_is_down_empties_the_book(state: LifecycleState, desk: Desk)
 @pytest.mark.parametrize("state", ["connected", "restored"])
 def test_a_line_that_is_up_makes_no_book_and_costs_none(state: LifecycleState, desk: Desk) -> None:
     assert desk.put(word(state)).reason == FIRST
+    assert desk.put(word("connecting")).reason == "o2 is connecting"
+    assert desk.put(word(state)).reason == FIRST  # the line is no reason any more
     assert desk.put(WHOLE, word(state)).synced
 
 

@@ -176,18 +176,20 @@ class Reckoning:
         }[event]
         if self.wish not in wishes:
             return
-        self.wish = wishes[self.wish]
+        former, self.wish = self.wish, wishes[self.wish]
+        knows_of_no_try = self.knows_failed or former in ("new", "paused")
         if self.wish == "paused":
             self.owes_paused = True
         elif self.wish != "up":
             self.owes_paused = False
-        if self.stage:
-            self.said += [] if self.told_to_end else ["end"]
+        if self.stage and not self.told_to_end:
+            is_asked_for = event in (E.RESTART, E.RECONFIGURE)
+            self.said += ["tell connecting", "end"] if self.knows_failed and is_asked_for else ["end"]
             self.told_to_end = True
-        else:
+        elif not self.stage:
             self.said += ["cancel timer"] if self.timer else []
             self.timer = False
-            self._follow()
+            self._follow(is_news=knows_of_no_try)
 
     def _ended(self, verdict: Event) -> None:
         if self.reached:
@@ -215,13 +217,14 @@ class Reckoning:
         self.said += ["note upgrade"] if stage != "connecting" else []
         self.said += ["open session"] if stage == "subscribing" else []
 
-    def _follow(self) -> None:
-        """There is no connection, and no wait for one."""
+    def _follow(self, *, is_news: bool = False) -> None:
+        """There is no connection, and no wait for one. `is_news`: the streams know of no further try."""
         self.knows_failed = False
         if self.owes_paused:
-            self.owes_paused = False
+            self.owes_paused, is_news = False, True
             self.said.append("tell paused")
         if self.wish == "up":
+            self.said += ["tell connecting"] if is_news else []
             self._ask()
         elif self.wish == "gone":
             self.dropped = True
@@ -346,30 +349,47 @@ def words(*events: Event) -> list[str]:
 def test_a_loss_is_told_and_so_is_each_try() -> None:
     again = (E.DUE, E.ADMITTED)
     back = (*again, E.ENDED_RETRY, *again, E.UPGRADED, E.OPENED, E.SETTLED)
-    assert words(*LIVE, E.ENDED_RETRY, *back) == ["disconnected", "reconnecting", "reconnecting"]
+    assert words(*LIVE, E.ENDED_RETRY, *back) == [
+        "connecting",
+        "disconnected",
+        "reconnecting",
+        "reconnecting",
+    ]
 
 
 def test_failed_is_told_once_for_all_probes_that_do_not_reach_the_venue() -> None:
     probe = (E.DUE, E.DEFERRED, E.DUE, E.ADMITTED, E.ENDED_PARK)
-    assert words(*PARKED, *probe, *probe) == ["failed"]
-    assert words(*PARKED, E.DUE, E.ADMITTED, E.UPGRADED, E.ENDED_PARK) == ["failed", "disconnected", "failed"]
+    assert words(*PARKED, *probe, *probe) == ["connecting", "failed"]
+    reached = (E.DUE, E.ADMITTED, E.UPGRADED, E.ENDED_PARK)
+    assert words(*PARKED, *reached) == ["connecting", "failed", "disconnected", "failed"]
 
 
 def test_failed_is_told_again_behind_another_word() -> None:
     """A reload may allow for more restarts, and take that back."""
     again = (E.DUE, E.ADMITTED)
-    assert words(*PARKED, *again, E.ENDED_RETRY, *again, E.ENDED_PARK) == ["failed", "reconnecting", "failed"]
+    told = words(*PARKED, *again, E.ENDED_RETRY, *again, E.ENDED_PARK)
+    assert told == ["connecting", "failed", "reconnecting", "failed"]
 
 
 def test_failed_is_told_again_once_a_person_has_acted() -> None:
-    assert words(*PARKED, E.RESTART, E.ADMITTED, E.ENDED_FAIL) == ["failed", "failed"]
-    assert words(*PARKED, E.PAUSE, E.RESUME, E.ADMITTED, E.ENDED_FAIL) == ["failed", "paused", "failed"]
+    told = words(*PARKED, E.RESTART, E.ADMITTED, E.ENDED_FAIL)
+    assert told == ["connecting", "failed", "connecting", "failed"]
+    told = words(*PARKED, E.PAUSE, E.RESUME, E.ADMITTED, E.ENDED_FAIL)
+    assert told == ["connecting", "failed", "paused", "connecting", "failed"]
+
+
+@pytest.mark.parametrize("asked", [E.RESTART, E.RECONFIGURE], ids=lambda event: event.name)
+def test_a_try_that_was_asked_for_is_told_where_the_streams_know_of_none(asked: Event) -> None:
+    probing = (*PARKED, E.DUE, E.ADMITTED)
+    assert words(*probing, asked, E.ENDED_REST, E.ADMITTED) == ["connecting", "failed", "connecting"]
+    retrying = (*CONNECTING, E.ENDED_RETRY)
+    assert words(*retrying, asked, E.ADMITTED) == ["connecting", "reconnecting"]
 
 
 @pytest.mark.parametrize("followed", FOLLOWED, ids=lambda event: event.name)
 def test_a_loss_that_a_candidate_makes_up_for_is_told_and_no_try_is(followed: Event) -> None:
     rest = {"connecting": (E.UPGRADED, E.OPENED), "logging_in": (E.OPENED,)}.get(FOLLOWED[followed], ())
-    assert words(*LIVE, followed, *rest, E.SETTLED) == ["disconnected"]
+    assert words(*LIVE, followed, *rest, E.SETTLED) == ["connecting", "disconnected"]
     line, _ = after((*LIVE, followed, *rest, E.SETTLED))
     assert line.state is S.LIVE
     assert line.said == ["begin live", "answer waiters"]
@@ -378,19 +398,20 @@ def test_a_loss_that_a_candidate_makes_up_for_is_told_and_no_try_is(followed: Ev
 @pytest.mark.parametrize("followed", FOLLOWED, ids=lambda event: event.name)
 def test_a_candidate_that_took_over_and_is_lost_as_well_is_tried_again(followed: Event) -> None:
     told = words(*LIVE, followed, E.ENDED_RETRY)
-    assert [word for word in told if word != "disconnected"] == ["reconnecting"]
+    assert [word for word in told if word != "disconnected"] == ["connecting", "reconnecting"]
     line, _ = after((*LIVE, followed, E.ENDED_RETRY))
     assert line.state is S.BACKOFF
 
 
 def test_a_pause_that_was_promised_is_told_also_where_it_was_undone() -> None:
     undone = (E.PAUSE, E.RESUME, E.PAUSE, E.RESUME, E.ENDED_REST, E.ADMITTED, E.UPGRADED)
-    assert words(*LIVE, *undone, E.OPENED, E.SETTLED) == ["disconnected", "paused"]
+    told = words(*LIVE, *undone, E.OPENED, E.SETTLED)
+    assert told == ["connecting", "disconnected", "paused", "connecting"]
 
 
 def test_an_upgrade_that_comes_late_is_told_as_a_loss() -> None:
-    assert words(*CONNECTING, E.PAUSE, E.UPGRADED, E.ENDED_REST) == ["disconnected", "paused"]
-    assert words(*CONNECTING, E.PAUSE, E.ENDED_REST) == ["paused"]
+    assert words(*CONNECTING, E.PAUSE, E.UPGRADED, E.ENDED_REST) == ["connecting", "disconnected", "paused"]
+    assert words(*CONNECTING, E.PAUSE, E.ENDED_REST) == ["connecting", "paused"]
 
 
 def test_a_line_that_is_removed_and_needed_again_is_live_again() -> None:

@@ -135,13 +135,13 @@ def test_a_misspelt_keyword_is_named() -> None:
         topics_of(venue, venue.channel(o2.DEPTH), ("0xa",), {"polcy": "block"})
 
 
-def test_the_keywords_are_those_of_subscribe_and_on() -> None:
+def test_the_keywords_are_those_of_the_calls_that_take_options() -> None:
     def keywords(function: Any) -> set[str]:
         parameters = inspect.signature(function).parameters.values()
         return {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
 
     assert keywords(Runtime.subscribe) == StreamTerms.__annotations__.keys()
-    assert keywords(Runtime.on) == {*KEYWORDS, "handler"}
+    assert keywords(Runtime.on) | keywords(Runtime.fresh) == {*KEYWORDS, "handler"}
 
 
 # ── channels ──

@@ -69,6 +69,7 @@ def test_markers_stand_in_their_places(
 ) -> None:
     with tail(service, tail_path("trades", market, markers=1)) as trades:
         o2.trade(market)
+        assert hear(trades)["state"] == "connected"
         assert hear(trades)["type"] == "Trade"
         o2.drop()
         heard: list[Any] = []
@@ -233,6 +234,7 @@ def test_account_channels_drop_as_well(service: Service, runtime: Runtime) -> No
 
 def test_the_end_of_the_runtime_is_the_last_item(service: Service, runtime: Runtime, market: str) -> None:
     with tail(service, tail_path("trades", market, markers=1)) as trades:
+        assert hear(trades)["state"] == "connected"
         runtime.stop()
         while (last := hear(trades))["marker"] == "lifecycle":
             assert last["state"] == "disconnected"
@@ -245,6 +247,7 @@ def test_the_end_of_the_runtime_is_the_last_item(service: Service, runtime: Runt
 
 def test_the_end_of_the_service_is_the_last_item(service: Service, runtime: Runtime, market: str) -> None:
     with tail(service, tail_path("trades", market, markers=1)) as trades:
+        assert hear(trades)["state"] == "connected"
         service.stop()
         assert hear(trades) == {"marker": "closed", "reason": "the service stops"}
         with pytest.raises(ConnectionClosed) as closed:
@@ -271,6 +274,7 @@ def test_a_slow_tail_overflows_by_its_policy_and_hurts_no_other_stream(
             other.get(20.0)
         dropped = next(stream.dropped for stream in runtime.status().streams if stream.id != other.id)
         assert dropped > 0  # nobody has read it yet
+        assert hear(trades)["state"] == "connected"
         seen = missed = 0
         while True:
             item = hear(trades)

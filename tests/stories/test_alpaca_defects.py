@@ -295,8 +295,8 @@ def test_18_fills_that_may_have_been_missed_are_a_gap_at_their_place(alpaca: Sim
         alpaca.trade_update("fill", {"id": order["id"]})  # nobody hears it, and it is not told again
         until(runtime, lambda status: status.lines()["account"].counters.restored == 1)
         alpaca.trade_update("new")
-        told = [type(each) for each in islice(updates.with_markers(), 6)]
-        assert told == [TradeUpdate, Lifecycle, Lifecycle, Lifecycle, Gap, TradeUpdate]
+        told = [type(each) for each in islice(updates.with_markers(), 7)]
+        assert told == [Lifecycle, TradeUpdate, Lifecycle, Lifecycle, Lifecycle, Gap, TradeUpdate]
 
 
 def test_19_nothing_of_a_library_that_churns_is_needed_to_connect() -> None:

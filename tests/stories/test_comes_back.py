@@ -9,7 +9,7 @@ import pytest
 
 from actors import Gap, Lifecycle, NotLiveError, Runtime
 from actors.simulators import SimulatedO2
-from actors.venues.o2 import Trade
+from actors.venues.o2 import DepthSnapshot, Trade
 from tests.support.runtimes import at_epoch, line_of, runtime_on, until
 
 
@@ -22,8 +22,7 @@ def test_a_drop_shows_as_a_gap_and_the_trades_go_on(runtime: Runtime, o2: Simula
     trades = runtime.subscribe("o2", "trades", market, wait=5.0)
     items = trades.with_markers()
     o2.trade(market, trade_id="1")
-    first = next(items)
-    assert isinstance(first, Trade)
+    assert told(items, 2) == ["connected", Trade]
 
     o2.drop()  # a cancelled cable: no close frame
     o2.wait_heard("subscribe_trades", 2)
@@ -66,8 +65,7 @@ def test_a_stream_of_several_topics_is_restored_once_with_a_gap_each(
 ) -> None:
     depth = runtime.subscribe("o2", "depth", *o2.markets, wait=5.0)
     items = depth.with_markers()
-    for _ in o2.markets:
-        next(items)  # the snapshots
+    assert told(items, 1 + len(o2.markets)) == ["connected", *[DepthSnapshot] * len(o2.markets)]
     o2.drop()
     count = len(o2.markets)
     seen = told(items, 3 + 2 * count)
@@ -236,4 +234,5 @@ def test_pause_and_resume(runtime: Runtime, o2: SimulatedO2, market: str) -> Non
     runtime.supervisor.resume("o2").get(timeout=5)
     runtime.wait_live(timeout=10)
     o2.trade(market, trade_id="3")
-    assert told(items, 5) == ["disconnected", "paused", "restored", Gap, Trade]
+    words = ["connected", "disconnected", "paused", "connecting", "restored"]
+    assert told(items, 7) == [*words, Gap, Trade]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import actors
-from actors import Gap, Runtime, SubscribeError
+from actors import Gap, Lifecycle, Runtime, SubscribeError
 from actors.simulators import SimulatedO2
 from actors.status import Status, TopicStatus
 from actors.venues import o2 as venue
@@ -296,7 +296,7 @@ def test_a_venue_that_lost_its_place_is_asked_for_a_new_snapshot(
     depth = runtime.subscribe("o2", venue.DEPTH, market, wait=5.0)
     other = runtime.subscribe("o2", venue.DEPTH, o2.markets[1], wait=5.0)
     items = depth.with_markers()
-    assert isinstance(next(items), DepthSnapshot)
+    assert [type(next(items)) for _ in range(2)] == [Lifecycle, DepthSnapshot]
     o2.depth_change(market, buys=[(50, 5)])
     assert isinstance(next(items), venue.DepthChange)
 

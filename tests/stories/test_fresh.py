@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -15,7 +20,7 @@ from actors import Blind, Fresh, Lifecycle, NotLiveError, Runtime, Stale, Stream
 from actors.settings import load
 from actors.simulators import SimulatedAlpaca, SimulatedO2
 from actors.status import Status
-from tests.support.runtimes import alpaca_config, config, until
+from tests.support.runtimes import alpaca_config, config, fresh, runtime_on, until
 from tests.support.virtual_time import VirtualTimers
 
 PING = 5.0
@@ -43,7 +48,7 @@ class Desk:
         return self.bytes() > before
 
     def bytes(self) -> int:
-        return sum(line.counters.bytes for line in self.runtime.status().lines().values())
+        return sum(line.counters.bytes for line in fresh(self.runtime).lines().values())
 
 
 @contextmanager
@@ -336,20 +341,17 @@ def test_a_line_that_is_not_read_is_not_fresh_and_a_permit_holds_again_after_tha
 
 def test_a_line_that_waits_in_a_handler_for_longer_than_a_second_is_not_fresh(o2: SimulatedO2) -> None:
     goes_on = threading.Event()
-    with o2_desk(o2, heartbeat=BEAT) as it:
-        orders = it.runtime.subscribe("o2", "orders", ACCOUNT, wait=10.0)
-        permit = it.runtime.require(orders)
-        it.runtime.on("o2", "trades", MARKET, handler=lambda _: goes_on.wait(30.0), inline=True, wait=10.0)
-        it.pass_by(1.0)
+    with runtime_on(o2, heartbeat={"ping_interval": 60.0}) as runtime:  # its silence is of no interest
+        orders = runtime.subscribe("o2", "orders", ACCOUNT, wait=10.0)
+        permit = runtime.require(orders)
+        runtime.on("o2", "trades", MARKET, handler=lambda _: goes_on.wait(60.0), inline=True, wait=10.0)
+        o2.trade(MARKET)
         try:
-            o2.trade(MARKET)
-            counters = it.runtime._shared.lines["o2"].counters
-            until(it.runtime, lambda _: counters.read_begun_at > counters.read_to_end_at)
-            it.timers._move(it.timers.monotonic() + 1.1)  # no timer fires
-            assert (orders.fresh().cause, permit.valid) == ("not_reading", False)
+            until(runtime, lambda _: orders.fresh().cause == "not_reading")
+            assert not permit.valid
         finally:
             goes_on.set()
-        until(it.runtime, lambda _: permit.valid)
+        until(runtime, lambda _: permit.valid)
 
 
 def test_after_a_pause_of_the_process_a_permit_holds_once_its_line_is_read_to_the_end(
@@ -390,6 +392,33 @@ def test_a_halted_market_ends_a_permit_even_if_it_is_open_again(alpaca: Simulate
         until(it.runtime, lambda _: quotes.fresh().cause != "halted")
         assert statuses.received == 2
         assert not permit.valid
+
+
+def test_a_permit_is_judged_by_the_policy_of_its_own_stream(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        quick, slow = trades_of(it, stale_after=3.0), trades_of(it, stale_after=30.0)
+        trade(o2, quick)
+        slow.get(timeout=10.0)
+        mine, other = it.runtime.require(slow), it.runtime.require(("o2", "trades", MARKET))
+        it.pass_by(4.0)
+        until(it.runtime, lambda _: bool(quick._inlet.stale))
+        assert mine.valid
+        o2.trade(MARKET)
+        until(it.runtime, lambda _: not quick._inlet.stale)
+        assert quick.fresh()
+        assert (mine.valid, other.valid) == (True, False)  # it was stale meanwhile
+
+
+def test_a_book_can_be_required_once_it_is_synced(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        view = it.runtime.book("o2", MARKET, wait=10.0)
+        permit = it.runtime.require(view, max_age=10.0)
+        o2.drop()
+        until(it.runtime, lambda _: not permit.valid)
+        until(it.runtime, lambda _: not it.runtime.book("o2", MARKET).synced)
+        lost = it.runtime.book("o2", MARKET)
+        with pytest.raises(Blind, match="its book is syncing"):
+            it.runtime.require(lost, max_age=10.0)
 
 
 def test_a_rotation_ends_no_permit(o2: SimulatedO2) -> None:
@@ -455,3 +484,42 @@ def test_a_gap_leaves_nothing_fresh_until_the_next_event(o2: SimulatedO2) -> Non
         assert trades.fresh()
         assert [gap.reason for gap in trades.gaps] == ["quarantine"]
         assert not permit.valid
+
+
+PROGRAM = """
+import sys, time
+import actors
+
+with actors.start({"feeds": {"o2": {"venue": "o2", "url": sys.argv[1]}}}, wait=20) as runtime:
+    trades = runtime.subscribe("o2", "trades", "0xbeef", stale_after=600.0, wait=20)
+    print("subscribed", flush=True)
+    trades.get(timeout=20)
+    permit = runtime.require(trades)
+    print("valid", flush=True)
+    before = time.monotonic()
+    while (now := time.monotonic()) - before < 1.5:  # until the process is stopped, and goes on
+        before = now
+    print(sum(permit.valid for _ in range(20_000)), flush=True)
+    try:
+        permit.check()
+    except actors.Blind as blind:
+        print(blind, flush=True)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="the system stops no processes")
+def test_a_process_that_was_stopped_gets_no_word_from_before_what_came_meanwhile(o2: SimulatedO2) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, o2.url], stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "subscribed\n"
+        o2.trade(MARKET)
+        assert program.stdout.readline() == "valid\n"
+        os.kill(program.pid, signal.SIGSTOP)
+        o2.garbage("json")  # something may be missing from here on
+        time.sleep(2.0)  # longer than what counts as a pause
+        os.kill(program.pid, signal.SIGCONT)
+        assert program.stdout.readline() == "0\n"
+        assert "is missing" in program.stdout.readline()

@@ -101,6 +101,21 @@ def test_the_streams_of_another_feed_go_on(o2: SimulatedO2, market: str) -> None
             assert theirs.get(timeout=5.0)
 
 
+def test_a_stream_of_lifecycle_events_goes_on(o2: SimulatedO2, market: str) -> None:
+    with closing(o2) as runtime, runtime.lifecycle("o2") as states:
+        trades = runtime.subscribe("o2", "trades", market, wait=10.0)
+        fail(o2, runtime)
+        to_the_end(trades)
+        o2.heal()
+        runtime.supervisor.restart("o2").get(timeout=5)
+        runtime.wait_live(timeout=10.0)
+        words: list[str] = []
+        while words[-2:] != ["connecting", "restored"] and len(words) < 20:
+            words.append(states.get(timeout=5.0).state)
+        assert "failed" in words
+        assert not states.closed
+
+
 def test_a_line_that_is_parked_for_its_short_lives_ends_its_streams(o2: SimulatedO2, market: str) -> None:
     with closing(o2, restart={"max_restarts": 2, "probe_interval": 3_600.0}) as runtime:
         trades = runtime.subscribe("o2", "trades", market, wait=10.0)
@@ -127,7 +142,8 @@ def test_a_stream_on_a_line_that_has_failed_is_closed_as_it_opens(o2: SimulatedO
         fail(o2, runtime)
         trades = runtime.subscribe("o2", "trades", market)
         assert trades.closed
-        assert isinstance(to_the_end(trades)[-1], Closed)
+        failed, closed = to_the_end(trades)
+        assert (failed.state, type(closed)) == ("failed", Closed)
         with pytest.raises(StreamClosed, match="401"):
             runtime.subscribe("o2", "trades", market, wait=10.0)
 

@@ -31,7 +31,7 @@ from tests.stories.test_subscriptions import ACCOUNTS
 from tests.stories.test_wedged import WATCHDOG, is_wedged, nobody_is_wedged
 from tests.support.counters import settle
 from tests.support.depth_book import Book
-from tests.support.runtimes import at_epoch, config, line_of, runtime_on, until
+from tests.support.runtimes import at_epoch, config, line_of, pause, runtime_on, until
 
 T = TypeVar("T")
 LINE, NOTIFIER = "connection/o2", "on/markers"
@@ -251,19 +251,19 @@ def test_the_markers_of_a_loss_stand_in_their_place(runtime: Runtime, o2: Simula
     calls = Calls()
     stream = runtime.on("o2", "trades", market, handler=calls, on_marker=calls, inline=True, wait=10.0)
     o2.trade(market, trade_id="1")
-    calls.wait(1)
+    calls.wait(2)
     lose_the_line(runtime, o2)
     o2.trade(market, trade_id="2")
-    calls.wait(6)
-    assert calls.words == ["1", *OUTAGE, "2"]
-    assert calls.threads[0] == calls.threads[3] == calls.threads[5] == LINE
-    assert set(calls.threads[1:3]) <= {NOTIFIER, LINE}
-    assert stream.gap_count == 1
-    assert stream.gaps == (calls.items[4],)
-    stream.close()
     calls.wait(7)
-    assert calls.words[6:] == ["closed"]
-    assert calls.threads[6] == NOTIFIER
+    assert calls.words == ["connected", "1", *OUTAGE, "2"]
+    assert calls.threads[0] == calls.threads[1] == calls.threads[4] == calls.threads[6] == LINE
+    assert set(calls.threads[2:4]) <= {NOTIFIER, LINE}
+    assert stream.gap_count == 1
+    assert stream.gaps == (calls.items[5],)
+    stream.close()
+    calls.wait(8)
+    assert calls.words[7:] == ["closed"]
+    assert calls.threads[7] == NOTIFIER
     assert stream.closed
 
 
@@ -271,26 +271,41 @@ def test_a_line_that_is_down_is_told_on_the_notifier(runtime: Runtime, o2: Simul
     markers = Calls()
     _stream = runtime.on("o2", "trades", market, handler=print, on_marker=markers, inline=True, wait=10.0)
     runtime.supervisor.pause("o2").get(timeout=5)
-    markers.wait(1)
+    markers.wait(3)
     until(runtime, lambda status: status.lines()["o2"].state == "paused")
     runtime.supervisor.resume("o2").get(timeout=5)
     runtime.wait_live(timeout=10)
     until(runtime, lambda _: markers.words[-1:] == ["gap"])
-    assert markers.threads[0] == NOTIFIER
+    assert markers.words == ["connected", "disconnected", "paused", "connecting", "restored", "gap"]
+    assert markers.threads[:3] == [LINE, NOTIFIER, NOTIFIER]
     assert markers.threads[-1] == LINE
+
+
+def test_an_inline_handler_is_told_the_present_state_of_its_line_while_that_is_down(
+    runtime: Runtime, o2: SimulatedO2, market: str
+) -> None:
+    runtime.wait_live(timeout=10)
+    pause(runtime, "o2")
+    markers = Calls()
+    _stream = runtime.on("o2", "trades", market, handler=print, on_marker=markers, inline=True)
+    markers.wait(1)
+    runtime.supervisor.resume("o2").get(timeout=5)
+    markers.wait(3)
+    assert markers.words == ["paused", "connecting", "connected"]
+    assert markers.threads[0] == NOTIFIER
 
 
 def test_on_without_inline_shows_markers_too(runtime: Runtime, o2: SimulatedO2, market: str) -> None:
     calls = Calls()
     stream = runtime.on("o2", "trades", market, handler=calls, on_marker=calls, wait=10.0)
     o2.trade(market, trade_id="1")
-    calls.wait(1)
+    calls.wait(2)
     lose_the_line(runtime, o2)
     o2.trade(market, trade_id="2")
-    calls.wait(6)
-    stream.close()
     calls.wait(7)
-    assert calls.words == ["1", *OUTAGE, "2", "closed"]
+    stream.close()
+    calls.wait(8)
+    assert calls.words == ["connected", "1", *OUTAGE, "2", "closed"]
     assert set(calls.threads) == {"on/o2/trades"}
 
 
@@ -306,11 +321,11 @@ def test_a_marker_handler_that_raises_is_counted(
     stream = runtime.on("o2", "trades", market, handler=print, on_marker=fail, inline=True, wait=10.0)
     with caplog.at_level(logging.ERROR, "actors.streams"):
         lose_the_line(runtime, o2)
-        calls.wait(4)
-        stream.close()
         calls.wait(5)
-        until(runtime, lambda _: stream.handler_errors == 5)
-    assert calls.words == [*OUTAGE, "closed"]
+        stream.close()
+        calls.wait(6)
+        until(runtime, lambda _: stream.handler_errors == 6)
+    assert calls.words == ["connected", *OUTAGE, "closed"]
 
 
 def test_numbers_and_markers_agree_through_losses_and_deaths(
@@ -357,9 +372,9 @@ def test_rotations_show_nothing_and_repeat_nothing(runtime: Runtime, o2: Simulat
             talking = pool.submit(o2.number_trades, market, 300, 2_000)
             runtime.rotate("o2", timeout=20.0)
             talking.result(timeout=10)
-    calls.wait(1_500)
+    calls.wait(1_501)
     settle(runtime)
-    assert calls.words == [str(number) for number in range(1, 1_501)]
+    assert calls.words == ["connected", *(str(number) for number in range(1, 1_501))]
     assert line_of(runtime).epoch == 6
 
 
@@ -388,13 +403,13 @@ def test_a_long_call_holds_the_handing_over_and_is_not_made_beside_another(
         assert due.acquire(timeout=10)
         assert due.acquire(timeout=10)
         o2.number_trades(market, 3, batch=3)
-        assert hang.calls.words == ["1"]
+        assert hang.calls.words == ["connected", "1"]
         assert not rotated.done()
         hang.released.set()
         rotated.result(timeout=20)
-    hang.calls.wait(6)
+    hang.calls.wait(7)
     settle(runtime)
-    assert hang.calls.words == [str(number) for number in range(1, 7)]
+    assert hang.calls.words == ["connected", *(str(number) for number in range(1, 7))]
     assert (stream.dropped, stream.gap_count, line_of(runtime).epoch) == (0, 0, 2)
 
 
@@ -436,9 +451,9 @@ def test_a_closed_handler_is_called_no_more(runtime: Runtime, o2: SimulatedO2, m
     opened.append(runtime.on("o2", "trades", market, handler=close, on_marker=calls, inline=True, wait=10.0))
     beside = runtime.subscribe("o2", "trades", market, wait=10.0)
     o2.number_trades(market, 10, batch=10)
-    calls.wait(3)
+    calls.wait(4)
     assert [beside.get(timeout=5).trade_id for _ in range(10)][-1] == "10"
-    assert calls.words == ["1", "2", "closed"]
+    assert calls.words == ["connected", "1", "2", "closed"]
     stream = opened[0]
     until(runtime, lambda _: not stream.queued)
     assert stream.received == stream.delivered + stream.dropped
@@ -451,9 +466,9 @@ def test_stop_tells_the_end_and_leaves_no_thread(baseline: Baseline, o2: Simulat
     with runtime_on(o2) as runtime:
         _stream = runtime.on("o2", "trades", market, handler=calls, on_marker=calls, inline=True, wait=10.0)
         o2.number_trades(market, 1)
-        calls.wait(1)
+        calls.wait(2)
         assert runtime.stop() == ()
-    assert (calls.words[0], calls.words[-1]) == ("1", "closed")
+    assert (*calls.words[:2], calls.words[-1]) == ("connected", "1", "closed")
     assert NOTIFIER not in {thread.name for thread in threading.enumerate()} - before
 
 
@@ -600,6 +615,10 @@ def test_looking_works_inside(runtime: Runtime, o2: SimulatedO2, market: str) ->
     assert price.result.symbol == market
     book = within(runtime, o2, market, lambda: runtime.book("o2", market))
     assert not book.result.synced
+    lives = within(runtime, o2, market, lambda: runtime.lifecycle("o2"))
+    assert lives.result.get(timeout=5).state == "connected"
+    refused = within(runtime, o2, market, lambda: list(lives.result.take(1.0)))
+    assert "inside an inline handler" in str(refused.result)
     proxied = within(runtime, o2, market, lambda: runtime.supervisor.status().get(timeout=5))
     assert proxied.result.lines()["o2"].state == "live"
 
@@ -649,7 +668,7 @@ def test_stop_begins_and_returns(o2: SimulatedO2, market: str) -> None:
         assert tried.took < 1.0
         until(runtime, lambda status: status.state == "stopped")
         assert runtime.stop() == ()
-    assert calls.words[0] == "1"
+    assert calls.words[:3] == ["connected", "connected", "1"]
     assert calls.words.count("closed") == 2
 
 
@@ -702,8 +721,8 @@ def test_a_call_that_never_returns_wedges_its_line_and_is_the_last_of_its_thread
     until(watched, at_epoch(2))
     watched.wait_live(timeout=10.0)
     o2.number_trades(market, 5, batch=5)
-    words = hang.calls.wait(10)
-    assert [word(item) for item in words] == ["1", *OUTAGE, *(str(number) for number in range(11, 16))]
+    words = [word(item) for item in hang.calls.wait(11)]
+    assert words == ["connected", "1", *OUTAGE, *(str(number) for number in range(11, 16))]
     # The ordinary stream had all events of that read before the call that hung.
     read = [int(beside.get(timeout=5).trade_id) for _ in range(stream.received)]
     assert read == [*range(1, len(read) - 4), *range(11, 16)]
@@ -713,8 +732,8 @@ def test_a_call_that_never_returns_wedges_its_line_and_is_the_last_of_its_thread
     assert hang.over.wait(5)
     until(watched, nobody_is_wedged)
     o2.number_trades(market, 1)
-    hang.calls.wait(11)
-    assert hang.calls.words[10:] == ["16"]
+    hang.calls.wait(12)
+    assert hang.calls.words[11:] == ["16"]
     until(watched, lambda _: not stream.queued)
     assert (stream.received, stream.dropped) == (len(read) + 1, len(read) - 6)
     assert line_of(watched).epoch == 2
@@ -759,12 +778,12 @@ def test_a_marker_call_of_the_line_that_never_returns_hides_no_marker(
     until(watched, at_epoch(3))
     watched.wait_live(timeout=10.0)
     o2.trade(market, trade_id="1")
-    calls.wait(9)
+    calls.wait(10)
     released.set()
     until(watched, nobody_is_wedged)
     o2.trade(market, trade_id="2")
-    calls.wait(10)
-    assert calls.words == [*OUTAGE, *OUTAGE, "1", "2"]
+    calls.wait(11)
+    assert calls.words == ["connected", *OUTAGE, *OUTAGE, "1", "2"]
     assert stream.gap_count == len(stream.gaps) == 2
 
 
@@ -786,7 +805,7 @@ def test_a_defect_in_delivery_loses_no_call(
     until(runtime, at_epoch(2))
     runtime.wait_live(timeout=10.0)
     o2.number_trades(market, 1)
-    calls.wait(6)
-    assert calls.words == ["1", *OUTAGE, "2"]
+    calls.wait(7)
+    assert calls.words == ["connected", "1", *OUTAGE, "2"]
     shown = counts(runtime, stream)
     assert (shown.received, shown.delivered, shown.queued) == (2, 2, 0)

@@ -94,8 +94,8 @@ def test_wishes_that_change_while_a_line_ends_leave_the_last_one(
         assert end.began.wait(10)
         end.released.set()
         runtime.wait_live(timeout=10)
-        words = [each.state for each in islice(trades.with_markers(), 3) if isinstance(each, Lifecycle)]
-        assert words == ["disconnected", "paused", "restored"]
+        words = [each.state for each in islice(trades.with_markers(), 5) if isinstance(each, Lifecycle)]
+        assert words == ["connected", "disconnected", "paused", "connecting", "restored"]
 
 
 def test_a_line_is_not_waited_for_once_it_is_gone(o2: SimulatedO2) -> None:

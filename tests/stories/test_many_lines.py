@@ -339,7 +339,7 @@ def test_a_feed_is_paused_and_resumed_with_all_its_lines(runtime: Runtime, tplus
     words = [(each.line, each.state) for each in told if isinstance(each, Lifecycle)]
     for asset in assets:
         mine = [state for name, state in words if name == line(asset)]
-        assert mine == ["connected", "disconnected", "paused", "restored"]
+        assert mine == ["connecting", "connected", "disconnected", "paused", "connecting", "restored"]
     settle(runtime)
 
 
@@ -363,8 +363,11 @@ def test_a_restart_of_one_line_leaves_the_others_alone(runtime: Runtime, tplus: 
     until(runtime, just(one, two, three))
     tplus.ticker(two)
     told = list(takewhile(lambda each: not isinstance(each, venue.Ticker), stream.with_markers()))
-    words = [each for each in told if isinstance(each, Lifecycle) and each.state != "connected"]
-    assert {each.line for each in words} == {line(two)}
+    words = [(each.line, each.state) for each in told if isinstance(each, Lifecycle)]
+    begun = ["connecting", "connected"]
+    for each in (one, three):
+        assert [state for name, state in words if name == line(each)] == begun
+    assert [state for name, state in words if name == line(two)] == [*begun, "disconnected", "restored"]
     assert [each.topic.key for each in told if isinstance(each, Gap)] == [two]
     runtime.supervisor.restart("tplus").get(timeout=5)
     until(runtime, lambda status: just(one, two, three)(status) and set(lives(runtime).values()) == {2, 3})

@@ -181,7 +181,7 @@ class Deliverer:
 
     def _set(self, topic: Topic, route: Route) -> None:
         come, gone = self.line.table.set(topic, route)
-        self.holder.attached(topic, come)
+        self.holder.attached(topic, come, 1)
         self.holder.detached(topic, gone, 1)
 
     def settle(self, topic: Topic) -> None:

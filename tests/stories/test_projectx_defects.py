@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -208,9 +208,8 @@ def test_defect_6_what_a_close_says_is_known_at_once(px: SimulatedProjectX, word
         heard = streams(runtime)
         px.hub_close(allow, words, "market")
         markers = heard["market"].with_markers()
-        marker: Any = next(markers)
-        assert isinstance(marker, Lifecycle)
-        assert marker.state == "disconnected"
+        first, second = cast(list[Lifecycle], [next(markers), next(markers)])
+        assert (first.state, second.state) == ("connected", "disconnected")
         status = until(runtime, lambda status: status.lines()[MARKET].state != "live")
         reason = reason_of(status, MARKET)
         assert reason.kind == ("retryable" if allow else "slow")
@@ -362,8 +361,9 @@ def test_defect_20_a_logout_is_told_to_readers_and_comes_back(
     orders = runtime.subscribe("projectx", venue.ORDERS, ALICE, wait=10.0)
     px.gateway_logout(only_hub="user")
     seen = orders.with_markers()
-    first: Any = next(seen)
-    assert (first.state, "GatewayLogout" in first.reason) == ("disconnected", True)
+    first, second = cast(list[Lifecycle], [next(seen), next(seen)])
+    assert first.state == "connected"
+    assert (second.state, "GatewayLogout" in second.reason) == ("disconnected", True)
     until(runtime, live_again(2, USER))
     number = tell(px, "user")
     assert told(next(each for each in orders)) == number

@@ -159,7 +159,7 @@ def test_closing_leaves_what_was_there_and_closed_behind_it(
     trades.close()
     trades.close()
     o2.number_trades(market, 5)
-    assert ends(trades) == ["Trade"] * 5 + ["Closed"]
+    assert ends(trades) == ["Lifecycle"] + ["Trade"] * 5 + ["Closed"]
     assert list(trades) == []  # quietly: it was asked for
     with pytest.raises(StreamClosed, match="closed by its reader"):
         trades.get()
@@ -206,7 +206,7 @@ def test_the_death_of_the_supervisor_ends_streams_with_its_reason(o2: SimulatedO
         o2.number_trades(market, 3)
         until(runtime, decoded(3))
         kill(Supervisor)
-        assert ends(trades) == ["Trade"] * 3 + ["Closed"]
+        assert ends(trades) == ["Lifecycle"] + ["Trade"] * 3 + ["Closed"]
         with pytest.raises(StreamClosed, match="nothing_of_that_name"):
             next(iter(trades))
 

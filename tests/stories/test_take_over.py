@@ -107,7 +107,7 @@ def test_the_present_connection_dies_while_the_candidate_connects(
         o2.number_trades(market, 3)
         until(runtime, lambda status: status.streams[0].received >= 3)
         check_took_over(runtime)
-        assert told(trades) == ["disconnected", "restored", "gap", 1, 2, 3]
+        assert told(trades) == ["connected", "disconnected", "restored", "gap", 1, 2, 3]
 
 
 def test_the_present_connection_dies_while_the_candidate_logs_in(
@@ -130,7 +130,7 @@ def test_the_present_connection_dies_while_the_candidate_logs_in(
         o2.number_trades(market, 3)
         until(runtime, lambda status: status.streams[0].received >= 3)
         check_took_over(runtime)
-        assert told(trades) == ["disconnected", "restored", "gap", 1, 2, 3]
+        assert told(trades) == ["connected", "disconnected", "restored", "gap", 1, 2, 3]
 
 
 def test_the_present_connection_dies_before_the_candidate_is_settled(o2: SimulatedO2, market: str) -> None:
@@ -160,9 +160,10 @@ def test_the_present_connection_dies_before_the_candidate_is_settled(o2: Simulat
         o2.number_trades(market, 1)
         until(runtime, lambda status: status.streams[1].received >= 10)
         check_took_over(runtime)
-        assert told(books) == ["disconnected", "restored", "gap"]
+        assert told(books) == ["connected", "disconnected", "restored", "gap"]
         said = told(trades)
-        assert said == [1, 2, 3, 4, 5, 6, "disconnected", "restored", "gap", 7, 8, 9, 10]
+        assert said[:7] == ["connected", 1, 2, 3, 4, 5, 6]
+        assert said[7:] == ["disconnected", "restored", "gap", 7, 8, 9, 10]
 
 
 def test_the_present_connection_dies_when_the_candidate_has_just_settled(
@@ -189,7 +190,7 @@ def test_the_present_connection_dies_when_the_candidate_has_just_settled(
         o2.number_trades(market, 1)
         until(runtime, lambda status: status.streams[0].received >= 4)
         check_took_over(runtime)
-        assert told(trades) == [1, 2, 3, "disconnected", "restored", "gap", 4]
+        assert told(trades) == ["connected", 1, 2, 3, "disconnected", "restored", "gap", 4]
 
 
 def test_the_present_connection_dies_in_the_very_moment_of_the_hand_over(
@@ -213,8 +214,8 @@ def test_the_present_connection_dies_in_the_very_moment_of_the_hand_over(
         line = line_of(runtime)
         assert (line.epoch, line.state, line.rotations, line.counters.restarts) == (2, "live", 1, 0)
         settle(runtime)
-        assert told(books) == ["gap"]
-        assert told(trades) == ["gap", 1, 2, 3]
+        assert told(books) == ["connected", "gap"]
+        assert told(trades) == ["connected", "gap", 1, 2, 3]
         assert runtime.status().dead_letters.count == 0
 
 
@@ -246,8 +247,8 @@ def test_a_present_connection_that_is_wedged_is_followed_by_its_candidate(
         until(runtime, lambda _: newest(runtime) == 7)
         settle(runtime)
         said = told(trades)
-        assert said[:6] == [1, 2, 3, "disconnected", "restored", "gap"]
-        assert said[6:] in ([7], [6, 7], [5, 6, 7])  # but for what the former one hung over
+        assert said[:7] == ["connected", 1, 2, 3, "disconnected", "restored", "gap"]
+        assert said[7:] in ([7], [6, 7], [5, 6, 7])  # but for what the former one hung over
 
 
 STEPS = ("CANDIDATE", "CANDIDATE_REACHED", "CANDIDATE_OPEN", "HANDING_OVER")
@@ -310,7 +311,7 @@ def test_a_candidate_that_took_over_and_dies_is_no_rotation(
         until(runtime, lambda status: status.streams[0].received >= 1)
         settle(runtime)
         said = told(trades)
-        assert said == ["disconnected", "reconnecting", "restored", "gap", 1]
+        assert said == ["connected", "disconnected", "reconnecting", "restored", "gap", 1]
 
 
 def test_a_line_that_is_paused_leaves_its_candidate(
@@ -327,8 +328,8 @@ def test_a_line_that_is_paused_leaves_its_candidate(
             trap.released.set()
         until(runtime, lambda status: not [each for each in status.actors if each.id == "connection/o2"])
         o2.wait_for(lambda: o2.connections == 0)
-        words = [word.state for word in islice(trades.with_markers(), 2) if isinstance(word, Lifecycle)]
-        assert words == ["disconnected", "paused"]
+        words = [word.state for word in islice(trades.with_markers(), 3) if isinstance(word, Lifecycle)]
+        assert words == ["connected", "disconnected", "paused"]
 
 
 # ── handing over ────────────────────────────────────────────────────────────────────────────────
@@ -354,11 +355,12 @@ def test_a_candidate_that_dies_before_its_turn_brought_its_events_to_no_stream(
         until(runtime, lambda status: all(stream.gaps for stream in status.streams))
         counters = settle(runtime).lines()["o2"].counters
         assert counters.unrouted >= before.unrouted + 5
-        assert told(books) == ["disconnected", "reconnecting", "restored", "gap"]
+        assert told(books) == ["connected", "disconnected", "reconnecting", "restored", "gap"]
         assert [gap.since_ns for gap in books.gaps] == [
             former.counters.received_ns
         ]  # since then they had nothing
         assert [each for each in told(trades) if isinstance(each, str)] == [
+            "connected",
             "disconnected",
             "reconnecting",
             "restored",
@@ -396,7 +398,7 @@ def test_a_former_connection_that_is_wedged_is_given_up(
         until(runtime, nobody_is_wedged)
         settle(runtime)
         assert (line_of(runtime).epoch, line_of(runtime).counters.restarts) == (2, 0)
-        assert told(trades) == [1, 2, 3, "gap", 4, 5, 6]
+        assert told(trades) == ["connected", 1, 2, 3, "gap", 4, 5, 6]
 
 
 # ── bounds ──────────────────────────────────────────────────────────────────────────────────────
@@ -418,7 +420,7 @@ def test_a_candidate_that_brings_too_much_before_it_is_settled_is_dropped(
         until(runtime, lambda status: status.streams[1].received >= 100)
         settle(runtime)
         assert (line_of(runtime).epoch, line_of(runtime).state) == (1, "live")
-        assert told(trades) == [*range(1, 101)]
+        assert told(trades) == ["connected", *range(1, 101)]
 
 
 def test_a_candidate_that_brings_too_much_before_its_turn_reads_no_further(
@@ -440,7 +442,7 @@ def test_a_candidate_that_brings_too_much_before_its_turn_reads_no_further(
             rotated.result(timeout=20)
         until(runtime, lambda status: status.streams[0].received >= 200)
         settle(runtime)
-        assert told(trades) == [*range(1, 201)]
+        assert told(trades) == ["connected", *range(1, 201)]
 
 
 def test_a_present_connection_that_brings_more_than_is_compared_stays(
@@ -463,5 +465,5 @@ def test_a_present_connection_that_brings_more_than_is_compared_stays(
         until(runtime, lambda status: status.streams[1].received >= 100)
         settle(runtime)
         assert (line_of(runtime).epoch, line_of(runtime).state) == (1, "live")
-        assert told(trades) == [*range(1, 101)]
+        assert told(trades) == ["connected", *range(1, 101)]
         assert runtime.status().dead_letters.count == 0

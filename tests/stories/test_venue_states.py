@@ -84,8 +84,8 @@ def test_a_halt_is_told_to_the_streams_of_its_symbol_at_its_place(alpaca: Simula
         alpaca.quote("MSFT")
         others.get(timeout=10.0)
         told = ["Trade", "AAPL is halted: News Pending", "Trade", "AAPL is open: Resumed", "Trade", "Closed"]
-        assert waiting(trades) == told
-        assert waiting(every) == told
+        assert waiting(trades) == ["connected", *told]
+        assert waiting(every) == ["connected", *told]
         assert waiting(others) == ["Closed"]
 
 
@@ -98,7 +98,7 @@ def test_a_resumption_where_nothing_was_halted_is_no_news(alpaca: SimulatedAlpac
         alpaca.status("AAPL", "E", "Short Sale Restriction", z="A")
         told = ["Status", "Status", "AAPL is halted: Trading Halt", "Status", "Status", "Closed"]
         until(runtime, lambda status: status.streams[-1].received == 4)
-        assert waiting(statuses) == told
+        assert waiting(statuses) == ["connected", *told]
 
 
 @pytest.mark.parametrize("tape", ["A", "B", "C", "O"])
@@ -125,8 +125,8 @@ def test_a_late_reader_gets_what_holds_as_its_first_marker(alpaca: SimulatedAlpa
         assert next_state(early).state == "open"
         halted = [f"{symbol} is halted: Trading Halt" for symbol in ("AAPL", "MSFT")]
         over = "AAPL is open: Trading Resumption"
-        assert waiting(late) == [*halted, over, "Closed"]
-        assert waiting(every) == [*halted, over, "Closed"]
+        assert waiting(late) == ["connected", *halted, over, "Closed"]
+        assert waiting(every) == ["connected", *halted, over, "Closed"]
 
 
 class Halts:
@@ -226,8 +226,8 @@ def test_an_inline_handler_is_told(alpaca: SimulatedAlpaca) -> None:
         told: list[object] = []
         runtime.on("iex", "trades", "AAPL", handler=print, on_marker=told.append, inline=True, wait=10.0)
         alpaca.halt("AAPL")
-        until(runtime, lambda _: bool(told))
-        assert [word(item) for item in told] == ["AAPL is halted: Trading Halt"]
+        until(runtime, lambda _: len(told) == 2)
+        assert [word(item) for item in told] == ["connected", "AAPL is halted: Trading Halt"]
 
 
 # ── tables ──
@@ -463,7 +463,8 @@ def test_what_the_venue_says_again_and_again_is_told_once(desk: Desk, runtime: R
         desk.say(system="down", words="x" * 10_000)
     desk.say(topic="trades.A", data=1)
     items = trades.with_markers()
-    state, event = next(items), next(items)
+    connected, state, event = next(items), next(items), next(items)
+    assert word(connected) == "connected"
     assert isinstance(state, VenueState)
     assert len(state.text) <= 500
     assert word(event) == "Message"

@@ -527,4 +527,5 @@ def test_gap_and_lifecycle_are_told_of_a_refused_line_as_of_any_other(
             seen.append(item.state if isinstance(item, Lifecycle) else type(item).__name__)
             if not isinstance(item, Lifecycle | Gap):
                 break
-        assert seen == ["disconnected", "reconnecting", "failed", "restored", "Gap", "Trade"]
+        outage = ["disconnected", "reconnecting", "failed", "restored", "Gap"]
+        assert seen == ["connected", *outage, "Trade"]

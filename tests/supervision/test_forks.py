@@ -28,6 +28,7 @@ RUNTIME: dict[str, Callable[[Runtime, Stream[Any]], object]] = {
     "fresh": lambda runtime, _: runtime.fresh("o2"),
     "forget_book": lambda runtime, _: runtime.forget_book("o2", "0x1"),
     "latest": lambda runtime, _: runtime.latest("o2", "0x1"),
+    "lifecycle": lambda runtime, _: runtime.lifecycle(),
     "merge": lambda runtime, stream: runtime.merge(stream),
     "on": lambda runtime, _: runtime.on("o2", "trades", "0x1", handler=print),
     "refresh_token": lambda runtime, _: runtime.refresh_token("o2"),
@@ -43,7 +44,7 @@ RUNTIME: dict[str, Callable[[Runtime, Stream[Any]], object]] = {
     "supervisor": lambda runtime, _: runtime.supervisor,
     "wait_live": lambda runtime, _: runtime.wait_live(),
 }
-READING = ("get", "get_many", "items", "with_markers", "with_meta")
+READING = ("get", "get_many", "items", "take", "with_markers", "with_meta")
 CHANGING = ("add", "close", "remove")
 LOOKING = (
     *("closed", "conflated", "delivered", "dropped", "end_reason", "gap_count", "gaps", "handler_errors"),
@@ -54,6 +55,7 @@ STREAM: dict[str, Callable[[Stream[Any]], object]] = {
     "get": lambda stream: stream.get(),
     "get_many": lambda stream: stream.get_many(0),
     "items": lambda stream: next(stream.items()),
+    "take": lambda stream: next(stream.take(1.0)),
     "with_markers": lambda stream: next(stream.with_markers()),
     "with_meta": lambda stream: next(stream.with_meta()),
     "add": lambda stream: stream.add("0x2"),
@@ -177,7 +179,7 @@ def test_finalisers_do_nothing_in_a_child(runtime: Runtime, trades: Stream[Any],
         signal.alarm(20)
         nothing: Any = Told()
         abandon(runtime._tree.home, nothing, nothing)
-        _forget(runtime._tree.home, trades.id, nothing, nothing, nothing, nothing)
+        _forget(runtime._tree.home, trades.id, nothing, nothing, nothing)
         stop_at_exit(runtime._tree.home, lambda: runtime)
         with runtime, trades:
             pass

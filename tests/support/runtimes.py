@@ -86,3 +86,11 @@ def until(runtime: actors.Runtime, wanted: Callable[[Status], bool], seconds: fl
             raise AssertionError(f"not within {seconds} s; the last status was {last}")
         time.sleep(0.005)
     return status
+
+
+def pause(runtime: actors.Runtime, line: str) -> None:
+    """Returns when the streams of the line have been told; the status shows it at once."""
+    lives = runtime.lifecycle(line)
+    runtime.supervisor.pause(line).get(timeout=5)
+    while lives.get(timeout=10.0).state != "paused":
+        pass

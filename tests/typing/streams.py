@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, assert_type
 
 import actors
-from actors import Received, Runtime, Stream
+from actors import Lifecycle, Marked, Received, Runtime, Stream
 from actors.venues import alpaca, o2, projectx
 
 Book = o2.DepthSnapshot | o2.DepthChange
@@ -63,6 +63,7 @@ def every_channel_has_the_same_keywords(runtime: Runtime) -> None:
     quotes = runtime.subscribe("stocks", alpaca.QUOTES, "AAPL", policy="conflate", capacity=10, wait=None)
     assert_type(quotes, Stream[alpaca.Quote])
     runtime.subscribe("stocks", alpaca.QUOTES, "AAPL", stale_after=5, max_event_lag=1.5, calendar="nyse")
+    runtime.subscribe("stocks", alpaca.QUOTES, "AAPL", drop_older_than=2)
     runtime.subscribe("stocks", alpaca.QUOTES, "AAPL", polcy="block")  # type: ignore[call-overload]
     runtime.subscribe("stocks", alpaca.QUOTES, "AAPL", policy="blok")  # type: ignore[call-overload]
     runtime.subscribe("stocks", "quotes", "AAPL", policy="blok")  # type: ignore[call-overload]
@@ -156,3 +157,42 @@ def merged_streams_have_the_events_of_each(runtime: Runtime, every: list[Stream[
         else:
             assert_type(received.event, alpaca.Trade)
     runtime.merge(quotes, "trades")  # type: ignore[call-overload]
+    runtime.merge([quotes, trades])  # type: ignore[call-overload]
+
+
+def merged_streams_have_markers_where_they_are_asked_for(runtime: Runtime, asked: bool) -> None:
+    quotes, states = runtime.subscribe("stocks", alpaca.QUOTES, "AAPL"), runtime.lifecycle("stocks")
+    for received in runtime.merge(quotes, states, markers=False, timeout=5):
+        assert_type(received, Received[alpaca.Quote | Lifecycle])
+    for item in runtime.merge(quotes, states, markers=asked):
+        assert_type(item, Received[alpaca.Quote | Lifecycle] | Marked)
+    for item in runtime.merge(quotes, states, markers=True):
+        match item:
+            case Received(event=event):
+                assert_type(event, alpaca.Quote | Lifecycle)
+            case Marked(marker=marker):
+                assert_type(marker, actors.Marker)
+    runtime.merge(quotes, marker=True)  # type: ignore[call-overload]
+
+
+def what_must_be_fresh_is_named_as_in_subscribe(runtime: Runtime, quotes: Stream[alpaca.Quote]) -> None:
+    assert_type(runtime.fresh("stocks", alpaca.QUOTES, "AAPL", max_age=2), actors.Freshness)
+    assert_type(runtime.fresh("topstep", projectx.ORDERS, [4242, 4243]), actors.Freshness)
+    permit = runtime.require(
+        quotes, ("o2", o2.DEPTH(precision="100"), "0xa"), ("topstep", "orders", 4242), "o2"
+    )
+    assert_type(permit, actors.Permit)
+    runtime.fresh("topstep", projectx.ORDERS, 4242.0)  # type: ignore[arg-type]
+    runtime.require(4242)  # type: ignore[arg-type]
+    runtime.require(quotes, max_agee=5)  # type: ignore[call-arg]
+
+
+def a_stream_yields_its_events_and_markers(quotes: Stream[alpaca.Quote]) -> None:
+    assert_type(quotes.get(timeout=5), alpaca.Quote)
+    assert_type(quotes.get_many(5), list[alpaca.Quote])
+    for quote in quotes.take(5):
+        assert_type(quote, alpaca.Quote)
+    for item in quotes.with_markers(timeout=5):
+        assert_type(item, alpaca.Quote | actors.Marker)
+    for received in quotes.items():
+        assert_type(received, Received[alpaca.Quote] | actors.Marker)

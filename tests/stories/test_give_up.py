@@ -49,7 +49,7 @@ def test_a_stream_gets_failed_and_then_its_end(o2: SimulatedO2, market: str) -> 
         assert isinstance(closed, Closed)
         assert closed.reason.startswith("its lines have failed: o2 (")
         assert "401" in closed.reason
-        assert runtime.status().streams == ()
+        until(runtime, lambda status: status.streams == ())
 
 
 def test_iteration_raises_the_reason_and_get_does_so(o2: SimulatedO2, market: str) -> None:

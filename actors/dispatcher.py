@@ -7,11 +7,12 @@ delivery state to the one that may deliver; it takes the state back when that co
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from actors.actor import Actor, ActorContext, KeptReply, Lease
 from actors.delivery.cells import Cells
+from actors.delivery.inlet import Inlet
 from actors.delivery.last_events import LastEvents
 from actors.delivery.line_delivery import LineDelivery
 from actors.delivery.routing import LineRoutes, Routing
@@ -49,8 +50,17 @@ CRASHES = 2  # of a line in a row, after which its delivery state is trusted no 
 class Dispatcher(Actor):
     """Routes, and the lifecycle events of lines that are down. Its state is lent to it: `routing`."""
 
-    def __init__(self, context: ActorContext[Lease], *, routing: Routing, cells: Cells) -> None:
+    def __init__(
+        self,
+        context: ActorContext[Lease],
+        *,
+        routing: Routing,
+        cells: Cells,
+        closes_streams: Callable[[str], bool],
+    ) -> None:
+        """`closes_streams`: whether this line has failed, and its feed wants no stream to wait for that."""
         super().__init__(context)
+        self._closes_streams = closes_streams
         self._lease = context.inbox
         self._routing = routing
         self._right = routing.right
@@ -126,6 +136,8 @@ class Dispatcher(Actor):
             feed = message.gone[0].feed
             reply.fail(LinewardenError(f"feed {feed!r} is no longer in the config"))
         else:
+            if self._have_failed(opened.topics):
+                self._close_if_failed(opened.inlet)
             reply.set(None)
 
     def _leave(self, stream: int, topics: tuple[Topic, ...] | None) -> None:
@@ -213,7 +225,7 @@ class Dispatcher(Actor):
             self._tell_routes(name, line, epoch, state, last_events)
             line.routed.add(epoch)
             if becomes_holder:
-                line.holder = epoch
+                line.holder, line.failed = epoch, ""
 
     def _tell_routes(
         self, name: str, line: LineRoutes, epoch: int, state: DeliveryState | None, last: LastEvents | None
@@ -251,6 +263,8 @@ class Dispatcher(Actor):
             for topic, since in blind.items():
                 if (cell := self._cells.get(topic)) is not None and cell.blind_since is None:
                     cell.blind_since = since
+            line.failed = report.reason or "failed" if report.state == "failed" else ""
+        self._close_failed(report.line, line)
 
     def _returned(self, message: DeliveryReturned) -> None:
         """The connection's last letter. That of a connection that was given up is ignored."""
@@ -298,6 +312,36 @@ class Dispatcher(Actor):
                     if history not in after:
                         after[history] = cell.blind_time.plus(since, report.at_ns)
                     cell.blind_time, cell.blind_since = after[history], None
+
+    # ── streams whose lines have all failed ──
+
+    def _close_failed(self, name: str, line: LineRoutes) -> None:
+        """If it has failed: its streams have been told so."""
+        if not self._has_failed(name):
+            return
+        opening = {opened.inlet.id for opened, _ in self._asked.values()}
+        for stream, inlet in list(line.table.inlets.items()):
+            if stream not in opening:  # else some of its topics are yet to be placed
+                self._close_if_failed(inlet)
+
+    def _close_if_failed(self, inlet: Inlet) -> None:
+        """All of its lines have, and their feed wants it to end then."""
+        topics = self._routing.wanted(inlet.id, None)
+        if inlet.stays or not self._have_failed(topics):
+            return
+        lines = self._routing.lines_of(topics)
+        told = [f"{name} ({self._routing.line(name).failed})" for name in sorted(lines)]
+        inlet.close(f"its lines have failed: {', '.join(told)}", quiet=False)
+        self._leave(inlet.id, None)
+
+    def _have_failed(self, topics: Iterable[Topic]) -> bool:
+        """All lines of these."""
+        lines = self._routing.lines_of(topics)
+        return bool(lines) and all(map(self._has_failed, lines))
+
+    def _has_failed(self, name: str) -> bool:
+        """Its streams were told so, and it has not been restarted since."""
+        return bool(self._routing.line(name).failed) and self._closes_streams(name)
 
     # ── another connection takes over ──
 
@@ -353,6 +397,7 @@ class Dispatcher(Actor):
         for name, line in list(self._routing.lines.items()):
             self._show_policies(name, line.table.routes)
             self._give_turn(name)
+            self._close_failed(name, line)  # a former keeper may not have come to all of its streams
 
     def _line_delivery(self, name: str, line: LineRoutes) -> LineDelivery:
         return LineDelivery(name, line.epoch, self._right, line.table, line.state)

@@ -1,12 +1,13 @@
 """Sends pings at an interval; an unanswered ping ends the connection.
 
-It sends the protocol's pings and the venue's own, and watches subscriptions that have a freshness policy.
+It sends the protocol's pings and the venue's own, watches subscriptions that have a freshness policy, and
+reads the health of lines that may be restarted for it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from actors.actor import Actor, ActorContext, Lease
@@ -14,6 +15,8 @@ from actors.events import Freshness, Topic
 from actors.messages import (
     BeatDue,
     EndIfSilent,
+    HealthDue,
+    HealthLooked,
     JudgeStale,
     LineLost,
     PoliciesChanged,
@@ -33,6 +36,7 @@ from actors.messages import (
 )
 from actors.rules.freshness import Policies
 from actors.rules.liveness import Rhythm, Watch, Watched
+from actors.rules.poor_health import Vitals
 
 
 class Heartbeat(Actor):
@@ -46,13 +50,14 @@ class Heartbeat(Actor):
         last_event_at: Callable[[Topic], float | None],
         policies: Callable[[str, Topic], Policies],
         judge: Callable[[str, Topic], Freshness],
+        vitals: Callable[[str, Watch, Mapping[Topic, Freshness]], Vitals | None],
         shown: dict[str, Watched],
     ) -> None:
         super().__init__(context)
         self._supervisor = self.address("supervisor")
         self._rhythm = rhythm
         self._last_event_at = last_event_at
-        self._policies, self._judge = policies, judge
+        self._policies, self._judge, self._vitals = policies, judge, vitals
         self._watches: dict[str, Watch] = {}
         self._shown = shown  # by line, for all to see
         self._number = self.incarnation << 32  # of the last watch: no former keeper had it
@@ -91,6 +96,8 @@ class Heartbeat(Actor):
             case StaleDue(look=look):
                 if look == watch.look:
                     self._look_for_stale(watch, message)
+            case HealthDue():
+                self._look_at_health(watch, message)
             case ReadingPaused():
                 watch.beats.freeze()
             case ReadingResumed():
@@ -116,6 +123,8 @@ class Heartbeat(Actor):
             self.send_later(rhythm.ping_interval, BeatDue(line, epoch, number))
         if rhythm.venue_ping_interval:
             self.send_later(rhythm.venue_ping_interval, VenueBeatDue(line, epoch, number))
+        if rhythm.health_every:
+            self.send_later(rhythm.health_every, HealthDue(line, epoch, number))
         self._plan_look(watch, line)
 
     def _beat(self, watch: Watch, due: BeatDue) -> None:
@@ -150,6 +159,15 @@ class Heartbeat(Actor):
             self._supervisor.tell(TopicsStale(due.line, due.epoch, stale))
         watch.stale, watch.look_at = set(stale), math.inf
         self._plan_look(watch, due.line)
+
+    def _look_at_health(self, watch: Watch, due: HealthDue) -> None:
+        """The supervisor decides. What was stale at the last look is judged again."""
+        found = {topic: self._judge(due.line, topic) for topic in watch.stale}
+        stale = {topic: each for topic, each in found.items() if each.state == "stale"}
+        vitals = self._vitals(due.line, watch, stale)
+        if vitals is not None:
+            self._supervisor.tell(HealthLooked(due.line, due.epoch, vitals))
+        self.send_later(watch.rhythm.health_every, due)
 
     def _may_be_stale(self, watch: Watch, topic: Topic) -> bool:
         silence = self._silence(watch, topic)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from actors.protocol.limits import SendRate
     from actors.protocol.prices import Price
     from actors.protocol.venue import Venue
+    from actors.rules.poor_health import Vitals
 
 # ── reports about a line; one of a past epoch is dropped ────────────────────────────────────────
 
@@ -197,6 +198,12 @@ class TopicsStale(Report, frozen=True):
     topics: Mapping[Topic, Freshness]
 
 
+class HealthLooked(Report, frozen=True):
+    """Heartbeat to supervisor: one look at a line whose feed has a health policy."""
+
+    vitals: Vitals
+
+
 class TopicsSent(TopicsReport, frozen=True):
     """Connection to registry: the first frame of this asking leaves, or the session needs none."""
 
@@ -275,6 +282,10 @@ class StaleDue(WatchTimer, frozen=True):
     """Time to look which subscriptions are stale; `look` numbers the looks, and an older one is overtaken."""
 
     look: int
+
+
+class HealthDue(WatchTimer, frozen=True):
+    """Time to look at the line's health."""
 
 
 class PoliciesChanged(Struct, frozen=True):

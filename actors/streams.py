@@ -82,8 +82,10 @@ class Streams:
         policy: Policy | None,
         capacity: int | None,
         drop_older_than: float | None = None,
+        *,
+        stays: bool = False,
     ) -> Stream[Any]:
-        """A new stream, wanted by the registry when this returns.
+        """A new stream, wanted by the registry when this returns. `stays`: also where all lines have failed.
 
         Raises:
             LinewardenError: the feed, the channel, a key or an option is not known here.
@@ -103,6 +105,7 @@ class Streams:
             freshness=freshness,
             drop_older_than=oldest,
             now=self._now,
+            stays=stays,
         )
         return self._open(Stream(inlet, self, spec.kind, options), topics)
 
@@ -252,7 +255,7 @@ class Streams:
 
     def inlets(self) -> Collection[Inlet]:
         """Of the streams that are open."""
-        return self._inlets.copy().values()
+        return [inlet for inlet in self._inlets.copy().values() if inlet.end is None]
 
     def end(self, reason: str, *, quiet: bool) -> None:
         """The runtime has ended: every stream gets `Closed`."""
@@ -275,6 +278,7 @@ class Streams:
         """
         if wait is None:
             return
+        self._check_open(stream)
         try:
             states = self.answers(stream.feed, topics, wait) or self.states(topics)
         except WaitRefusedError as refused:
@@ -282,10 +286,14 @@ class Streams:
         with contextlib.suppress(Timeout, RuntimeStopped):  # the line is shown as live, if it is
             ask(self._supervisor, ReadMail(), SHOWN)
         self._note_change()
-        if stream.closed:
-            raise StreamClosed("closed by its reader")
+        self._check_open(stream)
         if any(state.state != "confirmed" for state in states.values()):
             raise SubscribeError(stream, states)
+
+    def _check_open(self, stream: Stream[Any]) -> None:
+        """Raises StreamClosed with the reason if it has ended."""
+        if (reason := stream.end_reason) is not None:
+            raise StreamClosed(reason)
 
     def answers(
         self, feed: str, topics: tuple[Topic, ...], seconds: float
@@ -358,7 +366,7 @@ class Streams:
             stream._inlet.handler_errors += 1
             log.exception("%s/%s: %s; the stream is closed.", stream.feed, stream.channel, reason)
         finally:
-            if not self._home.is_left and not stream.closed:
+            if not self._home.is_left:  # a stream that has ended is forgotten
                 self._close(stream._inlet, reason, quiet=False)
 
     def join(self, deadline: float, others: Iterable[threading.Thread]) -> tuple[str, ...]:

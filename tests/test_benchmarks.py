@@ -117,7 +117,7 @@ def test_latencies_are_of_the_messages_that_came_after_the_warm_up() -> None:
 def test_each_message_of_a_round_trip_comes_back_as_it_was(size: int) -> None:
     echo = Echo(size)
     address = echo.listen(Plan(0))
-    with connect(address["url"], compression=None, proxy=None) as socket:
+    with connect(address["url"], compression=None, proxy=None, close_timeout=0.1) as socket:
         messages = [message(number, address["size"]) for number in range(1, 11)]
         for each in messages:
             socket.send(each)

@@ -25,6 +25,7 @@ from actors.protocol.session import Session
 from actors.protocol.venue import Channel, Venue, VenueSettings
 from actors.rules.calendar import Calendar, Closure, TradingHours
 from actors.rules.line_policy import HeartbeatPolicy
+from actors.rules.poor_health import HealthPolicy
 from actors.rules.restarts import RestartPolicy
 from actors.secret import Secret
 from actors.settings import (
@@ -317,6 +318,31 @@ def test_a_secret_may_come_as_one() -> None:
         (
             feed(heartbeat={"pong_timeot": 1}),
             "[feeds.a.heartbeat] pong_timeot: there is no such key; did you mean 'pong_timeout'?",
+        ),
+        (
+            feed(health={"stale_action": "restrat"}),
+            '[feeds.a.health] stale_action: expected one of: "none", "restart"; did you mean \'restart\'?',
+        ),
+        (
+            feed(health={"health_floor": 101}),
+            "[feeds.a.health] health_floor: expected a whole number from 0 to 100, found 101.",
+        ),
+        (
+            feed(health={"hold_off": 0}),
+            "[feeds.a.health] hold_off: expected seconds, more than 0 and at most a year, found 0.",
+        ),
+        (
+            feed(health={"rtt_cieling": 1}),
+            "[feeds.a.health] rtt_cieling: there is no such key; did you mean 'rtt_ceiling'?",
+        ),
+        (
+            feed(stale_action="restart"),
+            "[feeds.a] stale_action: there is no such key; "
+            "it belongs in [feeds.a.health] or [defaults.health].",
+        ),
+        (
+            feed(restart={"give_up": "never"}),
+            '[feeds.a.restart] give_up: expected one of: "wait", "close", found text.',
         ),
         (
             feed(restart={"initial": 31}),
@@ -622,6 +648,24 @@ def test_variables_are_replaced_once(text: str, value: str) -> None:
     assert own.key.reveal() == value
 
 
+# ── health ──
+
+
+def test_the_health_of_a_feed_is_that_of_all_but_for_its_own_keys() -> None:
+    config = feed(health={"rtt_ceiling": 2})
+    config["defaults"] = {"health": {"stale_action": "restart", "hold_off": 300}}
+    health = read(config).feeds["a"].health
+    assert health == HealthPolicy(stale_action="restart", hold_off=300.0, rtt_ceiling=2.0)
+    assert not read(feed()).feeds["a"].health.acts
+
+
+def test_a_ceiling_without_pings_is_a_warning() -> None:
+    config = feed(health={"rtt_ceiling": 2}, heartbeat={"ping_interval": 0})
+    assert read(config).warnings[-1] == (
+        "<config>: [feeds.a.health] rtt_ceiling: it has no effect without pings, and ping_interval is 0."
+    )
+
+
 # ── warnings ────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -675,6 +719,7 @@ TABLES: tuple[type[Struct], ...] = (
     ServiceSettings,
     RestartPolicy,
     HeartbeatPolicy,
+    HealthPolicy,
     FeedSettings,
     WantedTopics,
     SendRate,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import queue
+import sys
 import threading
+import time
 from typing import Any
 
 import pytest
 
-from actors.timers import Entry, Pulse, ThreadTimers
+from actors.timers import Entry, Pulse, SystemClock, ThreadTimers
 from tests.support.virtual_time import VirtualTimers
 
 
@@ -190,6 +192,12 @@ def test_a_message_cancelled_while_it_is_sent_is_sent_whole_or_not_at_all() -> N
 
 
 # ── a pause of the process ──
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system has no such clock")
+def test_the_clock_goes_on_while_the_machine_is_suspended() -> None:
+    before = time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert before <= SystemClock().monotonic() <= time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def test_a_beat_that_comes_late_tells_a_pause_and_the_next_one_does_not() -> None:

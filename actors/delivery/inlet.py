@@ -84,10 +84,14 @@ class Inlet:
         freshness: FreshnessPolicy = NO_POLICY,
         drop_older_than: float = 0.0,
         now: Callable[[], float] = float,
+        stays: bool = False,
     ) -> None:
-        """`drop_older_than`: seconds that an event may wait; 0: for ever. `now`: monotonic seconds."""
+        """`drop_older_than`: seconds that an event may wait; 0: for ever. `now`: monotonic seconds.
+
+        `stays`: it belongs to a view of this runtime, which does not end where all lines have failed.
+        """
         self.id, self.feed, self.channel = id, feed, channel
-        self.drop_older_than, self._now = drop_older_than, now
+        self.drop_older_than, self._now, self.stays = drop_older_than, now, stays
         self.freshness = freshness  # what the stream itself was opened with
         self.policy: Policy | Literal["inline"] = policy
         self.capacity, self.deltas = capacity, deltas

@@ -39,6 +39,7 @@ class LineRoutes:
         self.is_late = False  # something may be missing between the two
         self.was_given_up = False  # the last holder did not hand its state back: it may still write
         self.crashes = 0  # in a row
+        self.failed = ""  # why, as its streams were told last; empty: they were told something else since
 
     def copy(self) -> LineRoutes:
         copy = LineRoutes()
@@ -116,6 +117,11 @@ class Routing:
         return [
             topic for topic in (subscriber.topics if topics is None else topics) if topic in subscriber.topics
         ]
+
+    def lines_of(self, topics: Iterable[Topic]) -> set[str]:
+        """Those that these lie on."""
+        found = (self.line_of.get(topic) for topic in topics)
+        return {name for name in found if name is not None}
 
     def leave(self, stream: int, topic: Topic) -> None:
         """The stream gets no more of it."""

@@ -168,7 +168,9 @@ class OrderBooks:
         channel = venue.channel(topic.channel)
         # Where the venue can resend a book whole, being late shall cost this book and not its line.
         policy: Policy | None = "drop_oldest" if channel.resyncable or not channel.deltas else None
-        stream = self._streams.open(topic.feed, topic.channel, (key,), options, NO_POLICY, policy, CAPACITY)
+        stream = self._streams.open(
+            topic.feed, topic.channel, (key,), options, NO_POLICY, policy, CAPACITY, stays=True
+        )
         followed = FollowedBook(topic, stream, functools.partial(self._update, topic.feed))
         self._streams.start_handler(stream, followed.follow, f"book/{topic}")
         return followed

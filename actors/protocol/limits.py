@@ -46,6 +46,12 @@ class TokenBucket:
             self._left -= 1.0
         return 0.0
 
+    def has_one(self, now: float) -> bool:
+        """Whether a request is allowed now. None is counted."""
+        if self._budget.interval:
+            self._refill(now)
+        return not self._budget.interval or self._left >= 1.0 - ROUNDING
+
     def adjust(self, budget: RateLimit, now: float) -> None:
         """Applies another budget from now on; what was counted stays counted."""
         if budget != self._budget:

@@ -43,6 +43,10 @@ class ConnectLimiter:
             return turn - now
         return 0.0
 
+    def is_open(self, budget: RateLimit, now: float) -> bool:
+        """Whether a line might connect now. Nothing is counted."""
+        return now >= self.closed_until and self._bucket_for(budget, now).has_one(now)
+
     def _bucket_for(self, budget: RateLimit, now: float) -> TokenBucket:
         if self._bucket is None:
             self._bucket = TokenBucket(budget)

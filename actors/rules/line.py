@@ -66,6 +66,16 @@ class LineState(Enum):
         return self in EARLY or self in EARLY.values()
 
     @property
+    def has_given_up(self) -> bool:
+        """Failed: a probe at most tries it, and the venue has not accepted the WebSocket of that."""
+        return self in GIVEN_UP
+
+    @property
+    def is_on_its_way(self) -> bool:
+        """Between two connections, and it will be tried."""
+        return self in ON_ITS_WAY
+
+    @property
     def is_closing(self) -> bool:
         """Told to end, because the line is no longer needed."""
         return self in (LineState.REMOVING, LineState.REMOVING_EARLY)
@@ -125,6 +135,8 @@ Rows: TypeAlias = dict[tuple[LineState, Event], Step]
 S, E, A = LineState, Event, Action
 
 OPEN = frozenset({S.SUBSCRIBING, S.LIVE, S.UNSETTLED})
+GIVEN_UP = frozenset({S.PARKED, S.ASKING_PROBE, S.PROBING, S.FAILED})
+ON_ITS_WAY = frozenset({S.ASKING, S.BACKOFF, S.CONNECTING, S.LOGGING_IN, S.SUBSCRIBING})
 # With a connection that is to stay.
 RUNNING = (S.CONNECTING, S.PROBING, S.LOGGING_IN, S.SUBSCRIBING, S.LIVE, S.UNSETTLED)
 EARLY = {  # told to end before the venue accepted its WebSocket: the same, once it has

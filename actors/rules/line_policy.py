@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from actors.protocol.limits import RateLimit, SendRate
+from actors.rules.poor_health import HealthPolicy
 from actors.rules.restarts import Interval, RestartPolicy, Seconds
 
 LARGEST = 1 << 30  # bytes
@@ -33,3 +34,4 @@ class LinePolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     connect_rate: RateLimit | None = None  # None: as the venue wants it
     restart: RestartPolicy = RestartPolicy()
     heartbeat: HeartbeatPolicy = HeartbeatPolicy()
+    health: HealthPolicy = HealthPolicy()

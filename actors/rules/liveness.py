@@ -119,6 +119,7 @@ class Rhythm(Struct, frozen=True):
     venue_ping_interval: float
     policies: Mapping[Topic, Policies]  # of topics whose silence or lag means something
     reading: bool = True  # whether the line is read now: a full stream may hold it
+    health_every: float = 0.0  # between two looks at its health
 
 
 class Watched(Struct, frozen=True):

@@ -17,7 +17,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tenacity
 from msgspec import Meta, Struct, structs
@@ -54,6 +54,7 @@ class RestartPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     retry_after_cap: Seconds = 3_600.0
     verdict_after: Interval = 1_800.0  # 0: the first refusal is final
     refused_interval: Interval = 900.0  # 0: a line that was refused is never probed
+    give_up: Literal["wait", "close"] = "wait"  # what streams do once all of their lines have failed
 
 
 class Retry(Struct, frozen=True):

@@ -21,6 +21,7 @@ from actors.protocol.limits import FrameLimit
 from actors.protocol.venue import Channel, Venue, VenueSettings
 from actors.rules.calendar import Calendar, read_closure, read_session, read_zone
 from actors.rules.line_policy import HeartbeatPolicy
+from actors.rules.poor_health import HealthPolicy
 from actors.rules.restarts import RestartPolicy
 from actors.settings.addresses import (
     host_and_port,
@@ -48,7 +49,7 @@ from actors.settings.wording import BARE, found, key_name, keys_of, nearest, pla
 TABLES = {"runtime", "service", "defaults", "calendars", "feeds"}
 FEED_KEYS = keys_of(FeedSettings) - {"name", "kind", "own", "doors"}
 # Those that are just converted; the others are read by rules of their own.
-PLAIN_KEYS = FEED_KEYS - {"venue", "send_rate", "connect_rate", "restart", "heartbeat", "subscribe"}
+PLAIN_KEYS = FEED_KEYS - {"venue", "send_rate", "connect_rate", "restart", "heartbeat", "health", "subscribe"}
 ENTRY_KEYS = keys_of(WantedTopics) - {"options"}
 PLAIN_ENTRY_KEYS = ENTRY_KEYS - {"calendar"}
 RATES: dict[str, type[Struct]] = {"send_rate": SendRateSettings, "connect_rate": ConnectRateSettings}
@@ -110,6 +111,7 @@ class ConfigReader(SettingsReader):
             "[feeds.NAME]": OwnKeys(venues),
             "[feeds.NAME.restart] or [defaults.restart]": keys_of(RestartPolicy),
             "[feeds.NAME.heartbeat] or [defaults.heartbeat]": keys_of(HeartbeatPolicy),
+            "[feeds.NAME.health] or [defaults.health]": keys_of(HealthPolicy),
             "an entry of subscribe": ENTRY_KEYS,
             "[calendars.NAME]": keys_of(CalendarSettings),
             **{f"[feeds.NAME.{key}]": keys_of(rate) for key, rate in RATES.items()},
@@ -126,13 +128,14 @@ class ConfigReader(SettingsReader):
         runtime = RuntimeSettings(**self._runtime(top.get("runtime", {})))
         service = self._service(top.get("service", {}))
         defaults = self.table("[defaults]", top.get("defaults", {}))
-        self.reject_unknown("[defaults]", defaults, {"restart", "heartbeat"})
+        self.reject_unknown("[defaults]", defaults, {"restart", "heartbeat", "health"})
         restart = self._restart("[defaults.restart]", defaults.get("restart", {}), RestartPolicy())
         heartbeat = self.merged("[defaults.heartbeat]", defaults.get("heartbeat", {}), HeartbeatPolicy())
+        health = self.merged("[defaults.health]", defaults.get("health", {}), HealthPolicy())
         for name, raw in self.table("[calendars]", top.get("calendars", {})).items():
             self._calendars[name] = self._calendar(name, raw)
         tables = self.table("[feeds]", top.get("feeds", {}))
-        read = [self._feed(name, raw, restart, heartbeat) for name, raw in tables.items()]
+        read = [self._feed(name, raw, restart, heartbeat, health) for name, raw in tables.items()]
         feeds = {feed.name: feed for feed in read if feed is not None}
         if self.problems:
             raise ConfigError(self.problems)
@@ -172,6 +175,11 @@ class ConfigReader(SettingsReader):
             self.complain(where, mine[0], f"expected maximum to be initial or more; {relation}")
         return restart
 
+    def _check_health(self, where: str, health: HealthPolicy, heartbeat: HeartbeatPolicy) -> None:
+        """What is allowed and means nothing."""
+        if health.rtt_ceiling and not heartbeat.ping_interval:
+            self.warn(where, "rtt_ceiling", "it has no effect without pings, and ping_interval is 0")
+
     # ── a calendar ──────────────────────────────────────────────────────────────────────────────
 
     def _calendar(self, name: str, raw: object) -> Calendar | None:
@@ -209,7 +217,12 @@ class ConfigReader(SettingsReader):
     # ── a feed ──────────────────────────────────────────────────────────────────────────────────
 
     def _feed(
-        self, name: str, raw: object, restart: RestartPolicy, heartbeat: HeartbeatPolicy
+        self,
+        name: str,
+        raw: object,
+        restart: RestartPolicy,
+        heartbeat: HeartbeatPolicy,
+        health: HealthPolicy,
     ) -> FeedSettings | None:
         where = f"[feeds.{key_name(name)}]"
         if not BARE.match(name):
@@ -230,6 +243,8 @@ class ConfigReader(SettingsReader):
         sub = where.removesuffix("]")
         fields["restart"] = self._restart(f"{sub}.restart]", table.get("restart", {}), restart)
         fields["heartbeat"] = self.merged(f"{sub}.heartbeat]", table.get("heartbeat", {}), heartbeat)
+        fields["health"] = self.merged(f"{sub}.health]", table.get("health", {}), health)
+        self._check_health(f"{sub}.health]", fields["health"], fields["heartbeat"])
         for key, rate in RATES.items():
             if key in table:
                 own_rate = getattr(kind or Venue, key)

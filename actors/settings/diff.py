@@ -14,6 +14,7 @@ SOFT = (
     "subscribe",
     "restart",
     "heartbeat",
+    "health",
     "send_rate",
     "connect_rate",
     "ack_timeout",

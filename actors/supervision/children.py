@@ -22,6 +22,7 @@ from actors.rules.line import RotationState
 from actors.rules.liveness import Rhythm
 from actors.supervision.freshness import FreshnessLooks, policies_of
 from actors.supervision.state import Child, Environment, Life, LineRecord, SharedState
+from actors.supervision.vitals import VitalSigns
 from actors.wire.connect import SocketOpened, SocketRefused
 from actors.wire.socket_inbox import SocketInbox
 
@@ -72,7 +73,9 @@ class Children:
 
     def _dispatcher(self, context: ActorContext[Lease]) -> Dispatcher:
         routing = self._shared.lend_routing(copy=context.inbox.needs_copy)
-        return Dispatcher(context, routing=routing, cells=self._shared.cells)
+        return Dispatcher(
+            context, routing=routing, cells=self._shared.cells, closes_streams=self._closes_streams
+        )
 
     def _heartbeat(self, context: ActorContext[Lease]) -> Heartbeat:
         self._tell_of_sessions("heartbeat")
@@ -82,6 +85,7 @@ class Children:
             last_event_at=self._shared.cells.last_event_at,
             policies=self._policies,
             judge=self._judge,
+            vitals=VitalSigns(self._shared, self._looks).read,
             shown=self._shared.new_watches(),
         )
 
@@ -111,7 +115,21 @@ class Children:
             for topic, cell in self._shared.cells.topics_of(name)
             if (found := policies_of(spec, topic, cell))
         }
-        return Rhythm(beats.ping_interval, beats.pong_timeout, own, policies, line.counters.reading)
+        health = spec.policy.health
+        return Rhythm(
+            beats.ping_interval,
+            beats.pong_timeout,
+            own,
+            policies,
+            line.counters.reading,
+            health.look_every if health.acts else 0.0,
+        )
+
+    def _closes_streams(self, name: str) -> bool:
+        """Called on the dispatcher's thread."""
+        line = self._shared.lines.get(name)
+        is_wanted = line is not None and line.spec.policy.restart.give_up == "close"
+        return line is not None and is_wanted and line.state.has_given_up
 
     def _policies(self, name: str, topic: Topic) -> Policies:
         """Called on the heartbeat's thread: by which policies this topic of the line is judged now."""

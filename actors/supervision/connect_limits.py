@@ -60,6 +60,10 @@ class ConnectLimiters:
             return Deferral(seconds, limiter.why, limiter.wait)
         return Deferral(seconds, f"{budget.burst} connects at once, then one in {budget.interval:g} s")
 
+    def is_open(self, spec: FeedSpec, door: int) -> bool:
+        """Whether a line might connect now. Nothing is counted."""
+        return self._of(spec, door).is_open(self._budget(spec, door), self._clock.monotonic())
+
     def note_refusal(
         self, line: str, spec: FeedSpec, reason: Reason, door: int = 0, *, reached: bool = False
     ) -> None:

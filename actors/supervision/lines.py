@@ -14,6 +14,7 @@ from actors.messages import (
     ChildExited,
     ConnectionCloseAnnounced,
     EndConnection,
+    HealthLooked,
     LiftBars,
     LineChanged,
     LineLost,
@@ -39,6 +40,7 @@ from actors.status import waiting_until
 from actors.supervision.children import Children
 from actors.supervision.connect_limits import ConnectLimiters
 from actors.supervision.down_lines import DownLines
+from actors.supervision.health import HealthRestarts
 from actors.supervision.lifecycles import Lifecycles
 from actors.supervision.rotation import Rotations
 from actors.supervision.running import holder_of
@@ -90,6 +92,7 @@ class Lines:
         self.rotations = Rotations(
             environment, shared, children, self._limiters, self.leaving, self._took_over
         )
+        self._health = HealthRestarts(records, self._roles, self._limiters, self._clock)
         self._answer_waiters = answer_waiters
         self._supervisor = self._roles.named("supervisor")
         self._stopping = False
@@ -119,6 +122,8 @@ class Lines:
         """No topic lies on the line; it stays where its venue always has it, or where one lies by now."""
         line = self.records.get(name)
         if line is None or name in line.spec.venue.first_lines() or self._shared.cells.has_topics(name):
+            return
+        if line.has_closed_its_streams:  # else the next stream would try at once what has failed
             return
         self.rotations.release(line)
         self.remove(line)
@@ -220,6 +225,8 @@ class Lines:
                 self._handle(line, Event.OPENED)
             case LineSettled():
                 self._handle(line, Event.SETTLED)
+                if line.spec.policy.restart.give_up == "close":  # it may have had no topic for a while
+                    self.release(line.name)
             case LineUnsettled():
                 self._handle(line, Event.UNSETTLED)
             case StableDue():
@@ -237,6 +244,8 @@ class Lines:
                 self.rotations.close_announced(line, text)
             case TopicsStale(topics=topics):
                 self._stale(line, topics)
+            case HealthLooked(vitals=vitals):
+                self._health.look(line, vitals)
             case RotationOverdue():
                 pass  # it has taken over
             case _:

@@ -28,6 +28,7 @@ from actors.rules.journal import Journal, LineExit, RecoveryTimes
 from actors.rules.ledger import Ledger
 from actors.rules.line import LineState, RotationState, ShownState
 from actors.rules.liveness import RecentRoundTrips, Watched
+from actors.rules.poor_health import HealthWatch
 from actors.rules.restarts import Restarts
 from actors.secret import origin
 from actors.status import ActorStatus, cause_of
@@ -269,6 +270,7 @@ class LineRecord:
         self.metrics = LineMetrics(environment.metrics, feed, name)
         self.history = history
         self.restarts = Restarts(spec.policy.restart, environment.chance)
+        self.health = HealthWatch()
         self.doors = Doors(spec.urls)
         self.state = LineState.NEW  # `Lines` alone changes it
         self.rotating = RotationState.NONE  # `Rotations` alone changes it
@@ -299,6 +301,11 @@ class LineRecord:
     @property
     def epoch(self) -> int:
         return self.life.epoch
+
+    @property
+    def has_closed_its_streams(self) -> bool:
+        """It has failed, and its feed wants no stream to wait for such lines."""
+        return self.state.has_given_up and self.spec.policy.restart.give_up == "close"
 
     @property
     def shown(self) -> ShownState:

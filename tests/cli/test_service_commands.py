@@ -56,6 +56,14 @@ def test_a_live_service_is_shown_and_is_0(live_run: Running) -> None:
     assert (line["state"], line["epoch"]) == ("live", 1)
 
 
+def test_status_with_fresh_is_1_while_some_topic_is_not_fresh(live_run: Running) -> None:
+    told = ran("status", "--fresh", "--url", live_run.url)
+    assert told.returncode == 1
+    assert "is not fresh (no_event): no event has come since the login" in told.stdout
+    assert ran("status", "--fresh", "--json", "--url", live_run.url).returncode == 1
+    assert ran("status", "--url", live_run.url).returncode == 0
+
+
 def test_a_feed_out_of_reach_is_1_and_the_service_answers_all_the_same(
     tmp_path: Path, o2: SimulatedO2
 ) -> None:

@@ -211,6 +211,20 @@ def test_topics_that_are_quiet_with_a_cause_are_counted(cause: Any) -> None:
     assert status_view.topics((quiet, waits)) == "2/2, 1 quiet"
 
 
+def test_topics_that_are_not_fresh_are_listed_if_that_is_asked_for() -> None:
+    view = status_view.StatusView(fresh=True)
+
+    def below(untrusted: dict[str, Freshness]) -> list[str]:
+        told = structs.replace(status(o2=line()), untrusted=untrusted)
+        return drawn(view.render(told, NOW, NOW, 120))
+
+    assert "every topic is fresh" in below({})
+    stale = Freshness("stale", "pongs", text="nothing for 60 s\x1b")
+    assert "o2/trades/A is not fresh (pongs): nothing for 60 s\\x1b" in below({"o2/trades/A": stale})
+    many = {f"o2/trades/{number:03}": stale for number in range(status_view.MOST_TOPICS + 7)}
+    assert "... and 7 more" in below(many)
+
+
 def test_what_was_put_aside_is_counted() -> None:
     none = QuarantineStatus(0, ())
     assert drawn(status_view.quarantine(none)) == ["There is no message in quarantine."]

@@ -171,3 +171,14 @@ def test_a_close_frame_may_name_a_time(reason: Reason, words: str, seconds: floa
 
 def test_what_is_no_refusal_stays_what_it_is() -> None:
     assert closed_for(Stopped("retry after 5"), "retry after 5") == Stopped("retry after 5")
+
+
+@given(budgets, starts, pauses)
+def test_whether_one_is_allowed_is_told_and_costs_nothing(
+    budget: RateLimit, start: float, pauses: list[float]
+) -> None:
+    bucket, now = TokenBucket(budget), start
+    for pause in pauses:
+        now += pause
+        assert bucket.has_one(now) == bucket.has_one(now) == (bucket.take(now) == 0.0)
+    assert TokenBucket(RateLimit(1, 0.0)).has_one(start)

@@ -172,3 +172,14 @@ def test_a_herd_stays_under_the_venue_s_cap(seed: int) -> None:
     for begin in range(0, 800, 7):
         assert sum(begin <= when < begin + 60 for when in at) <= 20 + 60 / 4 + 1
     assert all(later - sooner <= 4.0 + 1e-3 for sooner, later in pairwise(at[20:])), "nor is time wasted"
+
+
+def test_whether_a_line_might_connect_is_told_and_counts_nothing() -> None:
+    limiter, budget = ConnectLimiter(random.Random(7)), RateLimit(1, 60.0)
+    assert [limiter.is_open(budget, 0.0) for _ in range(3)] == [True] * 3
+    assert limiter.try_acquire("a", budget, 0.0) == 0.0
+    assert not limiter.is_open(budget, 59.0)
+    assert limiter.is_open(budget, 61.0)
+    limiter.close(100.0, "429", "asked")
+    assert not limiter.is_open(budget, 99.0)
+    assert limiter.is_open(budget, 100.0)

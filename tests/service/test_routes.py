@@ -12,6 +12,7 @@ from actors.errors import ConfigError
 from actors.runtime import start
 from actors.service import ReloadAnswer, Service
 from actors.settings.diff import Plan, PlannedChange
+from actors.simulators import SimulatedO2
 from actors.status import Status
 from actors.supervision.state import LineRecord
 from tests.service.conftest import HERE
@@ -50,6 +51,24 @@ def test_ready_is_when_every_feed_is_live(service: Service, runtime: Runtime) ->
     told = ask(service, "/readyz")
     assert (told.status, told.body) == (503, {"live": False, "not_live": {"o2": "paused"}})
     assert_well_said(told)
+
+
+def test_ready_may_ask_for_fresh_data(
+    service: Service, runtime: Runtime, o2: SimulatedO2, market: str
+) -> None:
+    assert ask(service, "/readyz?fresh=1").body == {"live": True, "fresh": True}
+    trades = runtime.subscribe("o2", "trades", market, stale_after=60.0, wait=10.0)
+    assert ask(service, "/readyz").status == 200
+    told = ask(service, "/readyz?fresh=1")
+    assert (told.status, told.body["live"], told.body["fresh"]) == (503, True, False)
+    (found,) = told.body["not_fresh"].values()
+    assert (found["state"], found["cause"]) == ("unknown", "no_event")
+    o2.trade(market)
+    trades.get(timeout=10.0)
+    until(runtime, lambda status: not status.untrusted)
+    assert ask(service, "/readyz?fresh=1").status == 200
+    assert ask(service, "/readyz?fresh=maybe").status == 400
+    assert ask(service, "/readyz?fesh=1").status == 400
 
 
 def test_ready_names_the_reason() -> None:

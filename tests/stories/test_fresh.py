@@ -22,7 +22,7 @@ from actors.settings import load
 from actors.simulators import SimulatedAlpaca, SimulatedO2
 from actors.status import Status
 from actors.wire.socket_inbox import SocketInbox
-from tests.support.runtimes import alpaca_config, config, runtime_on, until
+from tests.support.runtimes import alpaca_config, config, fresh, runtime_on, until
 from tests.support.virtual_time import VirtualTimers
 
 PING = 5.0
@@ -55,7 +55,7 @@ class Desk:
         return self.bytes() > before
 
     def bytes(self) -> int:
-        return sum(line.counters.bytes for line in self.runtime.status().lines().values())
+        return sum(line.counters.bytes for line in fresh(self.runtime).lines().values())
 
 
 @contextmanager
@@ -450,7 +450,7 @@ def test_what_waited_while_a_line_was_held_is_not_fresh_when_it_is_read(o2: Simu
 
 def test_a_line_that_waits_in_a_handler_for_longer_than_a_second_is_not_fresh(o2: SimulatedO2) -> None:
     goes_on = threading.Event()
-    with runtime_on(o2) as runtime:
+    with runtime_on(o2, heartbeat={"ping_interval": 60.0}) as runtime:  # its silence is of no interest
         orders = runtime.subscribe("o2", "orders", ACCOUNT, wait=10.0)
         permit = runtime.require(orders)
         runtime.on("o2", "trades", MARKET, handler=lambda _: goes_on.wait(60.0), inline=True, wait=10.0)

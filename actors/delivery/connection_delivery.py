@@ -170,6 +170,7 @@ class ConnectionDelivery:
         unanswered = (state.settled & self._table.routes.keys()) - self._kept.answered
         epoch = self._hold(self._table, state, last_events)
         epoch.interrupt(unanswered, self._wall_ns())
+        epoch.note_rejected(self._rejected)
         if late:
             self._mark(Missed(tuple(epoch.settled), "unknown"))
         if answered := self._kept.answered - epoch.settled:  # what is kept of these lies behind their gap

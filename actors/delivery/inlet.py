@@ -299,8 +299,12 @@ class Inlet:
 
     @property
     def has_unread_gap(self) -> bool:
-        """Whether its reader has yet to come to a gap. No lock is taken: it may be an instant old."""
-        return self.buffer.gaps > self.gaps_read or self.buffer.has_unmarked_loss
+        """Whether its reader has yet to come to a gap, or to the new start of changes that were cut.
+
+        No lock is taken: it may be an instant old.
+        """
+        buffer = self.buffer
+        return buffer.gaps > self.gaps_read or buffer.has_unmarked_loss or bool(buffer.cut)
 
     def cut(self) -> tuple[Topic, ...]:
         """Topics whose deltas this stream cannot use until they start again."""

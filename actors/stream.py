@@ -94,10 +94,6 @@ class Reading(Iterator[Item]):
         self._begin = begin
         self._present: Iterator[Item] | None = None
 
-    def __iter__(self) -> Iterator[Item]:
-        present, self._present = self._present, None
-        return self._begin() if present is None else present
-
     def __next__(self) -> Item:
         present = self._present = self._begin() if self._present is None else self._present
         try:

@@ -221,6 +221,7 @@ def test_take_ends_as_iteration_does_where_nobody_asked_for_the_end(seconds: flo
 def test_iteration_goes_on_after_a_timeout(read: Callable[..., Iterator[Any]]) -> None:
     stream, inlet = make()
     items = read(stream, timeout=0.01)
+    assert iter(items) is items
     for number in range(3):
         with pytest.raises(Timeout, match=r"no event on o2/trades within 0\.01 s"):
             next(items)

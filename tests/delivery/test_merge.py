@@ -162,6 +162,7 @@ def test_an_end_that_was_read_before_is_not_shown_again() -> None:
 def test_a_silence_raises_and_the_next_loop_goes_on() -> None:
     (first, one), (second, two) = make(id=1), make(id=2)
     merged = merge(Arrivals(), first, second, timeout=0.01)
+    assert iter(merged) is merged
     for number in range(3):
         with pytest.raises(Timeout, match=r"nothing on o2/trades, o2/trades within 0\.01 s"):
             next(merged)

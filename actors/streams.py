@@ -194,7 +194,7 @@ class Streams:
             self.check()
             spec = None if stream.feed == ALL_FEEDS else self.spec_of(stream.feed)
             if not _may_stay(stream, spec):  # a reload came between, and did not see it
-                raise StreamClosed(_removed(stream.feed))
+                raise StreamClosed(_removed(stream.feed), stream._inlet)
             self._streams[stream.id] = weakref.ref(stream)
             self._inlets[stream.id] = stream._inlet
         # A stream that the program has dropped is closed, else its topics would stay subscribed for ever.
@@ -209,7 +209,7 @@ class Streams:
         self.check()
         with stream._changing:
             if stream.id not in self._inlets:
-                raise StreamClosed("closed by its reader")
+                raise StreamClosed("closed by its reader", stream._inlet)
             for topic in topics:
                 stream._topics[topic] = None
             stream._inlet.set_topics(len(stream._topics))
@@ -295,7 +295,7 @@ class Streams:
     def _check_open(self, stream: Stream[Any]) -> None:
         """Raises StreamClosed with the reason if it has ended."""
         if (reason := stream.end_reason) is not None:
-            raise StreamClosed(reason)
+            raise StreamClosed(reason, stream._inlet)
 
     def answers(
         self, feed: str, topics: tuple[Topic, ...], seconds: float

@@ -188,7 +188,7 @@ class OrderBooks:
             states = self._streams.answers(followed.topic.feed, (followed.topic,), left)
             if (ended := followed.ended) is not None:
                 self._streams.check()  # raises where the runtime has ended
-                raise StreamClosed(ended)
+                raise StreamClosed(ended, f"the book {followed.topic}")
             if states is not None and any(state.state == "rejected" for state in states.values()):
                 raise SubscribeError(followed.stream, states)
             if states is not None:

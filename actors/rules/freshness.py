@@ -112,6 +112,11 @@ class Evidence(Struct, frozen=True):
     resumed_ns: int = 0  # when the last such state ended; 0: there was none
 
     @property
+    def is_of_before_the_opening(self) -> bool:
+        """Whether the last event came before the end of such a state: the market may have moved since."""
+        return bool(self.resumed_ns) and self.received_ns <= self.resumed_ns
+
+    @property
     def silent_since(self) -> float:
         """Monotonic seconds: of the last event, or of what silence counts from where that was later."""
         since = self.since if self.at is None else self.at
@@ -199,6 +204,9 @@ def assess(
     if evidence.is_broken:
         text = "no event has come since something was missing"
         return Freshness("unknown", "gap", age_s=passed, text=text)
+    if evidence.is_of_before_the_opening:
+        text = "no event has come since the venue said that the market is open again"
+        return Freshness("quiet", "not_due", age_s=passed, text=text)
     if found.cause == "not_due":
         return found
     if max_age is None:

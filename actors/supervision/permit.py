@@ -15,6 +15,7 @@ from actors.errors import Blind, LinewardenError
 from actors.events import Cause, Freshness, Key, Keys, Option, Topic
 from actors.feed_spec import FeedSpec
 from actors.protocol.channel import TypedChannel
+from actors.protocol.formatting import counted
 from actors.rules.freshness import Policies, blind, worst_of
 from actors.rules.order_book import BookView
 from actors.rules.topics import options_of, topics_of
@@ -118,7 +119,8 @@ class StreamSource:
         if inlet.end is not None:
             yield blind("closed_stream", f"it is closed: {inlet.end.reason}", inlet)
         elif lost := inlet.buffer.dropped - self._dropped:
-            yield blind("gap", f"it has given up {lost:,} events since the permit was given", inlet)
+            text = f"it has given up {counted(lost, 'event')} since the permit was given"
+            yield blind("gap", text, inlet)
 
     def waiting(self, limits: Limits) -> Iterator[Freshness]:
         """What its reader has not come to yet."""
@@ -126,7 +128,8 @@ class StreamSource:
         if inlet.has_unread_gap:
             yield blind("gap_unread", "a gap waits in it, which its reader has not come to", inlet)
         if limits.max_queue is not None and queued > limits.max_queue:
-            yield blind("queue", f"{queued:,} events wait in it; max_queue is {limits.max_queue:,}", inlet)
+            text = f"not yet read: {counted(queued, 'event')}; max_queue is {limits.max_queue:,}"
+            yield blind("queue", text, inlet)
         if limits.max_lag is not None and (lag := inlet.lag()) > limits.max_lag:
             text = f"its oldest event has waited {lag:.1f} s; max_lag is {limits.max_lag:g} s"
             yield blind("lag", text, inlet)

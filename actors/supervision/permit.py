@@ -22,7 +22,7 @@ from actors.rules.topics import options_of, topics_of
 from actors.rules.venue_states import RECENT
 from actors.stream import Stream
 from actors.supervision.forks import Home
-from actors.supervision.freshness import NOT_SUBSCRIBED, FreshnessLooks, LineLook, policies_of
+from actors.supervision.freshness import BEHIND, NOT_SUBSCRIBED, FreshnessLooks, LineLook, policies_of
 
 Source = (
     Stream[Any] | BookView | Topic | str | tuple[str | TypedChannel[Any] | Key, ...]
@@ -110,8 +110,8 @@ def _closing(holder: Holder, topic: Topic, told: int) -> Cause | None:
 class StreamSource:
     """A stream that a permit is about: what it holds has to be read, and none of it given up."""
 
-    def __init__(self, inlet: Inlet) -> None:
-        self._inlet, self._dropped = inlet, inlet.buffer.dropped
+    def __init__(self, inlet: Inlet, cells: Cells) -> None:
+        self._inlet, self._cells, self._dropped = inlet, cells, inlet.buffer.dropped
 
     def ended(self) -> Iterator[Freshness]:
         """What ends a permit for good."""
@@ -122,14 +122,22 @@ class StreamSource:
             text = f"it has given up {counted(lost, 'event')} since the permit was given"
             yield blind("gap", text, inlet)
 
+    def _is_behind(self) -> bool:
+        """Whether a line is just about to put an event into it, by which its topic looks fresh already."""
+        received = map(self._cells.last_event_at, self._inlet.wanted.copy())
+        return any(at is not None and self._inlet.lacks(at, within=BEHIND) for at in received)
+
     def waiting(self, limits: Limits) -> Iterator[Freshness]:
         """What its reader has not come to yet."""
-        inlet, queued = self._inlet, self._inlet.buffer.queued
+        inlet, is_behind = self._inlet, limits.max_queue == 0 and self._is_behind()
+        queued = inlet.buffer.queued  # looked at behind that: it may have been put meanwhile
         if inlet.has_unread_gap:
             yield blind("gap_unread", "a gap waits in it, which its reader has not come to", inlet)
         if limits.max_queue is not None and queued > limits.max_queue:
             text = f"not yet read: {counted(queued, 'event')}; max_queue is {limits.max_queue:,}"
             yield blind("queue", text, inlet)
+        elif is_behind:
+            yield blind("queue", "it is about to get an event that has come; max_queue is 0", inlet)
         if limits.max_lag is not None and (lag := inlet.lag()) > limits.max_lag:
             text = f"its oldest event has waited {lag:.1f} s; max_lag is {limits.max_lag:g} s"
             yield blind("lag", text, inlet)
@@ -272,7 +280,9 @@ class Permits:
             name, cell, spec, holder = placed
             line = lines.get(name) or lines.setdefault(name, LineSource(name, spec, holder))
             line.add(topic, cell, policies, holder)
-        streams = tuple(StreamSource(source._inlet) for source in sources if isinstance(source, Stream))
+        streams = tuple(
+            StreamSource(source._inlet, self._cells) for source in sources if isinstance(source, Stream)
+        )
         permit = Permit(self._looks, tuple(lines.values()), streams, limits)
         if reasons := [*reasons, *permit.reasons]:
             raise Blind(reasons)

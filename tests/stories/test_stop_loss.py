@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import random
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -407,6 +408,34 @@ def test_nothing_is_sold_at_a_price_that_has_waited_while_newer_ones_came(desk: 
         desk.bot.handle(next(desk.items))
     assert "queue" in desk.refused
     desk.read()
+    assert not desk.sales
+
+
+def test_nothing_is_sold_at_an_old_price_while_the_line_is_about_to_put_a_newer_one(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The topic is fresh by the newer one already, and nothing waits in the stream."""
+    healthy(desk)
+    desk.trade(LOW)
+    price = desk.bot.trades.get().price
+    desk.pass_by(5.0)
+    desk.quote()
+    desk.read()
+    inlet, arrived, goes_on = desk.bot.trades._inlet, threading.Event(), threading.Event()
+    put = inlet.put
+
+    def late_put(*given: Any) -> Any:
+        arrived.set()
+        assert goes_on.wait(EVER)
+        return put(*given)
+
+    monkeypatch.setattr(inlet, "put", late_put)
+    desk.market.trade(SYMBOL, HIGH, t=desk.wall_ns())
+    assert arrived.wait(EVER)
+    desk.bot.price = price
+    desk.bot.decide()
+    goes_on.set()
+    assert "about to get" in desk.refused
     assert not desk.sales
 
 

@@ -126,6 +126,11 @@ class Inlet:
         """How people tell its stream from others."""
         return f"stream {self.id} ({self.feed}/{self.channel})"
 
+    @property
+    def unread(self) -> int:
+        """Events that its reader has not come to. Any thread, without the lock."""
+        return self.buffer.queued
+
     def lacks(self, received_at: float, within: float) -> bool:
         """Whether it has yet to get what came then: a line is about to put it, if that is not long ago.
 

@@ -130,11 +130,11 @@ class StreamSource:
     def waiting(self, limits: Limits) -> Iterator[Freshness]:
         """What its reader has not come to yet."""
         inlet, is_behind = self._inlet, limits.max_queue == 0 and self._is_behind()
-        queued = inlet.buffer.queued  # looked at behind that: it may have been put meanwhile
+        unread = inlet.unread  # looked at behind that: it may have been put meanwhile
         if inlet.has_unread_gap:
             yield blind("gap_unread", "a gap waits in it, which its reader has not come to", inlet)
-        if limits.max_queue is not None and queued > limits.max_queue:
-            text = f"not yet read: {counted(queued, 'event')}; max_queue is {limits.max_queue:,}"
+        if limits.max_queue is not None and unread > limits.max_queue:
+            text = f"not yet read: {counted(unread, 'event')}; max_queue is {limits.max_queue:,}"
             yield blind("queue", text, inlet)
         elif is_behind:
             yield blind("queue", "it is about to get an event that has come; max_queue is 0", inlet)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -320,6 +321,28 @@ def test_a_permit_ends_when_the_stream_gives_something_up(o2: SimulatedO2) -> No
         assert not permit.valid
         with pytest.raises(Blind, match="max_queue is 1"):
             it.runtime.require(trades, max_queue=1)
+
+
+@pytest.mark.parametrize("inline", [False, True])
+def test_a_handler_may_act_on_the_newest_event_only(o2: SimulatedO2, inline: bool) -> None:
+    told: queue.SimpleQueue[bool] = queue.SimpleQueue()
+    arrived, goes_on = threading.Event(), threading.Event()
+
+    def act(_: object) -> None:
+        arrived.set()
+        assert goes_on.wait(10.0)
+        try:
+            told.put(it.runtime.require(stream, max_age=60.0, max_queue=0).valid)
+        except Blind as blind:
+            told.put([reason.cause for reason in blind.reasons] != ["queue"])
+
+    with o2_desk(o2) as it:
+        stream = it.runtime.on("o2", "trades", MARKET, handler=act, inline=inline, wait=10.0)
+        o2.number_trades(MARKET, 3)  # in one read
+        assert arrived.wait(10.0)
+        until(it.runtime, lambda _: stream.received == 3)
+        goes_on.set()
+        assert [told.get(timeout=10.0) for _ in range(3)] == [False, False, True]
 
 
 def test_a_line_that_is_not_read_is_not_fresh_and_a_permit_holds_again_after_that(o2: SimulatedO2) -> None:

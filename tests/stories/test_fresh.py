@@ -338,7 +338,7 @@ def test_a_handler_may_act_on_the_newest_event_only(o2: SimulatedO2, inline: boo
 
     with o2_desk(o2) as it:
         stream = it.runtime.on("o2", "trades", MARKET, handler=act, inline=inline, wait=10.0)
-        o2.number_trades(MARKET, 3)  # in one read
+        o2.number_trades(MARKET, 3, batch=3)
         assert arrived.wait(10.0)
         until(it.runtime, lambda _: stream.received == 3)
         goes_on.set()

@@ -139,6 +139,8 @@ LAST_WORD = b"hand over"  # in a ping; those of the heartbeat have 8 bytes
 COMPLAINTS = 1.0  # seconds within which the complaints of one code, and states of one kind, are told once
 CODE, WORDS = 64, 1_000  # characters of an error's code and of its text that are told
 READ = 64 * 1_024  # characters of it that are looked at: a secret across the cut is struck out whole
+STALL = 0.25  # seconds in handlers after which what waits in the socket may be old
+NOTE_AGAIN = 0.1  # seconds until the next look at a socket that was not at its end after a pause
 LAST_READS = 0.5  # seconds for what was received before the connection is told to end
 
 
@@ -532,7 +534,7 @@ class Connection(Actor):
             self._counters.acknowledged_at = self._counters.received_at
             for answer, topics in self._answers.news(settled):
                 self._tell_answer(answer, topics)
-            self._delivery.bring(Confirm(tuple(settled)))
+            self._delivery.bring_answers(settled)
         return end + 1
 
     def _tell_answer(self, answer: Confirm | Reject, topics: tuple[Topic, ...]) -> None:
@@ -720,8 +722,11 @@ class Connection(Actor):
 
     def end_calls(self, begun: float) -> None:
         """The deadlines of acknowledgements stood still: no answer was read meanwhile."""
+        now = self._now()
+        if now - begun > STALL:
+            self._wire.note_stall(begun)
+            self.tell_self(LookAgain())
         if self._counters.reading:
-            now = self._now()
             self._acks.pause(begun)
             self._acks.resume(now)
             if not self._session_paused:
@@ -968,6 +973,7 @@ class Connection(Actor):
             now = self._now()
             if may_read:
                 self._acks.resume(now)
+                self.tell_self(LookAgain())  # where nothing waits, it is at its end
                 self._heartbeat.tell(ReadingResumed(self._line, self._epoch))
             else:
                 self._acks.pause(now)
@@ -987,6 +993,8 @@ class Connection(Actor):
         seconds = self._delivery.look_in(self._now())
         if self._counters.reading:
             seconds = min(seconds, self._acks.next_in(self._now()))
+            if self._counters.read_to_end_at < self._timers.pulse.resumed_at:  # permits wait for that
+                seconds = min(seconds, NOTE_AGAIN)
         due_at = (self._complaints.due_at, self._states.due_at)
         told_at = min(*due_at, self._args.quarantine.log_due_at(self._line))
         seconds = min(seconds, max(0.0, told_at - self._now()))

@@ -76,7 +76,7 @@ class FeedBuilder:
             dial=dial,
             policy=feed,
             wanted=tuple(wanted),
-            freshness={topic: each for topic, each in wanted.items() if each.promises},
+            freshness={topic: each for topic, each in wanted.items() if not each.says_nothing},
         )
 
     def _token_store(

@@ -171,7 +171,9 @@ class Heartbeat(Actor):
 
     def _may_be_stale(self, watch: Watch, topic: Topic) -> bool:
         silence = self._silence(watch, topic)
-        return any(policy.max_event_lag or silence >= policy.stale_after for policy in watch.policies[topic])
+        return any(
+            policy.max_event_lag or silence >= policy.stale_after > 0 for policy in watch.policies[topic]
+        )
 
     def _plan_look(self, watch: Watch, line: str, seconds: float | None = None) -> None:
         """Look in so many seconds, or when the first topic may be stale, unless a look is due before that."""

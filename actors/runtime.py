@@ -147,8 +147,10 @@ class Runtime(TypedCalls):
         looks = FreshnessLooks(tree.shared, timers)
         timers.on_resume = LookAtAll(tree.shared, tree.roles)
         self._streams = Streams(tree, self._spec_of, looks)
-        self._permits = Permits(looks, tree.shared.cells, self._spec_of, self._streams.judged_by)
         self._books = OrderBooks(self._streams, self.status)
+        self._permits = Permits(
+            looks, tree.shared.cells, self._spec_of, self._streams.topics_of, self._books.look
+        )
         self._status = SharedStatus(
             settings.runtime.name,
             self._shared,

@@ -37,7 +37,7 @@ from actors.feed_spec import FeedSpec
 from actors.messages import AwaitAnswers, FollowLines, LeaveTopics, OpenStream, ReadMail
 from actors.protocol.channel import TypedChannel
 from actors.protocol.venue import Channel
-from actors.rules.freshness import FreshnessPolicy, Policies, blind, worst_of
+from actors.rules.freshness import FreshnessPolicy, blind, worst_of
 from actors.rules.stream_buffer import Policy
 from actors.rules.stream_policy import checked_age, checked_policy
 from actors.rules.topics import options_of, topics_of
@@ -228,6 +228,7 @@ class Streams:
         with stream._changing:
             gone = [topic for topic in topics if stream._topics.pop(topic, topic) is None]
             stream._inlet.set_topics(len(stream._topics))
+            stream._inlet.removals += bool(gone)
             self._dispatcher.tell(LeaveTopics(stream.id, tuple(gone)))
         self._note_change()
 
@@ -324,20 +325,18 @@ class Streams:
         """The topic of this stream that is worst off, by the stream's own policy."""
         if (reason := stream.end_reason) is not None:
             return blind("closed_stream", f"it is closed: {reason}", stream._inlet)
-        look = self._looks.topic
-        return worst_of((topic, look(topic, mine, max_age)) for topic, mine in self.judged_by(stream))
+        look, own = self._looks.topic, stream._inlet.freshness
+        return worst_of((topic, look(topic, own, max_age)) for topic in self.topics_of(stream))
 
-    def judged_by(self, stream: Stream[Any]) -> list[tuple[Topic, Policies]]:
-        """Its topics, each with the policy by which this stream wants it judged.
+    def topics_of(self, stream: Stream[Any]) -> Collection[Topic]:
+        """Those that it is subscribed to.
 
         Raises:
             LinewardenError: it tells the states of lines.
         """
         if isinstance(stream, LifecycleStream):
             raise _without_data(stream)
-        own, config = stream._inlet.freshness, self.spec_of(stream.feed).freshness
-        composed = [(topic, own.over(config.get(topic))) for topic in stream._topics.copy()]
-        return [(topic, (policy,) if policy.promises else ()) for topic, policy in composed]
+        return stream._topics.copy()
 
     # ── handlers ──
 

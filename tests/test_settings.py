@@ -990,11 +990,6 @@ def test_a_calendar_that_changes_is_taken_over_with_its_sockets_open() -> None:
 
 
 def test_a_promise_that_means_nothing_is_warned_of() -> None:
-    config = watched({"us": CALENDAR}, calendar="us")
-    assert read(config).warnings == (
-        "<config>: [feeds.a] subscribe entry 1 calendar: "
-        "it has no effect without stale_after or max_event_lag.",
-    )
     (warning,) = read(watched({}, max_event_lag=5)).warnings
     assert "max_event_lag: events of venue " in warning
 

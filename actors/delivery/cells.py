@@ -25,10 +25,11 @@ NEVER_TOLD = VenueStates()
 class Cell:
     """One topic that is wanted."""
 
-    __slots__ = ("blind_since", "blind_time", "line", "policies", "subscription")
+    __slots__ = ("blind_since", "blind_time", "line", "moves", "policies", "subscription")
 
     def __init__(self) -> None:
         self.line: str | None = None  # the registry's; None: no line can take it
+        self.moves = 0  # the registry's; how often that changed
         self.subscription: SubscriptionState = DESIRED  # the registry's
         self.blind_since: int | None = None  # the dispatcher's; wall-clock nanoseconds
         self.blind_time = NEVER_BLIND  # the dispatcher's; of interruptions that are over
@@ -56,6 +57,7 @@ class Cells:
             for topic in topics:
                 cell = self._cells.setdefault(topic, Cell())
                 self._lift(topic, cell)
+                cell.moves += cell.line != line
                 cell.line = line
                 if line is None:
                     self._refused.setdefault(topic.feed, {})[topic] = cell

@@ -27,7 +27,7 @@ from actors.delivery.stale_topics import PolicyOf
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route, RouteTable
 from actors.events import Topic, VenueState
-from actors.protocol.session import Confirm, Missed
+from actors.protocol.session import Confirm, Missed, Reject
 from actors.protocol.venue import Venue
 from actors.rules.counters import LineCounters
 from actors.rules.latest_price import Prices
@@ -98,6 +98,7 @@ class ConnectionDelivery:
         self._candidate: int | None = None  # epoch of the candidate beside this one
         self._overlap: Overlap | None = None  # where what comes is noted for that candidate
         self._known: KnownKeys | None = None  # what the former connection brought, and this one may too
+        self._rejected: set[Topic] = set()  # by the venue, in this epoch
 
     # ── its place in the line's life ──
 
@@ -141,6 +142,7 @@ class ConnectionDelivery:
             state.settled,
             state.venue_states,
             self._now(),
+            self._rejected,
         )
         former = args.cells.holder(args.line)
         if line.rotated and former is not None:
@@ -168,6 +170,7 @@ class ConnectionDelivery:
         unanswered = (state.settled & self._table.routes.keys()) - self._kept.answered
         epoch = self._hold(self._table, state, last_events)
         epoch.interrupt(unanswered, self._wall_ns())
+        epoch.note_rejected(self._rejected)
         if late:
             self._mark(Missed(tuple(epoch.settled), "unknown"))
         if answered := self._kept.answered - epoch.settled:  # what is kept of these lies behind their gap
@@ -201,6 +204,16 @@ class ConnectionDelivery:
             self._hand_out(topics, events, received_ns, at, size)
         else:
             self._keep(KeptEvents(topics, events, received_ns, at, size))
+
+    def bring_answers(self, answers: Mapping[Topic, Confirm | Reject]) -> None:
+        """What the venue answered to subscriptions, the last answer to each."""
+        routes = self.routes
+        rejected = [topic for topic, answer in answers.items() if type(answer) is Reject and topic in routes]
+        self._rejected.difference_update(answers)
+        self._rejected.update(rejected)
+        if self._epoch is not None:
+            self._epoch.note_rejected(rejected)
+        self.bring(Confirm(tuple(answers)))
 
     def bring(self, item: Confirm | Missed | Misread) -> None:
         """What the venue answered, what it left out, and what could not be read."""
@@ -283,8 +296,11 @@ class ConnectionDelivery:
     def _make_calls(self) -> None:
         """Of inline handlers, once the buffers are filled and what came of it is counted and reported."""
         if self._args.right.calls:
-            begun = self._now()
-            make_calls(self._args.right, self._hands.note_call)
+            begun = self._counters.calls_since = self._now()
+            try:
+                make_calls(self._args.right, self._hands.note_call)
+            finally:
+                self._counters.calls_since = 0.0
             self._hands.end_calls(begun)
 
     def _mark(self, item: Confirm | Missed | VenueState | Misread) -> None:
@@ -358,6 +374,7 @@ class ConnectionDelivery:
         """None: the topic lies on this line no longer."""
         if not self.has_placement(topic, route):
             self._kept.forget(topic)
+            self._rejected.discard(topic)
         if self._epoch is None:
             self._set_ahead(topic, route)
         elif route is None:

@@ -169,7 +169,8 @@ class EpochDelivery:
     def missed(self, topics: Iterable[Topic], reason: GapReason, count: int | None, now_ns: int) -> None:
         topics = tuple(topics)
         for topic in topics:
-            self._holder.note_missing(topic)
+            if topic in self._table.routes:  # else it was removed, and the session has yet to be told
+                self._holder.note_missing(topic)
             self._runs.forget(topic)
             self._unmarked.pop(topic, None)
         self._line.missed(topics, reason, count, now_ns)
@@ -180,6 +181,11 @@ class EpochDelivery:
             self._holder.note_missing(topic)
         self._line.interrupt(topics, now_ns)
 
+    def note_rejected(self, topics: Iterable[Topic]) -> None:
+        """The venue brings these no longer, or never did."""
+        for topic in topics:
+            self._holder.note_missing(topic)
+
     def judge_stale(self, topics: Iterable[Topic], now: float, now_ns: int) -> None:
         """Readers of those of these topics that are stale are told so."""
         for topic in topics:
@@ -188,13 +194,13 @@ class EpochDelivery:
 
     def tell_state(self, told: VenueState) -> bool:
         """Returns whether it is news. Lost topics are asked for again, each at most once per back-off."""
-        is_news = self._line.tell_state(told)
         if told.state == "data_lost":
             lost = [topic for topic in self._table.reached(told.scope) if topic in self._state.settled]
             self._unmarked = dict.fromkeys(lost)
             for topic in lost:
+                self._holder.note_missing(topic)  # first: a reader of the marker may look at its permit
                 self.resyncs.want(topic)
-        return is_news
+        return self._line.tell_state(told)
 
     def mark_lost(self, now_ns: int) -> None:
         """Topics that were not resynced at once have their gap here, and another one when they are."""

@@ -27,9 +27,11 @@ class Holder:
         "_stale",
         "counters",
         "epoch",
+        "heard_since",
         "last_events",
         "life",
         "life_since",
+        "rejected",
         "right",
         "settled",
         "since",
@@ -47,30 +49,35 @@ class Holder:
         settled: Collection[Topic],
         states: VenueStates,
         since: float,
+        rejected: Collection[Topic] = (),
     ) -> None:
         self.epoch, self.venue, self.right, self.counters = epoch, venue, right, counters
         self.last_events, self.settled, self.states = last_events, settled, states
+        self.rejected = rejected  # of the settled ones, those that the venue has refused
         self.since = since  # monotonic seconds
         self.life, self.life_since = epoch, since
+        self.heard_since = counters.upgraded_at  # monotonic seconds: events from before are of another life
         self._breaks: dict[Topic, int] = {}
-        self._stale: dict[tuple[Topic, FreshnessPolicy], int] = {}
+        self._stale: dict[Topic, dict[FreshnessPolicy, int]] = {}
         self._broken: dict[Topic, ReceiptTime | None] = {}  # the last event before something was missing
 
     def follow(self, former: Holder) -> None:
         """It takes over without a gap."""
         self.life, self.life_since = former.life, former.life_since
+        self.heard_since = former.heard_since
         self._breaks, self._broken = former._breaks.copy(), former._broken.copy()
-        self._stale = former._stale.copy()
+        self._stale = {topic: counts.copy() for topic, counts in former._stale.copy().items()}
 
     def note_stale(self, topic: Topic, policy: FreshnessPolicy) -> None:
         """It breaks this policy from now on."""
-        self._stale[topic, policy] = self._stale.get((topic, policy), 0) + 1
+        counts = self._stale.setdefault(topic, {})
+        counts[policy] = counts.get(policy, 0) + 1
 
     def breaks_of(self, topic: Topic, policies: Policies) -> int:
         """How often something was missing, or one of these policies was broken."""
         found = self._breaks.get(topic, 0)
-        if self._stale:  # mostly there are none
-            found += sum(self._stale.get((topic, policy), 0) for policy in policies)
+        if counts := self._stale.get(topic):  # mostly there are none
+            found += sum(counts.get(policy, 0) for policy in policies)
         return found
 
     def note_missing(self, topic: Topic) -> None:
@@ -82,14 +89,13 @@ class Holder:
         """It lies on the line no longer."""
         self._breaks.pop(topic, None)
         self._broken.pop(topic, None)
-        for pair in [pair for pair in self._stale if pair[0] == topic]:
-            del self._stale[pair]
+        self._stale.pop(topic, None)
 
     def evidence(self, topic: Topic, now: float, now_ns: int, *, dated: bool) -> Evidence:
         """What there is to judge the topic by. `dated`: the venue's time of its newest event, too."""
         counters, last_events = self.counters, self.last_events
         stamp = last_events.stamps.get(topic)
-        at = None if stamp is None or stamp.at < counters.upgraded_at else stamp.at
+        at = None if stamp is None or stamp.at < self.heard_since else stamp.at
         venue_ns = self._venue_time(topic) if dated and at is not None else None
         return Evidence(
             now=now,

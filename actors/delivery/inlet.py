@@ -107,6 +107,7 @@ class Inlet:
         self.topics = 0  # how many it is subscribed to
         self.gaps_read = 0  # gap markers that its reader has come to
         self.wanted: dict[Topic, None] = {}  # these; its stream changes them
+        self.removals = 0  # how often topics of it were given up by its program
         self.handler_errors = 0  # how often a handler of `Runtime.on` raised
         self.reader = 0  # the thread that has read it last, if it is a `block` stream
         self.full_since: float | None = None  # monotonic seconds; it asks its lines to pause
@@ -316,8 +317,12 @@ class Inlet:
 
     @property
     def has_unread_gap(self) -> bool:
-        """Whether its reader has yet to come to a gap. No lock is taken: it may be an instant old."""
-        return self.buffer.gaps > self.gaps_read or self.buffer.has_unmarked_loss
+        """Whether its reader has yet to come to a gap, or to the new start of changes that were cut.
+
+        No lock is taken: it may be an instant old.
+        """
+        buffer = self.buffer
+        return buffer.gaps > self.gaps_read or buffer.has_unmarked_loss or bool(buffer.cut)
 
     def cut(self) -> tuple[Topic, ...]:
         """Topics whose deltas this stream cannot use until they start again."""

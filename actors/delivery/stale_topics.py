@@ -28,9 +28,12 @@ class StaleTopics:
         return bool(self._told)
 
     def begin(self, topic: Topic, inlets: Iterable[Inlet], now: float, now_ns: int) -> None:
-        """Streams whose policy the topic breaks now are told so."""
+        """Streams whose policy the topic breaks now are told so; permits, of that of the config, too."""
         known = self._told.get(topic, {})
         broken: dict[FreshnessPolicy, None] = {}
+        config = self._config_policy(topic)
+        if config is not None and self._judge(topic, config, now, now_ns).state == "stale":
+            broken[config] = None
         for inlet in inlets:
             if inlet in known:
                 continue

@@ -59,6 +59,11 @@ class FollowedBook:
             self._changed.wait_for(lambda: self._book.synced or self.ended is not None, seconds)
 
     @property
+    def trouble(self) -> str:
+        """Why it is syncing; empty: it is synced. Takes no lock."""
+        return "" if self._book.synced else self._book.reason
+
+    @property
     def ended(self) -> str | None:
         """Why its stream has ended; None: it has not."""
         return self.stream.end_reason
@@ -141,6 +146,11 @@ class OrderBooks:
             followed = self._books.pop(topic, None)
         if followed is not None:
             followed.stream.close()
+
+    def look(self, topic: Topic) -> tuple[Stream[Any], str] | None:
+        """The stream of a book, and why that is syncing, if it is; None: it is not followed. No lock."""
+        followed = self._books.get(topic)
+        return None if followed is None else (followed.stream, followed.trouble)
 
     def _followed(self, feed: str, key: Key, options: Mapping[str, Option]) -> FollowedBook:
         topic = self._topic(feed, key, options)

@@ -37,16 +37,20 @@ class LineCounters:
         self.reading = True  # whether the socket is read, if there is one
         self.read_begun_at = 0.0  # monotonic seconds: the first read since the socket was last at its end
         self.read_to_end_at = 0.0  # monotonic seconds: what had been received by then has been handled
+        self.calls_since = 0.0  # monotonic seconds, while its thread is in inline handlers; 0.0: it is not
         self.kernel_bytes: int | None = None  # received and unread, at the last look; None: not known
         self.event_lags = EventLags()
         self.upgraded_at = 0.0  # monotonic seconds
         self.compressed = False  # the venue may compress what it sends
 
     def receive_lag(self, now: float) -> float:
-        """Seconds since the socket was last read to its end; 0: nothing is known to wait."""
+        """Seconds since the socket was last read to its end; 0: nothing is known to wait.
+
+        In a handler nothing is read, so it is not known what waits.
+        """
         is_behind = self.read_begun_at > self.read_to_end_at if self.reading else self.kernel_bytes != 0
-        begun_at = max(self.read_begun_at, self.upgraded_at)
-        return max(0.0, now - begun_at) if is_behind else 0.0
+        begun_at = max(self.read_begun_at, self.upgraded_at) if is_behind else self.calls_since or now
+        return max(0.0, now - begun_at)
 
     def is_read_to_end(self, since: float) -> bool:
         """Whether all that had been received by then (monotonic seconds) has been read and handled.

@@ -32,6 +32,11 @@ class FreshnessPolicy(Struct, frozen=True):
         """It can be broken."""
         return bool(self.stale_after or self.max_event_lag)
 
+    @property
+    def says_nothing(self) -> bool:
+        """One with a calendar alone says when the market is closed."""
+        return self.calendar is None and not self.promises
+
     def over(self, config: FreshnessPolicy | None) -> FreshnessPolicy:
         """This one, with what it leaves out taken from the config's."""
         if config is None or config == self:
@@ -112,16 +117,22 @@ class Evidence(Struct, frozen=True):
     resumed_ns: int = 0  # when the last such state ended; 0: there was none
 
     @property
-    def is_of_before_the_opening(self) -> bool:
-        """Whether the last event came before the end of such a state: the market may have moved since."""
-        return bool(self.resumed_ns) and self.received_ns <= self.resumed_ns
-
-    @property
     def silent_since(self) -> float:
         """Monotonic seconds: of the last event, or of what silence counts from where that was later."""
         since = self.since if self.at is None else self.at
-        resumed = self.now - (self.now_ns - self.resumed_ns) / SECOND if self.resumed_ns else 0.0
-        return max(since, resumed)
+        if not 0 < self.resumed_ns <= self.now_ns:  # a wall clock that was set back says nothing
+            return since
+        return max(since, self.now - (self.now_ns - self.resumed_ns) / SECOND)
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last event, or since the login where there was none."""
+        return max(0.0, self.now - (self.since if self.at is None else self.at))
+
+    @property
+    def is_from_before(self) -> bool:
+        """Whether the last event came before the end of a state that explained silence."""
+        return self.at is not None and self.received_ns < self.resumed_ns
 
 
 def judge(policy: FreshnessPolicy, evidence: Evidence) -> Freshness:
@@ -145,7 +156,7 @@ def judge(policy: FreshnessPolicy, evidence: Evidence) -> Freshness:
         if lag >= policy.max_event_lag:
             text = f"the newest event was {seconds_text(lag)} old by the venue's time when it came"
             return Freshness("stale", "venue_time", no_event_yet, lag, text)
-    if not no_event_yet and passed < (limit or LONG):
+    if not no_event_yet and not evidence.is_from_before and passed < (limit or LONG):
         return Freshness("live", age_s=passed)
     return _quiet(policy, evidence, passed, no_event_yet)
 
@@ -186,8 +197,7 @@ def assess(
     an account channel, whose events come only where something changes. Without `stale_after` its silence is
     judged by that of its line.
     """
-    found, told = worst(policies, evidence), evidence.told
-    passed = max(0.0, evidence.now - evidence.silent_since)
+    found, told, passed = worst(policies, evidence), evidence.told, evidence.age
     if told is not None:
         return _explained(told, evidence.at is None, passed)
     for policy in policies:
@@ -204,11 +214,12 @@ def assess(
     if evidence.is_broken:
         text = "no event has come since something was missing"
         return Freshness("unknown", "gap", age_s=passed, text=text)
-    if evidence.is_of_before_the_opening:
-        text = "no event has come since the venue said that the market is open again"
-        return Freshness("quiet", "not_due", age_s=passed, text=text)
     if found.cause == "not_due":
         return found
+    if evidence.is_from_before:
+        return Freshness(
+            "quiet", "not_due", age_s=passed, text="no event has come since the venue is open again"
+        )
     if max_age is None:
         if is_watched:
             return Freshness("live", age_s=passed, fresh=True)

@@ -20,6 +20,7 @@ class VenueStates(Struct):
     """One thread writes; any thread may read. An entry of a former life holds until that is settled."""
 
     _newest: dict[Pair, VenueState] = {}
+    _order: dict[Pair, None] = {}  # of its keys, the one that was told of last at the end
     _resumed: dict[Pair, int] = {}  # when a state that explained silence ended, wall-clock ns
     _epoch: int = 0  # no entry is of a former one
     recent: tuple[VenueState, ...] = ()  # oldest first
@@ -29,7 +30,14 @@ class VenueStates(Struct):
         return bool(self._newest)
 
     def copy(self) -> VenueStates:
-        return VenueStates(self._newest.copy(), self._resumed.copy(), self._epoch, self.recent, self.number)
+        return VenueStates(
+            self._newest.copy(),
+            self._order.copy(),
+            self._resumed.copy(),
+            self._epoch,
+            self.recent,
+            self.number,
+        )
 
     # ── for the one that writes ──
 
@@ -44,15 +52,19 @@ class VenueStates(Struct):
         if former is not None and former.explains_silence:
             until_ns = told.at_ns if former.until_ns is None else former.until_ns
             self._resumed[pair] = min(told.at_ns, until_ns)
-        self._newest.pop(pair, None)  # the newest is last
-        self._newest[pair] = told
+        self._newest[pair] = told  # replaced in one step: a reader between two would take the scope for open
+        self._order.pop(pair, None)
+        self._order[pair] = None
         while len(self._newest) > MOST:
-            oldest = next(iter(self._newest))
-            self._resumed.pop(oldest, None)
-            del self._newest[oldest]
+            self._forget(next(iter(self._order)))
         self.recent = (*self.recent, told)[-RECENT:]
         self.number += 1
         return True
+
+    def _forget(self, pair: Pair) -> None:
+        self._resumed.pop(pair, None)
+        self._order.pop(pair, None)
+        del self._newest[pair]
 
     def take_over(self, epoch: int, *, keep_narrow: bool) -> list[VenueState]:
         """A new epoch has told all that it tells by itself. Returns the states of former ones that end now.
@@ -64,11 +76,12 @@ class VenueStates(Struct):
             return []
         self._epoch = epoch
         ended: list[VenueState] = []
-        for pair, told in list(self._newest.items()):
+        for pair in list(self._order):
+            told = self._newest[pair]
             if told.epoch == epoch or (keep_narrow and pair != WHOLE_LINE):
                 continue
             if told.state in MOMENTARY:
-                del self._newest[pair]
+                del self._newest[pair], self._order[pair]
             else:
                 ended.append(told)
         return ended
@@ -77,7 +90,8 @@ class VenueStates(Struct):
 
     def present(self, now_ns: int) -> tuple[VenueState, ...]:
         """Those that hold, oldest first."""
-        return tuple(told for told in self._newest.copy().values() if _holds(told, now_ns))
+        newest = (self._newest.get(pair) for pair in self._order.copy())
+        return tuple(told for told in newest if told is not None and _holds(told, now_ns))
 
     def reaching(self, topic: Topic, now_ns: int) -> list[VenueState]:
         """Those that a new reader of this topic is told: the present ones, and what it may have missed."""

@@ -517,8 +517,6 @@ class ConfigReader(SettingsReader):
     ) -> None:
         """What is allowed and means nothing."""
         dated = fields.get("max_event_lag")
-        if "calendar" in table and not dated and not fields.get("stale_after"):
-            self.warn(where, "calendar", "it has no effect without stale_after or max_event_lag")
         kind = type(venue) if isinstance(venue, Venue) else venue
         if dated and kind is not None and kind.event_time_ns is Venue.event_time_ns:
             self.warn(where, "max_event_lag", f"events of venue {kind.name} have no timestamp of the venue")

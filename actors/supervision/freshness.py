@@ -13,7 +13,8 @@ from actors.events import Blindness, Freshness, Topic
 from actors.feed_spec import FeedSpec
 from actors.messages import LookAgain
 from actors.protocol.venue import Venue
-from actors.rules.freshness import Evidence, Policies, assess, worst
+from actors.rules.calendar import SECOND
+from actors.rules.freshness import Evidence, FreshnessPolicy, Policies, assess, worst
 from actors.supervision.state import LineView, SharedState
 from actors.timers import Timers
 
@@ -54,13 +55,13 @@ class LineLook(Struct, frozen=True):
     def fresh(
         self, topic: Topic, cell: Cell, policies: Policies | None = None, max_age: float | None = None
     ) -> Freshness:
-        """Whether its data can be acted on; by these policies, or by those of all who follow it."""
+        """Whether its data can be acted on; by these policies, or (None) by those of all who follow it."""
         holder = self.holder
         if self.trouble is not None or holder is None:
             trouble = self.trouble or DOWN
             return Freshness("blind", trouble.cause, text=trouble.text)
-        if topic not in holder.settled:
-            return _unsettled(cell)
+        if topic in holder.rejected or topic not in holder.settled:
+            return _unsettled(cell, is_rejected=topic in holder.rejected)
         if policies is None:
             policies = policies_of(self.spec, topic, cell)
         dated = max_age is not None and _is_market_state(holder.venue, topic)
@@ -71,6 +72,11 @@ class LineLook(Struct, frozen=True):
             dated=dated,
             alive_within=_alive_within(self.spec, topic),
         )
+
+    def is_silence_of_line(self, topic: Topic, policies: Policies, found: Freshness) -> bool:
+        """Whether an account channel is not fresh because its line is silent: nothing is missing yet."""
+        is_account = self.spec.venue.channels[topic.channel].account
+        return is_account and found.cause == "nothing" and not any(each.stale_after for each in policies)
 
     def _evidence(self, holder: Holder, topic: Topic, *, dated: bool) -> Evidence:
         return holder.evidence(topic, self.now, self.now_ns, dated=dated)
@@ -85,9 +91,9 @@ class FreshnessLooks:
     def line(self, name: str, spec: FeedSpec) -> LineLook:
         now, now_ns = self._clock.monotonic(), self._clock.wall_ns()
         holder = self._shared.cells.holder(name)
-        trouble = self._trouble(name, holder, now)
-        is_up = holder is not None and holder.right.valid
-        return LineLook(spec, holder if is_up else None, trouble, now, now_ns)
+        if holder is not None and not holder.right.valid:  # looked at once: it may end at any moment
+            holder = None
+        return LineLook(spec, holder, self._trouble(name, holder, now), now, now_ns)
 
     def placed(self, topic: Topic) -> Placed | Freshness:
         """Where a topic lies, if the line is up; else why it cannot be fresh."""
@@ -101,16 +107,26 @@ class FreshnessLooks:
             return Freshness("blind", "not_live", text=_down(self._shared.lines.get(name)))
         return name, cell, spec, holder
 
-    def topic(self, topic: Topic, policies: Policies | None, max_age: float | None) -> Freshness:
-        """One topic now; by these policies, or (None) by those of all who follow it."""
+    def topic(self, topic: Topic, own: FreshnessPolicy | None, max_age: float | None) -> Freshness:
+        """One topic now; by the policy of a stream with this one of its own, or (None) by those of all."""
         placed = self.placed(topic)
         if isinstance(placed, Freshness):
             return placed
         name, cell, spec, _ = placed
-        return self.line(name, spec).fresh(topic, cell, policies, max_age)
+        return self.line(name, spec).fresh(topic, cell, policies_of(spec, topic, cell, own), max_age)
+
+    def behind(self, topic: Topic, received_ns: int) -> float:
+        """Seconds from a receipt to that of the topic's newest event, by the wall clock of those moments."""
+        placed = self.placed(topic)
+        stamp = None if isinstance(placed, Freshness) else placed[3].last_events.stamps.get(topic)
+        return 0.0 if stamp is None else (stamp.wall_ns - received_ns) / SECOND
+
+    def present_spec(self, former: FeedSpec) -> FeedSpec:
+        """Of the same feed, as the config has it now; if that has gone, the former one."""
+        return self._shared.specs.feeds.get(former.venue.feed, former)
 
     def _trouble(self, name: str, holder: Holder | None, now: float) -> Trouble | None:
-        if holder is None or not holder.right.valid:
+        if holder is None:
             return Trouble("not_live", _down(self._shared.lines.get(name)), passes=True)
         counters = holder.counters
         if self._pulse.is_late(now) or counters.read_to_end_at < self._pulse.resumed_at:
@@ -131,9 +147,9 @@ def no_line(cell: Cell) -> Freshness:
     return Freshness("blind", "rejected", text=f"no line can take it: {cell.subscription.reason}")
 
 
-def _unsettled(cell: Cell) -> Freshness:
-    """Not in the hands of the connection yet."""
-    if cell.subscription.state == "rejected":
+def _unsettled(cell: Cell, *, is_rejected: bool) -> Freshness:
+    """Not in the hands of the connection yet. `is_rejected`: the registry may be about to be told."""
+    if is_rejected or cell.subscription.state == "rejected":
         return Freshness("blind", "rejected", text=f"the venue rejected it: {cell.subscription.reason}")
     return Freshness("blind", "unconfirmed", text="the venue has not confirmed the subscription yet")
 
@@ -153,14 +169,20 @@ class LookAtAll:
             self._roles.connection(line).tell(LookAgain())
 
 
-def policies_of(spec: FeedSpec, topic: Topic, cell: Cell) -> Policies:
-    """Of all who follow a topic: that of the config, and those of streams over it."""
+def policies_of(spec: FeedSpec, topic: Topic, cell: Cell, own: FreshnessPolicy | None = None) -> Policies:
+    """Of all who follow a topic: that of the config, and those of streams over it.
+
+    `own`: of one stream alone, whose policy this is.
+    """
     config = spec.freshness.get(topic)
+    if own is not None:
+        policy = own.over(config)
+        return () if policy.says_nothing else (policy,)
     if not cell.policies:
         return () if config is None else (config,)
     composed = (policy.over(config) for policy in cell.policies)
     every = (*(() if config is None else (config,)), *composed)
-    return tuple(dict.fromkeys(policy for policy in every if policy.promises))
+    return tuple(dict.fromkeys(policy for policy in every if not policy.says_nothing))
 
 
 def _is_market_state(venue: Venue, topic: Topic) -> bool:

@@ -16,7 +16,7 @@ from actors.events import Cause, Freshness, Key, Keys, Option, Topic
 from actors.feed_spec import FeedSpec
 from actors.protocol.channel import TypedChannel
 from actors.protocol.formatting import counted
-from actors.rules.freshness import Policies, blind, worst_of
+from actors.rules.freshness import FreshnessPolicy, blind, worst_of
 from actors.rules.order_book import BookView
 from actors.rules.topics import options_of, topics_of
 from actors.rules.venue_states import RECENT
@@ -52,12 +52,16 @@ def checked_limits(
 
 
 class TopicSource(Struct, frozen=True):
-    """One topic, as it was when the permit was given. `policies` None: those of all who follow it."""
+    """One topic, as it was when the permit was given.
+
+    `own`: the policy of the stream by which it is judged; None: by those of all who follow it.
+    """
 
     topic: Topic
     cell: Cell
-    policies: Policies | None
-    breaks: int  # of the topic, by these policies, in the life of its line
+    own: FreshnessPolicy | None
+    moves: int  # of the topic from line to line
+    breaks: int  # of the topic, by its policies, in the life of its line
 
 
 class LineSource:
@@ -68,33 +72,32 @@ class LineSource:
         self.topics: list[TopicSource] = []
         self._life, self._states = holder.life, holder.states.number
 
-    def add(self, topic: Topic, cell: Cell, policies: Policies | None, holder: Holder) -> None:
-        breaks = holder.breaks_of(topic, self._judged_by(topic, cell, policies))
-        self.topics.append(TopicSource(topic, cell, policies, breaks))
+    def add(self, topic: Topic, cell: Cell, own: FreshnessPolicy | None, holder: Holder) -> None:
+        breaks = holder.breaks_of(topic, policies_of(self.spec, topic, cell, own))
+        self.topics.append(TopicSource(topic, cell, own, cell.moves, breaks))
 
-    def _judged_by(self, topic: Topic, cell: Cell, policies: Policies | None) -> Policies:
-        return policies_of(self.spec, topic, cell) if policies is None else policies
-
-    def ended(self, look: LineLook, holder: Holder, max_age: float | None) -> Iterator[Freshness]:
-        """What ends a permit for good: it has happened since it was given, though it may be over."""
+    def found(
+        self, look: LineLook, holder: Holder, max_age: float | None
+    ) -> Iterator[tuple[bool, Freshness]]:
+        """What is amiss, and whether that passes. If not, it ends the permit for good, though it be over."""
         if holder.life != self._life:
-            yield blind("not_live", "the line was lost since the permit was given", self.name)
+            yield False, blind("not_live", "the line was lost since the permit was given", self.name)
             return
         told = holder.states.number - self._states
         for source in self.topics:
             topic = source.topic
-            if source.cell.line != self.name:
-                yield blind("not_subscribed", "it was given up since the permit was given", topic)
-            elif source.breaks != holder.breaks_of(
-                topic, self._judged_by(topic, source.cell, source.policies)
-            ):
-                yield blind("gap", "something is missing, or it was stale, since the permit was given", topic)
+            policies = policies_of(look.spec, topic, source.cell, source.own)
+            if source.cell.line != self.name or source.cell.moves != source.moves:
+                yield False, blind("not_subscribed", "it was given up since the permit was given", topic)
+            elif source.breaks != holder.breaks_of(topic, policies):
+                text = "something is missing, or it was stale, since the permit was given"
+                yield False, blind("gap", text, topic)
             elif told and (cause := _closing(holder, topic, told)):
-                yield blind(cause, "the venue has said so since the permit was given", topic)
+                yield False, blind(cause, "the venue has said so since the permit was given", topic)
             elif look.trouble is None:
-                found = look.fresh(topic, source.cell, source.policies, max_age)
+                found = look.fresh(topic, source.cell, policies, max_age)
                 if not found:
-                    yield found.about(topic)
+                    yield look.is_silence_of_line(topic, policies, found), found.about(topic)
 
 
 def _closing(holder: Holder, topic: Topic, told: int) -> Cause | None:
@@ -111,13 +114,16 @@ class StreamSource:
     """A stream that a permit is about: what it holds has to be read, and none of it given up."""
 
     def __init__(self, inlet: Inlet, cells: Cells) -> None:
-        self._inlet, self._cells, self._dropped = inlet, cells, inlet.buffer.dropped
+        self._inlet, self._cells = inlet, cells
+        self._dropped, self._removals = inlet.buffer.dropped, inlet.removals
 
     def ended(self) -> Iterator[Freshness]:
         """What ends a permit for good."""
         inlet = self._inlet
         if inlet.end is not None:
             yield blind("closed_stream", f"it is closed: {inlet.end.reason}", inlet)
+        elif inlet.removals != self._removals:
+            yield blind("not_subscribed", "keys of it were removed since the permit was given", inlet)
         elif lost := inlet.buffer.dropped - self._dropped:
             text = f"it has given up {counted(lost, 'event')} since the permit was given"
             yield blind("gap", text, inlet)
@@ -209,10 +215,11 @@ class Permit:
         ended: list[Freshness] = []
         passing: list[Freshness] = []
         for line in self._lines:
-            look = self._looks.line(line.name, line.spec)
+            look = self._looks.line(line.name, self._looks.present_spec(line.spec))
             trouble, holder = look.trouble, look.holder
             if holder is not None:
-                ended += line.ended(look, holder, self._limits.max_age)
+                for passes, found in line.found(look, holder, self._limits.max_age):
+                    (passing if passes else ended).append(found)
             if trouble is not None:
                 which = passing if trouble.passes else ended
                 which.append(blind(trouble.cause, trouble.text, line.name))
@@ -221,7 +228,8 @@ class Permit:
         for stream in self._streams:
             ended += stream.ended()
             passing += stream.waiting(self._limits)
-        self._ended = tuple(ended)
+        if ended:  # another thread may have found more, a moment ago
+            self._ended = tuple(ended)
         return (*ended, *passing)
 
     def __repr__(self) -> str:
@@ -239,10 +247,11 @@ class Permits:
         looks: FreshnessLooks,
         cells: Cells,
         spec_of: Callable[[str], FeedSpec],
-        judged_by: Callable[[Stream[Any]], Collection[tuple[Topic, Policies]]],
+        topics_of: Callable[[Stream[Any]], Collection[Topic]],
+        book_of: Callable[[Topic], tuple[Stream[Any], str] | None],
     ) -> None:
         self._looks, self._cells = looks, cells
-        self._spec_of, self._judged_by = spec_of, judged_by
+        self._spec_of, self._topics_of, self._book_of = spec_of, topics_of, book_of
 
     def fresh(
         self,
@@ -269,29 +278,48 @@ class Permits:
         wanted = [self._wanted(source) for source in sources]
         nothing = [source for source, topics in zip(sources, wanted, strict=True) if not topics]
         reasons = [NOT_SUBSCRIBED.about(source) for source in nothing]
-        views = [source for source in sources if isinstance(source, BookView) and not source.synced]
-        reasons += [blind("unconfirmed", f"its book is syncing: {view.reason}", view.topic) for view in views]
+        streams = [source for source in sources if isinstance(source, Stream)]
+        for view in (source for source in sources if isinstance(source, BookView)):
+            found = self._book(view, limits.max_age)
+            if isinstance(found, Stream):
+                streams.append(found)
+            else:
+                reasons.append(found)
         lines: dict[str, LineSource] = {}
-        for topic, policies in dict.fromkeys(itertools.chain.from_iterable(wanted)):
+        for topic, own in dict.fromkeys(itertools.chain.from_iterable(wanted)):
             placed = self._looks.placed(topic)
             if isinstance(placed, Freshness):
                 reasons.append(placed.about(topic))
                 continue
             name, cell, spec, holder = placed
             line = lines.get(name) or lines.setdefault(name, LineSource(name, spec, holder))
-            line.add(topic, cell, policies, holder)
-        streams = tuple(
-            StreamSource(source._inlet, self._cells) for source in sources if isinstance(source, Stream)
-        )
-        permit = Permit(self._looks, tuple(lines.values()), streams, limits)
+            line.add(topic, cell, own, holder)
+        read = tuple(StreamSource(stream._inlet, self._cells) for stream in streams)
+        permit = Permit(self._looks, tuple(lines.values()), read, limits)
         if reasons := [*reasons, *permit.reasons]:
             raise Blind(reasons)
         return permit
 
-    def _wanted(self, source: object) -> Collection[tuple[Topic, Policies | None]]:
+    def _book(self, view: BookView, max_age: float | None) -> Stream[Any] | Freshness:
+        """The stream by which a book is followed; or why its view is not to be trusted: it never changes."""
+        followed, topic = self._book_of(view.topic), view.topic
+        if not view.synced:
+            return blind("unconfirmed", f"its book is syncing: {view.reason}", topic)
+        if followed is None:
+            return blind("closed_stream", "its book is followed no longer", topic)
+        stream, trouble = followed
+        if trouble:
+            return blind("unconfirmed", f"its book is syncing: {trouble}", topic)
+        behind = self._looks.behind(topic, view.received_ns or 0)
+        if max_age is not None and behind > max_age:
+            text = f"this view is {behind:.1f} s older than the book's newest event: ask for the book again"
+            return Freshness("stale", "max_age", age_s=behind, text=text, topic=str(topic))
+        return stream
+
+    def _wanted(self, source: object) -> Collection[tuple[Topic, FreshnessPolicy | None]]:
         match source:
             case Stream():
-                return self._judged_by(source)
+                return [(topic, source._inlet.freshness) for topic in self._topics_of(source)]
             case Topic():
                 return [(source, None)]
             case BookView():

@@ -86,6 +86,7 @@ class SocketInbox(Generic[Letter]):
         self._size = READ
         self._held_back: OSError | None = None  # an error behind bytes that are delivered first
         self._maybe_more = False  # the last read filled its buffer, or TLS may hold bytes back
+        self._unread_since = 0.0  # monotonic seconds, if the next read may bring what came long before it
         self._outgoing = bytearray()
         self._send_bound = send_bound
         self._broken: SocketLost | None = None  # nothing can be sent any more; comes when all is read
@@ -188,6 +189,8 @@ class SocketInbox(Generic[Letter]):
     def watch(self, watched: bool) -> None:
         """Whether to read. Unwatched, the peer's window fills and it has to wait."""
         self._watched = watched
+        if not watched:
+            self.note_stall(self._now())
         self._rest_until = None  # seconds without reading do not count
         self._update()
 
@@ -242,6 +245,11 @@ class SocketInbox(Generic[Letter]):
         now = self._now()  # before the look: bytes may have come since
         if self._wanted & READABLE and not self.has_unread:
             self._state.read_begun_at = self._state.read_to_end_at = now
+            self._unread_since = 0.0
+
+    def note_stall(self, since: float) -> None:
+        """Nothing is read since then: what waits when it is read again counts from that moment."""
+        self._unread_since = self._unread_since or since
 
     @property
     def kernel_bytes(self) -> int | None:
@@ -286,7 +294,7 @@ class SocketInbox(Generic[Letter]):
             found = self._read() if not self._rest_for else self._read_rest()
             if found is not None:
                 return found
-        if not self._maybe_more:
+        if not self._maybe_more and not self._unread_since:
             self._state.read_to_end_at = self._state.read_begun_at
         self._asleep = True  # before the look at the letters: later ones wake it
         wait = 0 if self._letters else self._look_again
@@ -332,7 +340,9 @@ class SocketInbox(Generic[Letter]):
 
     def _read(self) -> bytes | FromSocket | None:
         if not self._maybe_more:
-            self._state.read_begun_at = self._now()  # before the read: later bytes may not be in it
+            # The time of before the read: later bytes may not be in it.
+            self._state.read_begun_at = self._unread_since or self._now()
+        self._unread_since = 0.0
         try:
             if self._is_tls:
                 data = self._records()

@@ -167,3 +167,16 @@ def test_a_look_meets_no_half_done_change() -> None:
     for looker in lookers:
         looker.join(10)
     assert failures == []
+
+
+def test_a_topic_that_has_moved_to_another_line_and_back_can_be_told_from_one_that_stayed() -> None:
+    cells = Cells()
+    cells.place([A], "o2/1")
+    cell = cells.get(A)
+    assert cell is not None
+    before = cell.moves
+    cells.place([A], "o2/1")  # wanted by another stream
+    assert cell.moves == before
+    cells.place([A], "o2/2")
+    cells.place([A], "o2/1")
+    assert cell.moves == before + 2

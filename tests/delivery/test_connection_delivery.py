@@ -14,11 +14,11 @@ from actors.delivery.runs import RunBudget
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route, RouteTable
 from actors.events import Scope, StateName, Topic, VenueState
-from actors.protocol.session import Confirm, Missed
+from actors.protocol.session import Confirm, Missed, Reject
 from actors.rules.counters import LineCounters
 from actors.rules.latest_price import Prices
 from tests.delivery.inline import Called, inline_inlet
-from tests.delivery.streams import new_inlet, read, told, word
+from tests.delivery.streams import new_holder, new_inlet, read, told, word
 from tests.delivery.venue import STUB
 from tests.support.batches import lists
 
@@ -239,3 +239,19 @@ def test_lost_data_has_its_gap_where_it_was_told_though_it_cannot_be_asked_for_y
         "unknown gap in X",
     ]
     assert candidate.delivery.look_again(3.0) == (X,)
+
+
+def test_what_the_venue_has_rejected_to_a_candidate_ends_the_permits_of_the_former_connection() -> None:
+    candidate = Candidate({X: Route(1), Y: Route(1)})
+    candidate.delivery.bring_answers({X: Confirm((X,)), Y: Reject((Y,), "no")})
+    state, former = DeliveryState(), new_holder()
+    state.up = True
+    state.settled = {X, Y}
+    candidate.cells.publish("o2", former)
+    candidate.delivery.take_turn(state, None, late=False)
+    holder = candidate.cells.holder("o2")
+    assert holder is not None
+    assert (holder.life, set(holder.rejected)) == (former.life, {Y})
+    assert [holder.breaks_of(topic, ()) for topic in (X, Y)] == [0, 1]
+    candidate.delivery.bring_answers({Y: Confirm((Y,))})
+    assert not holder.rejected

@@ -20,7 +20,7 @@ from actors.delivery.routing import Routing
 from actors.delivery.runs import RunBudget, Runs
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route, RouteTable
-from actors.events import Gap, Topic
+from actors.events import Gap, Scope, Topic, VenueState
 from actors.rules.stream_buffer import Policy
 from tests.delivery.streams import A, B, C, new_holder, new_inlet, read, told, unwant, whole_route
 from tests.delivery.venue import STUB
@@ -602,3 +602,42 @@ class AnyOrder(RuleBasedStateMachine):
 
 TestAnyOrder: Any = AnyOrder.TestCase
 TestAnyOrder.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def test_who_reads_that_the_venue_has_lost_data_finds_its_permit_withdrawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = Line()
+    inlet = line.stream(A)
+    line.settle(A)
+    line.put((A, "1"))
+    before, found = line.holder.breaks_of(A, ()), list[int]()
+    tell = inlet.tell_state
+
+    def tell_and_look(right: Right, state: VenueState) -> None:
+        tell(right, state)
+        found.append(line.holder.breaks_of(A, ()))
+
+    monkeypatch.setattr(inlet, "tell_state", tell_and_look)
+    line.delivery.tell_state(VenueState(Scope(), "data_lost", line="o2", epoch=1, at_ns=5))
+    assert found == [before + 1]
+
+
+def test_what_is_rejected_ends_a_permit() -> None:
+    line = Line()
+    line.stream(A)
+    line.settle(A)
+    line.put((A, "1"))
+    before = line.holder.breaks_of(A, ())
+    line.delivery.note_rejected([A])
+    assert line.holder.breaks_of(A, ()) == before + 1
+
+
+def test_nothing_is_noted_of_a_topic_that_has_left() -> None:
+    line = Line()
+    inlet = line.stream(A)
+    line.settle(A)
+    line.leave(inlet, A)
+    line.delivery.remove_route(A, 1)
+    line.delivery.missed([A], "sequence", 1, 2)
+    assert line.holder.breaks_of(A, ()) == 0

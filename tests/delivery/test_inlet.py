@@ -285,3 +285,17 @@ class AnyOrder(RuleBasedStateMachine):
 
 TestAnyOrder: Any = AnyOrder.TestCase
 TestAnyOrder.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+
+
+def test_a_stream_that_was_cut_has_a_gap_until_its_topic_starts_again() -> None:
+    inlet = new_inlet("drop_oldest", 2, deltas=True)
+    writer = Writer(inlet)
+    assert not inlet.has_unread_gap
+    put(writer, "A1", "A2", "A3")
+    writer.mark(word("connected"))  # the gap stands before it
+    gaps = [item for item in read(inlet) if isinstance(item, Gap)]
+    inlet.gaps_read += len(gaps)  # as a stream counts them
+    assert (len(gaps), inlet.buffer.gaps) == (1, 1)
+    assert inlet.has_unread_gap
+    inlet.resume(writer.right, A)
+    assert not inlet.has_unread_gap

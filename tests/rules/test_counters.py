@@ -7,7 +7,7 @@ from actors.rules.counters import LineCounters
 COUNTS = ("bytes", "frames", "decoded", "routed", "unrouted", "duplicates", "quarantined", "unsent")
 TIMES = (
     *("received_at", "received_ns", "message_at", "acknowledged_at", "event_at", "upgraded_at"),
-    *("read_begun_at", "read_to_end_at"),
+    *("read_begun_at", "read_to_end_at", "calls_since"),
 )
 
 
@@ -37,6 +37,14 @@ def test_a_line_that_reads_is_behind_since_the_read_that_has_not_ended() -> None
     assert counters.receive_lag(99.0) == 0.0
     assert counters.is_read_to_end(10.0)
     assert not counters.is_read_to_end(10.1)
+
+
+def test_a_line_that_is_in_a_handler_is_behind_since_it_called_it() -> None:
+    counters = LineCounters()
+    counters.calls_since = 10.0
+    assert counters.receive_lag(12.5) == 2.5
+    counters.read_begun_at = 9.0
+    assert counters.receive_lag(12.5) == 3.5
 
 
 def test_a_line_that_is_paused_is_behind_unless_the_kernel_is_known_to_hold_nothing() -> None:

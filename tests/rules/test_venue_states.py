@@ -140,6 +140,18 @@ def test_what_is_kept_is_bounded() -> None:
     assert len(found.recent) == RECENT
 
 
+def test_a_word_that_follows_another_leaves_no_moment_without_one() -> None:
+    class Kept(dict[Any, Any]):
+        def pop(self, *_: Any) -> None:
+            raise AssertionError("a reader may look between this and the next word")
+
+    found = VenueStates()
+    found.note(told(LINE, "halted", until_ns=50))
+    found._newest = Kept(found._newest)
+    assert found.note(told(LINE, "halted", until_ns=60))
+    assert [state.until_ns for state in found.present(3)] == [60]
+
+
 words = st.builds(told, st.sampled_from(SCOPES), st.sampled_from(STATES), st.integers(1, 50))
 
 

@@ -18,9 +18,11 @@ import pytest
 
 import actors
 from actors import Blind, Fresh, Lifecycle, NotLiveError, Runtime, Stale, Stream
+from actors.rules.calendar import Calendar, read_session
 from actors.settings import load
 from actors.simulators import SimulatedAlpaca, SimulatedO2
 from actors.status import Status
+from actors.wire.socket_inbox import SocketInbox
 from tests.support.runtimes import alpaca_config, config, fresh, runtime_on, until
 from tests.support.virtual_time import VirtualTimers
 
@@ -44,6 +46,11 @@ class Desk:
             if self.pings and step == PING:
                 until(self.runtime, partial(self.has_more, before))
             seconds -= step
+
+    def moved(self, seconds: float) -> bool:
+        """The same, where it is waited for something."""
+        self.pass_by(seconds)
+        return True
 
     def has_more(self, before: int, _: Status) -> bool:
         return self.bytes() > before
@@ -165,6 +172,77 @@ def test_an_account_channel_is_fresh_while_its_line_shows_signs_of_life(o2: Simu
         o2.mute()
         it.timers._move(it.timers.monotonic() + 2 * PING + 0.1)  # no timer fires
         assert (orders.fresh().state, orders.fresh().cause) == ("stale", "nothing")
+
+
+def test_an_account_channel_that_the_venue_rejects_is_not_fresh(o2: SimulatedO2) -> None:
+    with o2_desk(o2, heartbeat=BEAT) as it:
+        o2.reject(ACCOUNT)
+        orders = it.runtime.subscribe("o2", "orders", ACCOUNT)
+        until(it.runtime, lambda _: orders.fresh().cause == "rejected")
+        with pytest.raises(Blind, match="the venue rejected it"):
+            it.runtime.require(orders)
+
+
+def test_a_silent_line_ends_no_permit_for_an_account_channel(o2: SimulatedO2) -> None:
+    with o2_desk(o2, heartbeat=BEAT) as it:
+        orders = it.runtime.subscribe("o2", "orders", ACCOUNT, wait=10.0)
+        permit = it.runtime.require(orders)
+        it.timers._move(it.timers.monotonic() + 2 * PING + 0.1)  # no timer fires
+        assert not permit.valid
+        it.timers.advance(0.0)  # a ping is due
+        until(it.runtime, lambda _: permit.valid)
+
+
+def test_after_a_halt_nothing_from_before_it_is_fresh(alpaca: SimulatedAlpaca) -> None:
+    with desk(alpaca_config(alpaca, "iex", heartbeat=QUIET)) as it:
+        trades = it.runtime.subscribe("iex", "trades", "AAPL", wait=10.0, stale_after=30.0)
+        statuses = it.runtime.subscribe("iex", "statuses", "AAPL", wait=10.0)
+        alpaca.trade("AAPL")
+        trades.get(timeout=10.0)
+        alpaca.halt("AAPL")
+        until(it.runtime, lambda _: trades.fresh().cause == "halted")
+        it.pass_by(1.0)
+        alpaca.resume("AAPL")
+        until(it.runtime, lambda _: statuses.received == 2)
+        assert trades.fresh().cause == "not_due"
+        assert trades.fresh(max_age=60.0).cause == "not_due"
+        it.pass_by(1.0)
+        alpaca.trade("AAPL")
+        trades.get(timeout=10.0)
+        assert trades.fresh()
+
+
+def test_a_wall_clock_that_is_set_back_makes_nothing_younger(alpaca: SimulatedAlpaca) -> None:
+    with desk(alpaca_config(alpaca, "iex", heartbeat=QUIET)) as it:
+        trades = it.runtime.subscribe("iex", "trades", "AAPL", wait=10.0, stale_after=30.0)
+        statuses = it.runtime.subscribe("iex", "statuses", "AAPL", wait=10.0)
+        alpaca.halt("AAPL")
+        alpaca.resume("AAPL")
+        alpaca.trade("AAPL")
+        trades.get(timeout=10.0)
+        assert statuses.received == 2
+        assert trades.fresh()
+        it.timers._wall_ns -= 3600 * 10**9
+        it.timers._move(it.timers.monotonic() + 31.0)
+        assert trades.fresh().state == "stale"
+
+
+def test_a_calendar_alone_says_when_the_market_is_closed(o2: SimulatedO2) -> None:
+    sundays = Calendar("sundays", "UTC", (read_session("Sun 00:00-00:01"),))
+    entry = {"channel": "trades", "keys": ["0xcafe"], "calendar": "sundays"}
+    table = config(o2.url, heartbeat=QUIET, subscribe=[entry])
+    table["calendars"] = {"sundays": {"zone": "UTC", "sessions": ["Sun 00:00-00:01"]}}
+    with desk(table) as it:
+        trades = trades_of(it, calendar=sundays)
+        trade(o2, trades)
+        assert trades.fresh(max_age=60.0).cause == "closed"
+        assert it.runtime.fresh("o2", "trades", MARKET, max_age=60.0).cause == "closed"
+        with pytest.raises(Blind, match="sundays is closed"):
+            it.runtime.require(trades, max_age=60.0)
+        as_config = it.runtime.subscribe("o2", "trades", "0xcafe", wait=10.0)
+        o2.trade("0xcafe")
+        as_config.get(timeout=10.0)
+        assert as_config.fresh(max_age=60.0).cause == "closed"
 
 
 def test_status_lists_what_is_not_fresh_and_why(o2: SimulatedO2) -> None:
@@ -343,6 +421,17 @@ def test_a_handler_may_act_on_the_newest_event_only(alpaca: SimulatedAlpaca, inl
         assert [told.get(timeout=10.0) for _ in range(3)] == [["queue"], ["queue"], True]
 
 
+def test_a_permit_ends_when_its_stream_gives_up_a_key_though_others_follow_it(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        mine, other = trades_of(it, stale_after=30.0), trades_of(it, stale_after=30.0)
+        trade(o2, mine)
+        other.get(timeout=10.0)
+        permits = it.runtime.require(mine), it.runtime.require(other)
+        mine.remove(MARKET)
+        mine.add(MARKET, wait=10.0)
+        assert [permit.valid for permit in permits] == [False, True]
+
+
 def test_a_line_that_is_not_read_is_not_fresh_and_a_permit_holds_again_after_that(o2: SimulatedO2) -> None:
     with o2_desk(o2, block_timeout=1000.0) as it:
         trades = trades_of(it, stale_after=300.0)
@@ -360,6 +449,26 @@ def test_a_line_that_is_not_read_is_not_fresh_and_a_permit_holds_again_after_tha
         until(it.runtime, lambda _: permit.valid)
 
 
+def test_what_waited_while_a_line_was_held_is_not_fresh_when_it_is_read(o2: SimulatedO2) -> None:
+    told: list[bool] = []
+    with o2_desk(o2, block_timeout=1000.0) as it:
+        trades, full = trades_of(it, stale_after=300.0), trades_of(it, policy="block", capacity=2)
+        trade(o2, trades)
+        permit = it.runtime.require(trades)
+        it.timers._move(it.timers.monotonic() + 1.0)  # no timer fires, so nothing looks at the socket
+        trade(o2, trades)
+        until(it.runtime, lambda status: bool(status.lines()["o2"].paused_by_streams))
+        note = lambda _: told.append(permit.valid)  # noqa: E731
+        it.runtime.on("o2", "trades", MARKET, handler=note, inline=True, wait=10.0)
+        o2.trade(MARKET)
+        until(it.runtime, lambda status: it.moved(1.0) and bool(status.lines()["o2"].kernel_bytes))
+        it.pass_by(10.0)
+        full.close()
+        until(it.runtime, lambda _: bool(told))
+        assert told == [False]
+        until(it.runtime, lambda _: permit.valid)
+
+
 def test_a_line_that_waits_in_a_handler_for_longer_than_a_second_is_not_fresh(o2: SimulatedO2) -> None:
     goes_on = threading.Event()
     with runtime_on(o2, heartbeat={"ping_interval": 60.0}) as runtime:  # its silence is of no interest
@@ -372,6 +481,55 @@ def test_a_line_that_waits_in_a_handler_for_longer_than_a_second_is_not_fresh(o2
             assert not permit.valid
         finally:
             goes_on.set()
+        until(runtime, lambda _: permit.valid)
+
+
+def test_a_line_that_waits_in_a_handler_for_a_marker_is_not_fresh(o2: SimulatedO2) -> None:
+    goes_on = threading.Event()
+    with o2_desk(o2) as it:
+        trades = trades_of(it, stale_after=300.0)
+        trade(o2, trades)
+        permit = it.runtime.require(trades)
+        entered = threading.Event()
+
+        def wait(_: object) -> None:
+            entered.set()
+            goes_on.wait(60.0)
+
+        try:
+            it.runtime.on("o2", "trades", MARKET, handler=print, on_marker=wait, inline=True)
+            assert entered.wait(10.0)  # on the line's thread, which has read all there was
+            it.pass_by(2.0)
+            assert trades.fresh().cause == "not_reading"
+            assert not permit.valid
+        finally:
+            goes_on.set()
+        until(it.runtime, lambda _: permit.valid)
+
+
+def test_what_waited_while_a_line_was_in_a_handler_is_not_fresh_when_it_is_read(o2: SimulatedO2) -> None:
+    goes_on = threading.Event()
+    told: list[bool] = []
+    with runtime_on(o2) as runtime:
+        trades = runtime.subscribe("o2", "trades", MARKET, wait=10.0, stale_after=600.0)
+        o2.trade(MARKET)
+        trades.get(timeout=10.0)
+        permit = runtime.require(trades)
+
+        def handle(_: object) -> None:
+            if not told:
+                goes_on.wait(60.0)
+            told.append(permit.valid)
+
+        runtime.on("o2", "trades", MARKET, handler=handle, inline=True, wait=10.0)
+        o2.trade(MARKET)
+        try:
+            until(runtime, lambda _: trades.fresh().cause == "not_reading")
+            o2.trade(MARKET)
+        finally:
+            goes_on.set()
+        until(runtime, lambda _: len(told) == 2)
+        assert told == [False, False]
         until(runtime, lambda _: permit.valid)
 
 
@@ -392,6 +550,30 @@ def test_after_a_pause_of_the_process_a_permit_holds_once_its_line_is_read_to_th
         assert it.timers.on_resume is not None
         it.timers.on_resume.tell(None)
         until(it.runtime, lambda _: permit.valid)
+
+
+def test_after_a_pause_a_permit_waits_for_no_byte_where_the_first_look_found_some(
+    o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with o2_desk(o2) as it:
+        trades = trades_of(it, stale_after=300.0)
+        trade(o2, trades)
+        permit = it.runtime.require(trades)
+        looked = threading.Event()
+        has_unread = [True]  # in hand, when the word of the end of the pause comes
+
+        def look(inbox: Any) -> bool:
+            looked.set()
+            return has_unread.pop() if has_unread else False
+
+        monkeypatch.setattr(SocketInbox, "has_unread", property(look))
+        it.timers._move(it.timers.monotonic() + 10.0)
+        it.timers.pulse.resumed_at = it.timers.monotonic()
+        assert it.timers.on_resume is not None
+        it.timers.on_resume.tell(None)
+        assert looked.wait(10.0)
+        assert [reason.cause for reason in permit.reasons] == ["process_paused"]
+        until(it.runtime, lambda _: it.moved(1.0) and permit.valid)
 
 
 def test_a_halted_market_ends_a_permit_even_if_it_is_open_again(alpaca: SimulatedAlpaca) -> None:
@@ -430,6 +612,82 @@ def test_a_permit_is_judged_by_the_policy_of_its_own_stream(o2: SimulatedO2) -> 
         assert (mine.valid, other.valid) == (True, False)  # it was stale meanwhile
 
 
+def test_a_permit_for_a_topic_that_no_stream_follows_ends_when_that_is_stale(o2: SimulatedO2) -> None:
+    entry = {"channel": "trades", "keys": [MARKET], "stale_after": 3.0}
+    with o2_desk(o2, subscribe=[entry]) as it:
+        o2.trade(MARKET)
+        until(it.runtime, lambda _: bool(it.runtime.fresh("o2", "trades", MARKET)))
+        permit = it.runtime.require(("o2", "trades", MARKET))
+        it.pass_by(4.0)
+        holder = it.runtime._shared.cells.holder("o2")
+        assert holder is not None
+        until(it.runtime, lambda _: bool(holder._stale))  # the line has taken note
+        o2.trade(MARKET)
+        until(it.runtime, lambda _: bool(it.runtime.fresh("o2", "trades", MARKET)))
+        assert not permit.valid
+
+
+def test_a_line_that_ends_in_the_middle_of_a_look_leaves_no_permit_unjudged(o2: SimulatedO2) -> None:
+    class Ending:
+        """A right that is given up between two looks at it."""
+
+        looks = 0
+
+        @property
+        def valid(self) -> bool:
+            self.looks += 1
+            return self.looks == 1
+
+    with o2_desk(o2) as it:
+        trades = trades_of(it, stale_after=30.0)
+        trade(o2, trades)
+        permit = it.runtime.require(trades)
+        it.timers._move(it.timers.monotonic() + 31.0)  # no timer fires
+        holder = it.runtime._shared.cells.holder("o2")
+        assert holder is not None
+        right, holder.right = holder.right, cast(Any, Ending())
+        try:
+            assert not permit.valid
+        finally:
+            holder.right = right
+
+
+def test_a_permit_that_another_thread_has_found_ended_is_not_revived(
+    o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with o2_desk(o2) as it:
+        trades = trades_of(it, stale_after=30.0)
+        trade(o2, trades)
+        permit = it.runtime.require(trades)
+        looks = permit._looks
+        look, now = looks.line, it.timers.monotonic()
+
+        def look_and_be_overtaken(*line: Any) -> Any:
+            found = look(*line)
+            monkeypatch.undo()
+            it.timers._move(now + 31.0)
+            assert not permit.valid
+            return found
+
+        monkeypatch.setattr(looks, "line", look_and_be_overtaken)
+        assert permit.valid  # it was, when this look began
+        it.timers._move(now)
+        assert not permit.valid
+
+
+def test_a_permit_is_judged_by_the_config_of_the_moment(o2: SimulatedO2) -> None:
+    entry = {"channel": "trades", "keys": [MARKET], "stale_after": 300.0}
+    with o2_desk(o2, subscribe=[entry]) as it:
+        trades = trades_of(it)
+        trade(o2, trades)
+        permits = it.runtime.require(("o2", "trades", MARKET)), it.runtime.require(trades)
+        it.pass_by(5.0)
+        assert all(permits)
+        stricter = config(o2.url, heartbeat=QUIET, subscribe=[entry | {"stale_after": 2.0}])
+        it.runtime.reload(stricter | {"runtime": {"watchdog_timeout": 0.0}})
+        assert not any(permits)
+
+
 def test_a_book_can_be_required_once_it_is_synced(o2: SimulatedO2) -> None:
     with o2_desk(o2) as it:
         view = it.runtime.book("o2", MARKET, wait=10.0)
@@ -442,6 +700,34 @@ def test_a_book_can_be_required_once_it_is_synced(o2: SimulatedO2) -> None:
             it.runtime.require(lost, max_age=10.0)
 
 
+def test_a_view_that_is_older_than_its_book_is_not_required(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        old = it.runtime.book("o2", MARKET, wait=10.0)
+        it.pass_by(5.0)
+        o2.depth_change(MARKET, buys=[(100, 5)])
+        until(it.runtime, lambda _: it.runtime.book("o2", MARKET).received_ns != old.received_ns)
+        with pytest.raises(Blind, match="s newest event"):
+            it.runtime.require(old, max_age=3.0)
+        now = it.runtime.book("o2", MARKET)
+        permit = it.runtime.require(now, max_age=3.0)
+        it.runtime.forget_book("o2", MARKET)
+        assert not permit.valid
+        with pytest.raises(Blind, match="followed no longer"):
+            it.runtime.require(now, max_age=3.0)
+
+
+def test_a_permit_for_a_book_ends_when_that_has_given_something_up(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        view = it.runtime.book("o2", MARKET, wait=10.0)
+        permit = it.runtime.require(view, max_age=60.0)
+        followed = it.runtime._books._books[view.topic]
+        followed._book.lose("a gap in its events (overflow)")
+        with pytest.raises(Blind, match="its book is syncing: a gap"):
+            it.runtime.require(view, max_age=60.0)
+        followed.stream._inlet.buffer.dropped += 1
+        assert not permit.valid
+
+
 def test_a_rotation_ends_no_permit(o2: SimulatedO2) -> None:
     with o2_desk(o2) as it:
         trades = trades_of(it, stale_after=30.0)
@@ -451,6 +737,17 @@ def test_a_rotation_ends_no_permit(o2: SimulatedO2) -> None:
         until(it.runtime, lambda status: status.lines()["o2"].epoch == 2)
         trade(o2, trades)
         until(it.runtime, lambda _: permit.valid)
+
+
+def test_a_rotation_in_which_no_event_comes_ends_no_permit(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        trades = trades_of(it, stale_after=300.0)
+        trade(o2, trades)
+        permit = it.runtime.require(trades)
+        it.pass_by(5.0)
+        it.runtime.rotate("o2", timeout=20.0)
+        until(it.runtime, lambda _: permit.valid)
+        assert it.runtime.status().lines()["o2"].epoch == 2
 
 
 def test_live_for_wants_a_line_that_has_been_up_for_a_while(o2: SimulatedO2) -> None:

@@ -263,7 +263,7 @@ class Desk:
         assert self.now - self.quoted_at <= MAX_AGE + TINY
         assert self.now - self.deaf_since <= SIGN_OF_LIFE + TINY
         assert not (self.halted and self.is_halt_known)
-        assert self.came_at[price] > self.opened_at
+        assert self.came_at[price] >= self.opened_at
         assert self.market.subscribers("trades", SYMBOL) == 1
         assert self.account.subscribers("trade_updates") == 1
         self.sales.append(price)
@@ -388,6 +388,7 @@ def test_nothing_is_sold_while_the_symbol_is_halted_nor_at_a_price_from_before_t
     desk.trade(LOW)
     desk.read()
     assert "quiet (halted)" in desk.refused
+    desk.pass_by(0.1)
     desk.resume()
     desk.read()
     assert "quiet (not_due)" in desk.refused

@@ -180,7 +180,7 @@ def test_silence_counts_from_the_end_of_the_halt(alpaca: SimulatedAlpaca) -> Non
         alpaca.resume("AAPL")
         story.clock.until(lambda _: not story.clock.line().venue_states)
         story.clock.advance(58.0)
-        assert story.found("AAPL")[0] == "live"
+        assert story.found("AAPL") == ("quiet", "not_due")
         story.clock.advance(3.0)
         assert story.found("AAPL")[0] == "stale"
 

@@ -421,6 +421,44 @@ def test_a_quiet_socket_is_at_its_end_when_it_is_looked_at(
     assert moments.read_to_end_at == former
 
 
+@pytest.mark.parametrize("is_unwatched", [False, True])
+def test_what_waited_while_nothing_was_read_counts_from_the_beginning_of_that(
+    inbox: Inbox, timed_peer: socket.socket, moments: Moments, is_unwatched: bool
+) -> None:
+    inbox.note_end()
+    before = moments()
+    if is_unwatched:
+        inbox.watch(False)
+    else:
+        inbox.note_stall(before)
+    after = moments()
+    timed_peer.sendall(b"quote")
+    inbox.watch(True)
+    take(inbox)
+    assert before <= moments.read_begun_at < after
+    assert moments.read_to_end_at < before  # in hand
+    tell(inbox, "next")
+    take(inbox)
+    assert moments.read_to_end_at == moments.read_begun_at
+    timed_peer.sendall(b"quote")
+    take(inbox)
+    assert moments.read_begun_at > after
+
+
+def test_after_a_stall_an_empty_socket_is_at_its_end_when_it_is_looked_at(
+    inbox: Inbox, timed_peer: socket.socket, moments: Moments
+) -> None:
+    inbox.note_stall(moments())
+    tell(inbox, "next")
+    take(inbox)
+    after = moments()
+    inbox.note_end()
+    assert moments.read_to_end_at == moments.read_begun_at > after
+    timed_peer.sendall(b"quote")
+    take(inbox)
+    assert moments.read_begun_at > moments.read_to_end_at
+
+
 def test_an_unwatched_socket_is_not_at_its_end(
     inbox: Inbox, timed_peer: socket.socket, moments: Moments
 ) -> None:

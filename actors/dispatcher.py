@@ -118,7 +118,7 @@ class Dispatcher(Actor):
         A stream that was closed meanwhile may have been left before this: it wants nothing any more.
         """
         if (end := message.inlet.end) is not None:
-            self.keep_reply().fail(StreamClosed(end.reason))
+            self.keep_reply().fail(StreamClosed(end.reason, message.inlet))
             return
         with self._lease:
             self._routing.want(message.inlet, message.topics)

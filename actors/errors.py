@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from actors.events import Freshness, SubscriptionState, Topic, Tried
 
 
-TOLD = 20  # topics that the text of an error names
+TOLD = 20  # topics or lines that the text of an error names
 
 
 class LinewardenError(Exception):
@@ -61,9 +62,9 @@ class RotationFailed(LinewardenError):
 class StreamClosed(LinewardenError):
     """`Closed` was delivered: nothing follows it in this stream."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, stream: object = "the stream") -> None:
         self.reason = reason
-        super().__init__(f"the stream is closed: {reason}")
+        super().__init__(f"{stream} is closed: {reason}")
 
 
 class RuntimeStopped(LinewardenError):
@@ -88,8 +89,10 @@ class NotLiveError(LinewardenError):
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
         self.reasons = dict(reasons)
-        lines = "; ".join(f"{line}: {reason}" for line, reason in self.reasons.items())
-        super().__init__(f"not live: {lines}" if lines else "the runtime did not answer in time")
+        told = [f"{line}: {reason}" for line, reason in islice(self.reasons.items(), TOLD)]
+        more = f"; and {len(reasons) - TOLD:,} more" if len(reasons) > TOLD else ""
+        text = f"not live: {'; '.join(told)}{more}"
+        super().__init__(text if told else "the runtime did not answer in time")
 
 
 class StalePriceError(LinewardenError):

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 log = log_queue.logger("actors.runtime")
 
+ANSWER = 0.1  # seconds that actors have for an answer about what is so now
 FRESH_AGAIN = 0.05  # seconds between two looks whether all is fresh
 STOP = 5.0  # seconds that a runtime that is replaced has for its end
 GRACE = 1.0  # seconds that stop() may take beyond its budget: for handlers, and to go on alone
@@ -422,6 +423,8 @@ class Runtime(TypedCalls):
     ) -> None:
         """Wait until a feed or a line is live; None: every line. `fresh`: and every topic of it is fresh.
 
+        `timeout`: 0 asks how it is now, which takes 0.1 s at most; None waits as long as it takes.
+
         Raises:
             NotLiveError: `timeout` seconds are over, or a line has failed for good; or a topic cannot become
                 fresh, because it is rejected, or nothing says how old is too old. With the reasons.
@@ -433,7 +436,7 @@ class Runtime(TypedCalls):
         self._tree.check()
         feed = self._feed_of(target)
         refuse_to_wait("wait_live", feed)
-        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        deadline = math.inf if timeout is None else time.monotonic() + max(timeout, ANSWER)
         try:
             # Once the registry answers, it has asked for the lines that what is wanted needs.
             ask(self._roles.named("registry"), AwaitAnswers(()), min(CALL, seconds_left(deadline)))

@@ -175,7 +175,7 @@ class Stream(Generic[Event]):
                 return event  # noqa: TRY300
             except IndexError:
                 if not self._reach_event(timeout):
-                    raise StreamClosed(self.end_reason or "closed") from None
+                    raise StreamClosed(self.end_reason or "closed", self._inlet) from None
 
     def get_many(self, maximum: int, timeout: float | None = None) -> list[Event]:
         """Up to `maximum` events: waits for the first like `get`, and takes what else is there.
@@ -430,7 +430,7 @@ class Stream(Generic[Event]):
         """
         end = self._inlet.end
         if self._ended and end is not None and not self._inlet.quiet:
-            raise StreamClosed(end.reason)
+            raise StreamClosed(end.reason, self._inlet)
         return self._ended
 
     def _next(self, deadline: Deadline | None = None, *, timeout: float | None = None) -> Marker | None:

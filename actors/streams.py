@@ -9,7 +9,7 @@ import threading
 import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, Protocol, cast
 
 from actors import log_queue
 from actors.calls import CALL, answer_of, answer_of_lines, ask
@@ -85,7 +85,9 @@ class Streams:
         *,
         stays: bool = False,
     ) -> Stream[Any]:
-        """A new stream, wanted by the registry when this returns. `stays`: also where all lines have failed.
+        """A new stream, wanted by the registry when this returns.
+
+        `stays`: of a view of the runtime. It stays where all lines have failed, and keeps no runtime in use.
 
         Raises:
             LinewardenError: the feed, the channel, a key or an option is not known here.
@@ -107,7 +109,8 @@ class Streams:
             now=self._now,
             stays=stays,
         )
-        return self._open(Stream(inlet, self, spec.kind, options), topics)
+        control = ViewControl(self) if stays else self
+        return self._open(Stream(inlet, control, spec.kind, options), topics)
 
     def open_lifecycle(self, target: str | None, feed: str | None) -> Stream[Lifecycle]:
         """A new stream of the lifecycle events of a feed, a line of `feed`, or of all lines.
@@ -191,7 +194,7 @@ class Streams:
             self.check()
             spec = None if stream.feed == ALL_FEEDS else self.spec_of(stream.feed)
             if not _may_stay(stream, spec):  # a reload came between, and did not see it
-                raise StreamClosed(_removed(stream.feed))
+                raise StreamClosed(_removed(stream.feed), stream._inlet)
             self._streams[stream.id] = weakref.ref(stream)
             self._inlets[stream.id] = stream._inlet
         # A stream that the program has dropped is closed, else its topics would stay subscribed for ever.
@@ -206,7 +209,7 @@ class Streams:
         self.check()
         with stream._changing:
             if stream.id not in self._inlets:
-                raise StreamClosed("closed by its reader")
+                raise StreamClosed("closed by its reader", stream._inlet)
             for topic in topics:
                 stream._topics[topic] = None
             stream._inlet.set_topics(len(stream._topics))
@@ -293,7 +296,7 @@ class Streams:
     def _check_open(self, stream: Stream[Any]) -> None:
         """Raises StreamClosed with the reason if it has ended."""
         if (reason := stream.end_reason) is not None:
-            raise StreamClosed(reason)
+            raise StreamClosed(reason, stream._inlet)
 
     def answers(
         self, feed: str, topics: tuple[Topic, ...], seconds: float
@@ -343,31 +346,20 @@ class Streams:
     def start_handler(self, stream: Stream[Any], run: Callable[[], None], name: str) -> None:
         """Run this on a thread of its own, until the stream ends. A stream whose thread ends is closed.
 
+        The thread keeps the runtime in use, except that of a view.
+
         Raises:
             RuntimeError: the machine is out of threads. The stream has been closed.
         """
-        thread = threading.Thread(target=self._run_handler, args=(stream, run), name=name, daemon=True)
+        close = _closing_weakly(self) if stream._inlet.stays else self._close
+        arguments = (self._home, stream, run, close)
+        thread = threading.Thread(target=_run_handler, args=arguments, name=name, daemon=True)
         self._handlers[stream.id] = thread
         try:
             thread.start()
         except RuntimeError:
             stream.close()  # the thread, which cannot be joined, is forgotten with it
             raise
-
-    def _run_handler(self, stream: Stream[Any], run: Callable[[], None]) -> None:
-        """On the handler's thread. No stream is left open without its reader."""
-        handles(stream._inlet)
-        reason = "its handler has ended"
-        try:
-            with contextlib.suppress(LinewardenError):
-                run()
-        except BaseException as error:
-            reason = f"the thread of its handler failed ({type(error).__name__}: {error})"
-            stream._inlet.handler_errors += 1
-            log.exception("%s/%s: %s; the stream is closed.", stream.feed, stream.channel, reason)
-        finally:
-            if not self._home.is_left:  # a stream that has ended is forgotten
-                self._close(stream._inlet, reason, quiet=False)
 
     def join(self, deadline: float, others: Iterable[threading.Thread]) -> tuple[str, ...]:
         """What may be left: a handler that does not return, or one of `others`."""
@@ -379,6 +371,38 @@ class Streams:
         for thread in threads:
             thread.join(lock_timeout(seconds_left(deadline)))
         return tuple(thread.name for thread in threads if thread.is_alive())
+
+
+class Close(Protocol):
+    """Closes an inlet with a reason; `quiet`: iteration just ends."""
+
+    def __call__(self, inlet: Inlet, reason: str, *, quiet: bool) -> None: ...
+
+
+def _closing_weakly(streams: Streams) -> Close:
+    reference = weakref.ref(streams)
+
+    def close(inlet: Inlet, reason: str, *, quiet: bool) -> None:
+        if (streams := reference()) is not None:
+            streams._close(inlet, reason, quiet=quiet)
+
+    return close
+
+
+def _run_handler(home: Home, stream: Stream[Any], run: Callable[[], None], close: Close) -> None:
+    """On the handler's thread. No stream is left open without its reader."""
+    handles(stream._inlet)
+    reason = "its handler has ended"
+    try:
+        with contextlib.suppress(LinewardenError):
+            run()
+    except BaseException as error:
+        reason = f"the thread of its handler failed ({type(error).__name__}: {error})"
+        stream._inlet.handler_errors += 1
+        log.exception("%s/%s: %s; the stream is closed.", stream.feed, stream.channel, reason)
+    finally:
+        if not home.is_left:  # a stream that has ended is forgotten
+            close(stream._inlet, reason, quiet=False)
 
 
 def _may_stay(stream: Stream[Any], spec: FeedSpec | None) -> bool:
@@ -417,6 +441,33 @@ def handle(
         except BaseException:  # `sys.exit()` in a handler must not leave a stream without its reader
             stream._inlet.handler_errors += 1
             failed(item.topic if isinstance(item, Received) else item)
+
+
+class ViewControl:
+    """What the stream of a view needs of its runtime, which may be collected while the stream is read."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._reference = weakref.ref(streams)
+
+    def _streams(self) -> Streams:
+        if (streams := self._reference()) is None:
+            raise RuntimeStopped("the runtime is no longer in use")
+        return streams
+
+    def close(self, stream: Stream[Any]) -> None:
+        self._streams().close(stream)
+
+    def widen(self, stream: Stream[Any], keys: Sequence[Keys], wait: float | None) -> None:
+        self._streams().widen(stream, keys, wait)
+
+    def narrow(self, stream: Stream[Any], keys: Sequence[Keys]) -> None:
+        self._streams().narrow(stream, keys)
+
+    def states(self, topics: Iterable[Topic]) -> dict[Topic, SubscriptionState]:
+        return self._streams().states(topics)
+
+    def fresh(self, stream: Stream[Any], max_age: float | None) -> Freshness:
+        return self._streams().fresh(stream, max_age)
 
 
 class LifecycleControl:

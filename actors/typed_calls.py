@@ -205,7 +205,7 @@ class TypedCalls:
         refuse_wait(wait, feed)
         check_handler(handler)
         if on_marker is not None:
-            check_handler(on_marker)
+            check_handler(on_marker, "on_marker", "marker")
         freshness = self._freshness(feed, stale_after, max_event_lag, calendar)
         if inline:
             if (policy, capacity, drop_older_than) != (None, None, None):

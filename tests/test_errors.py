@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from actors.errors import TOLD, NotLiveError, SubscribeError
+import pytest
+
+from actors.errors import TOLD, NotLiveError, StreamClosed, SubscribeError
 from actors.events import SubscriptionState, Topic
+from actors.simulators import SimulatedO2
+from tests.support.runtimes import runtime_on
 
 
 def test_an_error_about_many_topics_names_some_and_counts_the_rest() -> None:
@@ -15,6 +19,13 @@ def test_an_error_about_many_topics_names_some_and_counts_the_rest() -> None:
     assert str(error).startswith("not confirmed: o2/trades/00000: sent; o2/trades/00001: sent; ")
     assert str(error).endswith(f"; and {9_999 - TOLD:,} more")
     assert error.results == states
+
+
+def test_an_error_about_many_lines_names_some_and_counts_the_rest() -> None:
+    error = NotLiveError({f"line/{number}": "connecting" for number in range(5_000)})
+    assert len(str(error)) < 1_000
+    assert str(error).endswith(f"; line/{TOLD - 1}: connecting; and {5_000 - TOLD:,} more")
+    assert len(error.reasons) == 5_000
 
 
 def test_an_error_about_few_topics_names_all_with_the_venue_s_words() -> None:
@@ -31,3 +42,21 @@ def test_an_error_about_lines_names_each_or_says_that_no_answer_came() -> None:
         == "not live: a: connecting; b: failed: 404"
     )
     assert str(NotLiveError({})) == "the runtime did not answer in time"
+
+
+def test_an_error_about_a_closed_stream_names_it(o2: SimulatedO2, market: str) -> None:
+    with runtime_on(o2) as runtime:
+        trades = runtime.subscribe("o2", "trades", market)
+        trades.close()
+        with pytest.raises(StreamClosed) as caught:
+            trades.get(timeout=5.0)
+        assert str(caught.value) == f"stream {trades.id} (o2/trades) is closed: closed by its reader"
+        assert caught.value.reason == "closed by its reader"
+        with pytest.raises(StreamClosed, match=r"^stream 1 \(o2/trades\) is closed: closed by its reader$"):
+            trades.add(market)
+        ended = runtime.subscribe("o2", "trades", market)
+        runtime.reload({"feeds": {}})
+        with pytest.raises(
+            StreamClosed, match=r"^stream 2 \(o2/trades\) is closed: feed o2 was removed from"
+        ):
+            list(runtime.merge(ended))

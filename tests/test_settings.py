@@ -157,7 +157,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
         ca_file = "ca.pem"
         send_rate = { batch = 2 }
         send_buffer = 1000
-        subscribe = [{ channel = "depth", keys = ["A", "B"], stale_after = 60, precision = "10" }]
+        subscribe = [{ channel = "depth", keys = ["A", 4242], stale_after = 60, precision = "10" }]
         [feeds.a.restart]
         max_restarts = 5
         [feeds.a.heartbeat]
@@ -180,7 +180,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
     assert a.heartbeat == HeartbeatPolicy(ping_interval=20.0, venue_ping_interval=20.0)
     assert a.send_rate == SendRate(batch=2, frames=(FrameLimit(5, 1.0),))  # the frames are the venue's
     assert a.ca_file == str(tmp_path / "ca.pem")
-    wanted = WantedTopics(channel="depth", keys=("A", "B"), stale_after=60.0, options={"precision": "10"})
+    wanted = WantedTopics(channel="depth", keys=("A", "4242"), stale_after=60.0, options={"precision": "10"})
     assert a.subscribe == (wanted,)
     assert b.restart == RestartPolicy(maximum=60.0, max_restarts=3)
     assert b.subscribe == (WantedTopics(channel="account"),)
@@ -469,8 +469,8 @@ def test_simulators_that_a_venue_may_have(tmp_path: Path) -> None:
             ['keys: expected a list of texts, such as ["AAPL", "MSFT"], found text.'],
         ),
         (
-            {"channel": "depth", "keys": ["A", 4242]},
-            ['keys: expected a list of texts, such as ["AAPL", "MSFT"], found a list that contains 4242.'],
+            {"channel": "depth", "keys": ["A", 4242.5]},
+            ['keys: expected a list of texts, such as ["AAPL", "MSFT"], found a list that contains 4242.5.'],
         ),
         ({"channel": "depth", "keys": [""]}, ["keys: expected texts that are not empty."]),
         ({"channel": "depth"}, ["keys: channel depth wants at least one key (market)."]),

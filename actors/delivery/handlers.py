@@ -19,10 +19,13 @@ class UnawaitedError(LinewardenError):
     """A handler returned what only an event loop could run."""
 
 
-def check_handler(handler: object) -> None:
-    """Raises LinewardenError for what cannot be called, and for a function whose body no call runs."""
+def check_handler(handler: object, name: str = "a handler", item: str = "event") -> None:
+    """Raises LinewardenError for what cannot be called, and for a function whose body no call runs.
+
+    `name` is what errors call it, and `item` what it is called with.
+    """
     if not callable(handler):
-        raise LinewardenError(f"a handler is called with each event, and {handler!r} cannot be called")
+        raise LinewardenError(f"{name} is called with each {item}, and {handler!r} cannot be called")
     for kind, is_of_kind in (
         ("a coroutine function", inspect.iscoroutinefunction),
         ("an async generator function", inspect.isasyncgenfunction),
@@ -30,10 +33,10 @@ def check_handler(handler: object) -> None:
     ):
         if any(is_of_kind(each) for each in _called(handler) if _has_code(each)):
             raise LinewardenError(f"{handler!r} is {kind}, and a call runs none of it. {ADVICE}")
-    _check_arguments(handler)
+    _check_arguments(handler, name)
 
 
-def _check_arguments(handler: Callable[..., object]) -> None:
+def _check_arguments(handler: Callable[..., object], name: str) -> None:
     """Raises LinewardenError for what cannot be called with one argument, as far as it says."""
     try:
         arguments = inspect.signature(handler, follow_wrapped=False)
@@ -42,7 +45,7 @@ def _check_arguments(handler: Callable[..., object]) -> None:
     try:
         arguments.bind(None)
     except TypeError as error:
-        text = f"a handler is called with one argument, and {handler!r} takes others: {error}"
+        text = f"{name} is called with one argument, and {handler!r} takes others: {error}"
         raise LinewardenError(text) from None
 
 

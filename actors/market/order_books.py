@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 import time
-from collections.abc import Callable, Mapping
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import structs
 
 from actors import log_queue
+from actors.delivery.inlet import Inlet
 from actors.delivery.waits import SLICE, is_reader
 from actors.errors import LinewardenError, StreamClosed, SubscribeError, Timeout
 from actors.events import Closed, Gap, Key, Lifecycle, Marker, Option, Received, Topic
@@ -123,6 +124,7 @@ class OrderBooks:
     def __init__(self, streams: Streams, status: Callable[[], Status]) -> None:
         self._streams, self._status = streams, status
         self._books: dict[Topic, FollowedBook] = {}
+        weakref.finalize(self, _end_unused, self._books).atexit = False
         self._opening = threading.RLock()
 
     def view(
@@ -171,17 +173,9 @@ class OrderBooks:
         stream = self._streams.open(
             topic.feed, topic.channel, (key,), options, NO_POLICY, policy, CAPACITY, stays=True
         )
-        followed = FollowedBook(topic, stream, functools.partial(self._update, topic.feed))
+        followed = FollowedBook(topic, stream, _reader(self._streams, topic.feed))
         self._streams.start_handler(stream, followed.follow, f"book/{topic}")
         return followed
-
-    def _update(self, feed: str, event: Any) -> BookUpdate | None:
-        # Looked up each time: a reload may have given the feed another venue.
-        try:
-            venue = self._streams.spec_of(feed).venue
-        except LinewardenError:  # a reload has removed the feed; its streams end
-            return None
-        return venue.book_update(event)
 
     def _topic(self, feed: str, key: Key, options: Mapping[str, Option]) -> Topic:
         venue = self._streams.spec_of(feed).venue
@@ -204,7 +198,7 @@ class OrderBooks:
             states = self._streams.answers(followed.topic.feed, (followed.topic,), left)
             if (ended := followed.ended) is not None:
                 self._streams.check()  # raises where the runtime has ended
-                raise StreamClosed(ended)
+                raise StreamClosed(ended, f"the book {followed.topic}")
             if states is not None and any(state.state == "rejected" for state in states.values()):
                 raise SubscribeError(followed.stream, states)
             if states is not None:
@@ -227,3 +221,32 @@ class OrderBooks:
         if state is not None and state.state == "rejected":
             return structs.replace(view, reason=f"rejected: {state.reason}")
         return view
+
+
+def _reader(streams: Streams, feed: str) -> Callable[[Any], BookUpdate | None]:
+    """How events of this feed change a book. It keeps no runtime in use."""
+    reference = weakref.ref(streams)
+
+    def read(event: Any) -> BookUpdate | None:
+        if (streams := reference()) is None:
+            return None
+        try:
+            venue = streams.spec_of(feed).venue  # each time: a reload may have given the feed another venue
+        except LinewardenError:  # a reload has removed the feed; its streams end
+            return None
+        return venue.book_update(event)
+
+    return read
+
+
+def _end_unused(books: Mapping[Topic, FollowedBook]) -> None:
+    """From the garbage collector, where no lock of a stream may be taken: the runtime is no longer in use."""
+    streams = [book.stream for book in books.values() if not book.stream._home.is_left]
+    ending = [stream._inlet for stream in streams if stream._inlet.end is None]
+    if ending:
+        threading.Thread(target=_end, args=(ending,), name="book/end", daemon=True).start()
+
+
+def _end(inlets: Sequence[Inlet]) -> None:
+    for inlet in inlets:
+        inlet.close("the runtime is no longer in use", quiet=True)

@@ -7,8 +7,10 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from actors.events import Event, Option
+from actors.events import Option
 
+# Covariant, as the stream that it opens: a channel of quotes will do for one of quotes or trades.
+Event = TypeVar("Event", covariant=True)  # noqa: PLC0105
 Precision = TypeVar("Precision", bound=Option)
 Frequency = TypeVar("Frequency", bound=Option)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from reprlib import repr as shortened
-from typing import Any, SupportsIndex, TypeGuard
+from typing import Any, TypeGuard
 
 from actors.errors import LinewardenError
 from actors.events import Key, Keys, Option, Topic
@@ -14,7 +14,18 @@ from actors.protocol.formatting import suggestion
 from actors.protocol.venue import Channel, Venue
 from actors.rules.stream_policy import StreamTerms
 
-KEYWORDS = (*StreamTerms.__annotations__, "on_marker", "inline", "max_age")  # of calls that take options, too
+# Keywords, and the calls that take them: given to another call, one arrives there as an option.
+KEYWORDS = {
+    **dict.fromkeys(StreamTerms.__annotations__, "subscribe and on"),
+    "wait": "subscribe, on and book",
+    **dict.fromkeys(("handler", "on_marker", "inline"), "on"),
+    "max_age": "fresh, require and latest",
+    **dict.fromkeys(("live_for", "max_queue", "max_lag"), "require"),
+    "depth": "book",
+    "markers": "merge",
+}
+ONE = "Give one key."
+SEVERAL = "Give each key as an argument of its own, or one list of keys."
 
 
 def topics_of(
@@ -50,26 +61,30 @@ def keys_of(feed: str, keys: Sequence[Keys]) -> tuple[str, ...]:
         LinewardenError: a key is neither text nor an integer, or the iterable is empty or not the only one.
     """
     if len(keys) != 1 or not _is_listing(keys[0]):
-        return tuple(key_of(feed, key) for key in keys)
-    texts = tuple(key_of(feed, key) for key in keys[0])
+        return tuple(key_of(feed, key, SEVERAL) for key in keys)
+    texts = tuple(key_of(feed, key, SEVERAL) for key in keys[0])
     if not texts:
         raise LinewardenError(f"{feed}: the given {type(keys[0]).__name__} of keys is empty")
     return tuple(sorted(texts)) if isinstance(keys[0], set | frozenset) else texts
 
 
-def key_of(feed: str, key: object) -> str:
+def key_of(feed: str, key: object, advice: str = ONE) -> str:
     """One key as text.
 
     Raises:
-        LinewardenError: it is neither text nor an integer.
+        LinewardenError: it is neither text nor an integer, or it has thousands of digits.
     """
     if isinstance(key, str):
         return str.__str__(key)  # the value of a text enum, not its name
-    if isinstance(key, SupportsIndex) and not isinstance(key, bool | Iterable):
-        return str(operator.index(key))
+    if not isinstance(key, bool | Iterable):
+        try:
+            return str(operator.index(key))  # type: ignore[arg-type]
+        except TypeError:
+            pass
+        except ValueError:  # the interpreter's limit
+            raise LinewardenError(f"{feed}: a key has a few digits, and this integer thousands") from None
     raise LinewardenError(
-        f"{feed}: a key is text or an integer, and {shortened(key)} is of type {type(key).__name__}. "
-        "Give each key as an argument of its own, or one list of keys."
+        f"{feed}: a key is text or an integer, and {shortened(key)} is of type {type(key).__name__}. {advice}"
     )
 
 
@@ -78,9 +93,15 @@ def _is_listing(keys: Keys) -> TypeGuard[Iterable[Key]]:
 
 
 def _check_names(venue: Venue, channel: Channel, options: Mapping[str, Option]) -> None:
-    """A misspelt keyword arrives as an option, which the venue could not name."""
+    """A keyword that is misspelt, or of another call, arrives as an option."""
     for name in options:
-        if name not in channel.options and (hint := suggestion(name, KEYWORDS)) != ".":
+        if name in channel.options:
+            continue
+        if name in KEYWORDS:
+            raise venue.mistake(
+                f"{name!r} is no option of {channel.name}: it is a keyword of {KEYWORDS[name]}"
+            )
+        if (hint := suggestion(name, KEYWORDS)) != ".":
             raise venue.mistake(f"{name!r} is no keyword, and no option of {channel.name}{hint}")
 
 

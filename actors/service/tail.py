@@ -1,8 +1,8 @@
 """Sends a stream of the runtime to another program: one JSON text frame per item.
 
 An event is `{"topic", "received_ns", "epoch", "type", "event"}`, where `type` is the name of the event's
-type. A marker is `{"marker": "gap" | "lifecycle" | "venue_state" | "closed"}` and the marker's own fields.
-Numbers are exact: see `responses.to_json`.
+type. A marker is `{"marker": "gap" | "lifecycle" | "venue_state" | "stale" | "fresh" | "closed"}` and the
+marker's own fields. Numbers are exact: see `responses.to_json`.
 """
 
 from __future__ import annotations

@@ -486,6 +486,7 @@ class ConfigReader(SettingsReader):
         return tuple(wanted)
 
     def _wanted(self, where: str, table: dict[str, object], venue: AnyVenue) -> WantedTopics | None:
+        table = _with_keys_as_text(table)
         fields = self.some_fields(where, table, WantedTopics, PLAIN_ENTRY_KEYS)
         if "calendar" in table:
             fields["calendar"] = self._calendar_of(where, table)
@@ -586,6 +587,14 @@ class ConfigReader(SettingsReader):
         if len(options) < len(wanted.options):
             return None
         return report("keys" if key else "")
+
+
+def _with_keys_as_text(table: dict[str, object]) -> dict[str, object]:
+    """Integers among the keys as their digits."""
+    keys = table.get("keys")
+    if not isinstance(keys, list | tuple):
+        return table
+    return table | {"keys": [str(key) if type(key) is int and abs(key) < 2**63 else key for key in keys]}
 
 
 def _url_mistake(url: str, kind: type[Venue] | None) -> str:

@@ -415,5 +415,6 @@ def test_a_reader_that_is_interrupted_lets_writers_go_on(pool: ThreadPoolExecuto
         seen = [next(merged).event for _ in range(4)]
     finally:
         sys.settrace(former)
+    first._inlet.close("the test is over", quiet=True)  # it is full: this thread could not wait for its feed
     assert seen == [0, 1, 2, 3]
     assert lines > 30

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from array import array
 from collections.abc import Iterator
 from enum import IntEnum, StrEnum
@@ -40,6 +41,11 @@ class Series:
 
     def __index__(self) -> int:  # as numpy's arrays have it
         raise TypeError("only length-1 arrays can be converted to Python scalars")
+
+
+class NoNumber:
+    def __index__(self) -> int:  # as numpy's truth values have it
+        raise TypeError("it has none")
 
 
 @pytest.mark.parametrize(
@@ -85,6 +91,8 @@ def test_a_generator_is_read_once() -> None:
         ((["A"], "B"), "['A'] is of type list"),
         (("A", ["B"]), "['B'] is of type list"),
         ((Series("A"), Series("B")), "is of type Series"),
+        ((int,), "<class 'int'> is of type type"),
+        ((NoNumber(),), "is of type NoNumber"),
     ],
 )
 def test_other_keys_are_refused_in_words(keys: Any, named: str) -> None:
@@ -93,6 +101,16 @@ def test_other_keys_are_refused_in_words(keys: Any, named: str) -> None:
     assert str(refused.value).startswith("feed: a key is text or an integer, and ")
     assert named in str(refused.value)
     assert str(refused.value).endswith("Give each key as an argument of its own, or one list of keys.")
+
+
+def test_one_key_is_not_told_of_lists() -> None:
+    with pytest.raises(LinewardenError, match=r"\['A'\] is of type list\. Give one key\.$"):
+        key_of("feed", ["A"])
+
+
+def test_an_integer_of_thousands_of_digits_is_refused_in_words() -> None:
+    with pytest.raises(LinewardenError, match="feed: a key has a few digits, and this integer thousands"):
+        keys_of("feed", (10**5_000,))
 
 
 def test_a_long_key_is_shortened() -> None:
@@ -135,13 +153,26 @@ def test_a_misspelt_keyword_is_named() -> None:
         topics_of(venue, venue.channel(o2.DEPTH), ("0xa",), {"polcy": "block"})
 
 
-def test_the_keywords_are_those_of_the_calls_that_take_options() -> None:
+@pytest.mark.parametrize("keyword", KEYWORDS)
+def test_a_keyword_of_another_call_is_named_with_that_call(keyword: str) -> None:
+    venue = O2("feed", VenueSettings())
+    words = f"feed: '{keyword}' is no option of depth: it is a keyword of {KEYWORDS[keyword]}$"
+    with pytest.raises(LinewardenError, match=words):
+        topics_of(venue, venue.channel(o2.DEPTH), ("0xa",), {keyword: 5})
+
+
+def test_the_keywords_are_those_of_the_calls_that_take_them() -> None:
     def keywords(function: Any) -> set[str]:
         parameters = inspect.signature(function).parameters.values()
         return {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
 
     assert keywords(Runtime.subscribe) == StreamTerms.__annotations__.keys()
-    assert keywords(Runtime.on) | keywords(Runtime.fresh) == {*KEYWORDS, "handler"}
+    taken: dict[str, set[str]] = {}
+    for call in ("subscribe", "on", "fresh", "require", "latest", "book", "merge"):
+        for each in keywords(getattr(Runtime, call)) & KEYWORDS.keys():
+            taken.setdefault(each, set()).add(call)
+    assert taken == {name: set(re.findall(r"\w+", calls)) - {"and"} for name, calls in KEYWORDS.items()}
+    assert keywords(Runtime.on) | keywords(Runtime.fresh) <= KEYWORDS.keys()
 
 
 # ── channels ──

@@ -265,6 +265,18 @@ CALLS: dict[str, tuple[Call, str]] = {
         lambda runtime, key, _: runtime.on("o2", "trades", key, handler=lambda: None),  # type: ignore[misc,arg-type]
         "a handler is called with one argument, and <function ",
     ),
+    "a function for markers that takes none": (
+        lambda runtime, key, _: runtime.on("o2", "trades", key, handler=print, on_marker=lambda: None),  # type: ignore[misc,arg-type]
+        "on_marker is called with one argument, and <function ",
+    ),
+    "a number for markers": (
+        lambda runtime, key, _: runtime.on("o2", "trades", key, handler=print, on_marker=5),  # type: ignore[call-overload]
+        "on_marker is called with each marker, and 5 cannot be called",
+    ),
+    "a list for one price": (
+        lambda runtime, key, _: runtime.latest("o2", [key]),  # type: ignore[arg-type]
+        "o2: a key is text or an integer, and ['0x",
+    ),
     "a list of streams": (
         lambda runtime, key, _: runtime.merge([runtime.subscribe("o2", "trades", key)]),  # type: ignore[call-overload]
         "merge takes streams, each as an argument of its own; a list is none",
@@ -286,6 +298,14 @@ def test_a_wrong_argument_is_refused_in_a_sentence(name: str, runtime: actors.Ru
     with pytest.raises(LinewardenError) as caught:
         call(runtime, market, None)
     assert str(caught.value).startswith(words)
+
+
+def test_a_timeout_of_0_asks_whether_a_line_is_live_now(runtime: actors.Runtime) -> None:
+    for timeout in (0, -1, 0.001):
+        runtime.wait_live(timeout=timeout)
+        runtime.wait_live("o2", timeout=timeout)
+    with pytest.raises(LinewardenError, match="there is no feed or line 'o3'"):
+        runtime.wait_live("o3", timeout=0)
 
 
 def test_handlers_that_take_an_event_and_more_if_need_be_are_taken(

@@ -51,7 +51,11 @@ def an_iterator(runtime: Runtime, market: str) -> object:
     return iter(runtime.subscribe("o2", "trades", market).with_markers())
 
 
-@pytest.mark.parametrize("use", [nothing, a_stream, a_closed_stream, an_iterator])
+def a_book(runtime: Runtime, market: str) -> object:
+    return runtime.book("o2", market, wait=10.0)
+
+
+@pytest.mark.parametrize("use", [nothing, a_stream, a_closed_stream, an_iterator, a_book])
 def test_a_runtime_that_is_forgotten_gives_its_connection_back(
     use: Use, o2: SimulatedO2, market: str
 ) -> None:
@@ -67,6 +71,26 @@ def test_a_stream_in_use_keeps_its_runtime(o2: SimulatedO2, market: str) -> None
     gc.collect()
     o2.trade(market, trade_id="1")
     assert stream.get(timeout=10.0).trade_id == "1"
+
+
+def test_the_thread_of_a_book_ends_with_a_runtime_that_is_forgotten(o2: SimulatedO2, market: str) -> None:
+    def threads() -> list[str]:
+        return [each.name for each in threading.enumerate() if each.name.startswith("book/")]
+
+    runtime = actors.start(config(o2.url), wait=10.0)
+    runtime.book("o2", market, wait=10.0)
+    assert threads() == [f"book/o2/depth/{market}?precision=10"]
+    del runtime
+    o2.wait_for(lambda: gc.collect() >= 0 and threads() == [], timeout=20.0)
+
+
+def test_a_book_is_kept_for_as_long_as_its_runtime(o2: SimulatedO2, market: str) -> None:
+    with actors.start(config(o2.url), wait=10.0) as runtime:
+        runtime.book("o2", market, wait=10.0)
+        gc.collect()
+        assert runtime.book("o2", market).synced
+        runtime.forget_book("o2", market)
+        until(runtime, lambda status: status.streams == ())
 
 
 def test_a_handler_keeps_its_runtime(o2: SimulatedO2, market: str) -> None:

@@ -7,11 +7,12 @@ one must be reported by both, and no other line may be. Nothing here is run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, assert_type
 
 import actors
 from actors import Lifecycle, Marked, Received, Runtime, Stream
+from actors.protocol import TypedChannel
 from actors.venues import alpaca, o2, projectx
 
 Book = o2.DepthSnapshot | o2.DepthChange
@@ -132,6 +133,24 @@ def a_stream_of_quotes_or_trades_is_none_of_quotes(
     either: Stream[alpaca.Quote | alpaca.Trade],
 ) -> Stream[alpaca.Quote]:
     return either  # type: ignore[return-value]
+
+
+def a_channel_of_quotes_opens_a_stream_of_quotes_or_trades(
+    runtime: Runtime, handler: Callable[[alpaca.Quote | alpaca.Trade], None]
+) -> None:
+    channels: list[TypedChannel[alpaca.Quote | alpaca.Trade]] = [alpaca.QUOTES, alpaca.TRADES]
+    for channel in channels:
+        runtime.on("stocks", channel, "AAPL", handler=handler)
+    either: Stream[alpaca.Quote | alpaca.Trade] = runtime.subscribe("stocks", alpaca.QUOTES, "AAPL")
+    streams: list[Stream[alpaca.Quote | alpaca.Trade]] = [
+        runtime.subscribe("stocks", alpaca.QUOTES, "AAPL"),
+        runtime.subscribe("stocks", alpaca.TRADES, "AAPL"),
+    ]
+    merged: Iterator[Received[alpaca.Quote | alpaca.Trade]] = runtime.merge(
+        runtime.subscribe("stocks", alpaca.QUOTES, "AAPL"), runtime.subscribe("stocks", alpaca.TRADES, "AAPL")
+    )
+    runtime.on("stocks", channels[0], "AAPL", handler=on_quote)  # type: ignore[arg-type]
+    assert either, (streams, merged)
 
 
 def merged_streams_have_the_events_of_each(runtime: Runtime, every: list[Stream[alpaca.Bar]]) -> None:

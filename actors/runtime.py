@@ -34,7 +34,8 @@ from actors.streams import Streams, refuse_wait
 from actors.supervision.cooldown_file import Cooldowns
 from actors.supervision.freshness import FreshnessLooks, LookAtAll
 from actors.supervision.lifetime import Lifetime
-from actors.supervision.permit import Permit, Permits, Source, checked_limits
+from actors.supervision.permit import Permit, checked_limits
+from actors.supervision.permits import Permits, Source
 from actors.supervision.proxy import SupervisorProxy
 from actors.supervision.running import enter, present
 from actors.supervision.snapshot import SharedStatus

@@ -223,6 +223,7 @@ COVERED_BY = {
     "supervision/health": "stories/test_health",
     "supervision/lines": "stories/test_lives_of_lines",
     "supervision/permit": "stories/test_fresh",
+    "supervision/permits": "stories/test_fresh",
     "supervision/proxy": "stories/test_status",
     "supervision/rotation": "stories/test_rotation",
     "supervision/shutdown": "stories/test_supervisor_laws",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
@@ -12,21 +10,13 @@ from actors.delivery.cells import Cell, Cells
 from actors.delivery.holder import Holder
 from actors.delivery.inlet import Inlet
 from actors.errors import Blind, LinewardenError
-from actors.events import Cause, Freshness, Key, Keys, Option, Topic
+from actors.events import Cause, Freshness, Topic
 from actors.feed_spec import FeedSpec
-from actors.protocol.channel import TypedChannel
 from actors.protocol.formatting import counted
-from actors.rules.freshness import FreshnessPolicy, blind, worst_of
-from actors.rules.order_book import BookView
-from actors.rules.topics import options_of, topics_of
+from actors.rules.freshness import FreshnessPolicy, blind
 from actors.rules.venue_states import RECENT
-from actors.stream import Stream
 from actors.supervision.forks import Home
-from actors.supervision.freshness import BEHIND, NOT_SUBSCRIBED, FreshnessLooks, LineLook, policies_of
-
-Source = (
-    Stream[Any] | BookView | Topic | str | tuple[str | TypedChannel[Any] | Key, ...]
-)  # that may be required
+from actors.supervision.freshness import BEHIND, FreshnessLooks, LineLook, policies_of
 
 
 class Limits(Struct, frozen=True):
@@ -237,115 +227,3 @@ class Permit:
         if not self._home.is_left:
             state = "; ".join(map(str, self.reasons)) or "valid"
         return f"<Permit for {count} topic{'' if count == 1 else 's'}: {state}>"
-
-
-class Permits:
-    """Answers what is fresh, and gives permits, for one runtime. Any thread; no actor is asked."""
-
-    def __init__(
-        self,
-        looks: FreshnessLooks,
-        cells: Cells,
-        spec_of: Callable[[str], FeedSpec],
-        topics_of: Callable[[Stream[Any]], Collection[Topic]],
-        book_of: Callable[[Topic], tuple[Stream[Any], str] | None],
-    ) -> None:
-        self._looks, self._cells = looks, cells
-        self._spec_of, self._topics_of, self._book_of = spec_of, topics_of, book_of
-
-    def fresh(
-        self,
-        feed: str,
-        channel: str | TypedChannel[Any] | None,
-        keys: Sequence[Keys],
-        options: Mapping[str, Option],
-        max_age: float | None,
-    ) -> Freshness:
-        """The topic that is worst off."""
-        max_age = checked_limits(max_age).max_age
-        topics = self._topics(feed, channel, keys, options)
-        return worst_of((topic, self._looks.topic(topic, None, max_age)) for topic in topics)
-
-    def require(self, sources: Sequence[Source], limits: Limits) -> Permit:
-        """A permit for all of these.
-
-        Raises:
-            Blind: some of it is not fresh; with all reasons.
-            LinewardenError: a source is not known here, or there is none.
-        """
-        if not sources:
-            raise LinewardenError("require() needs at least one stream, topic or feed")
-        wanted = [self._wanted(source) for source in sources]
-        nothing = [source for source, topics in zip(sources, wanted, strict=True) if not topics]
-        reasons = [NOT_SUBSCRIBED.about(source) for source in nothing]
-        streams = [source for source in sources if isinstance(source, Stream)]
-        for view in (source for source in sources if isinstance(source, BookView)):
-            found = self._book(view, limits.max_age)
-            if isinstance(found, Stream):
-                streams.append(found)
-            else:
-                reasons.append(found)
-        lines: dict[str, LineSource] = {}
-        for topic, own in dict.fromkeys(itertools.chain.from_iterable(wanted)):
-            placed = self._looks.placed(topic)
-            if isinstance(placed, Freshness):
-                reasons.append(placed.about(topic))
-                continue
-            name, cell, spec, holder = placed
-            line = lines.get(name) or lines.setdefault(name, LineSource(name, spec, holder))
-            line.add(topic, cell, own, holder)
-        read = tuple(StreamSource(stream._inlet, self._cells) for stream in streams)
-        permit = Permit(self._looks, tuple(lines.values()), read, limits)
-        if reasons := [*reasons, *permit.reasons]:
-            raise Blind(reasons)
-        return permit
-
-    def _book(self, view: BookView, max_age: float | None) -> Stream[Any] | Freshness:
-        """The stream by which a book is followed; or why its view is not to be trusted: it never changes."""
-        followed, topic = self._book_of(view.topic), view.topic
-        if not view.synced:
-            return blind("unconfirmed", f"its book is syncing: {view.reason}", topic)
-        if followed is None:
-            return blind("closed_stream", "its book is followed no longer", topic)
-        stream, trouble = followed
-        if trouble:
-            return blind("unconfirmed", f"its book is syncing: {trouble}", topic)
-        behind = self._looks.behind(topic, view.received_ns or 0)
-        if max_age is not None and behind > max_age:
-            text = f"this view is {behind:.1f} s older than the book's newest event: ask for the book again"
-            return Freshness("stale", "max_age", age_s=behind, text=text, topic=str(topic))
-        return stream
-
-    def _wanted(self, source: object) -> Collection[tuple[Topic, FreshnessPolicy | None]]:
-        match source:
-            case Stream():
-                return [(topic, source._inlet.freshness) for topic in self._topics_of(source)]
-            case Topic():
-                return [(source, None)]
-            case BookView():
-                return [(source.topic, None)]
-            case str():
-                return [(topic, None) for topic in self._topics(source, None, (), {})]
-            case (str(feed), str() | TypedChannel() as channel, *keys):
-                return [(topic, None) for topic in self._topics(feed, channel, cast("list[Keys]", keys), {})]
-        raise LinewardenError(
-            f"{source!r} cannot be required: give a stream, the view of a book, a Topic, a feed's name or "
-            "(feed, channel, *keys)"
-        )
-
-    def _topics(
-        self,
-        feed: str,
-        channel: str | TypedChannel[Any] | None,
-        keys: Sequence[Keys],
-        options: Mapping[str, Option],
-    ) -> Collection[Topic]:
-        """Of these keys; without keys, all of the channel or feed that are subscribed to."""
-        venue = self._spec_of(feed).venue
-        if channel is None:
-            return self._cells.topics_of_feed(feed)
-        declared, options = venue.channel(channel), options_of(channel, options)
-        if declared.key and not keys:
-            every = self._cells.topics_of_feed(feed)
-            return [topic for topic in every if topic.channel == declared.name]
-        return topics_of(venue, declared, keys, options)

@@ -22,6 +22,7 @@ from actors.rules.calendar import Calendar, read_session
 from actors.settings import load
 from actors.simulators import SimulatedAlpaca, SimulatedO2
 from actors.status import Status
+from actors.venues.o2 import DEPTH
 from actors.wire.socket_inbox import SocketInbox
 from tests.support.runtimes import alpaca_config, config, fresh, runtime_on, until
 from tests.support.virtual_time import VirtualTimers
@@ -121,6 +122,17 @@ def test_what_is_unknown_is_never_fresh(o2: SimulatedO2) -> None:
         assert trades.fresh().cause == "unwatched"  # nothing says how old is too old
         assert it.runtime.fresh("o2", "trades", MARKET, max_age=5.0)
         assert trades.fresh(max_age=5.0)
+
+
+def test_without_keys_a_channel_with_an_option_is_about_the_topics_with_that_option(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        fine = it.runtime.subscribe("o2", "depth", MARKET, precision="10", wait=10.0)
+        coarse = it.runtime.subscribe("o2", "depth", MARKET, precision="1000", wait=10.0, stale_after=60.0)
+        for stream in (fine, coarse):
+            stream.get(timeout=10.0)
+        assert it.runtime.fresh("o2", "depth", precision="1000")
+        assert it.runtime.fresh("o2", DEPTH(precision="1000"))
+        assert it.runtime.fresh("o2", "depth").cause == "unwatched"
 
 
 def test_fresh_without_a_policy_is_within_max_age_only(o2: SimulatedO2) -> None:

@@ -198,7 +198,7 @@ class Freshness(Struct, frozen=True):
         about = f"{self.topic}: " if self.topic else ""
         if self.fresh:
             return f"{about}fresh, {seconds_text(self.age_s)} old"
-        return f"{about}{self.state} ({self.cause}): {self.text}"
+        return f"{about}{self.state} ({self.cause}): {self.text.removeprefix(f'{self.cause}: ')}"
 
 
 class Closed(Struct, frozen=True):

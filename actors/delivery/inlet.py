@@ -104,6 +104,7 @@ class Inlet:
         self.end: Closed | None = None  # the last thing in the stream
         self.quiet = False  # the end was asked for: iteration just stops
         self.leave: Callable[[], None] = _no_writers  # tells its writers that it was closed
+        self.put_at = now()  # monotonic seconds: the receipt of what was put last; set behind the put
         self.topics = 0  # how many it is subscribed to
         self.gaps_read = 0  # gap markers that its reader has come to
         self.wanted: dict[Topic, None] = {}  # these; its stream changes them
@@ -127,6 +128,18 @@ class Inlet:
         """How people tell its stream from others."""
         return f"stream {self.id} ({self.feed}/{self.channel})"
 
+    @property
+    def unread(self) -> int:
+        """Events that its reader has not come to. Any thread, without the lock."""
+        return self.buffer.queued
+
+    def lacks(self, received_at: float, within: float) -> bool:
+        """Whether it has yet to get what came then: a line is about to put it, if that is not long ago.
+
+        Monotonic seconds, and seconds. Any thread, without the lock: what it does not lack can be seen in it.
+        """
+        return received_at > max(self.put_at, self._now() - within)
+
     # ── for writers ──
 
     def put(self, right: Right, batch: Batch, now: float) -> Put:
@@ -138,13 +151,17 @@ class Inlet:
             if type(buffer) is not FifoBuffer:
                 self.drop_old()
                 buffer.put(batch)
+                self.put_at = now
                 self.wake()
                 return Put.ACCEPTED
             # A reader of several streams takes what came first, which may come here behind this batch.
-            if self.sleepers and not self.wakers and buffer.put_in_hand(batch):
+            is_in_hand = self.sleepers and not self.wakers and buffer.put_in_hand(batch)
+            if not is_in_hand:
+                buffer.put(batch)
+            self.put_at = now
+            if is_in_hand:
                 self.ready.notify_all()
                 return Put.ACCEPTED
-            buffer.put(batch)
             self.wake()
             if self._asks_to_pause(buffer, now):
                 return Put.PAUSE
@@ -159,6 +176,7 @@ class Inlet:
             buffer.resume(topic)
             for part in parts:
                 buffer.put_beyond(part, self._now())
+            self.put_at = self._now()
             self.wake()
             return True
 

@@ -195,6 +195,15 @@ class InlineInlet(Inlet):
         """Its handler is called as the gap arises."""
         return False
 
+    @property
+    def unread(self) -> int:
+        """The event of the present call is not among them. Markers that wait are: they may be gaps."""
+        return sum(map(len, self._brought.copy().values()))
+
+    def lacks(self, received_at: float, within: float) -> bool:
+        """Its handler is called as the event arises."""
+        return False
+
     def _new_buffer(self, policy: Policy) -> CallCounters:
         return CallCounters(self.capacity)
 

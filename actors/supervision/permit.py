@@ -15,13 +15,14 @@ from actors.errors import Blind, LinewardenError
 from actors.events import Cause, Freshness, Key, Keys, Option, Topic
 from actors.feed_spec import FeedSpec
 from actors.protocol.channel import TypedChannel
+from actors.protocol.formatting import counted
 from actors.rules.freshness import FreshnessPolicy, blind, worst_of
 from actors.rules.order_book import BookView
 from actors.rules.topics import options_of, topics_of
 from actors.rules.venue_states import RECENT
 from actors.stream import Stream
 from actors.supervision.forks import Home
-from actors.supervision.freshness import NOT_SUBSCRIBED, FreshnessLooks, LineLook, policies_of
+from actors.supervision.freshness import BEHIND, NOT_SUBSCRIBED, FreshnessLooks, LineLook, policies_of
 
 Source = (
     Stream[Any] | BookView | Topic | str | tuple[str | TypedChannel[Any] | Key, ...]
@@ -112,8 +113,9 @@ def _closing(holder: Holder, topic: Topic, told: int) -> Cause | None:
 class StreamSource:
     """A stream that a permit is about: what it holds has to be read, and none of it given up."""
 
-    def __init__(self, inlet: Inlet) -> None:
-        self._inlet, self._dropped, self._removals = inlet, inlet.buffer.dropped, inlet.removals
+    def __init__(self, inlet: Inlet, cells: Cells) -> None:
+        self._inlet, self._cells = inlet, cells
+        self._dropped, self._removals = inlet.buffer.dropped, inlet.removals
 
     def ended(self) -> Iterator[Freshness]:
         """What ends a permit for good."""
@@ -123,15 +125,25 @@ class StreamSource:
         elif inlet.removals != self._removals:
             yield blind("not_subscribed", "keys of it were removed since the permit was given", inlet)
         elif lost := inlet.buffer.dropped - self._dropped:
-            yield blind("gap", f"it has given up {lost:,} events since the permit was given", inlet)
+            text = f"it has given up {counted(lost, 'event')} since the permit was given"
+            yield blind("gap", text, inlet)
+
+    def _is_behind(self) -> bool:
+        """Whether a line is just about to put an event into it, by which its topic looks fresh already."""
+        received = map(self._cells.last_event_at, self._inlet.wanted.copy())
+        return any(at is not None and self._inlet.lacks(at, within=BEHIND) for at in received)
 
     def waiting(self, limits: Limits) -> Iterator[Freshness]:
         """What its reader has not come to yet."""
-        inlet, queued = self._inlet, self._inlet.buffer.queued
+        inlet, is_behind = self._inlet, limits.max_queue == 0 and self._is_behind()
+        unread = inlet.unread  # looked at behind that: it may have been put meanwhile
         if inlet.has_unread_gap:
             yield blind("gap_unread", "a gap waits in it, which its reader has not come to", inlet)
-        if limits.max_queue is not None and queued > limits.max_queue:
-            yield blind("queue", f"{queued:,} events wait in it; max_queue is {limits.max_queue:,}", inlet)
+        if limits.max_queue is not None and unread > limits.max_queue:
+            text = f"not yet read: {counted(unread, 'event')}; max_queue is {limits.max_queue:,}"
+            yield blind("queue", text, inlet)
+        elif is_behind:
+            yield blind("queue", "it is about to get an event that has come; max_queue is 0", inlet)
         if limits.max_lag is not None and (lag := inlet.lag()) > limits.max_lag:
             text = f"its oldest event has waited {lag:.1f} s; max_lag is {limits.max_lag:g} s"
             yield blind("lag", text, inlet)
@@ -282,7 +294,7 @@ class Permits:
             name, cell, spec, holder = placed
             line = lines.get(name) or lines.setdefault(name, LineSource(name, spec, holder))
             line.add(topic, cell, own, holder)
-        read = tuple(StreamSource(stream._inlet) for stream in streams)
+        read = tuple(StreamSource(stream._inlet, self._cells) for stream in streams)
         permit = Permit(self._looks, tuple(lines.values()), read, limits)
         if reasons := [*reasons, *permit.reasons]:
             raise Blind(reasons)

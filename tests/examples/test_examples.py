@@ -113,6 +113,16 @@ def test_quotes_and_orders() -> None:
     assert told[-1] == quotes[-1]
 
 
+# ── stop_loss ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_stop_loss_waits_for_the_end_of_a_halt_and_sells_once() -> None:
+    told = run("stop_loss.py")
+    assert told[0] == "-- statuses: the line is connected"
+    assert any(line.startswith("not at ") and "quiet (halted): Trading Halt" in line for line in told)
+    assert [line for line in told if line.startswith("sell at ")] == told[-1:]
+
+
 # ── flask_latest ────────────────────────────────────────────────────────────────────────────────
 
 

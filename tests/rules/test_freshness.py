@@ -193,6 +193,20 @@ def test_silence_counts_from_the_end_of_a_halt() -> None:
     assert found.age_s == pytest.approx(60.0)
 
 
+@pytest.mark.parametrize("policies", [(), (FreshnessPolicy(60.0),)])
+@pytest.mark.parametrize(("since_the_end", "fresh"), [(-1, False), (1, True)])
+def test_what_came_before_the_end_of_a_halt_is_not_fresh(
+    policies: tuple[FreshnessPolicy, ...], since_the_end: int, fresh: bool
+) -> None:
+    """However long the halt was, silence counts from its end. The age of the last event does not."""
+    resumed = new_york("2026-03-09 12:00") - 5 * SECOND
+    given = evidence(995.0, resumed_ns=resumed, received_ns=resumed + since_the_end * SECOND)
+    found = assess(policies, given, max_age=10.0)
+    assert found.fresh is fresh
+    assert found.cause == ("" if fresh else "not_due")
+    assert assess(policies, given, max_age=10.0, alive_within=10_000.0).fresh or policies
+
+
 def test_a_halt_that_ends_later_than_now_by_a_clock_that_was_set_back_counts_for_nothing() -> None:
     ahead = new_york("2026-03-09 12:00") + 3600 * SECOND
     found = judge(FreshnessPolicy(60.0), evidence(900.0, resumed_ns=ahead, received_ns=ahead))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -398,6 +399,26 @@ def test_a_permit_ends_when_the_stream_gives_something_up(o2: SimulatedO2) -> No
         assert not permit.valid
         with pytest.raises(Blind, match="max_queue is 1"):
             it.runtime.require(trades, max_queue=1)
+
+
+@pytest.mark.parametrize("inline", [False, True])
+def test_a_handler_may_act_on_the_newest_event_only(alpaca: SimulatedAlpaca, inline: bool) -> None:
+    told: queue.SimpleQueue[object] = queue.SimpleQueue()
+    all_came = threading.Event()
+
+    def act(_: object) -> None:
+        assert all_came.wait(10.0)
+        try:
+            told.put(it.runtime.require(stream, max_age=60.0, max_queue=0).valid)
+        except Blind as blind:
+            told.put([reason.cause for reason in blind.reasons])
+
+    with desk(alpaca_config(alpaca, "iex", heartbeat=QUIET)) as it:
+        stream = it.runtime.on("iex", "trades", "AAPL", handler=act, inline=inline, wait=10.0)
+        alpaca.number_trades("AAPL", 3, batch=3)  # in one message
+        until(it.runtime, lambda _: stream.received == 3)
+        all_came.set()
+        assert [told.get(timeout=10.0) for _ in range(3)] == [["queue"], ["queue"], True]
 
 
 def test_a_permit_ends_when_its_stream_gives_up_a_key_though_others_follow_it(o2: SimulatedO2) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from actors.actor import ActorGoneError, Address, Reply, ReplyTimeout
-from actors.delivery.waits import SLICE, is_reader, refuse_to_wait
+from actors.delivery.waits import SLICE, is_reader
 from actors.errors import LinewardenError, Timeout
 from actors.messages import SendMessage
 from actors.timers import lock_timeout, seconds_left
@@ -43,17 +43,17 @@ def answer_of(reply: Reply, seconds: float, too_late: str = "") -> Any:
         reply.abandon()
 
 
-def answer_of_lines(reply: Reply, seconds: float, what: str, feed: str | None, too_late: str = "") -> Any:
-    """The same, where the answer takes what lines of this feed read; None: of any feed.
+def answer_of_lines(reply: Reply, seconds: float, refuse: Callable[[], None], too_late: str = "") -> Any:
+    """The same, where the answer takes what lines read; `refuse` raises if this thread keeps them from it.
 
     Raises:
         Timeout: no answer came in time.
-        WaitRefusedError: this thread reads a `block` stream of that feed, which is full or becomes full.
+        WaitRefusedError: this thread reads a `block` stream of these lines, which is full or becomes full.
     """
     deadline, at_most = time.monotonic() + seconds, SLICE if is_reader() else math.inf
     try:
         while True:
-            refuse_to_wait(what, feed)
+            refuse()
             left = seconds_left(deadline)
             try:
                 return reply.get(timeout=lock_timeout(min(at_most, left)))

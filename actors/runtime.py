@@ -8,12 +8,13 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from actors import log_queue
 from actors.calls import CALL, OwnMessage, answer_of, answer_of_lines, ask, send, send_later
-from actors.delivery.waits import calls_handlers, refuse_inline, refuse_to_wait
+from actors.delivery.waits import calls_handlers, refuse_inline
 from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
 from actors.events import Freshness, Key, Keys, Lifecycle, Option
 from actors.feed_builder import FeedBuilder
@@ -30,7 +31,7 @@ from actors.settings import Settings, load
 from actors.settings.diff import Plan, compare
 from actors.status import HOPELESS, Status, why_not_fresh, why_not_live
 from actors.stream import Stream
-from actors.streams import Streams, refuse_wait
+from actors.streams import Streams
 from actors.supervision.cooldown_file import Cooldowns
 from actors.supervision.freshness import FreshnessLooks, LookAtAll
 from actors.supervision.lifetime import Lifetime
@@ -226,10 +227,11 @@ class Runtime(TypedCalls):
         check_seconds("timeout", timeout)
         self._tree.check()
         feed = self._feed_of(target)
-        refuse_to_wait("rotate", feed)
+        refuse = partial(self._streams.refuse_to_wait, "rotate", feed)
+        refuse()
         try:
             too_late = f"{target} was not rotated within {timeout:g} s; it goes on"
-            told = answer_of_lines(self._tree.ask(Rotate(target)), timeout, "rotate", feed, too_late)
+            told = answer_of_lines(self._tree.ask(Rotate(target)), timeout, refuse, too_late)
         finally:
             self._shared.note_change()
         if failed := {line: why for line, why in told.items() if why}:
@@ -251,11 +253,11 @@ class Runtime(TypedCalls):
         """
         check_seconds("timeout", timeout)
         self._tree.check()
-        refuse_to_wait("refresh_token", feed)
+        refuse = partial(self._streams.refuse_to_wait, "refresh_token", feed)
+        refuse()
+        lines_now = partial(self._lines_of, feed)
         try:
-            refresh_token(
-                self, self._tree.ask, self._spec_of(feed), lambda: self._lines_of(feed), token, timeout
-            )
+            refresh_token(self, self._tree.ask, self._spec_of(feed), lines_now, token, timeout, refuse)
         finally:
             self._shared.note_change()
 
@@ -299,7 +301,7 @@ class Runtime(TypedCalls):
             RuntimeStopped: the runtime has ended.
         """
         self._tree.check()
-        refuse_wait(wait, feed)
+        self._streams.refuse_wait(wait, feed)
         return self._books.view(feed, key, options, depth, wait)
 
     def forget_book(self, feed: str, key: Key, **options: Option) -> None:
@@ -416,7 +418,7 @@ class Runtime(TypedCalls):
             RuntimeStopped: the runtime has ended.
         """
         self._tree.check()
-        refuse_to_wait("clear_cooldowns")
+        self._streams.refuse_to_wait("clear_cooldowns")
         return cast(tuple[str, ...], answer_of(self._tree.ask(ClearCooldowns(account or "")), CALL))
 
     def wait_live(
@@ -436,7 +438,7 @@ class Runtime(TypedCalls):
         check_seconds("timeout", timeout, optional=True)
         self._tree.check()
         feed = self._feed_of(target)
-        refuse_to_wait("wait_live", feed)
+        self._streams.refuse_to_wait("wait_live", feed)
         deadline = math.inf if timeout is None else time.monotonic() + max(timeout, ANSWER)
         try:
             # Once the registry answers, it has asked for the lines that what is wanted needs.
@@ -454,8 +456,9 @@ class Runtime(TypedCalls):
 
     def _is_live(self, target: str | None, deadline: float) -> bool:
         try:
-            question, feed = self._tree.ask(AwaitLive(target)), self._feed_of(target)
-            return cast(bool, answer_of_lines(question, seconds_left(deadline), "wait_live", feed))
+            question = self._tree.ask(AwaitLive(target))
+            refuse = partial(self._streams.refuse_to_wait, "wait_live", self._feed_of(target))
+            return cast(bool, answer_of_lines(question, seconds_left(deadline), refuse))
         except Timeout:
             return False
 

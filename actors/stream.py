@@ -446,7 +446,7 @@ class Stream(Generic[Event]):
                     deadline = Deadline(timeout)
                 if deadline is not None and deadline.is_over:
                     raise Timeout(f"no event on {self.feed}/{self.channel} within {deadline.seconds} s")
-                at_most = reading_slice(self._source) or SLICE
+                at_most = reading_slice(self._source, inlet.runtime) or SLICE
                 inlet.sleepers += 1
                 try:
                     inlet.ready.wait(at_most if deadline is None else deadline.wait_time(at_most))

@@ -197,6 +197,7 @@ class Streams:
                 raise StreamClosed(_removed(stream.feed), stream._inlet)
             self._streams[stream.id] = weakref.ref(stream)
             self._inlets[stream.id] = stream._inlet
+            stream._inlet.runtime = self._cells
         # A stream that the program has dropped is closed, else its topics would stay subscribed for ever.
         weakref.finalize(stream, self._forgetting(stream._inlet)).atexit = False
 
@@ -221,7 +222,7 @@ class Streams:
             self._note_change()
 
     def widen(self, stream: Stream[Any], keys: Sequence[Keys], wait: float | None) -> None:
-        refuse_wait(wait, stream.feed)
+        self.refuse_wait(wait, stream.feed)
         topics = self._topics(stream, keys)
         self.want(stream, topics)
         self.await_answers(stream, topics, wait)
@@ -272,6 +273,25 @@ class Streams:
 
     # ── waiting for answers ──
 
+    def refuse_to_wait(self, what: str, feed: str | None = None) -> None:
+        """For a call that may wait for what lines of this feed read; None: of any feed of this runtime.
+
+        Raises:
+            WaitRefusedError: this thread keeps them from reading.
+        """
+        refuse_to_wait(what, feed, self._cells)
+
+    def refuse_wait(self, wait: float | None, feed: str) -> None:
+        """The same for the argument `wait`; None: nothing is waited for.
+
+        Raises:
+            WaitRefusedError: this thread keeps the lines of the feed from reading.
+            LinewardenError: it is no time.
+        """
+        check_seconds("wait", wait, optional=True)
+        if wait is not None:
+            self.refuse_to_wait(f"wait={wait:g}", feed)
+
     def await_answers(self, stream: Stream[Any], topics: tuple[Topic, ...], wait: float | None) -> None:
         """Wait until every topic is confirmed or rejected; None: not at all.
 
@@ -309,7 +329,8 @@ class Streams:
         self.check()
         question = self._registry.ask(AwaitAnswers(topics))
         try:
-            told = answer_of_lines(question, seconds, f"wait={seconds:g}", feed)
+            refuse = partial(self.refuse_to_wait, f"wait={seconds:g}", feed)
+            told = answer_of_lines(question, seconds, refuse)
         except Timeout:
             return None
         return cast("dict[Topic, SubscriptionState]", told)
@@ -414,16 +435,6 @@ def _may_stay(stream: Stream[Any], spec: FeedSpec | None) -> bool:
 
 def _removed(feed: str) -> str:
     return f"feed {feed} was removed from the config"
-
-
-def refuse_wait(wait: float | None, feed: str) -> None:
-    """Raises WaitRefusedError if an answer is to be waited for that this thread keeps from coming.
-
-    Raises LinewardenError for what is no time.
-    """
-    check_seconds("wait", wait, optional=True)
-    if wait is not None:
-        refuse_to_wait(f"wait={wait:g}", feed)
 
 
 def handle(

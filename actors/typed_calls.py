@@ -17,7 +17,7 @@ from actors.rules.stream_buffer import Policy
 from actors.rules.stream_policy import StreamTerms, checked_freshness
 from actors.settings import Settings
 from actors.stream import Marked, Stream
-from actors.streams import Streams, handle, refuse_wait
+from actors.streams import Streams, handle
 from actors.supervision.tree import Tree
 from actors.timers import check_seconds
 
@@ -111,7 +111,7 @@ class TypedCalls:
                 in a thread that reads a full `block` stream of the feed. Nothing was subscribed.
             RuntimeStopped: the runtime has ended.
         """
-        refuse_wait(wait, feed)
+        self._streams.refuse_wait(wait, feed)
         freshness = self._freshness(feed, stale_after, max_event_lag, calendar)
         stream = self._streams.open(
             feed, channel, keys, options, freshness, policy, capacity, drop_older_than
@@ -202,7 +202,7 @@ class TypedCalls:
                 policy or capacity was given with `inline=True`.
             RuntimeError: the machine is out of threads. Nothing was subscribed.
         """
-        refuse_wait(wait, feed)
+        self._streams.refuse_wait(wait, feed)
         check_handler(handler)
         if on_marker is not None:
             check_handler(on_marker, "on_marker", "marker")

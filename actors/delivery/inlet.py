@@ -92,6 +92,7 @@ class Inlet:
         """
         self.id, self.feed, self.channel = id, feed, channel
         self.drop_older_than, self._now, self.stays = drop_older_than, now, stays
+        self.runtime: object = None  # one object for all inlets of a runtime
         self.freshness = freshness  # what the stream itself was opened with
         self.policy: Policy | Literal["inline"] = policy
         self.capacity, self.deltas = capacity, deltas

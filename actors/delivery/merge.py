@@ -111,8 +111,8 @@ class Merge:
     def _wait_for_any(self) -> None:
         """Wait until a stream has something, or has ended."""
         if self._streams:
-            sources = [each._source for each in self._streams]
-            slices = [seconds for source in sources if (seconds := reading_slice(source)) is not None]
+            sources = [(each._source, each._inlet.runtime) for each in self._streams]
+            slices = [seconds for source in sources if (seconds := reading_slice(*source)) is not None]
             self._waker.wait(self._wait_time(min(slices, default=SLICE)))
 
     def _is_complete(self, place: Place) -> bool:

@@ -60,22 +60,22 @@ def is_reader() -> bool:
     return bool(_here.reads)
 
 
-def refuse_to_wait(what: str, feed: str | None = None) -> None:
-    """For a call that may wait for what lines of this feed read; None: of any feed.
+def refuse_to_wait(what: str, feed: str | None = None, runtime: object = None) -> None:
+    """For a call that may wait for what lines of this feed of a runtime read; None: of any feed.
 
     Raises:
         WaitRefusedError: inside an inline handler; or this thread reads a full `block` stream of that feed.
     """
     refuse_inline(what)
-    full = _full_stream(feed)
+    full = _full_stream(feed, runtime)
     if full is not None:
         raise WaitRefusedError(f"{what} is refused while {_holds(full)}. Call it from another thread")
 
 
-def reading_slice(feed: str | None) -> float | None:
+def reading_slice(feed: str | None, runtime: object = None) -> float | None:
     """Seconds that this thread may wait for an event of this feed before it asks again; None: no limit.
 
-    `feed` is None where no line brings the event.
+    `feed` is None where no line brings the event. `runtime`: as inlets have it.
 
     Raises:
         WaitRefusedError: inside an inline handler.
@@ -83,7 +83,7 @@ def reading_slice(feed: str | None) -> float | None:
     """
     refuse_inline("waiting for a stream's events")
     own = _here.handles
-    if own is None or own.policy != "block" or own.feed != feed:
+    if own is None or own.policy != "block" or (own.feed, own.runtime) != (feed, runtime):
         return None
     if own.pauses:
         raise Timeout(f"no event of {feed} can come while {_holds(own)}")
@@ -99,10 +99,10 @@ def refuse_inline(what: str) -> None:
         )
 
 
-def _full_stream(feed: str | None) -> Inlet | None:
+def _full_stream(feed: str | None, runtime: object) -> Inlet | None:
     me = threading.get_ident()
     for inlet in _here.reads:
-        if inlet.reader == me and inlet.pauses and feed in (None, inlet.feed):
+        if inlet.reader == me and inlet.pauses and inlet.runtime is runtime and feed in (None, inlet.feed):
             return inlet
     return None
 

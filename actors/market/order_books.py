@@ -22,7 +22,7 @@ from actors.rules.stream_buffer import Policy
 from actors.rules.topics import key_of, topics_of
 from actors.status import Status
 from actors.stream import Stream
-from actors.streams import Streams, refuse_wait
+from actors.streams import Streams
 
 log = log_queue.logger("actors.market.order_books")
 
@@ -194,7 +194,7 @@ class OrderBooks:
         while not (view := followed.view(depth)).synced:
             if (left := deadline - time.monotonic()) <= 0:
                 raise Timeout(self._unsynced(followed, wait))
-            refuse_wait(wait, followed.topic.feed)
+            self._streams.refuse_wait(wait, followed.topic.feed)
             states = self._streams.answers(followed.topic.feed, (followed.topic,), left)
             if (ended := followed.ended) is not None:
                 self._streams.check()  # raises where the runtime has ended

@@ -43,14 +43,15 @@ def refresh_token(
     lines_now: Callable[[], Mapping[str, LineView]],
     token: str | None,
     timeout: float,
+    refuse: Callable[[], None],
 ) -> None:
-    """On the caller's thread. `ask` asks the supervisor."""
+    """On the caller's thread. `ask` asks the supervisor; `refuse` raises if this thread may not wait."""
     deadline, feed = time.monotonic() + timeout, spec.venue.feed
     given = None if token is None else spec.venue.given_token(token)
     try:
         with spec.token_store.one_trial(timeout, given=given is not None) as is_needed:
             if is_needed:
-                _Refresh(operations, ask, spec, lines_now(), timeout, deadline).run(given)
+                _Refresh(operations, ask, spec, lines_now(), timeout, deadline, refuse).run(given)
     except TimeoutError as error:
         if isinstance(error, Timeout):
             raise
@@ -68,7 +69,9 @@ class _Refresh:
         known: Mapping[str, LineView],
         timeout: float,
         deadline: float,
+        refuse: Callable[[], None],
     ) -> None:
+        self._refuse = refuse
         self._operations, self._ask, self._spec = operations, ask, spec
         self._feed, self._timeout, self._deadline = spec.venue.feed, timeout, deadline
         lines = [name for name in known if spec.venue.needs_token(name)]
@@ -114,9 +117,7 @@ class _Refresh:
     def _wait(self, message: Any) -> None:
         """Raises RotationFailed where a line cannot take over, with what the venue told of it."""
         late = f"{self._feed}: the new token was not taken by all lines within {self._timeout:g} s"
-        told = answer_of_lines(
-            self._ask(message), seconds_left(self._deadline), "refresh_token", self._feed, late
-        )
+        told = answer_of_lines(self._ask(message), seconds_left(self._deadline), self._refuse, late)
         if failed := {line: why for line, why in told.items() if why}:
             raise RotationFailed(failed)
 

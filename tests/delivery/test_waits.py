@@ -61,6 +61,22 @@ def test_the_reader_of_a_full_block_stream_may_not_wait_for_that_feed() -> None:
     on_a_thread(story)
 
 
+def test_a_full_stream_of_another_runtime_keeps_no_call_from_waiting() -> None:
+    def story() -> None:
+        inlet, other = full(new_inlet(capacity=4)), object()
+        inlet.runtime = object()
+        note_reader(inlet)
+        handles(inlet)
+        refuse_to_wait("rotate", "o2", other)
+        assert reading_slice("o2", other) is None
+        with pytest.raises(WaitRefusedError, match="rotate is refused"):
+            refuse_to_wait("rotate", "o2", inlet.runtime)
+        with pytest.raises(Timeout, match="which is full"):
+            reading_slice("o2", inlet.runtime)
+
+    on_a_thread(story)
+
+
 def test_the_thread_that_reads_now_counts() -> None:
     inlet = new_inlet(capacity=4)
 

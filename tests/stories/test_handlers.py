@@ -262,6 +262,21 @@ def test_the_loop_of_a_full_block_stream_may_not_wait_for_its_line(o2: Simulated
         runtime.subscribe("o2", "depth", other, wait=10.0)
 
 
+def test_the_loop_of_a_full_block_stream_may_wait_for_another_runtime(o2: SimulatedO2) -> None:
+    first, second = o2.markets[:2]
+    with runtime_on(o2) as full, runtime_on(o2) as other:
+        trades = full.subscribe("o2", "trades", first, policy="block", capacity=1, wait=10.0)
+        for number in range(3):
+            o2.trade(first, trade_id=str(number))
+        trades.get(timeout=10.0)
+        until(full, lambda _: trades._inlet.pauses)
+        with pytest.raises(LinewardenError, match="wait_live is refused while this thread reads"):
+            full.wait_live(timeout=10.0)
+        other.wait_live(timeout=10.0)
+        other.subscribe("o2", "trades", second, wait=10.0)
+        other.rotate("o2", timeout=10.0)
+
+
 NO_WAITS: dict[str, Callable[[Runtime, str], Any]] = {
     "subscribe": lambda runtime, market: runtime.subscribe("o2", "depth", market),
     "status": lambda runtime, _: runtime.status(),

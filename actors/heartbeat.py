@@ -47,7 +47,7 @@ class Heartbeat(Actor):
         context: ActorContext[Lease],
         *,
         rhythm: Callable[[str], Rhythm | None],
-        last_event_at: Callable[[Topic], float | None],
+        silent_since: Callable[[Topic], float],
         policies: Callable[[str, Topic], Policies],
         judge: Callable[[str, Topic], Freshness],
         vitals: Callable[[str, Watch, Mapping[Topic, Freshness]], Vitals | None],
@@ -56,7 +56,7 @@ class Heartbeat(Actor):
         super().__init__(context)
         self._supervisor = self.address("supervisor")
         self._rhythm = rhythm
-        self._last_event_at = last_event_at
+        self._silent_since = silent_since
         self._policies, self._judge, self._vitals = policies, judge, vitals
         self._watches: dict[str, Watch] = {}
         self._shown = shown  # by line, for all to see
@@ -147,14 +147,20 @@ class Heartbeat(Actor):
                 self._plan_look(watch, changed.line, self._next_in(watch, [topic]))
             else:
                 watch.policies.pop(topic, None)
+        self._tell_stale(watch, changed.line, [topic for topic in changed.topics if topic in watch.policies])
 
-    def _look_for_stale(self, watch: Watch, due: StaleDue) -> None:
-        """The connection marks what is stale, if it is so still; the supervisor is told of changes."""
-        suspects = [topic for topic in watch.policies if self._may_be_stale(watch, topic)]
-        found = {topic: self._judge(due.line, topic) for topic in suspects}
+    def _tell_stale(self, watch: Watch, line: str, topics: Iterable[Topic]) -> dict[Topic, Freshness]:
+        """Those of these topics that are stale. The connection marks them, if they are so still."""
+        suspects = [topic for topic in topics if self._may_be_stale(watch, topic)]
+        found = {topic: self._judge(line, topic) for topic in suspects}
         stale = {topic: each for topic, each in found.items() if each.state == "stale"}
         if stale:
-            self.connection(due.line).tell(JudgeStale(tuple(stale)), watch.epoch)
+            self.connection(line).tell(JudgeStale(tuple(stale)), watch.epoch)
+        return stale
+
+    def _look_for_stale(self, watch: Watch, due: StaleDue) -> None:
+        """The supervisor is told of changes."""
+        stale = self._tell_stale(watch, due.line, watch.policies)
         if stale.keys() != watch.stale:
             self._supervisor.tell(TopicsStale(due.line, due.epoch, stale))
         watch.stale, watch.look_at = set(stale), math.inf
@@ -199,5 +205,5 @@ class Heartbeat(Actor):
         return max(wait, shortest / 50, 0.01)
 
     def _silence(self, watch: Watch, topic: Topic) -> float:
-        """From the last event, or from the login where there was none."""
-        return self._clock.monotonic() - max(self._last_event_at(topic) or 0.0, watch.since)
+        """From the last event, or from the confirmation where there was none."""
+        return self._clock.monotonic() - max(self._silent_since(topic), watch.since)

@@ -173,6 +173,13 @@ class Cells:
         """The connection that delivers the line, or the last one that did: its right may be over."""
         return self._holders.get(line)
 
+    def silent_since(self, topic: Topic) -> float:
+        """Monotonic seconds of its last event, or from which its silence counts; 0: its line is not up."""
+        cell = self._cells.get(topic)
+        holder = None if cell is None or cell.line is None else self._holders.get(cell.line)
+        settled_at = 0.0 if holder is None else holder.settled_at(topic)
+        return max(settled_at, self.last_event_at(topic) or 0.0)
+
     def last_event_at(self, topic: Topic) -> float | None:
         """Monotonic seconds of its last event; None: there was none."""
         cell = self._cells.get(topic)

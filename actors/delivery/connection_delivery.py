@@ -317,7 +317,7 @@ class ConnectionDelivery:
                 epoch.misread()
                 return
             case Confirm(topics=topics):
-                self._hands.tell_restored(topics, epoch.settle(topics, now_ns), now_ns)
+                self._hands.tell_restored(topics, epoch.settle(topics, self._now(), now_ns), now_ns)
         self._args.cells.note_gaps(self._args.line, self._args.right, *epoch.gaps)
         self._make_calls()
 

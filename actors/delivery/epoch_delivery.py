@@ -155,9 +155,10 @@ class EpochDelivery:
 
     # ── words, gaps, answers ──
 
-    def settle(self, topics: Iterable[Topic], now_ns: int) -> dict[Topic, int]:
+    def settle(self, topics: Iterable[Topic], now: float, now_ns: int) -> dict[Topic, int]:
         """These are answered for in this epoch. Since when each of them was blind."""
         topics = tuple(topics)
+        self._holder.note_settled(topics, now)
         for topic in topics:
             if topic.channel in self._deltas and topic in self._table.routes:
                 self.resyncs.forget(topic)

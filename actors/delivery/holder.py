@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import Final
 
 from actors.delivery.arrivals import Right
 from actors.delivery.last_events import LastEvents, ReceiptTime
@@ -12,6 +13,8 @@ from actors.protocol.venue import Venue
 from actors.rules.counters import LineCounters
 from actors.rules.freshness import Evidence, FreshnessPolicy, Policies, Signs
 from actors.rules.venue_states import VenueStates
+
+AT_ONCE: Final = 0.2  # seconds after the login within which a topic counts as subscribed to with it
 
 
 class Holder:
@@ -24,6 +27,7 @@ class Holder:
     __slots__ = (
         "_breaks",
         "_broken",
+        "_settled_at",
         "_stale",
         "counters",
         "epoch",
@@ -60,6 +64,7 @@ class Holder:
         self._breaks: dict[Topic, int] = {}
         self._stale: dict[Topic, dict[FreshnessPolicy, int]] = {}
         self._broken: dict[Topic, ReceiptTime | None] = {}  # the last event before something was missing
+        self._settled_at: dict[Topic, float] = {}  # of topics that came later than the login
 
     def follow(self, former: Holder) -> None:
         """It takes over without a gap."""
@@ -80,6 +85,15 @@ class Holder:
             found += sum(counts.get(policy, 0) for policy in policies)
         return found
 
+    def note_settled(self, topics: Iterable[Topic], now: float) -> None:
+        """The venue has answered for these. Their silence counts from now on, not from the login."""
+        if now - self.since > AT_ONCE:
+            self._settled_at.update((topic, now) for topic in topics if topic not in self.settled)
+
+    def settled_at(self, topic: Topic) -> float:
+        """Monotonic seconds, from which its silence counts where it has had no event."""
+        return self._settled_at.get(topic, self.since)
+
     def note_missing(self, topic: Topic) -> None:
         """Something of it is missing: what is known is worth nothing until its next event."""
         self._breaks[topic] = self._breaks.get(topic, 0) + 1
@@ -90,6 +104,7 @@ class Holder:
         self._breaks.pop(topic, None)
         self._broken.pop(topic, None)
         self._stale.pop(topic, None)
+        self._settled_at.pop(topic, None)
 
     def evidence(self, topic: Topic, now: float, now_ns: int, *, dated: bool) -> Evidence:
         """What there is to judge the topic by. `dated`: the venue's time of its newest event, too."""
@@ -100,7 +115,7 @@ class Holder:
         return Evidence(
             now=now,
             now_ns=now_ns,
-            since=self.since,
+            since=self.settled_at(topic),
             at=at,
             signs=Signs(
                 counters.received_at, counters.message_at, counters.acknowledged_at, counters.event_at

@@ -171,7 +171,7 @@ def worst_of(answers: Iterable[tuple[Topic, Freshness]]) -> Freshness:
     """Of several topics: one that is not fresh, or the oldest of all. Of none, nothing is known."""
     found = max(answers, key=_badness, default=None)
     if found is None:
-        return Freshness("unknown", "not_subscribed", text="nothing is subscribed to")
+        return Freshness("unknown", "not_subscribed", text="there is no subscription")
     return found[1].about(found[0])
 
 

@@ -82,7 +82,7 @@ class Children:
         return Heartbeat(
             context,
             rhythm=self._rhythm,
-            last_event_at=self._shared.cells.last_event_at,
+            silent_since=self._shared.cells.silent_since,
             policies=self._policies,
             judge=self._judge,
             vitals=VitalSigns(self._shared, self._looks).read,
@@ -148,7 +148,10 @@ class Children:
         cell, spec = self._shared.cells.get(topic), self._feeds.get(topic.feed)
         if cell is None or spec is None or cell.line != name:  # it has just gone
             return GONE
-        found = self._looks.line(name, spec).judged(topic, cell)
+        look = self._looks.line(name, spec)
+        if look.holder is None or topic not in look.holder.settled:  # its silence does not count yet
+            return GONE
+        found = look.judged(topic, cell)
         return GONE if found is None else found
 
     # ── connections ──

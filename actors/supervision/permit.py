@@ -34,9 +34,10 @@ def checked_limits(
     """Raises LinewardenError: one of them is no number of seconds, or of events, from 0 up."""
     given = {"max_age": max_age, "live_for": live_for, "max_queue": max_queue, "max_lag": max_lag}
     for name, value in given.items():
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        counts = name == "max_queue"
+        is_number = isinstance(value, int if counts else int | float) and not isinstance(value, bool)
         if value is not None and not (is_number and value >= 0):
-            unit = "events" if name == "max_queue" else "seconds"
+            unit = "events" if counts else "seconds"
             raise LinewardenError(f"{name} is a number of {unit} from 0 up, and {value!r} is none")
     return Limits(max_age, live_for, max_queue, max_lag)
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from actors.delivery.cells import Cells
 from actors.errors import Blind, LinewardenError
-from actors.events import Freshness, Key, Keys, Option, Topic
+from actors.events import Freshness, Keys, Option, Topic
 from actors.feed_spec import FeedSpec
 from actors.protocol.channel import TypedChannel
 from actors.rules.freshness import FreshnessPolicy, blind, worst_of
@@ -19,7 +19,7 @@ from actors.supervision.freshness import NOT_SUBSCRIBED, FreshnessLooks
 from actors.supervision.permit import Limits, LineSource, Permit, StreamSource, checked_limits
 
 Source = (
-    Stream[Any] | BookView | Topic | str | tuple[str | TypedChannel[Any] | Key, ...]
+    Stream[Any] | BookView | Topic | str | tuple[str | TypedChannel[Any] | Keys, ...]
 )  # that may be required
 
 
@@ -61,7 +61,7 @@ class Permits:
             raise LinewardenError("require() needs at least one stream, topic or feed")
         wanted = [self._wanted(source) for source in sources]
         nothing = [source for source, topics in zip(sources, wanted, strict=True) if not topics]
-        reasons = [NOT_SUBSCRIBED.about(source) for source in nothing]
+        reasons = [NOT_SUBSCRIBED.about(_name_of(source)) for source in nothing]
         streams = [source for source in sources if isinstance(source, Stream)]
         for view in (source for source in sources if isinstance(source, BookView)):
             found = self._book(view, limits.max_age)
@@ -104,7 +104,8 @@ class Permits:
         match source:
             case Stream():
                 return [(topic, source._inlet.freshness) for topic in self._topics_of(source)]
-            case Topic():
+            case Topic(feed=feed):
+                self._spec_of(feed)
                 return [(source, None)]
             case BookView():
                 return [(source.topic, None)]
@@ -113,8 +114,8 @@ class Permits:
             case (str(feed), str() | TypedChannel() as channel, *keys):
                 return [(topic, None) for topic in self._topics(feed, channel, cast("list[Keys]", keys), {})]
         raise LinewardenError(
-            f"{source!r} cannot be required: give a stream, the view of a book, a Topic, a feed's name or "
-            "(feed, channel, *keys)"
+            f"{source!r} cannot be required: give streams, views of books, topics, names of feeds, or tuples "
+            "(feed, channel, *keys), each as an argument of its own"
         )
 
     def _topics(
@@ -134,6 +135,10 @@ class Permits:
             wanted = {(name, str(value)) for name, value in options.items()}
             return [topic for topic in every if topic.channel == declared.name and wanted <= _options(topic)]
         return topics_of(venue, declared, keys, options)
+
+
+def _name_of(source: object) -> str:
+    return "/".join(map(str, source)) if isinstance(source, tuple) else str(source)
 
 
 def _options(topic: Topic) -> set[tuple[str, str]]:

@@ -74,7 +74,7 @@ class Line:
             self.delivery.set_route(topic, whole_route(self.routing, topic, 1), 0.0, next(self.now_ns))
 
     def settle(self, *topics: Topic) -> None:
-        self.delivery.settle(topics, next(self.now_ns))
+        self.delivery.settle(topics, 0.0, next(self.now_ns))
 
     def put(self, *pairs: Pair, now: float = 0.0) -> int:
         return self.delivery.hand_out(*lists(pairs), 1_000, now, 100)

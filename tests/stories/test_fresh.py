@@ -287,6 +287,31 @@ def test_wait_live_waits_for_fresh_data_and_says_what_is_not(o2: SimulatedO2) ->
 # ── the markers ──
 
 
+def test_the_silence_of_a_topic_counts_from_its_own_confirmation(o2: SimulatedO2) -> None:
+    """A stream that is opened on a line which has been up for long is not stale at once."""
+    with o2_desk(o2) as it:
+        it.pass_by(100.0)
+        trades = trades_of(it, stale_after=3.0)
+        assert trades.fresh().cause == "no_event"
+        it.pass_by(2.0)
+        assert trades.fresh().cause == "no_event"
+        assert trades.fresh().age_s == pytest.approx(2.0)
+        it.pass_by(1.5)
+        assert trades.fresh().cause == "acks"
+        until(it.runtime, lambda _: bool(trades._inlet.stale))
+        o2.trade(MARKET)
+        assert markers(trades, 3) == ["Stale", "Fresh", "Trade"]
+
+
+def test_a_stream_that_comes_to_a_silent_topic_is_told_at_once(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        unwatched = trades_of(it)
+        it.pass_by(100.0)
+        watched = trades_of(it, stale_after=3.0)
+        until(it.runtime, lambda _: bool(watched._inlet.stale))  # no time passes
+        assert not unwatched._inlet.stale
+
+
 def test_a_stream_contains_stale_and_fresh_at_their_places(o2: SimulatedO2) -> None:
     with o2_desk(o2) as it:
         trades = trades_of(it, stale_after=3.0)
@@ -778,6 +803,7 @@ def test_live_for_wants_a_line_that_has_been_up_for_a_while(o2: SimulatedO2) -> 
         ({"max_age": -1}, "max_age is a number of seconds from 0 up"),
         ({"max_age": True}, "max_age"),
         ({"max_queue": "7"}, "max_queue is a number of events"),
+        ({"max_queue": 1.5}, "max_queue is a number of events"),
         ({"live_for": float("nan")}, "live_for"),
     ],
 )
@@ -795,10 +821,17 @@ def test_what_cannot_be_required_is_refused_in_words(o2: SimulatedO2) -> None:
             ((7,), "cannot be required"),
             (("nasdaq",), "there is no feed 'nasdaq'"),
             ((("o2", "tradez", MARKET),), "tradez"),
+            ((actors.Topic("nasdaq", "trades", "X"),), "there is no feed 'nasdaq'"),
+            (([it.runtime.subscribe("o2", "trades", MARKET)],), "each as an argument of its own"),
         ]
         for sources, words in wrong:
             with pytest.raises(actors.LinewardenError, match=words):
                 it.runtime.require(*cast(Any, sources))
+
+
+def test_a_source_without_topics_is_named_as_it_is_written(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it, pytest.raises(Blind, match=r"not fresh: o2/trades: unknown \(not_subscribed\)"):
+        it.runtime.require(("o2", "trades"))
 
 
 def test_a_gap_leaves_nothing_fresh_until_the_next_event(o2: SimulatedO2) -> None:

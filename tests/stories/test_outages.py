@@ -36,9 +36,10 @@ PROBE = 60.0
 PROBE_REFUSED = 900.0  # of a line that was refused once stable
 VERDICT_AFTER = 1_800.0
 VERDICTS = {"http_401"}
-# A life that ends before the topic was confirmed is told, too; it leaves no gap of its own.
+# A life that ends before the topic was confirmed is told, too; it leaves no gap of its own. A line that has
+# failed for good is connected by a person.
 REFUSED = {"http_302", "http_400", "http_401", "http_403", "http_404", "http_451"}
-LOST = r"(disconnected (reconnecting )*(failed )?(reconnecting )*)+restored Gap "
+LOST = r"(disconnected (reconnecting )*(failed (connecting )?)?(reconnecting )*)+restored Gap "
 
 
 CASES: dict[str, Outages] = by_venue("OUTAGES") | {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import math
@@ -60,20 +61,14 @@ class Timers(Protocol):
         """Forget every timer; later ones are never sent."""
 
 
-if sys.platform == "linux":
-
-    def _monotonic() -> float:
-        """Goes on while the machine is suspended: what was received before that is as old as it is."""
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-else:
-    _monotonic = time.monotonic
+# It goes on while the machine is suspended: what was received before that is as old as it is.
+_boottime = functools.partial(time.clock_gettime, time.CLOCK_BOOTTIME) if sys.platform == "linux" else None
 
 
 class SystemClock:
     """The machine's own clocks."""
 
-    monotonic = staticmethod(_monotonic)
+    monotonic = staticmethod(_boottime or time.monotonic)
     wall_ns = staticmethod(time.time_ns)
 
 

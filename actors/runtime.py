@@ -453,6 +453,8 @@ class Runtime(TypedCalls):
             if not left or any(found.cause in HOPELESS for found in reasons.values()):
                 raise NotLiveError({topic: found.text for topic, found in reasons.items()})
             time.sleep(min(FRESH_AGAIN, left))
+            if not self._is_live(target, max(deadline, time.monotonic() + ANSWER)):
+                raise NotLiveError(why_not_live(self.status(), target))
 
     def _is_live(self, target: str | None, deadline: float) -> bool:
         try:

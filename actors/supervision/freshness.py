@@ -129,11 +129,11 @@ class FreshnessLooks:
         if holder is None:
             return Trouble("not_live", _down(self._shared.lines.get(name)), passes=True)
         counters = holder.counters
-        if self._pulse.is_late(now) or counters.read_to_end_at < self._pulse.resumed_at:
-            text = "this process or its machine was paused, and the line has not been read to its end since"
-            return Trouble("process_paused", text, passes=True)
         if not counters.reading:
             return Trouble("not_reading", _held(counters.paused_by_streams), passes=True)
+        if self._pulse.is_late(now) or not counters.is_read_to_end(self._pulse.resumed_at):
+            text = "this process or its machine was paused, and the line has not been read to its end since"
+            return Trouble("process_paused", text, passes=True)
         if (lag := counters.receive_lag(now)) > BEHIND:
             text = f"its line has not read its socket to the end for {lag:.1f} s"
             return Trouble("not_reading", text, passes=True)

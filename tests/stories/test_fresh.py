@@ -21,7 +21,7 @@ from actors import Blind, Fresh, Lifecycle, NotLiveError, Runtime, Stale, Stream
 from actors.rules.calendar import Calendar, read_session
 from actors.settings import load
 from actors.simulators import SimulatedAlpaca, SimulatedO2
-from actors.status import Status
+from actors.status import Status, why_not_fresh
 from actors.venues.o2 import DEPTH
 from actors.wire.socket_inbox import SocketInbox
 from tests.support.runtimes import alpaca_config, config, fresh, runtime_on, until
@@ -282,6 +282,35 @@ def test_wait_live_waits_for_fresh_data_and_says_what_is_not(o2: SimulatedO2) ->
         unwatched.get(timeout=10.0)
         with pytest.raises(NotLiveError, match="how old is too old"):
             it.runtime.wait_live(fresh=True)  # it would wait for ever
+
+
+def test_a_wait_for_fresh_data_ends_with_the_runtime(
+    o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = threading.Event()
+    ended: queue.SimpleQueue[Exception] = queue.SimpleQueue()
+
+    def look(status: Status, target: str | None) -> dict[str, actors.Freshness]:
+        looked.set()
+        return why_not_fresh(status, target)
+
+    monkeypatch.setattr("actors.runtime.why_not_fresh", look)
+    with runtime_on(o2) as runtime:
+        trades = runtime.subscribe("o2", "trades", MARKET, stale_after=600.0, wait=10.0)
+
+        def wait() -> None:
+            try:
+                runtime.wait_live(fresh=True)
+            except actors.RuntimeStopped as stopped:
+                ended.put(stopped)
+
+        waiting = threading.Thread(target=wait, daemon=True)
+        waiting.start()
+        assert looked.wait(10.0)  # all lines are live by then, and no event comes
+        assert trades.fresh().cause == "no_event"
+        runtime.stop()
+        assert "stopped" in str(ended.get(timeout=10.0))
+        waiting.join()
 
 
 # ── the markers ──

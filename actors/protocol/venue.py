@@ -20,6 +20,7 @@ from actors.protocol.limits import RateLimit, SendRate
 from actors.protocol.placement import Bounds, Placement
 from actors.protocol.prices import BookUpdate, Price
 from actors.protocol.session import Session
+from actors.protocol.trading import TradingApi
 from actors.secret import RedactedStruct, Secret, Shown, origin
 
 
@@ -286,6 +287,10 @@ class Venue(ABC):
 
     def latest(self, key: str) -> Conversation[Price] | None:
         """Returns the HTTP conversation for the newest quote and trade of a key; None: the venue has none."""
+        return None
+
+    def trading(self) -> TradingApi | None:
+        """Returns the requests of this feed to the venue's REST; None: it has none."""
         return None
 
     def duplicate_key(self, topic: Topic, event: Any) -> Hashable | None:

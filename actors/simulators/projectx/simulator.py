@@ -181,6 +181,18 @@ class SimulatedProjectX(SimulatedHubs, PageFaults):
             self.matching.traded(listing, listing.market.last, volume)
             return row
 
+    def past_trade(self, contract: str, at: datetime, price: Decimal | float | str, volume: int = 1) -> None:
+        """A trade that happened at this time, of which there are bars. The hub does not tell of it.
+
+        They are given in the order of their times.
+
+        Raises:
+            ValueError: the price is not on a tick.
+        """
+        with self._lock:
+            listing = self._listing(contract)
+            listing.tape.append((at, listing.ticks(price), volume))
+
     def depth(
         self,
         contract: str = "",

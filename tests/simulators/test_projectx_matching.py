@@ -285,6 +285,14 @@ def test_a_fill_is_taken_back(thin: SimulatedProjectX) -> None:
         thin.void(1)
 
 
+def test_a_commission_is_apart_from_the_fees() -> None:
+    with SimulatedProjectX(rate=0, commission=0.37) as projectx:
+        placed(projectx, size=2)
+        (turn,) = got(projectx, "Trade/search", {"accountId": ALICE, "startTimestamp": LONG_AGO})["trades"]
+        assert (turn["fees"], turn["commissions"]) == (Decimal("2.80"), Decimal("0.74"))
+        assert accounts(projectx, active=True)[0]["balance"] == 50_000 - Decimal("3.54")
+
+
 # accounts
 
 

@@ -46,6 +46,7 @@ class Account:
         self.tags: dict[str, int] = BoundedDict(_REMEMBERED)  # the first order of each
         self.legs: dict[int, dict[int, int]] = BoundedDict(_REMEMBERED)  # of an entry: signed ticks by leg
         self.flip_renews_id = False
+        self.commission = Decimal(0)  # money, a contract and half-turn; 0: rows do not have it
         self.changed: Callable[[Table, Any, Row | None], None] = _unheard
         self._numbers = numbers
         self._now = now
@@ -109,7 +110,10 @@ class Account:
     def half_turn(self, listing: Listing, over: Mapping[str, Any]) -> Action:
         """One fill, which opens unless `over` says what it made."""
         terms = {"orderId": 0, "side": BID, "size": 1, "price": listing.last, "voided": False}
-        money = {"profitAndLoss": None, "fees": _FEES * over.get("size", 1), "commissions": Decimal("0.00")}
+        size = over.get("size", 1)
+        money: Row = {"profitAndLoss": None, "fees": _FEES * size}
+        if self.commission:
+            money["commissions"] = self.commission * size
         row = {**self._new(listing), **terms, **money, **over}
         self.fills.append(row)
         self.changed("trades", row["id"], row)
@@ -135,7 +139,7 @@ class Account:
         turn = {"price": price, "profitAndLoss": gain, "side": order["side"], "size": size}
         half_turn = self.half_turn(listing, {**turn, "orderId": order["id"]})
         position = self.position(listing, _after(before, change, price))
-        balance = self.row["balance"] + (gain or 0) - half_turn[1]["fees"]
+        balance = self.row["balance"] + _made_by(half_turn[1])
         return told, half_turn, position, self.change({"balance": balance})
 
     def void(self, listing: Listing, half_turn: Row) -> tuple[Action, Action, Action]:
@@ -145,7 +149,7 @@ class Account:
         """
         half_turn["voided"] = True
         self.changed("trades", half_turn["id"], half_turn)
-        balance = self.row["balance"] - (half_turn["profitAndLoss"] or 0) + half_turn["fees"]
+        balance = self.row["balance"] - _made_by(half_turn)
         position = self.position(listing, self._refilled(listing))
         return (CHANGED, dict(half_turn)), position, self.change({"balance": balance})
 
@@ -164,6 +168,12 @@ Filled = tuple[Action, Action, Action, Action]  # order, half-turn, position, ac
 
 def _unheard(table: Table, key: Any, row: Row | None) -> None:
     """An account alone tells its changes to none."""
+
+
+def _made_by(half_turn: Row) -> Decimal:
+    """Money that a half-turn made, below 0 where it cost some."""
+    costs: Decimal = half_turn["fees"] + half_turn.get("commissions", Decimal(0))
+    return (half_turn["profitAndLoss"] or Decimal(0)) - costs
 
 
 def signed(position: Row | None) -> int:

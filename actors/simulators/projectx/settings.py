@@ -44,6 +44,7 @@ class SimulatedProjectXSettings(SimulatedHubSettings, kw_only=True):
     )
     min_bracket_ticks: Annotated[int, "ticks of a leg of a bracket, at least"] = 4
     flip_renews_id: Annotated[bool, "a position that goes through zero has another id"] = False
+    commission: Annotated[float, "money, a contract and half-turn; 0: half-turns do not have it"] = 0.0
     list_limit: Annotated[int, "rows of Order/search and Trade/search, the newest ones; 0: all"] = 0
     page_offset_in: Annotated[Offset, "what pageOffset of v2/query counts"] = "rows"
     past: Annotated[float, "days of made-up trades before its start, of which there are bars"] = 0.0

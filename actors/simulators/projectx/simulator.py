@@ -97,6 +97,7 @@ class SimulatedProjectX(SimulatedHubs, PageFaults):
         account = Account(id, f"{'LIVE' if live else 'PRAC-V2'}-{id}", numbers=numbers, now=_now)
         account.row["simulated"] = not live
         account.flip_renews_id = self.settings.flip_renews_id
+        account.commission = Decimal(str(self.settings.commission))
         account.changed = partial(self._note_change, id)
         return account
 

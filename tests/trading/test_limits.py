@@ -196,7 +196,7 @@ def test_t15_a_modification_of_an_order_that_is_not_ours_counts_on_both_sides(de
 @pytest.mark.parametrize("price", ["limit_price", "stop_price", "trail_price"])
 def test_t15_a_price_far_from_a_fresh_mark_is_refused(desk: Desk, price: str) -> None:
     limits, mark = Limits(price_band=4), Decimal("6800.00")
-    none = {"limit_price": None}
+    none: dict[str, Any] = {"limit_price": None}
     for near in ("6801.00", "6799.00"):
         desk.accepted(limits, place(**none | {price: Decimal(near)}), mark=mark)
     for far in ("6801.25", "6798.75"):

@@ -56,9 +56,9 @@ def orders(
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """List the orders of the store of CONFIG, or settle what only a person can.
+    """List recorded orders, or settle them by hand.
 
-    `init` makes the store. `resolve TAG --absent --reason TEXT` records that an order whose outcome is
+    The store is in the folder that [trading] of CONFIG names. `init` makes the store. `resolve TAG --absent --reason TEXT` records that an order whose outcome is
     unknown is not at the venue: look there first. `adopt` takes over the orders that a restored store lacks,
     and ends the halts for them. `import FILE` takes over the orders and halts of another host, from a copy of
     its store.
@@ -88,9 +88,9 @@ def halt(
         float, typer.Option("--timeout", metavar="SECONDS", help="How long to wait for orders on their way.")
     ] = 15.0,
 ) -> None:
-    """Refuse every order that adds risk, in all processes of the folder, until `unhalt`.
+    """Refuse every order that adds risk.
 
-    A feed stands for its venue: all accounts there are halted. The command lists the processes that trade,
+    It holds in all processes that trade from the folder, until `unhalt`. A feed stands for its venue: all accounts there are halted. The command lists the processes that trade,
     and waits for orders that were on their way before. It exits with 1 if the halt could not be written, or
     if an order is left without an outcome; its tag and process are named.
     """

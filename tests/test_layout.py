@@ -242,6 +242,7 @@ COVERED_BY = {
     "trading/intents": "trading/test_order_store",
     "trading/order_file": "trading/test_order_store",
     "trading/store_operator": "cli/test_orders",
+    "trading/unusable_store": "trading/test_disk",
     "trading/records": "trading/test_order_store",
     "typed_calls": "typing/test_typing",
     "wire/attempt": "wire/test_http_client",

@@ -238,7 +238,7 @@ def _queried(asking: Asking, account: int) -> Steps[Listing[m.Order]]:
             return Listing(QUERY, _working(account, rows.values()), whole=True)
         if total is None and not may_be_cut(len(came)) and (came or page):
             return Listing(QUERY, _working(account, rows.values()), whole=True)
-        if page and len(rows) == before:
+        if page > 1 and len(rows) == before:
             break
     return Listing(QUERY, _working(account, rows.values()), whole=False)
 

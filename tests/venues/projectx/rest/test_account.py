@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -151,19 +152,42 @@ def test_a_query_that_fails_is_not_asked_for_elsewhere() -> None:
     assert serve(API.open_orders(ACCOUNT), lambda *_: refusal(1)).name == "AccountNotFound"
 
 
-@pytest.mark.parametrize("base", [0, 1])
-@pytest.mark.parametrize("counted", [True, False])
-def test_a_long_list_of_open_orders_comes_in_pages(base: int, counted: bool) -> None:
-    """Whether the first page is 0 or 1 is not documented."""
-    rows = [order_row(number) for number in range(1, 251)]
+@pytest.mark.parametrize("first", [lambda n: n, lambda n: n * 100, lambda n: max(0, n - 1) * 100])
+@pytest.mark.parametrize("count", [99, 100, 101, 250])
+def test_a_long_list_of_open_orders_comes_in_pages(first: Callable[[int], int], count: int) -> None:
+    """What `pageOffset` counts is not documented: rows, pages from 0, or pages from 1."""
+    rows = [order_row(number) for number in range(1, count + 1)]
+    asked: list[int] = []
 
     def reply(endpoint: str, fields: Row) -> HttpAnswer:
         assert endpoint == "Order/v2/query"
-        first = max(0, fields["pageOffset"] - base) * 100
-        return good(orders=rows[first : first + 100], totalCount=250 if counted else None)
+        asked.append(fields["pageOffset"])
+        start = first(asked[-1])
+        return good(orders=rows[start : start + 100], totalCount=count)
 
     listing = serve(API.open_orders(ACCOUNT), reply)
-    assert (len(listing), listing.whole) == (250, True)
+    assert (len(listing), listing.whole) == (count, True)
+    assert len(asked) <= 5
+
+
+@pytest.mark.parametrize(("count", "whole"), [(0, True), (99, True), (100, False)])
+def test_a_list_that_is_not_counted_is_judged_by_its_length(count: int, whole: bool) -> None:
+    rows = [order_row(number) for number in range(1, count + 1)]
+    listing = serve(API.open_orders(ACCOUNT), pages(query={"orders": rows, "totalCount": None}))
+    assert (len(listing), listing.whole) == (count, whole)
+
+
+def test_a_list_that_changes_from_page_to_page_is_not_whole() -> None:
+    """An order that was filled meanwhile has moved all behind it by one."""
+    rows = [order_row(number) for number in range(1, 151)]
+
+    def reply(endpoint: str, fields: Row) -> HttpAnswer:
+        start = fields["pageOffset"]
+        shown = rows[1:] if start else rows
+        return good(orders=shown[start : start + 100], totalCount=len(shown))
+
+    listing = serve(API.open_orders(ACCOUNT), reply)
+    assert (len(listing), listing.whole) == (149, False)
 
 
 def test_pages_that_never_change_are_not_whole() -> None:

@@ -196,6 +196,13 @@ def test_a_no_may_bear_an_order_and_is_a_no() -> None:
     )
 
 
+@pytest.mark.parametrize("words", ["Custom tag is already in use.", "Duplicate customTag", "The TAG exists"])
+def test_a_refusal_of_the_tag_leaves_it_open(words: str) -> None:
+    """A tag is sent once. If it is in use, something on the way has sent the order twice."""
+    assert isinstance(outcome(PLACE, refusal(2, words)), Unknown)
+    assert isinstance(outcome(PLACE, refusal(2, "Order is in a wrong stage")), Refused)
+
+
 def test_words_show_no_token() -> None:
     assert outcome(PLACE, refusal(2, "bad the-token")).message == "bad …"
 

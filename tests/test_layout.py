@@ -240,7 +240,6 @@ COVERED_BY = {
     "testing": "simulators/test_o2",
     "trading/file_lock": "trading/test_processes",
     "trading/intents": "trading/test_order_store",
-    "trading/order_file": "trading/test_order_store",
     "trading/store_operator": "cli/test_orders",
     "trading/unusable_store": "trading/test_disk",
     "trading/records": "trading/test_order_store",

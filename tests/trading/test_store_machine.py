@@ -136,7 +136,7 @@ class Stores(RuleBasedStateMachine):
         self.give_up_the_old()
 
     def give_up_the_old(self) -> None:
-        """Each intent without outcome is overdue after the pause: its process would say that it is unknown."""
+        """Each intent without outcome is overdue after the pause: its process says that it is unknown."""
         helper = OrderStore(self.folder, now_ns=self.wall)
         for tag, row in self.rows.items():
             if row.outcome is None:

@@ -45,7 +45,7 @@ def _allow(view: StoreView) -> None:
 
 
 def _order(store: OrderStore) -> None:
-    """Of an account of its own: the limits read the orders of the last minute, and there are thousands here."""
+    """Of an account of its own: the limits read the orders of the last minute, and here they are many."""
     mutation = Place(account=next(_accounts), contract="CON.F.US.EP.Z26", side="buy", size=1, type="market")
     intent = Intent(tag=store.new_tag(), mutation=mutation, begun_ns=time.time_ns())
     store.begin(intent, "host", _allow)

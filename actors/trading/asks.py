@@ -1,0 +1,268 @@
+"""One ask of a venue's REST on its way: it waits, a thread carries it on, its future has what came of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any, ClassVar, Final, Generic, TypeVar, cast
+
+from actors import log_queue
+from actors.actor import Address, Reply
+from actors.errors import AskFailedError, AskRefusedError, LinewardenError, Timeout
+from actors.http_types import HttpAnswer, HttpFailed, HttpRequest
+from actors.login.redaction import without_secrets
+from actors.login.token_store import TokenStore
+from actors.messages import AskEnded, AskPaused
+from actors.protocol.conversation import Token
+from actors.protocol.trading import Call, CallRefused, Lane
+from actors.reasons import Reason
+from actors.trading.login import Login
+from actors.wire.attempt import ConnectCancel, ConnectFailed
+from actors.wire.connect import Dial
+
+log = log_queue.logger("actors.trading")
+
+T = TypeVar("T")
+
+LOST: Final = frozenset({"lost", "handshake", "tls"})  # what ended a connection, and may be over already
+TOO_MANY: Final = 429
+PATIENCE: Final = 60.0  # seconds without requests after a venue answers 429 and names no time
+
+
+class AskState(Enum):
+    WAITING = auto()
+    RUNNING = auto()
+    DONE = auto()
+
+
+class Ask:
+    """Something that a venue is asked for. One thread at a time carries it on; any thread may end it."""
+
+    is_mutation: ClassVar[bool] = False
+
+    def __init__(self, feed: str, login: Login, lane: Lane, meter: str, until: float) -> None:
+        self.feed, self.login, self.lane, self.meter = feed, login, lane, meter
+        self.until = until  # monotonic seconds, by the runtime's clock
+        self._state = AskState.WAITING
+        self._lock = threading.Lock()
+
+    @property
+    def is_waiting(self) -> bool:
+        return self._state is AskState.WAITING
+
+    def run(self, requester: Address) -> None:
+        """On a thread of its own. Only the first of several threads carries it on."""
+        if not self._move(AskState.WAITING, AskState.RUNNING):
+            return
+        pause = 0.0
+        try:
+            pause = self.carry_on()
+        except Exception as error:
+            log.exception("%s: unexpected error while the venue was asked.", self.feed)
+            self.give_up(LinewardenError(f"{self.feed}: unexpected error ({type(error).__name__})"))
+        finally:
+            self.login.leave(self)
+        if pause and self._move(AskState.RUNNING, AskState.WAITING):
+            requester.tell(AskPaused(self, pause))
+        else:
+            requester.tell(AskEnded(self.login))
+
+    def carry_on(self) -> float:
+        """Asks, and ends it. Else returns the seconds until its meter has room again; nothing was asked."""
+        raise NotImplementedError
+
+    def give_up(self, error: LinewardenError) -> None:
+        """Nothing comes of it: `error` says why."""
+        raise NotImplementedError
+
+    def tell(self, _: object) -> None:
+        """The timer's: its deadline is over."""
+        self.give_up(Timeout(f"{self.feed}: the venue did not answer in time"))
+
+    def ended_unless_begun(self) -> bool:
+        """Ends it, if no thread has begun it; returns whether that is so."""
+        if not self._move(AskState.WAITING, AskState.DONE):
+            return False
+        self.login.leave(self)
+        return True
+
+    def ended(self) -> bool:
+        """Ends it; returns whether it had not ended before."""
+        with self._lock:
+            state, self._state = self._state, AskState.DONE
+        if state is AskState.WAITING:
+            self.login.leave(self)
+        return state is not AskState.DONE
+
+    def _move(self, before: AskState, after: AskState) -> bool:
+        with self._lock:
+            if self._state is not before:
+                return False
+            self._state = after
+            return True
+
+
+class Access:
+    """How the venue of one feed is asked: its token, the way to it, its login's meter. One per ask."""
+
+    def __init__(
+        self, feed: str, login: Login, tokens: TokenStore, dial: Dial, left: Callable[[], float]
+    ) -> None:
+        self.feed, self.login, self.tokens, self.dial = feed, login, tokens, dial
+        self.left = left  # seconds until the deadline of the ask
+        self.connect_cancel = ConnectCancel()
+        self._refused: Token | None = None  # by the venue
+
+    def token(self) -> Token:
+        """The feed's token: one login for all who want another one.
+
+        Raises:
+            AskFailedError: there is none.
+        """
+        try:
+            token, _ = self.tokens.token(f"{self.feed}/ask", self.connect_cancel, self._refused)
+        except ConnectFailed as failed:
+            raise AskFailedError(self.feed, failed.reason.text, failed.reason.code) from None
+        return token
+
+    def fetch(self, request: HttpRequest, **options: Any) -> HttpAnswer | HttpFailed:
+        return self.login.connections.fetch(request, self.dial, self.connect_cancel, **options)
+
+    def refuse(self, token: Token) -> None:
+        """The venue answered 401: whoever asks next gets another one."""
+        self._refused = token
+        self.tokens.refuse(token)
+
+    def words(self, text: str) -> str:
+        """A text of the venue's, without secrets."""
+        return self.tokens.redactor.redact(text)
+
+    def read(self, call: Call[T], lane: Lane) -> T:
+        """What this read brings, asked for here and now: a second time after 401 or a lost connection.
+
+        Raises:
+            AskRefusedError: the venue refuses it.
+            AskFailedError: there is no answer; its `retry_after`, where the meter is empty.
+        """
+        again = False
+        while True:
+            if wait := self.login.take(call.meter, lane):
+                text = f"the venue may not be asked so often; again in {wait:.1f} s"
+                raise AskFailedError(self.feed, text, "meter", wait)
+            outcome, may_repeat = self.once(call)
+            if may_repeat and not again:
+                again = True
+            elif (error := self.error(outcome)) is not None:
+                raise error
+            else:
+                return cast(T, outcome)
+
+    def error(self, outcome: object) -> AskRefusedError | AskFailedError | None:
+        """What a read raises for this outcome; None: it is the answer."""
+        if isinstance(outcome, CallRefused):
+            words = self.words(outcome.message)
+            return AskRefusedError(self.feed, outcome.endpoint, outcome.code, outcome.name, words)
+        if isinstance(outcome, Reason | HttpFailed):
+            return AskFailedError(self.feed, outcome.text, outcome.code)
+        return None
+
+    def once(self, call: Call[T]) -> tuple[T | CallRefused | Reason | HttpFailed, bool]:
+        """What one conversation comes to, and whether it may be asked again. Texts have no secrets."""
+        from actors.wire.http_client import carry_on  # an HTTP client, where one is needed
+
+        token, seen = self.token(), Seen(self.login, call.meter)
+        conversation = call.converse(token.value)
+        outcome = carry_on(conversation, seen.by(self.fetch), seconds=min(call.timeout * 2, self.left()))
+        if seen.status == 401:
+            self.refuse(token)
+        if isinstance(outcome, Reason | HttpFailed):
+            lost = isinstance(outcome, HttpFailed) and outcome.code in LOST
+            return without_secrets(outcome, self.tokens.redactor), seen.status == 401 or lost
+        return outcome, False
+
+
+class Seen:
+    """The status of the last answer. A 429 closes the meter for the time that it names."""
+
+    def __init__(self, login: Login, meter: str) -> None:
+        self.status: int | None = None
+        self._login, self._meter = login, meter
+
+    def by(
+        self, fetch: Callable[[HttpRequest], HttpAnswer | HttpFailed]
+    ) -> Callable[[HttpRequest], HttpAnswer | HttpFailed]:
+        def looked_at(request: HttpRequest) -> HttpAnswer | HttpFailed:
+            answer = fetch(request)
+            self.status = answer.status if isinstance(answer, HttpAnswer) else None
+            if isinstance(answer, HttpAnswer) and answer.status == TOO_MANY:
+                pause = PATIENCE if answer.retry_after is None else answer.retry_after
+                self._login.meter.leave(self._meter, pause)
+            return answer
+
+        return looked_at
+
+
+# ── reads ───────────────────────────────────────────────────────────────────────────────────────
+
+
+class Asked(Generic[T]):
+    """The future of one read. Any thread, any number of times."""
+
+    def __init__(self, reply: Reply, cancel: Callable[[], None]) -> None:
+        self._reply, self._cancel = reply, cancel
+
+    def get(self, timeout: float | None = None) -> T:
+        """What the venue answered; waits for at most `timeout` seconds, None: until the read's own deadline.
+
+        Raises:
+            AskRefusedError: the venue refused it, with its words.
+            AskFailedError: no answer came, or none that can be read; why.
+            Timeout: `timeout` is over and the read goes on; or its own deadline is over.
+            RuntimeStopped: the runtime has ended.
+        """
+        answer: T = self._reply.get(timeout=timeout)
+        return answer
+
+    @property
+    def done(self) -> bool:
+        """Whether `get` returns or raises at once."""
+        return not self._reply.open
+
+    def __repr__(self) -> str:
+        return f"<Asked, {'done' if self.done else 'under way'}>"
+
+
+class ReadAsk(Ask):
+    """A read: it waits for a connection and for its meter, and is asked once more where that may help."""
+
+    def __init__(self, access: Access, call: Call[Any], until: float) -> None:
+        super().__init__(access.feed, access.login, "read", call.meter, until)
+        self.call, self._access = call, access
+        self.reply = Reply("requester")
+        self._is_again = False
+
+    def carry_on(self) -> float:
+        while True:
+            if wait := self.login.take(self.meter, self.lane):
+                return wait
+            try:
+                outcome, may_repeat = self._access.once(self.call)
+            except AskFailedError as error:
+                self.give_up(error)
+                return 0.0
+            if not may_repeat or self._is_again:
+                self._tell(outcome)
+                return 0.0
+            self._is_again = True
+
+    def _tell(self, outcome: Any) -> None:
+        if (error := self._access.error(outcome)) is not None:
+            self.give_up(error)
+        elif self.ended():
+            self.reply.set(outcome)
+
+    def give_up(self, error: LinewardenError) -> None:
+        if self.ended():
+            self.reply.fail(error)
+            self._access.connect_cancel.cancel()

@@ -1,0 +1,69 @@
+"""What all asks of one login share: its kept connections and its meter. It outlives requesters."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, Protocol
+
+from actors.protocol.trading import Lane
+
+if TYPE_CHECKING:
+    from actors.wire.kept_connections import KeptConnections
+
+# Of 8 connections two are kept for mutations, and one of these for cancel and close.
+ROOM: Final[Mapping[Lane, int]] = {"read": 6, "change": 7, "flatten": 8}
+
+
+class Meter(Protocol):
+    """How often a login may ask: see `request_meter.py`."""
+
+    def take(self, meter: str, lane: Lane) -> float: ...
+    def leave(self, meter: str, seconds: float) -> None: ...
+
+
+class Login:
+    """Its connections, its meter, and who has a place among those that ask now. Any thread."""
+
+    def __init__(self, name: str, meter: Meter, connections: KeptConnections) -> None:
+        self.name, self.meter, self.connections = name, meter, connections
+        self._inside: set[object] = set()
+        self._lock = threading.Lock()
+
+    def enter(self, ask: object, lane: Lane) -> bool:
+        """A place for it, unless those that its lane may use are taken. One that has one keeps it."""
+        with self._lock:
+            if ask not in self._inside and len(self._inside) >= ROOM[lane]:
+                return False
+            self._inside.add(ask)
+            return True
+
+    def leave(self, ask: object) -> None:
+        """Its place is free, if it had one."""
+        with self._lock:
+            self._inside.discard(ask)
+
+    def take(self, meter: str, lane: Lane) -> float:
+        """0.0: the request is counted, send it. Else seconds until it may be asked for again."""
+        return self.meter.take(meter, lane)
+
+
+class Logins:
+    """The logins of one runtime, by name; each is made when it is first asked with. Any thread."""
+
+    def __init__(self, new: Callable[[str], Login]) -> None:
+        self._new = new
+        self._known: dict[str, Login] = {}
+        self._lock = threading.Lock()
+
+    def named(self, name: str) -> Login:
+        with self._lock:
+            if name not in self._known:
+                self._known[name] = self._new(name)
+            return self._known[name]
+
+    def close(self) -> None:
+        with self._lock:
+            known = list(self._known.values())
+        for login in known:
+            login.connections.close()

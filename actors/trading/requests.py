@@ -1,0 +1,139 @@
+"""Requests to the venue of one feed, from a user's thread: each call returns a future or a handle at once.
+
+This is the venue-neutral part. What a program calls is the facade of its venue, such as `ProjectXRequests`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from actors.actor import Address
+from actors.errors import LinewardenError, RuntimeStopped
+from actors.messages import AskMutation, AskRead
+from actors.protocol.trading import AnyMutation, Call, Contract, OrderOutcome, Refused, TradingApi, Unknown, adds_risk
+from actors.timers import Timers, check_seconds
+from actors.trading.asks import Access, Ask, Asked, ReadAsk
+from actors.trading.mutation import MutationAsk, Terms
+from actors.trading.order_handle import OrderHandle, OutcomeReply
+from actors.trading.settling import SettleAsk
+
+T = TypeVar("T")
+
+READ: Final = 30.0  # seconds that a read has, with its waiting for a connection and for its meter
+MUTATION: Final = 5.0  # seconds until a mutation that is not answered counts as unknown
+LATE: Final = 0.1  # seconds after the deadline at which a thread that hangs is no longer waited for
+
+Resolve = Callable[[Access], Contract]
+
+
+class Feed:
+    """How requests reach the venue of one feed now; asked anew for each call, as a reload may change it."""
+
+    api: TradingApi
+    trades: bool  # `trading = true`
+
+    def access(self, left: Callable[[], float]) -> Access:
+        raise NotImplementedError
+
+    def terms(self) -> Terms:
+        raise NotImplementedError
+
+
+class Requests:
+    """Asks one feed's venue. Any thread. It keeps its runtime in use."""
+
+    def __init__(self, feed: Callable[[], Feed], requester: Address, timers: Timers, holder: object) -> None:
+        self._feed, self._requester, self._timers = feed, requester, timers
+        self._holder = holder  # the runtime
+
+    @property
+    def api(self) -> Any:
+        """The venue's requests, as conversations."""
+        return self._feed().api
+
+    def read(self, call: Call[T], timeout: float | None = None) -> Asked[T]:
+        """`timeout`: seconds until it has failed.
+
+        Raises:
+            RuntimeStopped: the runtime has ended.
+            LinewardenError: `timeout` is no number of seconds; or the feed was removed from the config.
+        """
+        check_seconds("timeout", timeout, optional=True)
+        until = self._until(READ if timeout is None else timeout)
+        ask = ReadAsk(self._feed().access(self._left(until)), call, until)
+        self._requester.ask(AskRead(ask), ask.reply)
+        self._watch(ask)
+        return Asked(ask.reply, lambda: None)
+
+    def mutate(
+        self,
+        mutation: AnyMutation,
+        *,
+        resolve: Resolve | None = None,
+        tag: str | None = None,
+        deadline: float = MUTATION,
+        align: str = "refuse",
+    ) -> OrderHandle:
+        """Sends it once, or not at all. `resolve`: finds its contract.
+
+        Raises:
+            LinewardenError: an argument makes no sense; or the feed was removed from the config.
+            ForkError: this is a forked child.
+        """
+        check_seconds("deadline", deadline)
+        until = self._until(deadline)
+        try:
+            feed = self._feed()
+        except RuntimeStopped as error:
+            return refused(tag or unsent_tag(), "stopped", str(error))
+        terms = feed.terms()
+        tag = tag or (terms.store.new_tag() if terms.store is not None else unsent_tag())
+        if not (feed.trades or terms.dry_run):
+            text = "this feed may not trade: its table in the config needs trading = true. Nothing was sent."
+            return refused(tag, "trading", text)
+        if terms.settling and adds_risk(mutation):
+            text = "intents of a former process are being settled; nothing was sent"
+            return refused(tag, "settling", text, retry_after=1.0)
+        ask = MutationAsk(feed.access(self._left(until)), terms, mutation, resolve, align, tag, until)
+        self._requester.ask(AskMutation(ask), ask.reply)
+        self._watch(ask)
+        return OrderHandle(ask.reply)
+
+    def settle(self, tag: str, timeout: float | None = None) -> OrderHandle:
+        """Looks at the venue for what came of this tag, and records what is found."""
+        check_seconds("timeout", timeout, optional=True)
+        until, feed = self._until(READ if timeout is None else timeout), self._feed()
+        ask = SettleAsk(feed.access(self._left(until)), feed.terms(), tag, until)
+        self._requester.ask(AskRead(ask), ask.reply)
+        self._watch(ask)
+        return OrderHandle(ask.reply)
+
+    def _until(self, seconds: float) -> float:
+        return self._timers.clock.monotonic() + seconds
+
+    def _left(self, until: float) -> Callable[[], float]:
+        monotonic = self._timers.clock.monotonic
+        return lambda: until - monotonic()
+
+    def _watch(self, ask: Ask) -> None:
+        """Its own thread ends it at its deadline; the timer, where that thread hangs."""
+        left = ask.until - self._timers.clock.monotonic()
+        ask.watched_by(self._timers.send_after(left + LATE, ask, None))
+
+
+def refused(tag: str, code: str, message: str, retry_after: float | None = None) -> OrderHandle:
+    """The handle of a mutation that is not sent."""
+    return settled(Refused(tag, code, message=message, retry_after=retry_after))
+
+
+def settled(outcome: OrderOutcome) -> OrderHandle:
+    reply = OutcomeReply(outcome.tag)
+    reply.finish(outcome)
+    return OrderHandle(reply)
+
+
+def unsent_tag() -> str:
+    """The tag of what is not sent, where there is no store that could give one."""
+    return f"unsent-{secrets.token_hex(16)}"

@@ -12,8 +12,9 @@ Names of types that have no docstring of their own:
 `Bounds`: a tuple of `Bound`. `GapReason`: the reasons of a `Gap`, of which a session uses `sequence`,
 `quarantine` and `unknown`. `StateName`: the states of a `VenueState`.
 `AnyMutation`: `Place`, `Modify`, `Cancel`, `Close`. `OrderOutcome`: `Accepted`, `Refused`, `Unknown`.
-`Side`: "buy" or "sell". `OrderType`: the types of an order. `Lane`: "read", "change" or "flatten", the part
-of a meter and of the connections that a request may use.
+`Side`: "buy" or "sell". `OrderType`: the types of an order. `Align`: "refuse" or "safe", what becomes of a
+price that is off its tick. `Lane`: "read", "change" or "flatten", the part of a meter and of the connections
+that a request may use.
 `REDACTED`: the text that stands in place of a secret.
 `exact_decimal`: the `Decimal` of a text, or an ArithmeticError if it has too many digits or too large an
 exponent; a `float_hook` for msgspec.
@@ -61,9 +62,11 @@ from actors.protocol.session import (
     TokenRefused,
     Unrouted,
 )
+from actors.protocol.ticks import money, nearest_tick, off_tick, on_tick, ticks
 from actors.protocol.timestamps import iso_nanoseconds
 from actors.protocol.trading import (
     Accepted,
+    Align,
     AnyMutation,
     Bracket,
     Call,
@@ -95,6 +98,7 @@ __all__ = (
     "REDACTED",
     "TEXT",
     "Accepted",
+    "Align",
     "Announce",
     "Answered",
     "AnyMutation",
@@ -188,6 +192,10 @@ __all__ = (
     "iso_nanoseconds",
     "known_time",
     "lane_of",
+    "money",
+    "nearest_tick",
+    "off_tick",
+    "on_tick",
     "origin",
     "price_words",
     "refuse",
@@ -195,5 +203,6 @@ __all__ = (
     "short",
     "status_reason",
     "suggestion",
+    "ticks",
     "topics_of",
 )

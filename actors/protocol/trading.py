@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import ClassVar, Generic, Literal, TypeAlias, TypeVar
+from typing import Generic, Literal, TypeAlias, TypeVar
 
 from msgspec import Struct
 
@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 Side = Literal["buy", "sell"]
 OrderType = Literal["market", "limit", "stop", "trailing_stop", "join_bid", "join_ask"]
+Align = Literal["refuse", "safe"]  # what becomes of a price that is off its tick
 Lane = Literal["read", "change", "flatten"]  # which part of a meter and of the connections a request may use
 
 
@@ -116,7 +117,8 @@ class Refused(Struct, frozen=True, tag_field="outcome", tag="refused"):
     """It was not done: by the venue's word, or because Linewarden did not send it.
 
     `code` is the venue's, as text, or one of Linewarden's: halted, limit, meter, deadline, trading, …
-    `retry_after`: seconds after which it may be asked for again; None: not known.
+    `retry_after`: seconds after which it may be asked for again; None: not known. `order_id`: some venues
+    keep a record of an order that they refused.
     """
 
     tag: str
@@ -125,6 +127,7 @@ class Refused(Struct, frozen=True, tag_field="outcome", tag="refused"):
     message: str = ""
     retry_after: float | None = None
     by_venue: bool = False
+    order_id: int | None = None
 
 
 class Unknown(Struct, frozen=True, tag_field="outcome", tag="unknown"):
@@ -161,35 +164,61 @@ class Exposure(Struct, frozen=True, kw_only=True):
 # ── what a venue provides ───────────────────────────────────────────────────────────────────────
 
 
+class CallRefused(Struct, frozen=True):
+    """The venue answered a read with a refusal. Codes have a meaning for each endpoint.
+
+    `code`: the venue's; None: Linewarden refused to conclude, as where a text fits several contracts.
+    """
+
+    endpoint: str
+    code: int | None
+    name: str = ""
+    message: str = ""
+
+    def __str__(self) -> str:
+        """Returns the endpoint, the code with its name, and the venue's words."""
+        code = "" if self.code is None else str(self.code)
+        named = " ".join(filter(None, (code, self.name)))
+        return f"{self.endpoint} was refused ({': '.join(filter(None, (named, self.message)))})"
+
+
 class Call(Struct, Generic[T], frozen=True):
     """One read: a conversation with a token, and what it costs.
 
-    `meter`: the name of one of the api's meters. `timeout`: seconds for each of its requests.
+    The conversation returns its result, `CallRefused` where the venue refuses in words, or a `Reason`. A
+    reason with the code `http_401` means that the token was not taken: it is renewed, and the call is asked
+    once more. It may take several requests, each of which counts in `meter`, the name of one of the api's
+    meters. `timeout`: seconds for each of its requests.
     """
 
     name: str
-    converse: Callable[[Secret], Conversation[T]]
+    converse: Callable[[Secret], Conversation[T | CallRefused]]
     meter: str = "rest"
     timeout: float = 10.0
 
 
 class TradingApi(ABC):
-    """The requests of one feed. Immutable; any thread. A conversation returns a `Reason` where it fails.
+    """The requests of one feed. Immutable; any thread. A conversation returns a `Reason` where it fails."""
 
-    A refusal that the venue puts in words is `CallRefused`, which is no `Reason`.
-    """
-
-    meters: ClassVar[Mapping[str, FrameLimit]]  # by name: so many requests in any so many seconds
+    meters: Mapping[str, FrameLimit]  # by name: so many requests in any so many seconds
 
     @abstractmethod
     def contract(self, text: str) -> Call[Contract]:
         """Returns the read that resolves an id, a name or a product strictly; it never guesses."""
 
     @abstractmethod
-    def prepare(self, mutation: AnyMutation, contract: Contract | None, *, align: str) -> AnyMutation | str:
+    def prepare(
+        self,
+        mutation: AnyMutation,
+        contract: Contract | None,
+        *,
+        align: Align = "refuse",
+        side: Side | None = None,
+    ) -> AnyMutation | str:
         """Returns the mutation as it may be sent, prices on their ticks; or a sentence why it may not be.
 
-        `align`: "refuse" what is off its tick, or "safe": move it to the side that is never worse.
+        `contract` is needed where there is a price. `align`: "refuse" what is off its tick, or "safe": move
+        it to the side that is never worse. `side`: of the order that a `Modify` changes; "safe" needs it.
         """
 
     @abstractmethod
@@ -210,16 +239,3 @@ class TradingApi(ABC):
     @abstractmethod
     def is_protective(self, account: int, order: int) -> Call[bool]:
         """Returns the read whether this working order protects an open position."""
-
-
-class CallRefused(Struct, frozen=True):
-    """The venue answered a read with a refusal. Codes have a meaning for each endpoint."""
-
-    endpoint: str
-    code: int | None
-    name: str = ""
-    message: str = ""
-
-    def __str__(self) -> str:
-        name = f" {self.name}" if self.name else ""
-        return f"{self.endpoint} was refused ({self.code}{name}{f': {self.message}' if self.message else ''})"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from enum import Enum, auto
 from typing import Any, ClassVar, Final, Generic, TypeVar, cast
+
+from msgspec import structs
 
 from actors import log_queue
 from actors.actor import Address, Reply
@@ -17,14 +19,17 @@ from actors.messages import AskEnded, AskPaused
 from actors.protocol.conversation import Token
 from actors.protocol.trading import Call, CallRefused, Lane
 from actors.reasons import Reason
+from actors.timers import Timer
 from actors.trading.login import Login
 from actors.wire.attempt import ConnectCancel, ConnectFailed
 from actors.wire.connect import Dial
+from actors.wire.send_right import SendRight
 
 log = log_queue.logger("actors.trading")
 
 T = TypeVar("T")
 
+UNAUTHORIZED: Final = 401
 LOST: Final = frozenset({"lost", "handshake", "tls"})  # what ended a connection, and may be over already
 TOO_MANY: Final = 429
 PATIENCE: Final = 60.0  # seconds without requests after a venue answers 429 and names no time
@@ -46,6 +51,7 @@ class Ask:
         self.until = until  # monotonic seconds, by the runtime's clock
         self._state = AskState.WAITING
         self._lock = threading.Lock()
+        self._timer: Timer | None = None
 
     @property
     def is_waiting(self) -> bool:
@@ -66,6 +72,7 @@ class Ask:
         if pause and self._move(AskState.RUNNING, AskState.WAITING):
             requester.tell(AskPaused(self, pause))
         else:
+            self._leave()
             requester.tell(AskEnded(self.login))
 
     def carry_on(self) -> float:
@@ -80,11 +87,17 @@ class Ask:
         """The timer's: its deadline is over."""
         self.give_up(Timeout(f"{self.feed}: the venue did not answer in time"))
 
+    def watched_by(self, timer: Timer) -> None:
+        """The timer tells it when its deadline is over."""
+        self._timer = timer
+        if self._state is AskState.DONE:
+            timer.cancel()
+
     def ended_unless_begun(self) -> bool:
         """Ends it, if no thread has begun it; returns whether that is so."""
         if not self._move(AskState.WAITING, AskState.DONE):
             return False
-        self.login.leave(self)
+        self._leave()
         return True
 
     def ended(self) -> bool:
@@ -92,8 +105,13 @@ class Ask:
         with self._lock:
             state, self._state = self._state, AskState.DONE
         if state is AskState.WAITING:
-            self.login.leave(self)
+            self._leave()
         return state is not AskState.DONE
+
+    def _leave(self) -> None:
+        self.login.leave(self)
+        if self._timer is not None:
+            self._timer.cancel()
 
     def _move(self, before: AskState, after: AskState) -> bool:
         with self._lock:
@@ -126,8 +144,9 @@ class Access:
             raise AskFailedError(self.feed, failed.reason.text, failed.reason.code) from None
         return token
 
-    def fetch(self, request: HttpRequest, **options: Any) -> HttpAnswer | HttpFailed:
-        return self.login.connections.fetch(request, self.dial, self.connect_cancel, **options)
+    def fetch(self, request: HttpRequest, right: SendRight | None = None) -> HttpAnswer | HttpFailed:
+        within = structs.replace(request, timeout=min(request.timeout, max(0.0, self.left())))
+        return self.login.connections.fetch(within, self.dial, self.connect_cancel, right)
 
     def refuse(self, token: Token) -> None:
         """The venue answered 401: whoever asks next gets another one."""
@@ -145,18 +164,12 @@ class Access:
             AskRefusedError: the venue refuses it.
             AskFailedError: there is no answer; its `retry_after`, where the meter is empty.
         """
-        again = False
-        while True:
-            if wait := self.login.take(call.meter, lane):
-                text = f"the venue may not be asked so often; again in {wait:.1f} s"
-                raise AskFailedError(self.feed, text, "meter", wait)
-            outcome, may_repeat = self.once(call)
-            if may_repeat and not again:
-                again = True
-            elif (error := self.error(outcome)) is not None:
-                raise error
-            else:
-                return cast(T, outcome)
+        reading = Reading(self, call, lane)
+        if wait := reading.go_on():
+            raise AskFailedError(self.feed, empty_meter(wait), "meter", wait)
+        if (error := self.error(reading.outcome)) is not None:
+            raise error
+        return cast(T, reading.outcome)
 
     def error(self, outcome: object) -> AskRefusedError | AskFailedError | None:
         """What a read raises for this outcome; None: it is the answer."""
@@ -167,19 +180,9 @@ class Access:
             return AskFailedError(self.feed, outcome.text, outcome.code)
         return None
 
-    def once(self, call: Call[T]) -> tuple[T | CallRefused | Reason | HttpFailed, bool]:
-        """What one conversation comes to, and whether it may be asked again. Texts have no secrets."""
-        from actors.wire.http_client import carry_on  # an HTTP client, where one is needed
 
-        token, seen = self.token(), Seen(self.login, call.meter)
-        conversation = call.converse(token.value)
-        outcome = carry_on(conversation, seen.by(self.fetch), seconds=min(call.timeout * 2, self.left()))
-        if seen.status == 401:
-            self.refuse(token)
-        if isinstance(outcome, Reason | HttpFailed):
-            lost = isinstance(outcome, HttpFailed) and outcome.code in LOST
-            return without_secrets(outcome, self.tokens.redactor), seen.status == 401 or lost
-        return outcome, False
+def empty_meter(seconds: float) -> str:
+    return f"the venue may not be asked so often; again in {seconds:.1f} s"
 
 
 class Seen:
@@ -189,18 +192,73 @@ class Seen:
         self.status: int | None = None
         self._login, self._meter = login, meter
 
-    def by(
-        self, fetch: Callable[[HttpRequest], HttpAnswer | HttpFailed]
-    ) -> Callable[[HttpRequest], HttpAnswer | HttpFailed]:
-        def looked_at(request: HttpRequest) -> HttpAnswer | HttpFailed:
-            answer = fetch(request)
-            self.status = answer.status if isinstance(answer, HttpAnswer) else None
-            if isinstance(answer, HttpAnswer) and answer.status == TOO_MANY:
-                pause = PATIENCE if answer.retry_after is None else answer.retry_after
-                self._login.meter.leave(self._meter, pause)
-            return answer
+    def note(self, answer: HttpAnswer | HttpFailed) -> None:
+        self.status = answer.status if isinstance(answer, HttpAnswer) else None
+        if isinstance(answer, HttpAnswer) and answer.status == TOO_MANY:
+            pause = PATIENCE if answer.retry_after is None else answer.retry_after
+            self._login.meter.leave(self._meter, pause)
 
-        return looked_at
+
+class Reading(Generic[T]):
+    """A read's conversation. Where its meter is empty it stops before its next request, and can go on later.
+
+    It is begun a second time after 401, with another token, and after a lost connection.
+    """
+
+    def __init__(self, access: Access, call: Call[T], lane: Lane) -> None:
+        self.outcome: T | CallRefused | Reason | HttpFailed | None = None
+        self._access, self._call, self._lane = access, call, lane
+        self._is_again = False
+        self._token: Token | None = None
+        self._talk: Generator[HttpRequest, HttpAnswer, T | CallRefused | Reason] | None = None
+        self._request: HttpRequest | None = None
+
+    def go_on(self) -> float:
+        """Asks until `outcome` is known: 0.0. Else returns the seconds until its meter has room.
+
+        Raises:
+            AskFailedError: there is no token.
+        """
+        seen = Seen(self._access.login, self._call.meter)
+        while True:
+            if wait := self._ask(seen):
+                return wait
+            is_refused = seen.status == UNAUTHORIZED
+            if is_refused and self._token is not None:
+                self._access.refuse(self._token)
+            if self._is_again or not (is_refused or self._is_lost()):
+                return 0.0
+            self._is_again, self._talk = True, None
+
+    def _ask(self, seen: Seen) -> float:
+        try:
+            if self._talk is None:
+                self._token = self._access.token()
+                self._talk = self._call.converse(self._token.value)
+                self._request = next(self._talk)
+            while True:
+                assert self._request is not None
+                if wait := self._access.login.take(self._call.meter, self._lane):
+                    return wait
+                answer = self._access.fetch(self._request)
+                seen.note(answer)
+                if isinstance(answer, HttpFailed):
+                    self._talk.close()
+                    self._end(answer)
+                    return 0.0
+                self._request = self._talk.send(answer)
+        except StopIteration as end:
+            self._end(end.value)
+        return 0.0
+
+    def _end(self, outcome: T | CallRefused | Reason | HttpFailed) -> None:
+        """Texts have no secrets."""
+        if isinstance(outcome, Reason | HttpFailed):
+            outcome = without_secrets(outcome, self._access.tokens.redactor)
+        self.outcome = outcome
+
+    def _is_lost(self) -> bool:
+        return isinstance(self.outcome, HttpFailed) and self.outcome.code in LOST
 
 
 # ── reads ───────────────────────────────────────────────────────────────────────────────────────
@@ -209,8 +267,8 @@ class Seen:
 class Asked(Generic[T]):
     """The future of one read. Any thread, any number of times."""
 
-    def __init__(self, reply: Reply, cancel: Callable[[], None]) -> None:
-        self._reply, self._cancel = reply, cancel
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
 
     def get(self, timeout: float | None = None) -> T:
         """What the venue answered; waits for at most `timeout` seconds, None: until the read's own deadline.
@@ -238,23 +296,19 @@ class ReadAsk(Ask):
 
     def __init__(self, access: Access, call: Call[Any], until: float) -> None:
         super().__init__(access.feed, access.login, "read", call.meter, until)
-        self.call, self._access = call, access
         self.reply = Reply("requester")
-        self._is_again = False
+        self._access = access
+        self._reading = Reading(access, call, self.lane)
 
     def carry_on(self) -> float:
-        while True:
-            if wait := self.login.take(self.meter, self.lane):
-                return wait
-            try:
-                outcome, may_repeat = self._access.once(self.call)
-            except AskFailedError as error:
-                self.give_up(error)
-                return 0.0
-            if not may_repeat or self._is_again:
-                self._tell(outcome)
-                return 0.0
-            self._is_again = True
+        try:
+            wait = self._reading.go_on()
+        except AskFailedError as error:
+            self.give_up(error)
+            return 0.0
+        if not wait:
+            self._tell(self._reading.outcome)
+        return wait
 
     def _tell(self, outcome: Any) -> None:
         if (error := self._access.error(outcome)) is not None:

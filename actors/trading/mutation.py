@@ -17,9 +17,10 @@ from msgspec import Struct, structs
 
 from actors import log_queue
 from actors.errors import AskError, AskFailedError, LinewardenError, RuntimeStopped
-from actors.http_types import HttpFailed
+from actors.http_types import HttpAnswer, HttpFailed, HttpRequest
 from actors.protocol.trading import (
     Accepted,
+    Align,
     AnyMutation,
     Cancel,
     Close,
@@ -28,12 +29,15 @@ from actors.protocol.trading import (
     OrderOutcome,
     Place,
     Refused,
+    Side,
     TradingApi,
     Unknown,
+    adds_risk,
     lane_of,
 )
 from actors.reasons import Reason
-from actors.trading.asks import Access, Ask, Seen
+from actors.secret import Secret
+from actors.trading.asks import UNAUTHORIZED, Access, Ask, Seen, empty_meter
 from actors.trading.order_handle import OutcomeReply
 from actors.wire.send_right import SendRight
 
@@ -57,35 +61,53 @@ class DeclinedError(Exception):
         self.refused = refused
 
 
+class Instrument(Struct, frozen=True):
+    """What a mutation is about: its contract, and the side of the order that is changed, if it is one."""
+
+    contract: Contract
+    side: Side | None = None
+
+
+Resolve: TypeAlias = Callable[[Access], Instrument]  # with the reads that this takes
+
+
 class Terms(Struct, frozen=True):
     """What a feed lays down for its mutations.
 
-    `contract`: resolves a text strictly, with the reads that this takes. `limits`: reads the facts of the limits,
-    and returns the check for the transaction that writes the intent.
+    `limits`: reads the facts of the limits, and returns the check for the transaction that writes the intent.
+    `store` None: there is none; `store_error` says why, where there should be one.
     """
 
     api: TradingApi
     host: str
-    contract: Callable[[Access, str], Contract]
     limits: Callable[[Access, AnyMutation, Contract | None], Check]
     now_ns: Callable[[], int]
-    store: OrderStore | None = None  # None: dry runs only
+    store: OrderStore | None = None
+    store_error: str = ""
     dry_run: bool = False
+    settling: bool = False  # intents of ended processes are being looked for at the venue
 
 
 class MutationAsk(Ask):
-    """A mutation. `contract`: as the user named it; empty: the mutation needs none."""
+    """A mutation. `resolve`: finds its instrument; None: it needs none."""
 
     is_mutation: ClassVar[bool] = True
 
     def __init__(
-        self, access: Access, terms: Terms, mutation: AnyMutation, contract: str, align: str, tag: str, until: float
+        self,
+        access: Access,
+        terms: Terms,
+        mutation: AnyMutation,
+        resolve: Resolve | None,
+        align: Align,
+        tag: str,
+        until: float,
     ) -> None:
         super().__init__(access.feed, access.login, lane_of(mutation), METER, until)
         self.reply = OutcomeReply(tag)
         self.reply.given_up = self._refuse_unless_begun
         self._access, self._terms, self._tag = access, terms, tag
-        self._mutation, self._contract, self._align = mutation, contract, align
+        self._mutation, self._resolve, self._align = mutation, resolve, align
         self._right = SendRight(access.left)
 
     # ── on its own thread ──
@@ -107,11 +129,12 @@ class MutationAsk(Ask):
             return Refused(self._tag, "read", message=str(error))
 
     def _prepared(self) -> tuple[AnyMutation, Check]:
-        contract = self._terms.contract(self._access, self._contract) if self._contract else None
+        found = None if self._resolve is None else self._resolve(self._access)
         mutation = self._mutation
+        contract, side = (None, None) if found is None else (found.contract, found.side)
         if contract is not None and isinstance(mutation, Place | Close):
             mutation = structs.replace(mutation, contract=contract.id)
-        prepared = self._terms.api.prepare(mutation, contract, align=self._align)
+        prepared = self._terms.api.prepare(mutation, contract, align=self._align, side=side)
         if isinstance(prepared, str):
             raise self._declined("terms", prepared)
         if self._terms.dry_run:
@@ -121,8 +144,7 @@ class MutationAsk(Ask):
     def _send(self, mutation: AnyMutation, check: Check) -> OrderOutcome:
         token = self._access.token()
         if wait := self.login.take(self.meter, self.lane):
-            text = f"the venue may not be asked so often; again in {wait:.1f} s"
-            raise self._declined("meter", text, retry_after=wait)
+            raise self._declined("meter", empty_meter(wait), retry_after=wait)
         if self._right.revoked or self._access.left() <= 0:
             raise self._declined("deadline", "its deadline is over; nothing was sent")
         known = self._begin(mutation, check)
@@ -130,7 +152,7 @@ class MutationAsk(Ask):
             return known
         seen = Seen(self.login, self.meter)
         outcome = self._exchange(mutation, seen, token.value)
-        if seen.status == 401:
+        if seen.status == UNAUTHORIZED:
             self._access.refuse(token)
         self._record(outcome)
         return outcome
@@ -139,30 +161,46 @@ class MutationAsk(Ask):
         """Writes the intent; None: it is on the disk, and this call sends it."""
         store, host = self._terms.store, self._terms.host
         if store is None:
-            raise self._declined("trading", "there is no order store")
+            self._begin_without_store(mutation)
+            return None
         intent = Intent(tag=self._tag, mutation=mutation, begun_ns=self._terms.now_ns())
         begun = store.begin(intent, host, check)
         if isinstance(mutation, Cancel) and isinstance(begun, Refused) and begun.code == "halted":
-            protects = self._access.read(self._terms.api.is_protective(mutation.account, mutation.order), self.lane)
-            begun = store.begin(intent, host, check, protects=protects)
+            begun = store.begin(intent, host, check, protects=self._protects(mutation))
         if isinstance(begun, Refused):
             raise DeclinedError(begun)
         return begun.outcome
 
-    def _exchange(self, mutation: AnyMutation, seen: Seen, secret: object) -> OrderOutcome:
+    def _begin_without_store(self, mutation: AnyMutation) -> None:
+        """What reduces risk and may be repeated goes out. Halts cannot be read, and count as standing."""
+        if adds_risk(mutation) or (isinstance(mutation, Close) and mutation.size is not None):
+            raise self._declined("store", f"{self._terms.store_error} Nothing was sent.")
+        if isinstance(mutation, Cancel) and self._protects(mutation):
+            raise self._declined("halted", f"{self._terms.store_error} The order protects a position.")
+        text = "%s: %s is sent without a record, with tag %s: %s"
+        log.error(text, self.feed, type(mutation).__name__.lower(), self._tag, self._terms.store_error)
+
+    def _protects(self, cancel: Cancel) -> bool:
+        return self._access.read(self._terms.api.is_protective(cancel.account, cancel.order), self.lane)
+
+    def _exchange(self, mutation: AnyMutation, seen: Seen, secret: Secret) -> OrderOutcome:
         from actors.wire.http_client import carry_on  # an HTTP client, where one is needed
 
         told: OrderOutcome | Reason | HttpFailed
         try:
             conversation = self._terms.api.send(mutation, self._tag, secret)
-            fetch = seen.by(partial(self._access.fetch, right=self._right))
-            told = carry_on(conversation, fetch, seconds=self._access.left())
+            told = carry_on(conversation, partial(self._fetch, seen))
         except Exception as error:
             log.exception("%s: unexpected error while %s was sent.", self.feed, self._tag)
             told = HttpFailed(f"unexpected error ({type(error).__name__})", "crashed")
         if isinstance(told, Accepted | Refused | Unknown):
             return self._without_secrets(told)
         return self._unanswered(self._access.words(told.text), told.code)
+
+    def _fetch(self, seen: Seen, request: HttpRequest) -> HttpAnswer | HttpFailed:
+        answer = self._access.fetch(request, self._right)
+        seen.note(answer)
+        return answer
 
     def _unanswered(self, why: str, code: str) -> OrderOutcome:
         if self._right.revoke():
@@ -173,8 +211,8 @@ class MutationAsk(Ask):
 
     def _record(self, outcome: OrderOutcome) -> None:
         try:
-            assert self._terms.store is not None
-            self._terms.store.finish(outcome)
+            if self._terms.store is not None:
+                self._terms.store.finish(outcome)
         except Exception:  # the intent stays open: it is settled as one whose outcome is not known
             log.exception("%s: the outcome of %s is not recorded.", self.feed, self._tag)
 

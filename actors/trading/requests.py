@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from actors.actor import Address
 from actors.errors import LinewardenError, RuntimeStopped
 from actors.messages import AskMutation, AskRead
-from actors.protocol.trading import AnyMutation, Call, Contract, OrderOutcome, Refused, TradingApi, Unknown, adds_risk
+from actors.protocol.trading import Align, AnyMutation, Call, OrderOutcome, Refused, adds_risk
 from actors.timers import Timers, check_seconds
 from actors.trading.asks import Access, Ask, Asked, ReadAsk
-from actors.trading.mutation import MutationAsk, Terms
+from actors.trading.mutation import MutationAsk, Resolve, Terms
 from actors.trading.order_handle import OrderHandle, OutcomeReply
 from actors.trading.settling import SettleAsk
 
@@ -25,33 +25,31 @@ READ: Final = 30.0  # seconds that a read has, with its waiting for a connection
 MUTATION: Final = 5.0  # seconds until a mutation that is not answered counts as unknown
 LATE: Final = 0.1  # seconds after the deadline at which a thread that hangs is no longer waited for
 
-Resolve = Callable[[Access], Contract]
 
+class Way(Protocol):
+    """How requests reach the venue of one feed now; a reload may bring another one."""
 
-class Feed:
-    """How requests reach the venue of one feed now; asked anew for each call, as a reload may change it."""
-
-    api: TradingApi
     trades: bool  # `trading = true`
 
-    def access(self, left: Callable[[], float]) -> Access:
-        raise NotImplementedError
+    @property
+    def api(self) -> Any:
+        """The venue's `TradingApi`."""
 
-    def terms(self) -> Terms:
-        raise NotImplementedError
+    def access(self, left: Callable[[], float]) -> Access: ...
+    def terms(self) -> Terms: ...
 
 
 class Requests:
     """Asks one feed's venue. Any thread. It keeps its runtime in use."""
 
-    def __init__(self, feed: Callable[[], Feed], requester: Address, timers: Timers, holder: object) -> None:
-        self._feed, self._requester, self._timers = feed, requester, timers
+    def __init__(self, way: Callable[[], Way], requester: Address, timers: Timers, holder: object) -> None:
+        self._way, self._requester, self._timers = way, requester, timers
         self._holder = holder  # the runtime
 
     @property
     def api(self) -> Any:
         """The venue's requests, as conversations."""
-        return self._feed().api
+        return self._way().api
 
     def read(self, call: Call[T], timeout: float | None = None) -> Asked[T]:
         """`timeout`: seconds until it has failed.
@@ -62,10 +60,10 @@ class Requests:
         """
         check_seconds("timeout", timeout, optional=True)
         until = self._until(READ if timeout is None else timeout)
-        ask = ReadAsk(self._feed().access(self._left(until)), call, until)
+        ask = ReadAsk(self._way().access(self._left(until)), call, until)
         self._requester.ask(AskRead(ask), ask.reply)
         self._watch(ask)
-        return Asked(ask.reply, lambda: None)
+        return Asked(ask.reply)
 
     def mutate(
         self,
@@ -74,7 +72,7 @@ class Requests:
         resolve: Resolve | None = None,
         tag: str | None = None,
         deadline: float = MUTATION,
-        align: str = "refuse",
+        align: Align = "refuse",
     ) -> OrderHandle:
         """Sends it once, or not at all. `resolve`: finds its contract.
 
@@ -85,18 +83,18 @@ class Requests:
         check_seconds("deadline", deadline)
         until = self._until(deadline)
         try:
-            feed = self._feed()
+            way = self._way()
         except RuntimeStopped as error:
             return refused(tag or unsent_tag(), "stopped", str(error))
-        terms = feed.terms()
+        terms = way.terms()
         tag = tag or (terms.store.new_tag() if terms.store is not None else unsent_tag())
-        if not (feed.trades or terms.dry_run):
+        if not (way.trades or terms.dry_run):
             text = "this feed may not trade: its table in the config needs trading = true. Nothing was sent."
             return refused(tag, "trading", text)
         if terms.settling and adds_risk(mutation):
             text = "intents of a former process are being settled; nothing was sent"
             return refused(tag, "settling", text, retry_after=1.0)
-        ask = MutationAsk(feed.access(self._left(until)), terms, mutation, resolve, align, tag, until)
+        ask = MutationAsk(way.access(self._left(until)), terms, mutation, resolve, align, tag, until)
         self._requester.ask(AskMutation(ask), ask.reply)
         self._watch(ask)
         return OrderHandle(ask.reply)
@@ -104,8 +102,8 @@ class Requests:
     def settle(self, tag: str, timeout: float | None = None) -> OrderHandle:
         """Looks at the venue for what came of this tag, and records what is found."""
         check_seconds("timeout", timeout, optional=True)
-        until, feed = self._until(READ if timeout is None else timeout), self._feed()
-        ask = SettleAsk(feed.access(self._left(until)), feed.terms(), tag, until)
+        until, way = self._until(READ if timeout is None else timeout), self._way()
+        ask = SettleAsk(way.access(self._left(until)), way.terms(), tag, until)
         self._requester.ask(AskRead(ask), ask.reply)
         self._watch(ask)
         return OrderHandle(ask.reply)

@@ -200,6 +200,7 @@ class Call(Struct, Generic[T], frozen=True):
 class TradingApi(ABC):
     """The requests of one feed. Immutable; any thread. A conversation returns a `Reason` where it fails."""
 
+    host: str  # of the venue's REST, such as api.topstepx.com: intents and halts are kept by host and account
     meters: Mapping[str, FrameLimit]  # by name: so many requests in any so many seconds
 
     @abstractmethod

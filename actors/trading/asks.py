@@ -11,7 +11,7 @@ from msgspec import structs
 
 from actors import log_queue
 from actors.actor import Address, Reply
-from actors.errors import AskFailedError, AskRefusedError, LinewardenError, Timeout
+from actors.errors import AskFailedError, AskRefusedError, LinewardenError, RuntimeStopped, Timeout
 from actors.http_types import HttpAnswer, HttpFailed, HttpRequest
 from actors.login.redaction import without_secrets
 from actors.login.token_store import TokenStore
@@ -82,6 +82,10 @@ class Ask:
     def give_up(self, error: LinewardenError) -> None:
         """Nothing comes of it: `error` says why."""
         raise NotImplementedError
+
+    def stop(self) -> None:
+        """The runtime ends."""
+        self.give_up(RuntimeStopped("asked to"))
 
     def tell(self, _: object) -> None:
         """The timer's: its deadline is over."""
@@ -292,13 +296,18 @@ class Asked(Generic[T]):
 
 
 class ReadAsk(Ask):
-    """A read: it waits for a connection and for its meter, and is asked once more where that may help."""
+    """A read: it waits for a connection and for its meter, and is asked once more where that may help.
 
-    def __init__(self, access: Access, call: Call[Any], until: float) -> None:
+    `then`: makes of its answer the read that was meant.
+    """
+
+    def __init__(
+        self, access: Access, call: Call[Any], until: float, then: Callable[[Any], Call[Any]] | None = None
+    ) -> None:
         super().__init__(access.feed, access.login, "read", call.meter, until)
         self.reply = Reply("requester")
-        self._access = access
-        self._reading = Reading(access, call, self.lane)
+        self._access, self._then = access, then
+        self._reading: Reading[Any] = Reading(access, call, self.lane)
 
     def carry_on(self) -> float:
         try:
@@ -306,15 +315,21 @@ class ReadAsk(Ask):
         except AskFailedError as error:
             self.give_up(error)
             return 0.0
-        if not wait:
-            self._tell(self._reading.outcome)
-        return wait
-
-    def _tell(self, outcome: Any) -> None:
+        if wait:
+            return wait
+        outcome = self._reading.outcome
         if (error := self._access.error(outcome)) is not None:
             self.give_up(error)
+        elif self._then is not None:
+            return self._go_on_with(self._then(outcome))
         elif self.ended():
             self.reply.set(outcome)
+        return 0.0
+
+    def _go_on_with(self, call: Call[Any]) -> float:
+        self._reading, self._then = Reading(self._access, call, self.lane), None
+        self.meter = call.meter
+        return self.carry_on()
 
     def give_up(self, error: LinewardenError) -> None:
         if self.ended():

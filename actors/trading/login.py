@@ -20,50 +20,71 @@ class Meter(Protocol):
 
     def take(self, meter: str, lane: Lane) -> float: ...
     def leave(self, meter: str, seconds: float) -> None: ...
+    def close(self) -> None: ...
+
+
+class Inside(Protocol):
+    """An ask that has a place."""
+
+    def stop(self) -> None:
+        """The runtime ends: what has not left does not leave."""
 
 
 class Login:
-    """Its connections, its meter, and who has a place among those that ask now. Any thread."""
+    """Its connections, its meter, and which asks have a place now. Any thread."""
 
     def __init__(self, name: str, meter: Meter, connections: KeptConnections) -> None:
         self.name, self.meter, self.connections = name, meter, connections
-        self._inside: set[object] = set()
+        self._inside: dict[Inside, None] = {}
         self._lock = threading.Lock()
 
-    def enter(self, ask: object, lane: Lane) -> bool:
+    def enter(self, ask: Inside, lane: Lane) -> bool:
         """A place for it, unless those that its lane may use are taken. One that has one keeps it."""
         with self._lock:
             if ask not in self._inside and len(self._inside) >= ROOM[lane]:
                 return False
-            self._inside.add(ask)
+            self._inside[ask] = None
             return True
 
-    def leave(self, ask: object) -> None:
+    def leave(self, ask: Inside) -> None:
         """Its place is free, if it had one."""
         with self._lock:
-            self._inside.discard(ask)
+            self._inside.pop(ask, None)
+
+    def asks(self) -> tuple[Inside, ...]:
+        """Those that have a place."""
+        with self._lock:
+            return tuple(self._inside)
 
     def take(self, meter: str, lane: Lane) -> float:
         """0.0: the request is counted, send it. Else seconds until it may be asked for again."""
         return self.meter.take(meter, lane)
 
+    def close(self) -> None:
+        self.connections.close()
+        self.meter.close()
+
 
 class Logins:
     """The logins of one runtime, by name; each is made when it is first asked with. Any thread."""
 
-    def __init__(self, new: Callable[[str], Login]) -> None:
-        self._new = new
+    def __init__(self) -> None:
         self._known: dict[str, Login] = {}
         self._lock = threading.Lock()
 
-    def named(self, name: str) -> Login:
+    def named(self, name: str, new: Callable[[], Login]) -> Login:
         with self._lock:
             if name not in self._known:
-                self._known[name] = self._new(name)
+                self._known[name] = new()
             return self._known[name]
 
+    def asks(self) -> tuple[Inside, ...]:
+        return tuple(ask for login in self._all() for ask in login.asks())
+
     def close(self) -> None:
+        for login in self._all():
+            login.close()
+
+    def _all(self) -> tuple[Login, ...]:
         with self._lock:
-            known = list(self._known.values())
-        for login in known:
-            login.connections.close()
+            return tuple(self._known.values())

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, TypeVar
 from actors.actor import Address
 from actors.errors import LinewardenError, RuntimeStopped
 from actors.messages import AskMutation, AskRead
-from actors.protocol.trading import Align, AnyMutation, Call, OrderOutcome, Refused, adds_risk
+from actors.protocol.trading import Align, AnyMutation, Call, Contract, OrderOutcome, Refused, adds_risk
 from actors.timers import Timers, check_seconds
 from actors.trading.asks import Access, Ask, Asked, ReadAsk
 from actors.trading.mutation import MutationAsk, Resolve, Terms
@@ -35,6 +35,8 @@ class Way(Protocol):
     def api(self) -> Any:
         """The venue's `TradingApi`."""
 
+    def known_contract(self, text: str) -> Contract | None: ...
+    def know_contract(self, text: str, contract: Contract) -> None: ...
     def access(self, left: Callable[[], float]) -> Access: ...
     def terms(self) -> Terms: ...
 
@@ -60,10 +62,37 @@ class Requests:
         """
         check_seconds("timeout", timeout, optional=True)
         until = self._until(READ if timeout is None else timeout)
-        ask = ReadAsk(self._way().access(self._left(until)), call, until)
+        return self._begin(ReadAsk(self._way().access(self._left(until)), call, until))
+
+    def _begin(self, ask: ReadAsk) -> Asked[Any]:
         self._requester.ask(AskRead(ask), ask.reply)
         self._watch(ask)
         return Asked(ask.reply)
+
+    def read_of(
+        self, contract: str, then: Callable[[Contract], Call[T]], timeout: float | None = None
+    ) -> Asked[T]:
+        """The read of a contract that is resolved first. Raises as `read` does."""
+        check_seconds("timeout", timeout, optional=True)
+        until, way = self._until(READ if timeout is None else timeout), self._way()
+        known = way.known_contract(contract)
+        if known is not None:
+            return self.read(then(known), timeout)
+        ask = ReadAsk(way.access(self._left(until)), way.api.contract(contract), until, then)
+        return self._begin(ask)
+
+    def contract(self, access: Access, text: str) -> Contract:
+        """Resolved strictly, on the thread of an ask. Raises AskRefusedError, AskFailedError."""
+        way = self._way()
+        found = way.known_contract(text)
+        if found is None:
+            found = access.read(way.api.contract(text), "flatten")
+            way.know_contract(text, found)
+        return found
+
+    def wall_ns(self) -> int:
+        """Nanoseconds since 1970, by the runtime's clock."""
+        return self._timers.clock.wall_ns()
 
     def mutate(
         self,

@@ -233,6 +233,11 @@ COVERED_BY = {
     "supervision/tree": "stories/test_supervisor_laws",
     "supervisor": "stories/test_supervisor_laws",
     "testing": "simulators/test_o2",
+    "trading/halts": "trading/test_order_store",
+    "trading/file_lock": "trading/test_processes",
+    "trading/intents": "trading/test_order_store",
+    "trading/order_file": "trading/test_order_store",
+    "trading/records": "trading/test_order_store",
     "typed_calls": "typing/test_typing",
     "wire/attempt": "wire/test_http_client",
     "wire/exchanges": "stories/test_projectx",
@@ -275,6 +280,7 @@ CLOCKS = {
     "supervision/snapshot",
     # Deadlines of blocking calls on short-lived threads, and a date in a header.
     *("wire/attempt", "wire/http_client", "wire/upgrade"),
+    "trading/request_meter",  # it waits for another process, for moments
     # Programs.
     *(
         "cli/run",

@@ -1,0 +1,274 @@
+"""The file of the order store: SQLite with a rollback journal, so that a commit is on the disk or is not.
+
+Several processes share it. Nothing is cached: each transaction reads what the others have written.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+import threading
+from base64 import b32encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+from weakref import WeakSet
+
+from actors.supervision.forks import Home
+from actors.timers import SystemClock
+from actors.trading.folder import MAKE, MOUNTS, StoreError, check_folder, make_folder
+
+NAME: Final = "orders.db"
+PATIENCE: Final = 5.0  # seconds for a transaction of another process
+APPLICATION: Final = 0x4C574F52  # "LWOR", where SQLite keeps whose file it is
+VERSION: Final = 1
+SCHEMA: Final = f"""
+CREATE TABLE stores (id TEXT PRIMARY KEY, is_own INTEGER NOT NULL);
+CREATE TABLE intents (
+    tag TEXT PRIMARY KEY, host TEXT NOT NULL, account INTEGER NOT NULL, kind TEXT NOT NULL,
+    contract TEXT, side TEXT, size INTEGER, legs INTEGER NOT NULL, order_id INTEGER,
+    digest BLOB NOT NULL, mutation BLOB NOT NULL, process TEXT NOT NULL, pid INTEGER NOT NULL,
+    begun_ns INTEGER NOT NULL, state TEXT NOT NULL, outcome BLOB, finished_ns INTEGER
+);
+CREATE INDEX intents_open ON intents (host, account) WHERE state IN ('open', 'unknown');
+CREATE INDEX intents_by_time ON intents (host, account, begun_ns);
+CREATE INDEX intents_by_order ON intents (host, account, order_id) WHERE order_id IS NOT NULL;
+CREATE TABLE halts (
+    id TEXT PRIMARY KEY, host TEXT NOT NULL, account INTEGER, kind TEXT NOT NULL, reason TEXT NOT NULL,
+    by TEXT NOT NULL, begun_ns INTEGER NOT NULL, tags TEXT NOT NULL DEFAULT '',
+    ended_ns INTEGER, ended_by TEXT
+);
+PRAGMA application_id = {APPLICATION};
+PRAGMA user_version = {VERSION};
+"""
+
+
+def random_text(bits: int) -> str:
+    """Returns so many random bits of the system's as lower-case letters and digits."""
+    return b32encode(secrets.token_bytes(bits // 8)).decode().rstrip("=").lower()
+
+
+class OrderFile:
+    """The open file. Any thread; one transaction at a time. A forked child of this process is refused."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        now_ns: Callable[[], int] = SystemClock.wall_ns,
+        mounts: Path = MOUNTS,
+        patience: float = PATIENCE,
+    ) -> None:
+        """Opens the store of a folder. `patience`: seconds for a transaction of another process.
+
+        Raises:
+            StoreError: it is missing, empty, corrupt, of a newer version, open to other users, or on a
+                network file system.
+        """
+        check_folder(folder, mounts)
+        self.folder = folder
+        self.path = folder / NAME
+        self._now_ns = now_ns
+        self._home = Home()
+        self._is_closed = False
+        self._turn = threading.RLock()  # held while this process forks, too: no transaction is torn in two
+        self._inode = _checked(self.path)
+        self._db = _opened(self.path, patience)
+        self.id: str = self._own_id()
+        _OPEN.add(self)
+
+    @classmethod
+    def make(cls, folder: Path, *, mounts: Path = MOUNTS) -> None:
+        """Makes the folder, if need be, and an empty store in it.
+
+        Raises:
+            StoreError: there is one, or it cannot be made there.
+        """
+        try:
+            make_folder(folder)
+            check_folder(folder, mounts)
+            _make(folder / NAME)
+        except FileExistsError:
+            raise StoreError(
+                f"{folder / NAME}: there is an order store already; it was not touched."
+            ) from None
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(f"{folder / NAME}: cannot be made ({error}).") from None
+
+    def close(self) -> None:
+        """Closes the file. Any number of times; every later call raises StoreError."""
+        if not self._home.is_left:
+            with self._turn:
+                self._is_closed = True
+                self._db.close()
+
+    def check(self) -> None:
+        """Raises ForkError in a forked child, StoreError where the store is closed."""
+        self._home.check()
+        if self._is_closed:
+            raise StoreError(f"{self.path}: the order store is closed.")
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction; no other process writes meanwhile. It is on the disk when this returns.
+
+        Raises:
+            sqlite3.Error: nothing was written.
+            ForkError, StoreError: see `check`.
+        """
+        with self._reading("BEGIN IMMEDIATE") as db:
+            yield db
+            db.execute("COMMIT")
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One state of the file, for as long as this lasts. Raises as `writing` does."""
+        with self._reading("BEGIN") as db:
+            yield db
+
+    @contextmanager
+    def _reading(self, begin: str) -> Iterator[sqlite3.Connection]:
+        self._home.check()  # first: the lock is that of the parent
+        with self._turn:
+            self.check()
+            self._check_inode()
+            self._db.execute(begin)
+            try:
+                yield self._db
+            finally:
+                if self._db.in_transaction:
+                    with suppress(sqlite3.Error):
+                        self._db.execute("ROLLBACK")
+
+    def _check_inode(self) -> None:
+        """A file that was removed or replaced is not written: other processes see another one."""
+        try:
+            found = self.path.stat()
+        except OSError as error:
+            raise sqlite3.OperationalError(f"{self.path}: {error.strerror}") from None
+        if (found.st_dev, found.st_ino) != self._inode:
+            raise sqlite3.OperationalError(f"{self.path} was replaced by another file; start again")
+
+    def _own_id(self) -> str:
+        try:
+            with self.reading() as db:
+                (row,) = db.execute("SELECT id FROM stores WHERE is_own").fetchall()
+        except (sqlite3.Error, ValueError) as error:
+            self._db.close()
+            raise _corrupt(self.path, error) from None
+        return str(row[0])
+
+
+# ── making and opening ──────────────────────────────────────────────────────────────────────────
+
+
+def _make(path: Path) -> None:
+    """Made beside and linked into its place: another process never sees a part of it."""
+    beside = path.with_name(f"{NAME}.new-{os.getpid()}-{random_text(40)}")
+    os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    try:
+        db = sqlite3.connect(beside, isolation_level=None)
+        try:
+            db.execute("PRAGMA synchronous = EXTRA")
+            db.executescript(f"BEGIN;{SCHEMA}")
+            db.execute("INSERT INTO stores VALUES (?, 1)", (random_text(64),))
+            db.execute("COMMIT")
+        finally:
+            db.close()
+        os.link(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _checked(path: Path) -> tuple[int, int]:
+    """Device and inode. Raises StoreError for what is no store of this user."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise StoreError(f"{path}: there is no order store. {MAKE}") from None
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be looked at ({error.strerror}). Check its owner.") from None
+    if not found.st_size:
+        advice = "Restore it from a backup, then run: linewarden orders adopt -c CONFIG"
+        raise StoreError(f"{path}: the order store is empty, so its orders and halts are lost. {advice}")
+    if found.st_mode & 0o077:
+        raise StoreError(f"{path}: other users may read the order store. Run: chmod 600 {path}")
+    return found.st_dev, found.st_ino
+
+
+def _opened(path: Path, patience: float) -> sqlite3.Connection:
+    """Raises StoreError."""
+    db = None
+    try:
+        db = sqlite3.connect(
+            f"file:{quote(os.fspath(path))}?mode=rw",
+            uri=True,
+            timeout=patience,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        _check_format(db, path)
+    except (sqlite3.Error, StoreError) as error:
+        if db is not None:
+            db.close()
+        raise error if isinstance(error, StoreError) else _corrupt(path, error) from None
+    return db
+
+
+def _check_format(db: sqlite3.Connection, path: Path) -> None:
+    """Raises StoreError, or sqlite3.Error where it is no database, or a broken one."""
+    db.execute("PRAGMA trusted_schema = OFF")
+    if _pragma(db, "application_id") != APPLICATION:
+        raise StoreError(f"{path}: this is no order store of Linewarden. {MAKE}")
+    version = _pragma(db, "user_version")
+    if version != VERSION:
+        known = f"this Linewarden knows version {VERSION}; use the one that made it, or a newer one"
+        raise StoreError(f"{path}: the order store is of version {version}, and {known}.")
+    if _pragma(db, "journal_mode") != "delete" and _pragma(db, "journal_mode = DELETE") != "delete":
+        raise StoreError(f"{path}: another program has changed its journal mode. End that program first.")
+    db.execute("PRAGMA synchronous = EXTRA")
+    db.execute("PRAGMA fullfsync = ON")  # macOS: to the disk itself
+    if (found := _pragma(db, "quick_check(1)")) != "ok":
+        raise _corrupt(path, found)
+
+
+def _pragma(db: sqlite3.Connection, text: str) -> object:
+    return db.execute(f"PRAGMA {text}").fetchone()[0]
+
+
+def _corrupt(path: Path, why: object) -> StoreError:
+    advice = "Restore it from a backup, then run: linewarden orders adopt -c CONFIG"
+    return StoreError(f"{path}: the order store cannot be read ({why}). {advice}")
+
+
+# ── forks ───────────────────────────────────────────────────────────────────────────────────────
+
+_OPEN: WeakSet[OrderFile] = WeakSet()
+_HELD: list[threading.RLock] = []  # while this process forks
+
+
+def _before() -> None:
+    for file in list(_OPEN):
+        file._turn.acquire()
+        _HELD.append(file._turn)
+
+
+def _after() -> None:
+    while _HELD:
+        _HELD.pop().release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_after)

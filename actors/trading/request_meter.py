@@ -1,0 +1,250 @@
+"""How many requests a login has sent: sliding windows, shared by all its processes on this host.
+
+The record is one small file, under `flock`. Its times are those of the boot-time clock, which all processes
+of a host share. A window is kept `MARGIN` longer than the venue's: requests may arrive closer together than
+they left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import threading
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from actors import log_queue
+from actors.protocol.limits import FrameLimit
+from actors.protocol.trading import Lane
+from actors.supervision.forks import Home
+from actors.timers import SystemClock
+from actors.trading.file_lock import FileLock
+from actors.trading.folder import MOUNTS, StoreError, check_file_system, make_folder
+
+log = log_queue.logger("actors.trading.request_meter")
+
+MARGIN: Final = 1.0  # seconds
+BUSY: Final = 0.02  # seconds until the record is asked for again, where another process has it
+STUCK: Final = 0.5  # seconds for which it may have it; then the own count alone decides
+HEADER: Final = 8  # bytes: checksum and length
+BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+# What the lanes leave of a meter that mutations use too; 40 and 20 of ProjectX's 200.
+LEFT: Final[Mapping[Lane, float]] = {"read": 0.2, "change": 0.1, "flatten": 0.0}
+# What a start without a record leaves to reads for one window. Of ProjectX's 200, 140 count as sent by a
+# process that has left no record; reads, changes, and what reduces risk have 20 each to begin with.
+FIRST: Final = 0.1
+
+
+class Window(Struct, array_like=True):
+    """The requests of one meter: their times, ascending, and until when the venue wants none."""
+
+    times: list[float] = []
+    closed_until: float = 0.0
+
+
+class Record(Struct, array_like=True):
+    """What the file holds: seconds of the boot-time clock since the boot with this id."""
+
+    boot: str
+    meters: dict[str, Window] = {}
+
+
+class RequestMeter:
+    """The meters of one login. Any thread, any number of processes; a forked child raises ForkError."""
+
+    def __init__(
+        self,
+        folder: Path,
+        login: str,
+        limits: Mapping[str, FrameLimit],
+        *,
+        monotonic: Callable[[], float] = SystemClock.monotonic,
+        boot: str | None = None,
+        starts_spent: bool = True,
+        mounts: Path = MOUNTS,
+    ) -> None:
+        """Opens the record in a folder, which is made where it is missing.
+
+        `login`: a name of the account that holds no secret, such as `Venue.account()`. `limits`: by name of
+        the meter; `rest` is the one that mutations use. `starts_spent` False: without a record nothing
+        counts as sent, which is for simulators. `monotonic`: seconds of the boot-time clock.
+
+        Raises:
+            StoreError: the folder cannot be used.
+        """
+        self._limits = dict(limits)
+        self._monotonic = monotonic
+        self._starts_spent = starts_spent
+        self._boot = _boot_id() if boot is None else boot
+        self._home = Home()
+        self._turn = threading.Lock()
+        self._alone = Record(self._boot)  # what this process has sent while the record could not be used
+        self._is_alone = False
+        digest = hashlib.sha256(login.encode()).hexdigest()[:16]
+        self._path = folder / f"requests-{digest}"
+        try:
+            make_folder(folder)
+            check_file_system(folder, mounts)
+            self._lock = FileLock(self._path)
+        except OSError as error:
+            raise StoreError(f"{self._path}: cannot be opened ({error.strerror}).") from None
+
+    def take(self, meter: str, lane: Lane) -> float:
+        """Counts one request and returns 0.0: send it. Else returns the seconds until it may be asked again.
+
+        A read that a mutation waits for is taken in the lane of that mutation. It waits half a second at
+        most; then, and where the record cannot be used, the requests of this process alone decide.
+        """
+        wait = 0.0
+
+        def count(record: Record, now: float) -> None:
+            nonlocal wait
+            window, limit = record.meters[meter], self._limits[meter]
+            wait = _wait(window, limit, room(limit.frames, lane, is_shared=_is_shared(meter)), now)
+            if not wait:
+                window.times.append(now)
+
+        self._change(count)
+        return wait
+
+    def leave(self, meter: str, seconds: float) -> None:
+        """Closes a meter to all lanes for so many seconds: the venue answered 429."""
+
+        def close(record: Record, now: float) -> None:
+            window = record.meters[meter]
+            window.closed_until = max(window.closed_until, now + seconds)
+
+        self._change(close)
+
+    def close(self) -> None:
+        """Closes the file; what was counted stays. Any number of times."""
+        self._lock.close()
+
+    # ── the record ──
+
+    def _change(self, change: Callable[[Record, float], None]) -> None:
+        """Reads the record, changes it, and writes it, all under its lock."""
+        self._home.check()
+        with self._turn:
+            if not self._locked():
+                self._change_alone(change, "another process holds it")
+                return
+            try:
+                now = self._monotonic()
+                record = self._read(now)
+                change(record, now)
+                self._write(record)
+                self._is_alone = False
+            except OSError as error:
+                self._change_alone(change, error.strerror or "unknown error")
+            finally:
+                with suppress(OSError):
+                    self._lock.release()
+
+    def _locked(self) -> bool:
+        deadline = self._monotonic() + STUCK
+        with suppress(OSError):
+            while not self._lock.try_acquire():
+                if self._monotonic() >= deadline:
+                    return False
+                time.sleep(BUSY)
+            return True
+        return False
+
+    def _change_alone(self, change: Callable[[Record, float], None], why: str) -> None:
+        if not self._is_alone:
+            text = "%s: cannot be used (%s); the requests of this process alone are counted meanwhile"
+            log.error(text, self._path, why)
+        self._is_alone = True
+        now = self._monotonic()
+        change(self._pruned(self._alone, now), now)
+
+    def _read(self, now: float) -> Record:
+        record = _decoded(os.pread(self._lock.fd, os.fstat(self._lock.fd).st_size, 0))
+        if record is None:
+            record = Record(self._boot)
+        elif record.boot != self._boot or any(w.times and w.times[-1] > now for w in record.meters.values()):
+            record = _of_former_boot(record, self._boot)
+        return self._pruned(record, now)
+
+    def _pruned(self, record: Record, now: float) -> Record:
+        """Without what has left its window; a meter without a record counts as spent."""
+        for name, limit in self._limits.items():
+            window = record.meters.get(name)
+            if window is None:
+                window = record.meters[name] = self._first_window(name, limit, now)
+            since = now - limit.seconds - MARGIN
+            window.times = [at for at in window.times if at > since]
+        return record
+
+    def _first_window(self, name: str, limit: FrameLimit, now: float) -> Window:
+        spent = room(limit.frames, "read", is_shared=_is_shared(name)) - math.ceil(limit.frames * FIRST)
+        return Window([now] * max(0, spent) if self._starts_spent else [])
+
+    def _write(self, record: Record) -> None:
+        """In one piece. One that a kill tears in two has a wrong checksum, and counts as missing."""
+        body = msgspec.msgpack.encode(record)
+        size = 256 + 16 * sum(
+            limit.frames for limit in self._limits.values()
+        )  # a full disk can be written over
+        header = zlib.crc32(body).to_bytes(4, "big") + len(body).to_bytes(4, "big")
+        os.pwrite(self._lock.fd, (header + body).ljust(size, b"\0"), 0)
+
+
+def room(frames: int, lane: Lane, *, is_shared: bool = True) -> int:
+    """Returns how many requests in a window this lane may see sent, its own among them."""
+    return max(1, frames - math.ceil(frames * LEFT[lane])) if is_shared else frames
+
+
+def _is_shared(meter: str) -> bool:
+    """Whether mutations use it too; the others are for reads alone."""
+    return meter == "rest"
+
+
+def _wait(window: Window, limit: FrameLimit, room: int, now: float) -> float:
+    """Seconds until one more request has room; 0.0: it has."""
+    wait = max(0.0, window.closed_until - now)
+    if len(window.times) >= room:
+        oldest = window.times[len(window.times) - room]
+        wait = max(wait, oldest + limit.seconds + MARGIN - now, BUSY)
+    return wait
+
+
+def _decoded(data: bytes) -> Record | None:
+    """None: there is no record, or it is torn."""
+    checksum, length = int.from_bytes(data[:4], "big"), int.from_bytes(data[4:HEADER], "big")
+    body = data[HEADER : HEADER + length]
+    if not body or len(body) < length or zlib.crc32(body) != checksum:
+        return None
+    try:
+        return msgspec.msgpack.decode(body, type=Record)
+    except msgspec.MsgspecError:
+        return None
+
+
+def _of_former_boot(record: Record, boot: str) -> Record:
+    """All of it was sent before this boot, which is time 0 of its clock."""
+    return Record(boot, {name: Window([0.0] * len(window.times)) for name, window in record.meters.items()})
+
+
+def _boot_id() -> str:
+    """Empty where the system has none."""
+    try:
+        return BOOT.read_text("ascii").strip()
+    except OSError:
+        return ""
+
+
+def usual_folder(environ: Mapping[str, str]) -> Path:
+    """Where the record is without `[trading] dir`: what systemd gave, or the user's own place (XDG)."""
+    from actors.supervision.cooldown_file import usual_file
+
+    return usual_file("", environ).parent

@@ -111,7 +111,7 @@ def write(db: sqlite3.Connection, entry: Entry, process: TradingProcess) -> None
 def record(db: sqlite3.Connection, outcome: OrderOutcome, state: State, now_ns: int) -> None:
     """Writes an outcome over a state, if it says more."""
     if new := NEXT.get((state, type(outcome))):
-        order_id = outcome.order_id if isinstance(outcome, Accepted) else None
+        order_id = None if isinstance(outcome, Unknown) else outcome.order_id
         db.execute(
             """UPDATE intents SET state = ?, outcome = ?, order_id = coalesce(?, order_id), finished_ns = ?
             WHERE tag = ?""",

@@ -431,7 +431,7 @@ class Address:
             put(Envelope(message))
 
     def ask(self, message: Any, reply: Reply | None = None) -> Reply:
-        """A question; the asker abandons its reply when it waits no longer. `reply`: one of the asker's own."""
+        """A question; the asker abandons its reply when it waits no longer. `reply`: its own one."""
         reply = Reply(self.role) if reply is None else reply
         envelope = Envelope(message, reply_to=reply)
         put, _ = self._lives[0]

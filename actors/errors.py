@@ -108,7 +108,7 @@ class AskError(LinewardenError):
 
 
 class AskRefusedError(AskError):
-    """The venue refused a read. `code` has a meaning for this `endpoint`; `name` and `words` are the venue's."""
+    """The venue refused a read. `code` has a meaning for this `endpoint`; `words` are the venue's."""
 
     def __init__(self, feed: str, endpoint: str, code: int | None, name: str = "", words: str = "") -> None:
         self.feed, self.endpoint, self.code, self.name, self.words = feed, endpoint, code, name, words

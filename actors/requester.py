@@ -1,11 +1,12 @@
-"""Asks venues over HTTP: for the newest prices where the stream has no fresh one, and what `runtime.ask` asks.
+"""Asks venues over HTTP: for the newest prices where the stream has no fresh one, and what `runtime.ask`
+asks.
 
 It never waits: a short-lived thread carries on each conversation. A question for a price that is being asked
 already is not asked twice: both askers share the answer.
 
 An ask (`trading/asks.py`) has its future and its state; its own thread ends it, whatever becomes of the
-requester. The requester only decides whose turn it is. What it had in hand when it failed is read again by its
-successor if it is a read. A mutation is not: it was not begun, and ends as refused.
+requester. The requester only decides whose turn it is. What it had in hand when it failed is read again by
+its successor if it is a read. A mutation is not: it was not begun, and ends as refused.
 """
 
 from __future__ import annotations
@@ -124,7 +125,9 @@ class Requester(Actor):
             try:
                 threading.Thread(target=ask.run, args=args, name=name, daemon=True).start()
             except RuntimeError:
-                ask.give_up(AskFailedError(ask.feed, "no thread can be started to ask the venue", "resources"))
+                ask.give_up(
+                    AskFailedError(ask.feed, "no thread can be started to ask the venue", "resources")
+                )
 
     def _pause_meter(self, ask: Ask, seconds: float) -> None:
         """A read found its meter empty: it waits for it, unless that lasts beyond its deadline."""

@@ -164,7 +164,9 @@ class Runtime(TypedCalls):
             timers,
             user_metrics,
         )
-        self._requests = RuntimeRequests(tree.roles, timers, self._spec_of, getattr(getattr(settings, "trading", None), "dir", ""))
+        self._requests = RuntimeRequests(
+            tree.roles, timers, self._spec_of, getattr(getattr(settings, "trading", None), "dir", "")
+        )
         tree.launch()
         self._requests.begin(self._wanted.feeds)
         enter(settings.runtime.name, tree, weakref.ref(self))
@@ -370,8 +372,8 @@ class Runtime(TypedCalls):
     def ask(self, feed: str) -> ProjectXRequests:
         """The requests of this feed's venue over HTTP: each call returns a future or a handle at once.
 
-        Reads wait for a connection and for the venue's budget. Mutations do not: they are sent at once, once, or
-        not at all. What is returned keeps the runtime in use. `actors.gather` waits for several at once.
+        Reads wait for a connection and for the venue's budget. Mutations do not: they are sent at once, once,
+        or not at all. What is returned keeps the runtime in use. `actors.gather` waits for several at once.
 
         Raises:
             LinewardenError: there is no such feed, or its venue has no requests that can be asked here.

@@ -19,7 +19,9 @@ class AskQueue:
 
     def __init__(self) -> None:
         self._lines: dict[Line, deque[Ask]] = {}  # the one that was served last at the end
-        self._paused: dict[tuple[Login, str], int] = {}  # meters without room for reads, and the pause's number
+        self._paused: dict[
+            tuple[Login, str], int
+        ] = {}  # meters without room for reads, and the pause's number
 
     def add(self, ask: Ask) -> None:
         self._lines.setdefault((ask.lane, ask.feed, ask.meter), deque()).append(ask)

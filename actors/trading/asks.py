@@ -318,8 +318,8 @@ class ReadAsk(Ask):
         if wait:
             return wait
         outcome = self._reading.outcome
-        if (error := self._access.error(outcome)) is not None:
-            self.give_up(error)
+        if (failed := self._access.error(outcome)) is not None:
+            self.give_up(failed)
         elif self._then is not None:
             return self._go_on_with(self._then(outcome))
         elif self.ended():

@@ -49,9 +49,9 @@ def gather(
 ) -> dict[Any, Any] | list[Any]:
     """The answers of reads and the outcomes of mutations: by the same keys, or in the same order.
 
-    `timeout`: seconds for all of them together; None: until their own deadlines. A read without an answer by then
-    raises `Timeout`, and a mutation gives `Unknown(tag, "under way")`: handles never raise. They all go on.
-    `return_exceptions`: errors stand among the answers instead of being raised.
+    `timeout`: seconds for all of them together; None: until their own deadlines. A read without an answer by
+    then raises `Timeout`, and a mutation gives `Unknown(tag, "under way")`: handles never raise. They all go
+    on. `return_exceptions`: errors stand among the answers instead of being raised.
 
     Raises:
         AskRefusedError, AskFailedError, Timeout, RuntimeStopped: of the first read that has no answer.

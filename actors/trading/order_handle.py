@@ -63,8 +63,9 @@ class OrderHandle:
     def get(self, timeout: float | None = None) -> OrderOutcome:
         """What came of it; waits for at most `timeout` seconds, None: until its own deadline.
 
-        Returns `Accepted`, `Refused` or `Unknown`. `Unknown(tag, "under way")`: `timeout` is over, and it goes
-        on; a later `get` gives the outcome. Never place it again with another tag: it may be at the venue.
+        Returns `Accepted`, `Refused` or `Unknown`. `Unknown(tag, "under way")`: `timeout` is over, and it
+        goes on; a later `get` gives the outcome. Never place it again with another tag: it may be at the
+        venue.
         """
         return self._reply.outcome(timeout)
 

@@ -1,8 +1,9 @@
 """ProjectX' requests as a program calls them: what `runtime.ask` returns for a feed of that venue.
 
-Reads return a future at once (`Asked`), mutations a handle (`OrderHandle`). An account is the gateway's number of
-it. A contract is named by a full id (CON.F.US.ENQ.Z26), a name (NQZ6), its root (NQ) or a product (ENQ); what
-names several is refused with what was found. Prices are `Decimal`, text or int; a float is taken as it is written.
+Reads return a future at once (`Asked`), mutations a handle (`OrderHandle`). An account is the gateway's
+number of it. A contract is named by a full id (CON.F.US.ENQ.Z26), a name (NQZ6), its root (NQ) or a product
+(ENQ); what names several is refused with what was found. Prices are `Decimal`, text or int; a float is taken
+as it is written.
 """
 
 from __future__ import annotations
@@ -57,10 +58,10 @@ _UNITS: Final[dict[str, BarUnit]] = {
 class ProjectXRequests:
     """The gateway's REST part, from synchronous code. Any thread; each call returns at once.
 
-    Reads: `timeout` is in seconds, for all of it with the waiting for a connection and for the gateway's budget.
-    `get` raises what a read comes to; see `Asked`. Mutations: `deadline` is in seconds; after it nothing leaves,
-    and what has left and was not answered is `Unknown`. They need `trading = true` in the feed's table, or are
-    refused before they leave; see `docs/trading.md`.
+    Reads: `timeout` is in seconds, for all of it with the waiting for a connection and for the gateway's
+    budget. `get` raises what a read comes to; see `Asked`. Mutations: `deadline` is in seconds; after it
+    nothing leaves, and what has left and was not answered is `Unknown`. They need `trading = true` in the
+    feed's table, or are refused before they leave; see `docs/trading.md`.
     """
 
     def __init__(self, requests: Requests) -> None:
@@ -72,7 +73,9 @@ class ProjectXRequests:
 
     # ── what there is to trade ──
 
-    def contract(self, text: str, *, live: bool | None = None, timeout: float | None = None) -> Asked[Contract]:
+    def contract(
+        self, text: str, *, live: bool | None = None, timeout: float | None = None
+    ) -> Asked[Contract]:
         """The one contract that this text names. `live`: of live accounts; None: as the feed has it."""
         return self._requests.read(self._api.contract(text, live=live), timeout)
 
@@ -101,10 +104,11 @@ class ProjectXRequests:
         live: bool | None = None,
         timeout: float | None = None,
     ) -> Asked[tuple[Bar, ...]]:
-        """Bars of a contract, oldest first: `every` is such as "15s", "5min", "4h", "1day", "1week", "1month".
+        """Bars of a contract, oldest first: `every` is such as "15s", "5min", "4h", "1day", "1week",
+        "1month".
 
-        From `start`, or `days` before `end`, to `end`, which is now by default. `limit`: only so many, the newest.
-        `partial`: the bar that is forming as well. A period without trades has no bar.
+        From `start`, or `days` before `end`, to `end`, which is now by default. `limit`: only so many, the
+        newest. `partial`: the bar that is forming as well. A period without trades has no bar.
 
         Raises:
             LinewardenError: an argument makes no sense, or a time has no time zone.
@@ -161,7 +165,7 @@ class ProjectXRequests:
         return self._requests.read(self._api.trades(account, since, until), timeout)
 
     def ping(self, *, timeout: float | None = None) -> Asked[str]:
-        """"pong", if the gateway answers."""
+        """ "pong", if the gateway answers."""
         return self._requests.read(self._api.ping(), timeout)
 
     # ── mutations ──
@@ -185,15 +189,20 @@ class ProjectXRequests:
         """A new order: at the market, or with one of `limit`, `stop`, `trail` (an absolute price) and `join`.
 
         `bracket`: exits in ticks from the fill, unsigned. `tag`: one of your own; an order with a tag that is
-        known is not sent again. `align`: a price off its tick is refused, or moved to the side that is never worse.
+        known is not sent again. `align`: a price off its tick is refused, or moved to the side that is never
+        worse.
 
         Raises:
             LinewardenError: an argument makes no sense. Nothing was sent.
         """
-        given = [name for name, value in (("limit", limit), ("stop", stop), ("trail", trail)) if value is not None]
+        given = [
+            name for name, value in (("limit", limit), ("stop", stop), ("trail", trail)) if value is not None
+        ]
         given += ["join"] * (join is not None)
         if len(given) > 1:
-            raise LinewardenError(f"an order has one of limit, stop, trail and join, and not {' and '.join(given)}")
+            raise LinewardenError(
+                f"an order has one of limit, stop, trail and join, and not {' and '.join(given)}"
+            )
         mutation = Place(
             account=account,
             contract=contract,
@@ -245,7 +254,9 @@ class ProjectXRequests:
         """Takes a working order back."""
         return self._requests.mutate(Cancel(account=account, order=order), tag=tag, deadline=deadline)
 
-    def cancel_all(self, account: int, contract: str | None = None, *, deadline: float = MUTATION) -> SweepHandle:
+    def cancel_all(
+        self, account: int, contract: str | None = None, *, deadline: float = MUTATION
+    ) -> SweepHandle:
         """Cancels every working order of the account, or of one contract, until two looks show none.
 
         Each cancel is an intent of its own; `deadline` is for each of them. Stops of open positions are among
@@ -287,9 +298,9 @@ class ProjectXRequests:
     ) -> OrderHandle | SweepHandle:
         """Ends the position in a contract at the market; `size`: only so many contracts of it.
 
-        The gateway leaves the legs of brackets in the book, where they may open another position. `sweep`: once
-        the position is gone they are cancelled, and the account is looked at until it shows none of them. If the
-        close is not accepted, or the position does not go, they stay: they protect it.
+        The gateway leaves the legs of brackets in the book, where they may open another position. `sweep`:
+        once the position is gone they are cancelled, and the account is looked at until it shows none of
+        them. If the close is not accepted, or the position does not go, they stay: they protect it.
 
         Raises:
             LinewardenError: an argument makes no sense. Nothing was sent.
@@ -305,8 +316,8 @@ class ProjectXRequests:
     def settle(self, tag: str, *, timeout: float | None = None) -> OrderHandle:
         """Looks at the gateway for what came of a mutation, by its tag, and records what is found.
 
-        Its handle gives `Accepted` or `Refused` by the gateway's evidence, and `Unknown` without: an order that
-        is in no list may still come.
+        Its handle gives `Accepted` or `Refused` by the gateway's evidence, and `Unknown` without: an order
+        that is in no list may still come.
         """
         return self._requests.settle(tag, timeout)
 
@@ -347,7 +358,9 @@ class ProjectXRequests:
 
         def look() -> list[OrderHandle]:
             legs = [
-                each for each in _whole(self._requests.read(self._api.open_orders(account, id))) if is_leg(each)
+                each
+                for each in _whole(self._requests.read(self._api.open_orders(account, id)))
+                if is_leg(each)
             ]
             return [self.cancel(account, each.id, deadline=deadline) for each in legs]
 

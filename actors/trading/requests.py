@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeVar
 
 from actors.actor import Address
-from actors.errors import LinewardenError, RuntimeStopped
+from actors.errors import RuntimeStopped
 from actors.messages import AskMutation, AskRead
 from actors.protocol.trading import Align, AnyMutation, Call, Contract, OrderOutcome, Refused, adds_risk
 from actors.timers import Timers, check_seconds

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from actors import log_queue
 from actors.actor import Roles
@@ -14,7 +15,7 @@ from actors.errors import LinewardenError, RuntimeStopped
 from actors.feed_spec import FeedSpec
 from actors.http_types import is_loopback
 from actors.lazy import imported
-from actors.protocol.trading import AnyMutation, Contract, Refused, TradingApi
+from actors.protocol.trading import AnyMutation, Contract, TradingApi
 from actors.timers import Timers, seconds_left
 from actors.trading.asks import Access
 from actors.trading.login import Login, Logins
@@ -25,7 +26,6 @@ from actors.trading.settlement import Settlement
 
 if TYPE_CHECKING:
     from actors.trading.order_store import OrderStore
-    from actors.trading.records import StoreView
 
 log = log_queue.logger("actors.trading")
 
@@ -40,7 +40,9 @@ class FeedWay:
         venue = spec.venue
         api = venue.trading()
         if api is None:
-            raise LinewardenError(f"{venue.feed}: venue {venue.name!r} has no requests that can be asked here")
+            raise LinewardenError(
+                f"{venue.feed}: venue {venue.name!r} has no requests that can be asked here"
+            )
         self.api: TradingApi = api
         self.trades: bool = trades(spec)
 
@@ -85,7 +87,9 @@ def trades(spec: FeedSpec) -> bool:
 class RuntimeRequests:
     """Makes the requests of each feed. Any thread."""
 
-    def __init__(self, roles: Roles, timers: Timers, spec_of: Callable[[str], FeedSpec], folder: str = "") -> None:
+    def __init__(
+        self, roles: Roles, timers: Timers, spec_of: Callable[[str], FeedSpec], folder: str = ""
+    ) -> None:
         self.timers = timers
         self._requester, self._spec_of, self._folder = roles.named("requester"), spec_of, folder
         self._logins = Logins()
@@ -96,7 +100,9 @@ class RuntimeRequests:
 
     def begin(self, feeds: Mapping[str, FeedSpec]) -> None:
         """Settles what former processes left open, in the background."""
-        hosts = {name: api.host for name, spec in feeds.items() if trades(spec) and (api := spec.venue.trading())}
+        hosts = {
+            name: api.host for name, spec in feeds.items() if trades(spec) and (api := spec.venue.trading())
+        }
         self.settlement = Settlement(hosts, self.store, self._settle)
 
     def requests(self, feed: str, holder: object, check: Callable[[], None]) -> Any:
@@ -139,13 +145,14 @@ class RuntimeRequests:
             name,
             api.meters,
             monotonic=self.timers.clock.monotonic,
-            starts_spent=not is_loopback(api.host),
+            starts_spent=not is_loopback(urlsplit(f"//{api.host}").hostname or ""),
         )
         return Login(name, meter, KeptConnections())
 
     def order_store(self) -> tuple[OrderStore | None, str]:
         """The store, opened when it is first needed; or why it cannot be opened."""
-        from actors.trading.order_store import OrderStore, StoreError
+        from actors.trading.folder import StoreError
+        from actors.trading.order_store import OrderStore
 
         with self._opening:
             if self._store is None:

@@ -63,5 +63,5 @@ class Settlement:
 
     def _tell(self, unknown: Collection[str]) -> None:
         if unknown:
-            text = "it is not known what came of %s; their accounts may not add risk. It is looked for every %g s"
+            text = "it is not known what came of %s; the accounts may not add risk. Asked again every %g s"
             log.error(text, ", ".join(unknown), AGAIN)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actors.errors import AskError, AskFailedError, LinewardenError
-from actors.protocol.trading import Intent, OrderOutcome, Unknown
+from actors.protocol.trading import OrderOutcome, Unknown
 from actors.trading.asks import Access, Ask
 from actors.trading.mutation import METER, Terms
 from actors.trading.order_handle import OutcomeReply

@@ -51,7 +51,7 @@ class KeptConnection:
 
     @property
     def is_usable(self) -> bool:
-        """Whether another exchange may begin: it is idle, and the peer has neither closed it nor sent more."""
+        """Whether another exchange may begin: it is idle, and the peer has not closed it or sent more."""
         is_old = time.monotonic() - self._used_at > IDLE
         return not is_old and self._connection.is_idle() and not self._has_more() and not self._is_readable()
 
@@ -78,7 +78,7 @@ class KeptConnection:
 
 
 class KeptConnections:
-    """The connections of one login. Any thread; the caller sees to it that no more than `AT_MOST` are in use."""
+    """The connections of one login. Any thread; the caller keeps to `AT_MOST` in use."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -112,8 +112,8 @@ class AskRefusedError(AskError):
 
     def __init__(self, feed: str, endpoint: str, code: int | None, name: str = "", words: str = "") -> None:
         self.feed, self.endpoint, self.code, self.name, self.words = feed, endpoint, code, name, words
-        told = f"{code} {name}".rstrip() + (f": {words}" if words else "")
-        super().__init__(f"{feed}: {endpoint} was refused ({told})")
+        named = " ".join(filter(None, ("" if code is None else str(code), name)))
+        super().__init__(f"{feed}: {endpoint} was refused ({': '.join(filter(None, (named, words)))})")
 
 
 class AskFailedError(AskError):

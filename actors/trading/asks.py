@@ -19,6 +19,7 @@ from actors.messages import AskEnded, AskPaused
 from actors.protocol.conversation import Token
 from actors.protocol.trading import Call, CallRefused, Lane
 from actors.reasons import Reason
+from actors.secret import Secret
 from actors.timers import Timer
 from actors.trading.login import Login
 from actors.wire.attempt import ConnectCancel, ConnectFailed
@@ -29,6 +30,7 @@ log = log_queue.logger("actors.trading")
 
 T = TypeVar("T")
 
+NO_TOKEN: Final = Token(Secret(""))  # of a venue that needs none
 UNAUTHORIZED: Final = 401
 LOST: Final = frozenset({"lost", "handshake", "tls"})  # what ended a connection, and may be over already
 TOO_MANY: Final = 429
@@ -129,8 +131,16 @@ class Access:
     """How the venue of one feed is asked: its token, the way to it, its login's meter. One per ask."""
 
     def __init__(
-        self, feed: str, login: Login, tokens: TokenStore, dial: Dial, left: Callable[[], float]
+        self,
+        feed: str,
+        login: Login,
+        tokens: TokenStore,
+        dial: Dial,
+        left: Callable[[], float],
+        *,
+        needs_token: bool = True,
     ) -> None:
+        self._needs_token = needs_token
         self.feed, self.login, self.tokens, self.dial = feed, login, tokens, dial
         self.left = left  # seconds until the deadline of the ask
         self.connect_cancel = ConnectCancel()
@@ -142,6 +152,8 @@ class Access:
         Raises:
             AskFailedError: there is none.
         """
+        if not self._needs_token:
+            return NO_TOKEN
         try:
             token, _ = self.tokens.token(f"{self.feed}/ask", self.connect_cancel, self._refused)
         except ConnectFailed as failed:

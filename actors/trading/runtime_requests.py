@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -60,7 +61,8 @@ class FeedWay:
     def access(self, left: Callable[[], float]) -> Access:
         spec = self._spec
         login = self._runtime.login(spec, self.api)
-        return Access(spec.venue.feed, login, spec.token_store, spec.dial, left)
+        needs_token = spec.venue.needs_token(spec.venue.feed)
+        return Access(spec.venue.feed, login, spec.token_store, spec.dial, left, needs_token=needs_token)
 
     def terms(self) -> Terms:
         runtime = self._runtime
@@ -95,6 +97,7 @@ class RuntimeRequests:
         self._logins = Logins()
         self._opening = threading.Lock()
         self._store: OrderStore | None = None
+        self._temporary: TemporaryDirectory[str] | None = None
         self.contracts: dict[tuple[str, str], tuple[Contract, float]] = {}
         self.settlement = Settlement({}, self.store, self._settle)
 
@@ -139,15 +142,22 @@ class RuntimeRequests:
         from actors.trading.request_meter import RequestMeter, usual_folder
         from actors.wire.kept_connections import KeptConnections  # an HTTP client, where one is needed
 
-        folder = Path(self._folder) if self._folder else usual_folder(os.environ)
-        meter = RequestMeter(
-            folder,
-            name,
-            api.meters,
-            monotonic=self.timers.clock.monotonic,
-            starts_spent=not is_loopback(urlsplit(f"//{api.host}").hostname or ""),
-        )
+        is_simulated = is_loopback(urlsplit(f"//{api.host}").hostname or "")
+        if self._folder:
+            folder = Path(self._folder)
+        elif is_simulated:  # it has no other processes to share a record with
+            folder = Path(self._own_folder())
+        else:
+            folder = usual_folder(os.environ)
+        clock = self.timers.clock.monotonic
+        meter = RequestMeter(folder, name, api.meters, monotonic=clock, starts_spent=not is_simulated)
         return Login(name, meter, KeptConnections())
+
+    def _own_folder(self) -> str:
+        """One that ends with the runtime."""
+        if self._temporary is None:
+            self._temporary = TemporaryDirectory(prefix="linewarden-")
+        return self._temporary.name
 
     def order_store(self) -> tuple[OrderStore | None, str]:
         """The store, opened when it is first needed; or why it cannot be opened."""
@@ -183,3 +193,5 @@ class RuntimeRequests:
         with self._opening:
             if self._store is not None:
                 self._store.close()
+        if self._temporary is not None:
+            self._temporary.cleanup()

@@ -191,6 +191,7 @@ class Connection(Actor):
         "_counters",
         "_delivery",
         "_dispatcher",
+        "_end_reason",
         "_epoch",
         "_exchanges",
         "_frames",
@@ -269,6 +270,7 @@ class Connection(Actor):
         self._legacy: Inherit | None = None
         self._given_up: int | None = None  # epoch of the candidate whose drop was asked for
         self._successor: int | None = None  # epoch of the connection that takes over
+        self._end_reason: Reason | None = None  # of the end that it was told to come to
         self._has_read_all = False  # that the venue sent before its successor was subscribed
         self._login_timer: Timer | None = None
         self._look_timer: Timer | None = None
@@ -297,7 +299,7 @@ class Connection(Actor):
                 self._requests.unsubscribe(topics)
                 self._ask_venue()
             case ConfirmAssumed(topics=topics):
-                self._delivery.bring(Confirm(topics))
+                self._delivery.bring_assumed(topics)
             case LookAgain():
                 self._look_again()
             case Fetched(ticket=ticket, outcome=outcome):
@@ -550,7 +552,9 @@ class Connection(Actor):
         match effect:
             case Deliver(topics=topics, events=events):
                 self._handle_events(topics, events)
-            case Confirm() | Reject() | Answered():
+            case Confirm(topics=topics):  # reported already
+                self._delivery.end_tails(topics)
+            case Reject() | Answered():
                 pass  # reported already, or a sign of life, as any bytes are
             case Announce():
                 self._delivery.await_routes()
@@ -684,13 +688,18 @@ class Connection(Actor):
             self._set_route(change.topic, change.route)
 
     def _set_route(self, topic: Topic, route: Route | None) -> None:
-        """While it hands over, a new placement is its successor's: what comes here was asked for before."""
-        if self._successor is not None and not self._delivery.has_placement(topic, route):
+        """While it ends, a new placement is its successor's: what comes here was asked for before."""
+        if self._is_ending and not self._delivery.has_placement(topic, route):
             route = None
         self._delivery.set_route(topic, route)
         self._send_subscriptions(self._askings.routed(topic, self._delivery.routes))
         if self._delivery.wants_attention:
             self.update_reading()
+
+    @property
+    def _is_ending(self) -> bool:
+        """It reads to its end, and asks the venue for nothing more."""
+        return self._successor is not None or self._end_reason is not None or self._wire.is_broken
 
     def _open_session(self) -> None:
         """Once the routes are there, and what the session is to inherit."""
@@ -978,6 +987,8 @@ class Connection(Actor):
             else:
                 self._acks.pause(now)
                 self._heartbeat.tell(ReadingPaused(self._line, self._epoch))
+                if self._end_reason is not None:  # a full stream is not awaited
+                    self._close(1000, self._end_reason)
             self._tell_session()
         self._plan_look()
 
@@ -1012,6 +1023,7 @@ class Connection(Actor):
 
     def _end_when_read(self, reason: Reason) -> None:
         """What was received comes first, and a close frame in it counts. A full stream is not awaited."""
+        self._end_reason = reason
         if not self._wire.read_to_end(SocketLost(reason), LAST_READS):
             self._close(1000, reason)
 

@@ -18,7 +18,7 @@ from actors.delivery.cells import Cells
 from actors.delivery.epoch_delivery import EpochDelivery
 from actors.delivery.holder import Holder
 from actors.delivery.inline import make_calls
-from actors.delivery.kept import Kept, KeptEvents, KeptItem, Misread
+from actors.delivery.kept import Kept, KeptEvents, KeptItem, Misread, TailEnd
 from actors.delivery.last_events import LastEvents
 from actors.delivery.line_delivery import LineDelivery
 from actors.delivery.overlap import KnownKeys, Overlap
@@ -182,6 +182,8 @@ class ConnectionDelivery:
     def leave(self) -> DeliveryState | None:
         """The epoch ends: it puts nothing more. The state, if this was the holder."""
         try:
+            if self._epoch is not None:
+                self._epoch.end_tails(None, self._wall_ns())
             self._make_calls()  # where a defect came between: other streams have these events, too
         finally:
             self._args.arrivals.give_up(self._args.right)
@@ -215,7 +217,17 @@ class ConnectionDelivery:
             self._epoch.note_rejected(rejected)
         self.bring(Confirm(tuple(answers)))
 
-    def bring(self, item: Confirm | Missed | Misread) -> None:
+    def bring_assumed(self, topics: tuple[Topic, ...]) -> None:
+        """The venue answers no such subscription, and has had its time."""
+        self.bring(Confirm(topics))
+        self.end_tails(topics)
+
+    def end_tails(self, topics: tuple[Topic, ...]) -> None:
+        """The answer for these stood here; `bring_answers` has told it ahead."""
+        if self._epoch is not None and self._epoch.awaits_tails:
+            self.bring(TailEnd(topics))
+
+    def bring(self, item: Confirm | Missed | Misread | TailEnd) -> None:
         """What the venue answered, what it left out, and what could not be read."""
         if self._keeping is Keeping.NOT and not self._kept:
             self._mark(item)
@@ -303,7 +315,7 @@ class ConnectionDelivery:
                 self._counters.calls_since = 0.0
             self._hands.end_calls(begun)
 
-    def _mark(self, item: Confirm | Missed | VenueState | Misread) -> None:
+    def _mark(self, item: Confirm | Missed | VenueState | Misread | TailEnd) -> None:
         epoch, now_ns = self._epoch, self._wall_ns()
         if epoch is None:
             return
@@ -313,6 +325,8 @@ class ConnectionDelivery:
                 epoch.mark_lost(now_ns)
             case Missed(topics=topics, reason=reason, missed=missed):
                 epoch.missed(topics, reason, missed, now_ns)
+            case TailEnd(topics=topics):
+                epoch.end_tails(topics, now_ns)
             case Misread():
                 epoch.misread()
                 return

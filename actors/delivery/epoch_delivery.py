@@ -20,6 +20,7 @@ from actors.events import Gap, GapReason, Topic, VenueState
 from actors.rules.stream_buffer import Batch, Origin
 
 LOOK_AGAIN = 1.0  # seconds after which a line that pauses looks again by itself
+LEFT = 10_000  # topics that were given up, and are remembered
 
 Going = tuple[Inlet, ...]
 
@@ -50,6 +51,7 @@ class EpochDelivery:
         self._cut: dict[Inlet, None] = {}  # streams with topics that have to start again
         self.resyncs = Resyncs()
         self._unmarked: dict[Topic, None] = {}  # the venue has lost data of them, and no gap shows it yet
+        self._left: dict[Topic, None] = {}  # given up here: the venue may still send what it was asked for
         self._going: dict[Topic, Going] = {}  # where events go: all readers but those that are to join
         for topic, route in self._table.routes.items():
             self._going[topic] = self._joined(topic, route.inlets)
@@ -176,6 +178,26 @@ class EpochDelivery:
             self._unmarked.pop(topic, None)
         self._line.missed(topics, reason, count, now_ns)
 
+    @property
+    def awaits_tails(self) -> bool:
+        """Whether a topic was given up on this connection, and may have been asked for again."""
+        return bool(self._left)
+
+    def end_tails(self, topics: Iterable[Topic] | None, now_ns: int) -> None:
+        """The venue has answered for these here; None: the epoch ends, and no answer comes any more.
+
+        What a topic brought since it was asked for again may be of its former subscription, after which the
+        venue sent nothing until it had the new one. A whole event of a delta channel needs none before it.
+        """
+        topics = self._left if topics is None else topics
+        left = [topic for topic in topics if topic in self._left and topic in self._table.routes]
+        for topic in left:
+            del self._left[topic]
+        self.missed([topic for topic in left if self._has_tail(topic)], "unknown", None, now_ns)
+
+    def _has_tail(self, topic: Topic) -> bool:
+        return topic in self.last_events.events and topic.channel not in self._deltas
+
     def interrupt(self, topics: Iterable[Topic], now_ns: int) -> None:
         topics = tuple(topics)
         for topic in topics:
@@ -241,6 +263,7 @@ class EpochDelivery:
 
     def remove_route(self, topic: Topic, now_ns: int) -> None:
         self._line.mark_lifted(topic, now_ns)
+        self._note_left(topic)
         gone = self._table.remove(topic)
         self._going.pop(topic, None)
         self._part(topic, gone, now_ns)
@@ -251,6 +274,12 @@ class EpochDelivery:
         self.last_events.forget(topic)
         self._holder.forget(topic)
         self.resyncs.drop(topic)
+
+    def _note_left(self, topic: Topic) -> None:
+        if topic in self._table.routes:
+            self._left[topic] = None
+            if len(self._left) > LEFT:
+                del self._left[next(iter(self._left))]
 
     def _part(self, topic: Topic, gone: list[Inlet], now_ns: int) -> None:
         if not gone:

@@ -29,7 +29,13 @@ class Misread(Struct, frozen=True):
     """At this place something could not be read: what is kept of deltas may lack it."""
 
 
-KeptItem = KeptEvents | Confirm | Missed | VenueState | Misread
+class TailEnd(Struct, frozen=True):
+    """At this place the venue has answered for these topics."""
+
+    topics: tuple[Topic, ...]
+
+
+KeptItem = KeptEvents | Confirm | Missed | VenueState | Misread | TailEnd
 
 
 class Kept:

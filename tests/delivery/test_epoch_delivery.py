@@ -200,6 +200,36 @@ def test_a_placement_that_ends_before_its_topic_was_confirmed_is_no_gap() -> Non
     assert list(line.delivery.gaps) == [0, None]
 
 
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_what_a_former_subscription_left_ends_with_a_gap(is_answered: bool) -> None:
+    """The venue sent it before it was told that the topic was given up, and then nothing for a while."""
+    line = Line()
+    line.leave(line.stream(A), A)
+    line.settle(A)
+    line.delivery.remove_route(A, 1)
+    assert line.delivery.awaits_tails
+    stream = line.stream(A)
+    line.put((A, "1"))
+    if is_answered:
+        line.settle(A)
+    line.delivery.end_tails((A,) if is_answered else None, 1)
+    line.put((A, "2"))
+    assert told(stream)[-3:] == ["1", "unknown gap in A", "2"]
+    assert not line.delivery.awaits_tails
+
+
+def test_a_topic_that_brings_nothing_before_its_answer_has_no_gap() -> None:
+    line = Line()
+    line.leave(line.stream(A), A)
+    line.put((A, "0"))
+    line.delivery.remove_route(A, 1)
+    stream = line.stream(A)
+    line.settle(A)
+    line.delivery.end_tails((A, B), 1)
+    line.put((A, "1"))
+    assert told(stream) == ["connected", "1"]
+
+
 # ── newcomers to deltas ─────────────────────────────────────────────────────────────────────────
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 import time
@@ -12,10 +13,11 @@ from typing import Any
 import pytest
 
 import actors
-from actors import Runtime, Stream, SubscribeError
+from actors import Gap, Received, Runtime, Stream, SubscribeError
 from actors.errors import ConfigError, LinewardenError
 from actors.messages import Unsubscribe
 from actors.protocol.limits import FrameLimit
+from actors.reasons import Stopped
 from actors.registry import Registry
 from actors.rules.frame_budget import FrameBudget
 from actors.simulators import SimulatedO2
@@ -23,11 +25,11 @@ from actors.status import Status
 from actors.venues import alpaca
 from actors.venues import o2 as venue
 from actors.venues.o2 import DepthSnapshot
-from actors.wire.socket_inbox import SocketInbox
+from actors.wire.socket_inbox import SocketInbox, SocketLost
 from tests.stories.test_killed_actors import after, kill
 from tests.support.counters import decoded, settle
 from tests.support.depth_book import Book
-from tests.support.runtimes import config, line_of, runtime_on, until
+from tests.support.runtimes import at_epoch, config, line_of, runtime_on, until
 
 ACCOUNTS = [f"0x{number:064x}" for number in range(1, 12)]  # one more than a connection takes
 
@@ -458,3 +460,55 @@ def test_who_leaves_a_placement_that_is_ending_lets_no_other_stream_into_it(
         trades = opening.result(10)
         adding.result(10)
         assert trades.received == 0
+
+
+def test_a_connection_that_is_told_to_end_takes_no_new_subscription(
+    o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it still reads was asked for before, and the next connection asks for what is new."""
+    with runtime_on(o2) as runtime:
+        former = runtime.subscribe("o2", "trades", market, wait=5.0)
+        asked = said(o2, "subscribe_trades")
+        monkeypatch.setattr(SocketInbox, "read_to_end", lambda *_: True)  # it goes on reading
+        runtime.supervisor.restart("o2").get(timeout=5)
+        former.close()
+        trades = runtime.subscribe("o2", "trades", market)
+        runtime._roles.connection("o2").tell(SocketLost(Stopped()))
+        o2.wait_for(lambda: [each.state for each in trades.topics.values()] == ["confirmed"])
+        o2.number_trades(market, 1)
+        assert trades.get(timeout=10).trade_id == "1"
+        assert trades.gap_count == 0
+        assert said(o2, "subscribe_trades") == asked + 1
+
+
+def test_a_line_that_ends_does_not_wait_for_the_reader_of_a_stream_that_is_full_by_now(
+    o2: SimulatedO2, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with runtime_on(o2) as runtime:
+        trades = runtime.subscribe("o2", "trades", market, policy="block", capacity=1, wait=5.0)
+        monkeypatch.setattr(SocketInbox, "read_to_end", lambda *_: True)  # it goes on reading
+        runtime.supervisor.restart("o2").get(timeout=5)
+        o2.number_trades(market, 5)
+        until(runtime, at_epoch(2))
+        assert trades.queued
+
+
+def test_a_new_reader_of_what_a_former_subscription_left_is_told_where_it_ends(
+    o2: SimulatedO2, market: str
+) -> None:
+    """The line was not read when its last reader left: the venue was told so behind what it had sent."""
+    with runtime_on(o2, heartbeat={"ping_interval": 60.0}) as runtime:
+        former = runtime.subscribe("o2", "trades", market, wait=5.0)
+        holder = runtime.subscribe("o2", "trades", o2.markets[1], policy="block", capacity=1, wait=5.0)
+        o2.number_trades(o2.markets[1], 5)
+        until(runtime, lambda status: status.lines()["o2"].paused_by_streams == (holder.id,))
+        o2.number_trades(market, 3)
+        former.close()
+        with runtime.subscribe("o2", "trades", market) as trades:
+            assert [holder.get(timeout=10).trade_id for _ in range(5)] == ["1", "2", "3", "4", "5"]
+            o2.wait_for(lambda: [each.state for each in trades.topics.values()] == ["confirmed"])
+            o2.number_trades(market, 1)
+            read = list(itertools.islice(trades.items(timeout=10), 6))
+        told = [item.event.trade_id if isinstance(item, Received) else type(item).__name__ for item in read]
+        assert told == ["Lifecycle", "1", "2", "3", "Gap", "4"]
+        assert [item.reason for item in read if isinstance(item, Gap)] == ["unknown"]

@@ -90,7 +90,7 @@ class Internals:
         left, turn = itertools.count(calls, -1), self._turn
 
         def trace(frame: Any, event: str, _: object) -> None:
-            if turn != self._turn:
+            if turn != self._turn or actor.actor_stopped.is_set():  # an actor that has ended cannot die
                 sys.settrace(None)
             elif frame.f_locals.get("self") is actor and next(left) <= 1:
                 sys.settrace(None)

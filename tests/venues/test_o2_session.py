@@ -98,11 +98,22 @@ def test_a_burst_loses_nothing() -> None:
     assert [event.bids[0].quantity for _, event in burst.pairs] == list(range(1, 5001))
 
 
-def test_trades_are_remembered_for_a_bounded_while() -> None:
-    def trade(id: int) -> bytes:
-        entry = {"trade_id": str(id), "side": "buy", "quantity": "1", "price": "2"}
-        return msgspec.json.encode({"action": "trades", "market_id": "aa", "trades": [entry]})
+def trade(id: int) -> bytes:
+    entry = {"trade_id": str(id), "side": "buy", "quantity": "1", "price": "2"}
+    return msgspec.json.encode({"action": "trades", "market_id": "aa", "trades": [entry]})
 
+
+def test_trades_of_a_subscription_that_was_given_up_confirm_no_other() -> None:
+    session = live()
+    heard(session, trade(1), b"PONG")
+    session.unsubscribe([TRADES], 0.0)
+    session.subscribe([TRADES], 0.0)
+    effects = heard(session, trade(2), b"PONG", trade(3))
+    told = [each.assumed if isinstance(each, Confirm) else type(each).__name__ for each in effects]
+    assert told == ["Deliver", True, "Answered", False, "Deliver"]
+
+
+def test_trades_are_remembered_for_a_bounded_while() -> None:
     session = live()
     heard(session, *(trade(id) for id in range(5000)))
     assert heard(session, *(trade(id) for id in range(4000, 5000))) == [Duplicates(1000)]

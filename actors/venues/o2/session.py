@@ -224,7 +224,8 @@ class O2Session(Session):
         if asked is None:
             out.unrouted += len(trades)
             return
-        confirm([asked], out)
+        if not asked.is_doubtful:
+            confirm([asked], out)
         topic, is_new = asked.topic, asked.seen.add
         for trade in trades:
             if is_new(trade.trade_id):
@@ -277,7 +278,7 @@ class O2Session(Session):
         if word == b"PONG":
             vouched = self._asked.ponged()
             for asked in vouched:
-                asked.answer = ASSUMED
+                asked.answer, asked.is_doubtful = ASSUMED, False
             if vouched:
                 out.add(Confirm(topics_of(vouched), assumed=True))
             out.add(Answered())

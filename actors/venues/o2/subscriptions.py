@@ -33,10 +33,11 @@ class O2Topic(AskedTopic):
     subscription.
     """
 
-    __slots__ = ("precision", "repeated", "seen")
+    __slots__ = ("is_doubtful", "precision", "repeated", "seen")
 
     def __init__(self, topic: Topic, former: O2Topic | None = None) -> None:
         super().__init__(topic)
+        self.is_doubtful = False  # its trades may be of a subscription that was given up, until the PONG
         self.repeated = False  # asked again, because the venue said that we had asked before
         precisions = [int(value) for name, value in topic.options if name == "precision"]
         self.precision = precisions[0] if precisions else None
@@ -57,6 +58,7 @@ class O2Subscriptions:
     def __init__(self) -> None:
         self.slots: dict[str, Slot] = {channel: {} for channel in (*BY_MARKET, *BY_IDENTITY)}
         self._precisions: dict[tuple[str, str], set[int]] = {}  # ever asked for, by channel and key
+        self._dropped: set[str] = set()  # markets whose trades were given up
         self._inherited: dict[str, RecentIds] = {}  # trades that a former connection brought, by market
         # For each PING on its way: the topics that its PONG confirms.
         self._fences: list[tuple[O2Topic, ...]] = []
@@ -97,6 +99,7 @@ class O2Subscriptions:
             known = [asked.topic for asked in gone if asked.answer is not REFUSED]
             if channel in BY_MARKET:
                 effects += [_frame("unsubscribe", channel, [topic]) for topic in known]
+                self._dropped.update(topic.key for topic in known if channel == "trades")
             elif known:
                 effects += self._set_identities(channel, (), known)
                 kept += slot.values()
@@ -133,6 +136,7 @@ class O2Subscriptions:
         asked = slot[topic.key] = O2Topic(topic, former)
         if former is None and topic.channel == "trades":
             asked.seen = self._inherited.pop(topic.key, asked.seen)
+            asked.is_doubtful = topic.key in self._dropped
         if asked.precision is not None:
             self._precisions.setdefault((topic.channel, topic.key), set()).add(asked.precision)
         effects: list[Effect] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -25,9 +25,8 @@ from actors.protocol.trading import (
     Unknown,
 )
 from actors.trading.processes import TradingProcess, is_alive
-from actors.trading.records import OpenIntent, RecordedOrder, State, StoreView
+from actors.trading.records import MINUTE_NS, Check, OpenIntent, RecordedOrder, State, StoreView
 
-MINUTE_NS: Final = 60 * 10**9
 LEGS: Final = ("-SL", "-TP")  # what the venue adds to an entry's tag for the legs of its bracket
 COLUMNS = """tag, host, account, kind, contract, side, size, legs, order_id, digest, mutation, process, pid,
     begun_ns"""
@@ -43,8 +42,6 @@ NEXT: Final[dict[tuple[str, type], State]] = {
     ("refused", Accepted): "accepted",
     ("resolved", Accepted): "accepted",
 }
-
-Check = Callable[[StoreView], Refused | None]
 
 _mutation = msgspec.json.Decoder(AnyMutation).decode
 _outcome = msgspec.json.Decoder(OrderOutcome).decode

@@ -165,10 +165,10 @@ class Runtime(TypedCalls):
             user_metrics,
         )
         self._requests = RuntimeRequests(
-            tree.roles, timers, self._spec_of, getattr(getattr(settings, "trading", None), "dir", "")
+            tree.roles.named("requester"), timers, lambda: tree.shared.specs, self._prices
         )
         tree.launch()
-        self._requests.begin(self._wanted.feeds)
+        self._requests.begin()
         enter(settings.runtime.name, tree, weakref.ref(self))
         self._lifetime = Lifetime(self, tree.home, tree.roles, self._builder.simulators)
 

@@ -32,26 +32,24 @@ from actors.protocol.trading import (
     Side,
     TradingApi,
     Unknown,
-    adds_risk,
     lane_of,
 )
 from actors.reasons import Reason
 from actors.secret import Secret
 from actors.trading.asks import UNAUTHORIZED, Access, Ask, Seen, empty_meter
+from actors.trading.intents import is_repeatable
 from actors.trading.order_handle import OutcomeReply
+from actors.trading.records import Check
 from actors.wire.send_right import SendRight
 
 if TYPE_CHECKING:
     from actors.trading.order_store import OrderStore
-    from actors.trading.records import StoreView
 
 log = log_queue.logger("actors.trading")
 
 METER: Final = "rest"
 
 GIVEN_UP: Final = ((TimeoutError, "deadline"), (RuntimeStopped, "stopped"))
-
-Check: TypeAlias = "Callable[[StoreView], Refused | None]"
 
 
 class DeclinedError(Exception):
@@ -74,13 +72,13 @@ Resolve: TypeAlias = Callable[[Access], Instrument]  # with the reads that this 
 class Terms(Struct, frozen=True):
     """What a feed lays down for its mutations.
 
-    `limits`: reads the facts of the limits, and returns the check for the transaction that writes the intent.
+    `check`: reads the facts of the limits, and returns the check for the transaction that writes the intent.
     `store` None: there is none; `store_error` says why, where there should be one.
     """
 
     api: TradingApi
     host: str
-    limits: Callable[[Access, AnyMutation, Contract | None], Check]
+    check: Callable[[Access, Intent, Contract | None], Check]
     now_ns: Callable[[], int]
     store: OrderStore | None = None
     store_error: str = ""
@@ -128,7 +126,7 @@ class MutationAsk(Ask):
         except AskError as error:
             return Refused(self._tag, "read", message=str(error))
 
-    def _prepared(self) -> tuple[AnyMutation, Check]:
+    def _prepared(self) -> tuple[Intent, Check]:
         found = None if self._resolve is None else self._resolve(self._access)
         mutation = self._mutation
         contract, side = (None, None) if found is None else (found.contract, found.side)
@@ -139,31 +137,31 @@ class MutationAsk(Ask):
             raise self._declined("terms", prepared)
         if self._terms.dry_run:
             raise self._declined("dry_run", f"dry run: nothing was sent; it would be {prepared}")
-        return prepared, self._terms.limits(self._access, prepared, contract)
+        intent = Intent(tag=self._tag, mutation=prepared, begun_ns=self._terms.now_ns())
+        return intent, self._terms.check(self._access, intent, contract)
 
-    def _send(self, mutation: AnyMutation, check: Check) -> OrderOutcome:
+    def _send(self, intent: Intent, check: Check) -> OrderOutcome:
         token = self._access.token()
         if wait := self.login.take(self.meter, self.lane):
             raise self._declined("meter", empty_meter(wait), retry_after=wait)
         if self._right.revoked or self._access.left() <= 0:
             raise self._declined("deadline", "its deadline is over; nothing was sent")
-        known = self._begin(mutation, check)
+        known = self._begin(intent, check)
         if known is not None:
             return known
         seen = Seen(self.login, self.meter)
-        outcome = self._exchange(mutation, seen, token.value)
+        outcome = self._exchange(intent.mutation, seen, token.value)
         if seen.status == UNAUTHORIZED:
             self._access.refuse(token)
         self._record(outcome)
         return outcome
 
-    def _begin(self, mutation: AnyMutation, check: Check) -> OrderOutcome | None:
+    def _begin(self, intent: Intent, check: Check) -> OrderOutcome | None:
         """Writes the intent; None: it is on the disk, and this call sends it."""
-        store, host = self._terms.store, self._terms.host
+        store, host, mutation = self._terms.store, self._terms.host, intent.mutation
         if store is None:
             self._begin_without_store(mutation)
             return None
-        intent = Intent(tag=self._tag, mutation=mutation, begun_ns=self._terms.now_ns())
         begun = store.begin(intent, host, check)
         if isinstance(mutation, Cancel) and isinstance(begun, Refused) and begun.code == "halted":
             begun = store.begin(intent, host, check, protects=self._protects(mutation))
@@ -173,7 +171,7 @@ class MutationAsk(Ask):
 
     def _begin_without_store(self, mutation: AnyMutation) -> None:
         """What reduces risk and may be repeated goes out. Halts cannot be read, and count as standing."""
-        if adds_risk(mutation) or (isinstance(mutation, Close) and mutation.size is not None):
+        if not is_repeatable(mutation):
             raise self._declined("store", f"{self._terms.store_error} Nothing was sent.")
         if isinstance(mutation, Cancel) and self._protects(mutation):
             raise self._declined("halted", f"{self._terms.store_error} The order protects a position.")

@@ -31,7 +31,7 @@ from actors.protocol.trading import (
 from actors.trading.asks import Access, Asked
 from actors.trading.mutation import Instrument, Resolve
 from actors.trading.order_handle import OrderHandle
-from actors.trading.requests import MUTATION, Requests
+from actors.trading.requests import Requests
 from actors.trading.sweep import Steps, SweepHandle, SweepIncompleteError, pause, repeat
 from actors.venues.projectx import messages as m
 from actors.venues.projectx.rest import Bar, BarUnit, Listing, ProjectXApi
@@ -183,8 +183,8 @@ class ProjectXRequests:
         join: Literal["bid", "ask"] | None = None,
         bracket: Bracket | None = None,
         tag: str | None = None,
-        deadline: float = MUTATION,
-        align: Align = "refuse",
+        deadline: float | None = None,
+        align: Align | None = None,
     ) -> OrderHandle:
         """A new order: at the market, or with one of `limit`, `stop`, `trail` (an absolute price) and `join`.
 
@@ -228,10 +228,10 @@ class ProjectXRequests:
         stop: Price | None = None,
         trail: Price | None = None,
         tag: str | None = None,
-        deadline: float = MUTATION,
-        align: Align = "refuse",
+        deadline: float | None = None,
+        align: Align | None = None,
     ) -> OrderHandle:
-        """Other terms for a working order; what is left out stays. For prices the order is read first.
+        """Other terms for a working order; what is left out stays. The order is read first.
 
         Raises:
             LinewardenError: an argument makes no sense. Nothing was sent.
@@ -244,18 +244,17 @@ class ProjectXRequests:
             stop_price=_price("stop", stop),
             trail_price=_price("trail", trail),
         )
-        has_price = any(price is not None for price in (limit, stop, trail))
-        resolve = self._of_order(account, order) if has_price else None
+        resolve = self._of_order(account, order)
         return self._requests.mutate(mutation, resolve=resolve, tag=tag, deadline=deadline, align=align)
 
     def cancel(
-        self, account: int, order: int, *, tag: str | None = None, deadline: float = MUTATION
+        self, account: int, order: int, *, tag: str | None = None, deadline: float | None = None
     ) -> OrderHandle:
         """Takes a working order back."""
         return self._requests.mutate(Cancel(account=account, order=order), tag=tag, deadline=deadline)
 
     def cancel_all(
-        self, account: int, contract: str | None = None, *, deadline: float = MUTATION
+        self, account: int, contract: str | None = None, *, deadline: float | None = None
     ) -> SweepHandle:
         """Cancels every working order of the account, or of one contract, until two looks show none.
 
@@ -273,7 +272,7 @@ class ProjectXRequests:
         *,
         sweep: Literal[False] = False,
         tag: str | None = None,
-        deadline: float = MUTATION,
+        deadline: float | None = None,
     ) -> OrderHandle: ...
     @overload
     def close(
@@ -284,7 +283,7 @@ class ProjectXRequests:
         *,
         sweep: Literal[True],
         tag: str | None = None,
-        deadline: float = MUTATION,
+        deadline: float | None = None,
     ) -> SweepHandle: ...
     def close(
         self,
@@ -294,7 +293,7 @@ class ProjectXRequests:
         *,
         sweep: bool = False,
         tag: str | None = None,
-        deadline: float = MUTATION,
+        deadline: float | None = None,
     ) -> OrderHandle | SweepHandle:
         """Ends the position in a contract at the market; `size`: only so many contracts of it.
 
@@ -340,7 +339,7 @@ class ProjectXRequests:
 
         return resolve
 
-    def _cancelling(self, account: int, contract: str | None, deadline: float) -> Steps:
+    def _cancelling(self, account: int, contract: str | None, deadline: float | None) -> Steps:
         id = None if contract is None else self.contract(contract).get().id
 
         def look() -> list[OrderHandle]:
@@ -349,7 +348,7 @@ class ProjectXRequests:
 
         yield from repeat(look, ROUNDS, f"orders of account {account} are still working")
 
-    def _sweeping(self, handle: OrderHandle, account: int, contract: str, deadline: float) -> Steps:
+    def _sweeping(self, handle: OrderHandle, account: int, contract: str, deadline: float | None) -> Steps:
         (outcome,) = yield [handle]
         if not isinstance(outcome, Accepted):
             raise SweepIncompleteError(f"the position was not closed: {_said(outcome)}. Its legs stay.")

@@ -13,6 +13,7 @@ from actors.actor import Address
 from actors.errors import RuntimeStopped
 from actors.messages import AskMutation, AskRead
 from actors.protocol.trading import Align, AnyMutation, Call, Contract, OrderOutcome, Refused, adds_risk
+from actors.settings import FeedSettings
 from actors.timers import Timers, check_seconds
 from actors.trading.asks import Access, Ask, Asked, ReadAsk
 from actors.trading.mutation import MutationAsk, Resolve, Terms
@@ -22,15 +23,16 @@ from actors.trading.settling import SettleAsk
 T = TypeVar("T")
 
 READ: Final = 30.0  # seconds that a read has, with its waiting for a connection and for its meter
-MUTATION: Final = 5.0  # seconds until a mutation that is not answered counts as unknown
 LATE: Final = 0.1  # seconds after the deadline at which a thread that hangs is no longer waited for
 
 
 class Way(Protocol):
     """How requests reach the venue of one feed now; a reload may bring another one."""
 
-    trades: bool  # `trading = true`
+    settings: FeedSettings
 
+    @property
+    def why_no_orders(self) -> str: ...
     @property
     def api(self) -> Any:
         """The venue's `TradingApi`."""
@@ -100,8 +102,8 @@ class Requests:
         *,
         resolve: Resolve | None = None,
         tag: str | None = None,
-        deadline: float = MUTATION,
-        align: Align = "refuse",
+        deadline: float | None = None,
+        align: Align | None = None,
     ) -> OrderHandle:
         """Sends it once, or not at all. `resolve`: finds its contract.
 
@@ -109,20 +111,20 @@ class Requests:
             LinewardenError: an argument makes no sense; or the feed was removed from the config.
             ForkError: this is a forked child.
         """
-        check_seconds("deadline", deadline)
-        until = self._until(deadline)
+        check_seconds("deadline", deadline, optional=True)
         try:
             way = self._way()
         except RuntimeStopped as error:
-            return refused(tag or unsent_tag(), "stopped", str(error))
-        terms = way.terms()
+            return refused(tag or unsent_tag(), "stopped", f"{error}. Nothing was sent.")
+        its, terms = way.settings, way.terms()
+        until = self._until(its.order_deadline if deadline is None else deadline)
         tag = tag or (terms.store.new_tag() if terms.store is not None else unsent_tag())
-        if not (way.trades or terms.dry_run):
-            text = "this feed may not trade: its table in the config needs trading = true. Nothing was sent."
-            return refused(tag, "trading", text)
+        if why := way.why_no_orders:
+            return refused(tag, "trading", f"{why}. Nothing was sent.")
         if terms.settling and adds_risk(mutation):
-            text = "intents of a former process are being settled; nothing was sent"
+            text = "it is being found out what came of orders of a former process. Nothing was sent."
             return refused(tag, "settling", text, retry_after=1.0)
+        align = its.align if align is None else align
         ask = MutationAsk(way.access(self._left(until)), terms, mutation, resolve, align, tag, until)
         self._requester.ask(AskMutation(ask), ask.reply)
         self._watch(ask)

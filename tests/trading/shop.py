@@ -1,4 +1,4 @@
-"""A venue with orders and no lines: its REST part on loopback, which counts what it was sent, and misbehaves."""
+"""A venue with orders and no lines: its REST part on loopback counts what it was sent, and misbehaves."""
 
 from __future__ import annotations
 
@@ -43,13 +43,15 @@ from actors.trading.requests import Requests
 from tests.wire.proxies import Loopback, read_exactly, read_head
 
 ACCOUNT = 7
+DATE = "Date: Mon, 30 Nov 2026 03:00:00 GMT"
 CONTRACT = Contract("CON.A", "A", Decimal("0.25"), Decimal(5))
 Answer = tuple[int, object]
 
 
 class Shop(Loopback):
-    """The other end. `before` is called with the path of each request, on the thread of its connection; what it
-    returns is sent in place of the answer. An OSError that it raises ends the connection.
+    """The other end. `before` is called with the path of each request, on the thread of its connection.
+
+    What it returns is sent in place of the answer. An OSError that it raises ends the connection.
     """
 
     def __init__(self) -> None:
@@ -58,8 +60,8 @@ class Shop(Loopback):
         self.requests: list[tuple[str, Any]] = []
         self.connections = 0
         self.logins = 0
-        self.before: Callable[[str], Answer | None] = lambda path: None
-        self.after: Callable[[str], None] = lambda path: None
+        self.before: Callable[[str], Answer | None] = lambda _: None
+        self.after: Callable[[str], None] = lambda _: None
         self.lock = threading.Lock()
 
     @property
@@ -75,7 +77,10 @@ class Shop(Loopback):
         while True:
             head = read_head(sock).decode()
             _, path, _ = head.split(" ", 2)
-            fields = {name.lower(): value for name, _, value in (line.partition(": ") for line in head.split("\r\n"))}
+            fields = {
+                name.lower(): value
+                for name, _, value in (line.partition(": ") for line in head.split("\r\n"))
+            }
             body = read_exactly(sock, int(fields.get("content-length", "0")))
             asked = json.loads(body) if body else None
             with self.lock:
@@ -83,7 +88,7 @@ class Shop(Loopback):
             status, answer = self.before(path) or self._answer(path, asked, fields.get("authorization", ""))
             self.after(path)
             text = json.dumps(answer).encode()
-            head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\nDate: Mon, 30 Nov 2026 03:00:00 GMT\r\n\r\n"
+            head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\n{DATE}\r\n\r\n"
             sock.sendall(head.encode() + text)
 
     def _answer(self, path: str, asked: Any, token: str) -> Answer:
@@ -131,7 +136,11 @@ class ShopApi(TradingApi):
             page = yield from self._page(f"contract/{text}", secret)
             if not isinstance(page, str):
                 return page
-            return CONTRACT if text in {"A", "CON.A"} else CallRefused("contract", None, "NotFound", f"no {text}")
+            return (
+                CONTRACT
+                if text in {"A", "CON.A"}
+                else CallRefused("contract", None, "NotFound", f"no {text}")
+            )
 
         return Call("contract", converse)
 
@@ -214,7 +223,9 @@ class ShopRequests:
     def page(self, name: str, meter: str = "rest", timeout: float | None = None) -> Any:
         return self.core.read(self.api.page(name, meter), timeout)
 
-    def place(self, tag: str | None = None, *, deadline: float = 5.0, size: int = 1, contract: str = "CON.A") -> Any:
+    def place(
+        self, tag: str | None = None, *, deadline: float = 5.0, size: int = 1, contract: str = "CON.A"
+    ) -> Any:
         place = Place(account=ACCOUNT, contract=contract, side="buy", size=size, type="market")
         return self.core.mutate(place, tag=tag, deadline=deadline)
 
@@ -269,7 +280,8 @@ class ShopVenue(Venue):
 
 
 def shop_feed(url: str, **feed: Any) -> dict[str, Any]:
-    return {"venue": "tests.trading.shop:ShopVenue", "url": url, "trading": True} | feed
+    limits = {"max_size": 10, "orders_per_minute": 10_000} | feed.pop("limits", {})
+    return {"venue": "tests.trading.shop:ShopVenue", "url": url, "trading": True, "limits": limits} | feed
 
 
 @contextmanager

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from unittest import mock
 
-import pytest
 from msgspec import structs
 
 from actors.http_types import HttpAnswer, HttpFailed, HttpRequest
@@ -97,12 +96,12 @@ def test_a_second_answer_behind_the_first_is_not_taken_for_the_next_one() -> Non
     assert server.connections == 2
 
 
-def test_one_that_was_idle_for_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_was_idle_for_long_is_not_used_again() -> None:
     with Server() as server:
         kept = KeptConnections()
         kept.fetch(get(server), DIAL)
         now = time.monotonic() + kept_connections.IDLE + 1.0
-        with mock.patch.object(kept_connections.time, "monotonic", lambda: now):
+        with mock.patch.object(time, "monotonic", return_value=now):
             assert not kept._idle[0].is_usable
         kept.close()
 

@@ -1,4 +1,4 @@
-"""The right to send: its bytes leave in time and under a lock, or not at all, and what was queued is taken back."""
+"""The right to send: its bytes leave in time and under a lock, or not at all."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_after_the_deadline_no_first_byte_is_written(pair: tuple[socket.socket, 
 def test_the_deadline_is_asked_under_the_lock_that_a_revoking_thread_takes(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
-    client, server = pair
+    client, _ = pair
     judging, told = threading.Event(), threading.Event()
 
     def left() -> float:

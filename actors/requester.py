@@ -38,8 +38,8 @@ from actors.protocol.limits import TokenBucket
 from actors.protocol.prices import Price
 from actors.protocol.venue import Venue
 from actors.reasons import Crashed, Reason, Slow
-from actors.trading.ask_queue import AskQueue
-from actors.trading.asks import Ask
+from actors.trading.ask_queue import AskQueue, Pause
+from actors.trading.asks import Ask, empty_meter
 from actors.wire.attempt import ConnectCancel
 
 log = log_queue.logger("actors.requester")
@@ -104,7 +104,8 @@ class Requester(Actor):
                     del self._paused[feed]
             case AskRead(ask=ask) | AskMutation(ask=ask):
                 self.keep_reply()  # the ask's own thread answers
-                self._asks.add(ask)
+                if not self._is_too_late(ask):
+                    self._asks.add(ask)
             case AskPaused(ask=ask, seconds=seconds):
                 self._pause_meter(ask, seconds)
             case MeterDue(login=login, meter=meter, turn=turn):
@@ -130,15 +131,22 @@ class Requester(Actor):
                 )
 
     def _pause_meter(self, ask: Ask, seconds: float) -> None:
-        """A read found its meter empty: it waits for it, unless that lasts beyond its deadline."""
-        if self._clock.monotonic() + seconds > ask.until:
-            text = f"the venue may not be asked so often; again in {seconds:.1f} s"
-            ask.give_up(AskFailedError(ask.feed, text, "meter", seconds))
-            return
-        self._asks.put_back(ask)
+        """A read found its meter empty: it waits for it, as those behind it do."""
         self._turn += 1
-        if self._asks.pause(ask.login, ask.meter, self._turn):
-            self.send_later(seconds, MeterDue(ask.login, ask.meter, self._turn))
+        pause = Pause(self._turn, self._clock.monotonic() + seconds)
+        if self._asks.pause(ask.login, ask.meter, pause):
+            self.send_later(seconds, MeterDue(ask.login, ask.meter, pause.turn))
+        if not self._is_too_late(ask):
+            self._asks.put_back(ask)
+
+    def _is_too_late(self, ask: Ask) -> bool:
+        """Whether its meter has no room before its deadline: then it fails now."""
+        begins_at = self._asks.begins_at(ask)
+        if begins_at <= ask.until:
+            return False
+        seconds = begins_at - self._clock.monotonic()
+        ask.give_up(AskFailedError(ask.feed, empty_meter(seconds), "meter", seconds))
+        return True
 
     # ── the newest prices ──
 

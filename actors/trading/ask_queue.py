@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from msgspec import Struct
+
 from actors.protocol.trading import Lane
 from actors.trading.asks import Ask
 from actors.trading.login import Login
@@ -12,6 +14,13 @@ from actors.trading.login import Login
 ORDER: Final[dict[Lane, int]] = {"flatten": 0, "change": 1, "read": 2}
 
 Line = tuple[Lane, str, str]  # lane, feed, meter
+
+
+class Pause(Struct, frozen=True):
+    """A meter has no room: the number of the pause, and its end."""
+
+    turn: int
+    until: float  # monotonic seconds
 
 
 class AskQueue:
@@ -30,13 +39,18 @@ class AskQueue:
         """It was next, and found its meter empty."""
         self._lines.setdefault((ask.lane, ask.feed, ask.meter), deque()).appendleft(ask)
 
-    def pause(self, login: Login, meter: str, turn: int) -> bool:
+    def pause(self, login: Login, meter: str, pause: Pause) -> bool:
         """Reads of this meter wait for `resume`. Returns whether they did not do so already."""
-        return self._paused.setdefault((login, meter), turn) == turn
+        return self._paused.setdefault((login, meter), pause) is pause
 
     def resume(self, login: Login, meter: str, turn: int) -> None:
-        if self._paused.get((login, meter)) == turn:
+        if (pause := self._paused.get((login, meter))) is not None and pause.turn == turn:
             del self._paused[login, meter]
+
+    def begins_at(self, ask: Ask) -> float:
+        """Monotonic seconds before which this ask does not begin."""
+        pause = self._paused.get((ask.login, ask.meter)) if ask.lane == "read" else None
+        return 0.0 if pause is None else pause.until
 
     def next(self) -> Ask | None:
         """The next one that has a place now; None: none of them has."""

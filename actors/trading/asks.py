@@ -206,19 +206,20 @@ class Seen:
 
     def __init__(self, login: Login, meter: str) -> None:
         self.status: int | None = None
+        self.pause = 0.0  # seconds, by the last answer
         self._login, self._meter = login, meter
 
     def note(self, answer: HttpAnswer | HttpFailed) -> None:
-        self.status = answer.status if isinstance(answer, HttpAnswer) else None
+        self.status, self.pause = (answer.status if isinstance(answer, HttpAnswer) else None), 0.0
         if isinstance(answer, HttpAnswer) and answer.status == TOO_MANY:
-            pause = PATIENCE if answer.retry_after is None else answer.retry_after
-            self._login.meter.leave(self._meter, pause)
+            self.pause = PATIENCE if answer.retry_after is None else answer.retry_after
+            self._login.meter.leave(self._meter, self.pause)
 
 
 class Reading(Generic[T]):
     """A read's conversation. Where its meter is empty it stops before its next request, and can go on later.
 
-    It is begun a second time after 401, with another token, and after a lost connection.
+    It is begun a second time after 401, with another token, after 429, and after a lost connection.
     """
 
     def __init__(self, access: Access, call: Call[T], lane: Lane) -> None:
@@ -242,9 +243,11 @@ class Reading(Generic[T]):
             is_refused = seen.status == UNAUTHORIZED
             if is_refused and self._token is not None:
                 self._access.refuse(self._token)
-            if self._is_again or not (is_refused or self._is_lost()):
+            if self._is_again or not (is_refused or seen.pause or self._is_lost()):
                 return 0.0
             self._is_again, self._talk = True, None
+            if seen.pause:
+                return seen.pause
 
     def _ask(self, seen: Seen) -> float:
         try:

@@ -62,6 +62,7 @@ class Shop(Loopback):
         self.logins = 0
         self.before: Callable[[str], Answer | None] = lambda _: None
         self.after: Callable[[str], None] = lambda _: None
+        self.retry_after = 0.0  # seconds, in every answer; 0: none
         self.lock = threading.Lock()
 
     @property
@@ -88,7 +89,8 @@ class Shop(Loopback):
             status, answer = self.before(path) or self._answer(path, asked, fields.get("authorization", ""))
             self.after(path)
             text = json.dumps(answer).encode()
-            head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\n{DATE}\r\n\r\n"
+            pause = f"Retry-After: {self.retry_after}\r\n" if self.retry_after else ""
+            head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\n{pause}{DATE}\r\n\r\n"
             sock.sendall(head.encode() + text)
 
     def _answer(self, path: str, asked: Any, token: str) -> Answer:

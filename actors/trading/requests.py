@@ -121,7 +121,7 @@ class Requests:
         tag = tag or (terms.store.new_tag() if terms.store is not None else unsent_tag())
         if why := way.why_no_orders:
             return refused(tag, "trading", f"{why}. Nothing was sent.")
-        if terms.settling and adds_risk(mutation):
+        if terms.settling and adds_risk(mutation) and not terms.dry_run:
             text = "it is being found out what came of orders of a former process. Nothing was sent."
             return refused(tag, "settling", text, retry_after=1.0)
         align = its.align if align is None else align

@@ -236,7 +236,10 @@ def test_reads_of_a_runtime_that_ends_fail(tmp_path: Path, shop: Shop) -> None:
 
 
 def test_a_feed_that_is_not_there_or_has_no_requests_is_refused(tmp_path: Path, shop: Shop) -> None:
-    with asking(tmp_path, shop) as (runtime, _), pytest.raises(LinewardenError, match="no feed 'nothing'|not in"):
+    with (
+        asking(tmp_path, shop) as (runtime, _),
+        pytest.raises(LinewardenError, match="no feed 'nothing'|not in"),
+    ):
         runtime.ask("nothing")
 
 

@@ -19,7 +19,11 @@ CRYPTOFEED = "cryptofeed==3.0.1"
 MSGSPEC = "msgspec==0.22.0"
 O2_SDK = "o2-sdk==0.5.0"
 PICOWS = "picows==2.3.1"
+POLARS = "polars==1.32.3"
 PROJECT_X_PY = "project-x-py==4.4.1"
+PROJECT_X_PY_SYNC = (
+    "project-x-py==1.1.4"  # the last one that was synchronous; with Polars 2 it reads no history
+)
 PYSIGNALR = "pysignalr==1.3.3"
 SIGNALR_JS = "@microsoft/signalr@10.0.11"
 SIGNALRCORE = "signalrcore==1.0.2"
@@ -56,8 +60,7 @@ def python_with(*requirements: str, version: str = HERE) -> Path:
             be reached, or has them for other Pythons alone.
         RuntimeError: they do not install.
     """
-    name = requirements[0].partition("==")[0]
-    home = _ROOT / f"{name}-{version}"
+    home = _ROOT / f"{requirements[0].replace('==', '-')}-{version}"
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     wanted = " ".join(requirements)
     if _has(home, wanted):

@@ -13,7 +13,7 @@ from actors.errors import Blind, LinewardenError
 from actors.events import Cause, Freshness, Topic
 from actors.feed_spec import FeedSpec
 from actors.protocol.formatting import counted
-from actors.rules.freshness import FreshnessPolicy, blind
+from actors.rules.freshness import FreshnessPolicy, Policies, blind
 from actors.rules.venue_states import RECENT
 from actors.supervision.forks import Home
 from actors.supervision.freshness import BEHIND, FreshnessLooks, LineLook, policies_of
@@ -34,9 +34,11 @@ def checked_limits(
     """Raises LinewardenError: one of them is no number of seconds, or of events, from 0 up."""
     given = {"max_age": max_age, "live_for": live_for, "max_queue": max_queue, "max_lag": max_lag}
     for name, value in given.items():
+        if value is None:
+            continue
         counts = name == "max_queue"
         is_number = isinstance(value, int if counts else int | float) and not isinstance(value, bool)
-        if value is not None and not (is_number and value >= 0):
+        if not (is_number and value >= 0):
             unit = "events" if counts else "seconds"
             raise LinewardenError(f"{name} is a number of {unit} from 0 up, and {value!r} is none")
     return Limits(max_age, live_for, max_queue, max_lag)
@@ -51,6 +53,8 @@ class TopicSource(Struct, frozen=True):
     topic: Topic
     cell: Cell
     own: FreshnessPolicy | None
+    policies: Policies  # by which it was judged
+    of_streams: Policies  # of its cell, of which these were made
     moves: int  # of the topic from line to line
     breaks: int  # of the topic, by its policies, in the life of its line
 
@@ -64,8 +68,16 @@ class LineSource:
         self._life, self._states = holder.life, holder.states.number
 
     def add(self, topic: Topic, cell: Cell, own: FreshnessPolicy | None, holder: Holder) -> None:
-        breaks = holder.breaks_of(topic, policies_of(self.spec, topic, cell, own))
-        self.topics.append(TopicSource(topic, cell, own, cell.moves, breaks))
+        of_streams = cell.policies
+        policies = policies_of(self.spec, topic, cell, own)
+        breaks = holder.breaks_of(topic, policies)
+        self.topics.append(TopicSource(topic, cell, own, policies, of_streams, cell.moves, breaks))
+
+    def _policies(self, source: TopicSource, spec: FeedSpec) -> Policies:
+        """As they are now: a reload changes those of the config, and a stream those of the cell."""
+        if spec is self.spec and source.cell.policies is source.of_streams:
+            return source.policies
+        return policies_of(spec, source.topic, source.cell, source.own)
 
     def found(
         self, look: LineLook, holder: Holder, max_age: float | None
@@ -77,7 +89,7 @@ class LineSource:
         told = holder.states.number - self._states
         for source in self.topics:
             topic = source.topic
-            policies = policies_of(look.spec, topic, source.cell, source.own)
+            policies = self._policies(source, look.spec)
             if source.cell.line != self.name or source.cell.moves != source.moves:
                 yield False, blind("not_subscribed", "it was given up since the permit was given", topic)
             elif source.breaks != holder.breaks_of(topic, policies):
@@ -146,8 +158,7 @@ def _waiting(line: str, look: LineLook, holder: Holder, limits: Limits) -> Itera
     if live_for < limits.live_for:
         text = f"its line has been live for {live_for:.1f} s; live_for is {limits.live_for:g} s"
         yield blind("live_for", text, line)
-    lag = holder.counters.receive_lag(look.now)
-    if limits.max_lag is not None and lag > limits.max_lag:
+    if limits.max_lag is not None and (lag := holder.counters.receive_lag(look.now)) > limits.max_lag:
         text = f"what its line has received waits to be read for {lag:.1f} s; max_lag is {limits.max_lag:g} s"
         yield blind("lag", text, line)
 

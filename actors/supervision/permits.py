@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, cast
 
@@ -59,18 +58,21 @@ class Permits:
         """
         if not sources:
             raise LinewardenError("require() needs at least one stream, topic or feed")
-        wanted = [self._wanted(source) for source in sources]
-        nothing = [source for source, topics in zip(sources, wanted, strict=True) if not topics]
-        reasons = [NOT_SUBSCRIBED.about(_name_of(source)) for source in nothing]
-        streams = [source for source in sources if isinstance(source, Stream)]
-        for view in (source for source in sources if isinstance(source, BookView)):
-            found = self._book(view, limits.max_age)
+        reasons: list[Freshness] = []
+        streams: list[Stream[Any]] = []
+        topics: dict[tuple[Topic, FreshnessPolicy | None], None] = {}
+        for source in sources:
+            wanted = self._wanted(source)
+            topics.update(dict.fromkeys(wanted))
+            if not wanted:
+                reasons.append(NOT_SUBSCRIBED.about(_name_of(source)))
+            found = self._book(source, limits.max_age) if isinstance(source, BookView) else source
             if isinstance(found, Stream):
                 streams.append(found)
-            else:
+            elif isinstance(found, Freshness):
                 reasons.append(found)
         lines: dict[str, LineSource] = {}
-        for topic, own in dict.fromkeys(itertools.chain.from_iterable(wanted)):
+        for topic, own in topics:
             placed = self._looks.placed(topic)
             if isinstance(placed, Freshness):
                 reasons.append(placed.about(topic))

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
@@ -16,39 +15,18 @@ from actors.errors import ConfigError
 from actors.simulators import SimulatedProjectX, embed, from_url
 from actors.simulators.base.faults import faults_of
 from actors.simulators.base.server import Simulator
-from actors.simulators.projectx.account import ASK, BID, Account
+from actors.simulators.projectx.account import Account
 from actors.simulators.projectx.auth import TokenGate, claims_of
+from actors.simulators.projectx.codes import ASK, BID
 from actors.simulators.projectx.instruments import Listing
 from actors.simulators.projectx.payloads import market_arguments, user_arguments
 from actors.simulators.signalr import SimulatedHubs
 from tests.simulators.hub_client import HubClient, dialled, fetch, joined, negotiate, refused
+from tests.simulators.projectx_client import ALICE, BOB, ENQ, EP, SUBSCRIBE, got, on_hub, post
 
 pytest_plugins = ["actors.testing"]
 
-EP, ENQ = "CON.F.US.EP.Z26", "CON.F.US.ENQ.Z26"
-ALICE, BOB = 4242, 4243
-SUBSCRIBE = {
-    "quotes": "SubscribeContractQuotes",
-    "trades": "SubscribeContractTrades",
-    "depth": "SubscribeContractMarketDepth",
-    "orders": "SubscribeOrders",
-    "positions": "SubscribePositions",
-    "user_trades": "SubscribeTrades",
-    "accounts": "SubscribeAccounts",
-}
 LOGIN = {"userName": "trader", "apiKey": "hush"}
-
-_exact = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
-
-
-@contextmanager
-def on_hub(projectx: SimulatedProjectX, hub: str, *channels: str, key: str | int = "") -> Iterator[HubClient]:
-    """A client of a hub who has subscribed to these channels of a contract, or of an account."""
-    with joined(projectx.hub_url(hub), access_token=projectx.token()) as client:
-        for channel in channels:
-            arguments = [] if channel == "accounts" else [key or (EP if hub == "market" else ALICE)]
-            assert client.invoke(SUBSCRIBE[channel], *arguments) == {"result": None}
-        yield client
 
 
 @pytest.fixture
@@ -61,27 +39,6 @@ def market(simulated_projectx: SimulatedProjectX) -> Iterator[HubClient]:
 def user(simulated_projectx: SimulatedProjectX) -> Iterator[HubClient]:
     with on_hub(simulated_projectx, "user", "accounts", "orders", "positions", "user_trades") as client:
         yield client
-
-
-def post(
-    projectx: SimulatedProjectX, page: str, body: Any = None, token: str | None = None
-) -> tuple[int, dict[str, Any]]:
-    """The status and the JSON of a page; nothing where it has no JSON."""
-    shown = {"Authorization": f"Bearer {projectx.token() if token is None else token}"}
-    status, headers, answer = fetch("POST", f"{projectx.http_url}/api/{page}?", body, shown)
-    return status, _exact(answer) if answer and "json" in headers["content-type"] else {}
-
-
-def got(projectx: SimulatedProjectX, page: str, body: Any = None, token: str | None = None) -> dict[str, Any]:
-    """What a page has, where it says that all is well."""
-    status, told = post(projectx, page, body, token)
-    assert (status, told.pop("success"), told.pop("errorCode"), told.pop("errorMessage")) == (
-        200,
-        True,
-        0,
-        None,
-    )
-    return told
 
 
 def hears_nothing(client: HubClient) -> bool:
@@ -219,8 +176,7 @@ def test_an_order_is_placed_changed_and_cancelled(
         level = market.hear_push()[1][1][0]
         assert (level["type"], level["price"]) == (2, 6800.25)
         (listed,) = got(simulated_projectx, "Order/searchOpen", {"accountId": ALICE})["orders"]
-        assert listed["id"] == id
-        assert "customTag" not in listed
+        assert (listed["id"], listed["customTag"]) == (id, "mine")
 
         which = {"accountId": ALICE, "orderId": id}
         got(simulated_projectx, "Order/modify", which | {"size": 5})
@@ -650,7 +606,7 @@ def test_a_url_starts_one() -> None:
         assert projectx.habits.packed == 9
         with on_hub(projectx, "user", "orders") as client:
             projectx.order()
-            assert client.hear_push()[1][0]["action"] == 0
+            assert client.hear_push()[1][0]["action"] == 1  # of new ones and changed ones
     finally:
         projectx.stop()
     with pytest.raises(ConfigError, match="user_shape takes object or action"):

@@ -47,11 +47,17 @@ class Request(Struct, frozen=True):
 
 
 class HttpReply(Struct, frozen=True):
-    """What plain HTTP answers."""
+    """What plain HTTP answers.
+
+    `cut_at`: the connection ends once so many bytes of it were sent, below 0 counted from its end; None: all
+    of it is sent. `reset`: such a connection ends by a reset, not by a FIN.
+    """
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = {}
+    cut_at: int | None = None
+    reset: bool = False
 
     def serialize(self, keep_alive: bool) -> bytes:
         headers = {
@@ -389,7 +395,11 @@ class Peer:
         answer.promise(take)
 
     def _reply(self, reply: HttpReply, keep_alive: bool) -> None:
-        self._write(reply.serialize(keep_alive))
+        whole = reply.serialize(keep_alive)
+        self._write(whole[: reply.cut_at])
+        if reply.cut_at is not None:
+            self.cut(reset=reply.reset)
+            return
         if not keep_alive:
             self._leave()
             self._end()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +15,9 @@ from actors.simulators.base.random_market import Market, Move, Step
 from actors.simulators.projectx.payloads import Row
 
 Level = tuple[Decimal | float | str, int]  # price, and volume: 0 takes it away
+Print = tuple[datetime, int, int]  # a trade: its time, its price in ticks, its volume
+
+_TAPE = 200_000  # trades of which there are bars
 
 # ProjectX, "DomType" and "TradeLogType".
 ASK, BID, RESET = 1, 2, 6
@@ -37,6 +42,14 @@ _TERMS = {
     "MES": ContractTerms("MES", "Micro E-mini S&P 500", Decimal("0.25"), Decimal("1.25"), Decimal("6801.25")),
     "CLE": ContractTerms("CL", "Crude Light", Decimal("0.01"), Decimal("10.0"), Decimal("61.37")),
     "GCE": ContractTerms("GC", "Gold (Globex)", Decimal("0.10"), Decimal("10.0"), Decimal("4012.30")),
+    "MNQ": ContractTerms(
+        "MNQ", "Micro E-mini NASDAQ-100", Decimal("0.25"), Decimal("0.5"), Decimal("24730.50")
+    ),
+    "M2K": ContractTerms(
+        "M2K", "Micro E-mini Russell 2000", Decimal("0.10"), Decimal("0.5"), Decimal("2431.20")
+    ),
+    "MGC": ContractTerms("MGC", "Micro Gold", Decimal("0.10"), Decimal("1.0"), Decimal("4012.30")),
+    "NQG": ContractTerms("QG", "E-mini Natural Gas", Decimal("0.005"), Decimal("12.5"), Decimal("3.945")),
 }
 _UNKNOWN = ContractTerms("", "", Decimal("0.01"), Decimal("1.0"), Decimal("100.00"))
 
@@ -44,13 +57,16 @@ _UNKNOWN = ContractTerms("", "", Decimal("0.01"), Decimal("1.0"), Decimal("100.0
 class Listing:
     """One contract. Rows are what the hub tells of it; prices are decimals that keep their zeros."""
 
-    def __init__(self, id: str, *, seed: int, moving: bool, now: Callable[[], str]) -> None:
+    def __init__(
+        self, id: str, *, seed: int, moving: bool, now: Callable[[], str], active: bool = True
+    ) -> None:
         """`now`: the venue's time, as it writes it. Raises ValueError where `id` is no contract's."""
         found = _ID.fullmatch(id)
         if found is None:
             raise ValueError(f"{id!r} is no contract; one is CON.F.US.EP.Z26")
         product = found["product"]
         self.id = id
+        self.active = active
         self.symbol = f"F.US.{product}"
         self.terms = _TERMS.get(product, _UNKNOWN)
         self.name = f"{self.terms.root or product}{found['month']}{found['year'][1]}"
@@ -58,6 +74,8 @@ class Listing:
         self._now = now
         ticks = int(self.terms.price / self.terms.tick)
         self.market = Market(id, price=ticks, tick=1, lot=1, seed=seed, moving=moving)
+        self.tape: deque[Print] = deque(maxlen=_TAPE)
+        self.began, self.began_at = datetime.now(UTC), ticks
         self._opened = self._high = self._low = ticks
         self._quote = self._picture()  # all of it, as it was told last
 
@@ -66,7 +84,7 @@ class Listing:
     def page(self) -> Row:
         about = {"id": self.id, "name": self.name, "description": f"{self.terms.description}: {self.name}"}
         terms = {"tickSize": self.terms.tick, "tickValue": self.terms.tick_value}
-        return {**about, **terms, "activeContract": True, "symbolId": self.symbol}
+        return {**about, **terms, "activeContract": self.active, "symbolId": self.symbol}
 
     # prices
 
@@ -80,9 +98,19 @@ class Listing:
             raise ValueError(f"{price} is not a multiple of {self.id}'s tick, {self.terms.tick}")
         return int(ticks)
 
+    def nearest(self, price: Decimal) -> Decimal:
+        """The tick that is nearest to a price, such as the average of a fill at two prices."""
+        return self.price(int((price / self.terms.tick).to_integral_value()))
+
     @property
     def last(self) -> Decimal:
         return self.price(self.market.last)
+
+    def best(self, *, bid: bool) -> Decimal:
+        """The best price of a side of the book; the last price where it is empty."""
+        market = self.market
+        top = max(market.bids, default=market.last) if bid else min(market.asks, default=market.last)
+        return self.price(top)
 
     # the quote
 
@@ -119,6 +147,7 @@ class Listing:
         if price is not None:
             self.market.last = self.ticks(price)
         self.volume += volume
+        self.tape.append((datetime.now(UTC), self.market.last, volume))
         told = {"symbolId": self.symbol, "price": self.last, "timestamp": self._now()}
         return {**told, "type": side, "volume": volume}
 

@@ -5,15 +5,26 @@ Documented are one argument on the user hub and two on the market hub; clients m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 Row = dict[str, Any]
-Action = tuple[int, Row]  # 0: new, 1: changed
+Action = tuple[int, Row]  # what has happened to an entity
 UserShape = Literal["object", "action", "list", "several"]
 MarketShape = Literal["object", "list", "nulls", "data", "data_list"]
+ActionCodes = Literal["gone", "new"]
 
-NEW, CHANGED = 0, 1
+NEW, CHANGED, GONE = 0, 1, 2
+
+# Clients saw two sets of codes in the envelopes; none is documented.
+_CODES: Mapping[str, tuple[int, int, int]] = {"gone": (1, 1, 2), "new": (0, 1, 1)}  # of NEW, CHANGED, GONE
+
+
+def coded(codes: ActionCodes, channel: str, told: Sequence[Action]) -> list[Action]:
+    """Entities with the codes of their envelopes: half-turns are always 0 where others are 1 and 2."""
+    if codes == "gone" and channel == "user_trades":
+        return [(0, row) for _, row in told]
+    return [(_CODES[codes][action], row) for action, row in told]
 
 
 def user_arguments(shape: UserShape, told: Sequence[Action]) -> list[list[object]]:

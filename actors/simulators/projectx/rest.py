@@ -6,161 +6,240 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
+from msgspec import Struct
 
 from actors.simulators.base.client import HttpReply, Request, RequestRefused
-from actors.simulators.projectx.account import CANCELLED, OPEN, Account
+from actors.simulators.projectx import forms
+from actors.simulators.projectx.account import Account
 from actors.simulators.projectx.auth import INVALID_CREDENTIALS, TokenGate
+from actors.simulators.projectx.bars import Bars
+from actors.simulators.projectx.codes import CODES, VenueRefusal
+from actors.simulators.projectx.envelope import enveloped, failure, problem
 from actors.simulators.projectx.instruments import Listing
+from actors.simulators.projectx.lag import View
+from actors.simulators.projectx.matching import Matching
+from actors.simulators.projectx.order_lists import between, open_orders, queried, searched
 from actors.simulators.projectx.payloads import Row
-from actors.simulators.signalr.framing import encode
+from actors.simulators.projectx.seen import Seen
+from actors.simulators.projectx.settings import SimulatedProjectXSettings
 from actors.simulators.signalr.negotiate import text
 
 _LISTED = 20  # contracts that a search finds at most
-_SHORT = ("symbolId", "fillVolume", "filledPrice", "customTag")  # open orders are told without them
+_PREFIX = "/api/"
+_PING = "Status/ping"
+_LOGIN = "Auth/loginKey"
 
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+# What the refusal of a page has beside its code.
+_NOTHING: Mapping[str, Row] = {
+    "Contract/searchById": {"contract": None},
+    "History/retrieveBars": {"bars": None},
+    "Order/search": {"orders": []},
+    "Order/searchOpen": {"orders": []},
+    "Order/searchById": {"order": None},
+    "Order/v2/query": {"orders": [], "totalCount": None},
+    "Position/searchOpen": {"positions": []},
+    "Trade/search": {"trades": []},
+}
 
 
 class Backend(Protocol):
     """What the pages need of the venue."""
 
+    settings: SimulatedProjectXSettings
     accounts: dict[int, Account]
     listings: dict[str, Listing]
+    matching: Matching
+    seen: Seen
 
-    def place(self, account: Account, listing: Listing, asked: Row) -> Row: ...
-    def change_order(self, account: Account, listing: Listing, over: Row) -> None: ...
+    def view(self, account: Account) -> View: ...
+
+
+class Page(Struct, frozen=True):
+    """What a page is asked, and what answers it."""
+
+    decode: Callable[[bytes], Any]
+    handle: Callable[[Any, str], Row]
 
 
 class Pages:
     def __init__(self, venue: Backend, gate: TokenGate) -> None:
         self._venue = venue
         self._gate = gate
+        self._bars = Bars(venue.settings)
+        self._pages = {
+            name: Page(msgspec.json.Decoder(form).decode, handle)
+            for name, (form, handle) in self._table().items()
+        }
+        self._names = {name.lower(): name for name in [*self._pages, _PING]}
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._names.values())
+
+    def name_of(self, path: str) -> str:
+        """The name of the page at this path, whose case does not matter; empty: there is none."""
+        lower = path.lower()
+        return self._names.get(lower.removeprefix(_PREFIX), "") if lower.startswith(_PREFIX) else ""
 
     def answer(self, request: Request, token: str) -> HttpReply:
         """A page. 404 where there is none, 401 without a good token, 400 where it cannot be read."""
-        path = request.path.removeprefix("/api/")
-        if (request.method, path) == ("GET", "Status/ping"):
+        name = self.name_of(request.path)
+        if (request.method, name) == ("GET", _PING):
             return text(200, b"pong")
-        page = self._pages.get(path)
-        if page is None or path == request.path:
+        page = self._pages.get(name)
+        if page is None:
             return text(404)
         if request.method != "POST":
             return HttpReply(405, b"", {"Allow": "POST"})
-        if path != "Auth/loginKey" and not self._gate.good(token):
+        if name != _LOGIN and not self._gate.good(token):
             return HttpReply(401, b"", {"WWW-Authenticate": "Bearer"})
         try:
-            asked = _decode(request.body) if request.body.strip() else {}
-            return enveloped(**page(self, asked, token))
+            return enveloped(**self._handled(name, page, request.body, token))
         except RequestRefused as refused:
             return failure(refused.code, refused.text, **refused.also)
-        except (msgspec.DecodeError, KeyError, ValueError) as wrong:
-            problem = {"type": "https://tools.ietf.org/html/rfc9110#section-15.5.1", "status": 400}
-            return HttpReply(400, encode({**problem, "title": "Bad Request", "detail": str(wrong)}))
+        except VenueRefusal as refusal:
+            also = {"orderId": refusal.order} if name == "Order/place" else _NOTHING.get(name, {})
+            words = refusal.text if self._venue.settings.error_texts else None
+            return failure(CODES[name][refusal.name], words, **also)
+        except (msgspec.DecodeError, ValueError) as wrong:
+            return problem(str(wrong))
 
-    def _log_in(self, asked: Row, token: str) -> Row:
-        given = self._gate.login(str(asked["userName"]), str(asked["apiKey"]))
+    def _handled(self, name: str, page: Page, body: bytes, token: str) -> Row:
+        told = page.handle(page.decode(body.strip() or b"{}"), token)
+        self._venue.seen.taken[name] += 1
+        return told
+
+    # logins
+
+    def _log_in(self, asked: forms.Login, token: str) -> Row:
+        given = self._gate.login(asked.user_name, asked.api_key)
         if given is None:
             raise RequestRefused(INVALID_CREDENTIALS, "Invalid credentials.", token=None)
         return {"token": given}
 
-    def _validate(self, asked: Row, token: str) -> Row:
+    def _validate(self, asked: forms.Form, token: str) -> Row:
         return {"newToken": self._gate.renew(token)}
 
-    def _log_out(self, asked: Row, token: str) -> Row:
+    def _log_out(self, asked: forms.Form, token: str) -> Row:
         self._gate.logout(token)
         return {}
 
-    def _search_accounts(self, asked: Row, token: str) -> Row:
-        active = asked["onlyActiveAccounts"]
-        every = [account.row for account in self._venue.accounts.values()]
-        return {"accounts": [row for row in every if row["canTrade"] or not active]}
+    # contracts
 
-    def _search_contracts(self, asked: Row, token: str) -> Row:
-        wanted = str(asked["searchText"]).upper()
+    def _search_contracts(self, asked: forms.ContractSearch, token: str) -> Row:
+        wanted = asked.search_text.upper()
+        found = [each for each in self._listed(asked.live) if wanted in f"{each.id} {each.name}"]
+        return {"contracts": [each.page() for each in found[:_LISTED]]}
+
+    def _find_contract(self, asked: forms.OneContract, token: str) -> Row:
+        return {"contract": self._listing(asked.contract_id).page()}
+
+    def _list_contracts(self, asked: forms.AvailableContracts, token: str) -> Row:
+        return {"contracts": [each.page() for each in self._listed(asked.live)]}
+
+    def _retrieve_bars(self, asked: forms.Bars, token: str) -> Row:
+        listing = self._listing(asked.contract_id)
+        found = self._bars.of(listing, asked)
+        return {"bars": found if asked.live == self._venue.settings.live else []}
+
+    def _listed(self, live: bool) -> list[Listing]:
+        """What is listed for one of the two kinds of data; the other kind has nothing."""
         listings = self._venue.listings.values()
-        found = [each.page() for each in listings if wanted in f"{each.id} {each.name}"]
-        return {"contracts": found[:_LISTED]}
+        return [each for each in listings if each.active] if live == self._venue.settings.live else []
 
-    def _find_contract(self, asked: Row, token: str) -> Row:
-        found = self._venue.listings.get(asked["contractId"])
-        if found is None:
-            raise RequestRefused(1, "Contract not found.", contract=None)
-        return {"contract": found.page()}
+    # orders
 
-    def _list_contracts(self, asked: Row, token: str) -> Row:
-        return {"contracts": [each.page() for each in self._venue.listings.values()]}
+    def _place(self, asked: forms.Placing, token: str) -> Row:
+        account, listing = self._account(asked), self._listing(asked.contract_id)
+        row = self._venue.matching.place(account, listing, asked)
+        self._venue.seen.order(row)
+        return {"orderId": row["id"]}
 
-    def _open_positions(self, asked: Row, token: str) -> Row:
-        return {"positions": list(self._account(asked, "positions").positions.values())}
-
-    def _open_orders(self, asked: Row, token: str) -> Row:
-        rows = self._account(asked, "orders").open_orders
-        return {"orders": [{key: row[key] for key in row if key not in _SHORT} for row in rows]}
-
-    def _search_orders(self, asked: Row, token: str) -> Row:
-        orders = self._account(asked, "orders").orders.values()
-        return {"orders": _between(orders, asked)}
-
-    def _search_trades(self, asked: Row, token: str) -> Row:
-        return {"trades": _between(self._account(asked, "trades").fills, asked)}
-
-    def _place(self, asked: Row, token: str) -> Row:
-        account = self._account(asked)
-        listing = self._venue.listings.get(asked["contractId"])
-        if listing is None:
-            raise RequestRefused(8, "Contract not found.", orderId=None)
-        return {"orderId": self._venue.place(account, listing, asked)["id"]}
-
-    def _modify(self, asked: Row, token: str) -> Row:
-        changes = ("size", "limitPrice", "stopPrice", "trailPrice")
-        self._change(asked, {key: asked[key] for key in changes if asked.get(key) is not None})
+    def _modify(self, asked: forms.Change, token: str) -> Row:
+        self._venue.matching.modify(self._account(asked), asked)
         return {}
 
-    def _cancel(self, asked: Row, token: str) -> Row:
-        self._change(asked, {"status": CANCELLED})
+    def _cancel(self, asked: forms.OneOrder, token: str) -> Row:
+        self._venue.matching.cancel(self._account(asked), asked.order_id)
         return {}
 
-    def _change(self, asked: Row, over: Row) -> None:
-        account = self._account(asked)
-        row = account.orders.get(asked["orderId"])
-        if row is None or row["status"] != OPEN:
-            raise RequestRefused(2, "Order not found.")
-        self._venue.change_order(account, self._venue.listings[row["contractId"]], {"id": row["id"], **over})
+    def _search_orders(self, asked: forms.Span, token: str) -> Row:
+        return {"orders": searched(self._shown(asked), asked, self._venue.settings.list_limit)}
 
-    def _account(self, asked: Row, listed: str = "") -> Account:
-        found = self._venue.accounts.get(asked["accountId"])
+    def _open_orders(self, asked: forms.OfAccount, token: str) -> Row:
+        return {"orders": open_orders(self._shown(asked))}
+
+    def _find_order(self, asked: forms.OneOrder, token: str) -> Row:
+        account = self._venue.accounts.get(asked.account_id)
+        row = self._venue.view(account).orders.get(asked.order_id) if account else None
+        if row is None:
+            raise VenueRefusal("order")
+        return {"order": row}
+
+    def _query_orders(self, asked: forms.Query, token: str) -> Row:
+        rows = self._shown(asked.filter).orders.values()
+        found, total = queried(rows, asked, self._venue.settings.page_offset_in)
+        return {"orders": found, "totalCount": total}
+
+    # accounts, positions, trades
+
+    def _search_accounts(self, asked: forms.AccountSearch, token: str) -> Row:
+        every = [self._venue.view(account).account for account in self._venue.accounts.values()]
+        return {"accounts": [row for row in every if row["canTrade"] or not asked.only_active_accounts]}
+
+    def _open_positions(self, asked: forms.OfAccount, token: str) -> Row:
+        return {"positions": list(self._shown(asked).positions.values())}
+
+    def _close(self, asked: forms.Closing, token: str) -> Row:
+        self._venue.matching.close(self._account(asked), self._listing(asked.contract_id))
+        return {}
+
+    def _close_part(self, asked: forms.PartialClosing, token: str) -> Row:
+        self._venue.matching.close(self._account(asked), self._listing(asked.contract_id), asked.size)
+        return {}
+
+    def _search_trades(self, asked: forms.Span, token: str) -> Row:
+        rows = self._shown(asked).trades.values()
+        return {"trades": between(rows, asked, self._venue.settings.list_limit)}
+
+    # what there is
+
+    def _account(self, asked: forms.OfAccount) -> Account:
+        found = self._venue.accounts.get(asked.account_id)
         if found is None:
-            raise RequestRefused(1, "Account not found.", **({listed: []} if listed else {}))
+            raise VenueRefusal("account")
         return found
 
-    _pages: Mapping[str, Callable[[Pages, Row, str], Row]] = {
-        "Auth/loginKey": _log_in,
-        "Auth/validate": _validate,
-        "Auth/logout": _log_out,
-        "Account/search": _search_accounts,
-        "Contract/search": _search_contracts,
-        "Contract/searchById": _find_contract,
-        "Contract/available": _list_contracts,
-        "Order/search": _search_orders,
-        "Order/searchOpen": _open_orders,
-        "Order/place": _place,
-        "Order/modify": _modify,
-        "Order/cancel": _cancel,
-        "Position/searchOpen": _open_positions,
-        "Trade/search": _search_trades,
-    }
+    def _shown(self, asked: forms.OfAccount) -> View:
+        """The rows of an account as its lists have them, which may lag."""
+        return self._venue.view(self._account(asked))
 
+    def _listing(self, contract: str) -> Listing:
+        found = self._venue.listings.get(contract)
+        if found is None:
+            raise VenueRefusal("contract")
+        return found
 
-def enveloped(**payload: object) -> HttpReply:
-    return HttpReply(200, encode({**payload, "success": True, "errorCode": 0, "errorMessage": None}))
-
-
-def failure(code: int, message: str, **payload: object) -> HttpReply:
-    """`success: false`, which is HTTP 200 all the same. Codes have another meaning on each page."""
-    return HttpReply(200, encode({**payload, "success": False, "errorCode": code, "errorMessage": message}))
-
-
-def _between(rows: Any, asked: Row) -> list[Row]:
-    """The rows of a time. A name of a parameter that is not known is not minded: all come."""
-    start, end = asked.get("startTimestamp") or "", asked.get("endTimestamp") or "9999"
-    return [row for row in rows if start[:19] <= row["creationTimestamp"][:19] <= end[:19]]
+    def _table(self) -> Mapping[str, tuple[type[forms.Form], Callable[[Any, str], Row]]]:
+        """What each page is asked, and what answers it."""
+        return {
+            _LOGIN: (forms.Login, self._log_in),
+            "Auth/validate": (forms.Form, self._validate),
+            "Auth/logout": (forms.Form, self._log_out),
+            "Account/search": (forms.AccountSearch, self._search_accounts),
+            "Contract/search": (forms.ContractSearch, self._search_contracts),
+            "Contract/searchById": (forms.OneContract, self._find_contract),
+            "Contract/available": (forms.AvailableContracts, self._list_contracts),
+            "History/retrieveBars": (forms.Bars, self._retrieve_bars),
+            "Order/place": (forms.Placing, self._place),
+            "Order/modify": (forms.Change, self._modify),
+            "Order/cancel": (forms.OneOrder, self._cancel),
+            "Order/search": (forms.Span, self._search_orders),
+            "Order/searchOpen": (forms.OfAccount, self._open_orders),
+            "Order/searchById": (forms.OneOrder, self._find_order),
+            "Order/v2/query": (forms.Query, self._query_orders),
+            "Position/searchOpen": (forms.OfAccount, self._open_positions),
+            "Position/closeContract": (forms.Closing, self._close),
+            "Position/partialCloseContract": (forms.PartialClosing, self._close_part),
+            "Trade/search": (forms.Span, self._search_trades),
+        }

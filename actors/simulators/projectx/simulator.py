@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
 
 from actors.simulators.base.client import HttpReply, Later, Request, retry_header
-from actors.simulators.base.faults import Code, RetryAfter, Status, Times, fault
+from actors.simulators.base.faults import Times, fault
 from actors.simulators.base.parameters import one_of
-from actors.simulators.base.random_market import Market, Order, Step
+from actors.simulators.base.random_market import Market, Step
 from actors.simulators.base.settings import given
 from actors.simulators.projectx import payloads
-from actors.simulators.projectx.account import ASK, BID, MARKET, Account, Filled
+from actors.simulators.projectx.account import Account
 from actors.simulators.projectx.auth import TokenGate
+from actors.simulators.projectx.codes import ASK, BID, CODES, LIMIT, MARKET, VenueRefusal
+from actors.simulators.projectx.envelope import failure
+from actors.simulators.projectx.forms import Placing
 from actors.simulators.projectx.instruments import BUY, SELL, Level, Listing
+from actors.simulators.projectx.lag import Lag, Table, View
+from actors.simulators.projectx.matching import Matching
+from actors.simulators.projectx.meters import BARS, Meter
+from actors.simulators.projectx.page_faults import PageFault, PageFaults, take_fault
 from actors.simulators.projectx.payloads import Action, MarketShape, Row, UserShape
-from actors.simulators.projectx.rest import Pages, failure
+from actors.simulators.projectx.rest import Pages
+from actors.simulators.projectx.seen import Seen
 from actors.simulators.projectx.settings import SimulatedProjectXSettings
 from actors.simulators.signalr import Caller, HubError, Method, SimulatedHubs, framing
 from actors.simulators.signalr.negotiate import bearer
@@ -28,8 +39,10 @@ from actors.simulators.signalr.server import OnlyHub
 
 MARKET_HUB = "market"
 Contract = Annotated[str, "its id; empty: the first one"]
-Login = Annotated[str, "loginKey: logins; validate: renewals"]
-PageName = Annotated[str, "such as Auth/loginKey; empty: any"]
+Channel = Annotated[
+    Literal["accounts", "orders", "positions", "user_trades", "quotes", "trades", "depth"],
+    "the channel of the event",
+]
 
 _LOGOUT = "GatewayLogout"
 
@@ -47,12 +60,12 @@ _EVENTS = {
 }
 
 
-class SimulatedProjectX(SimulatedHubs):
+class SimulatedProjectX(SimulatedHubs, PageFaults):
     """ProjectX on loopback, both hubs and the REST on one port: a context manager.
 
     `hub_url("user")` and `hub_url("market")` are the hubs, `http_url` is what the pages stand under.
     Methods that push something have written it to every subscriber when they return, unless the
-    server packs its messages.
+    server packs its messages. `seen` counts what clients asked of the REST, and has all placed orders.
     """
 
     name: ClassVar[str] = "projectx"
@@ -67,9 +80,26 @@ class SimulatedProjectX(SimulatedHubs):
         self._gate = TokenGate(settings.token_life, settings.keys)
         new = partial(Listing, seed=settings.seed, moving=settings.market, now=_now)
         self.listings = {each: new(each) for each in settings.contracts}
-        held = partial(Account, numbers=itertools.count(9_000_000_001), now=_now)
-        self.accounts = {each: held(each, f"PRAC-V2-{each}") for each in settings.accounts}
+        self.listings |= {each: new(each, active=False) for each in settings.inactive}
+        numbers = itertools.count(9_000_000_001)
+        self.accounts = {each: self._new_account(each, numbers) for each in settings.accounts}
+        self.matching = Matching(self)
+        self._meters = {
+            "rest": Meter(settings.rest_limit, settings.rest_window),
+            "bars": Meter(settings.bars_limit, settings.bars_window),
+        }
+        self.seen = Seen(self._meters)
         self._pages = Pages(self, self._gate)
+        self._held_back: list[tuple[str, str, list[object]]] | None = None  # events that are told later
+
+    def _new_account(self, id: int, numbers: Iterator[int]) -> Account:
+        live = id in self.settings.live_accounts
+        account = Account(id, f"{'LIVE' if live else 'PRAC-V2'}-{id}", numbers=numbers, now=_now)
+        account.row["simulated"] = not live
+        account.flip_renews_id = self.settings.flip_renews_id
+        account.commission = Decimal(str(self.settings.commission))
+        account.changed = partial(self._note_change, id)
+        return account
 
     def methods(self) -> Mapping[str, Mapping[str, Method]]:
         user = self._following(_OF_ACCOUNTS, int)
@@ -84,8 +114,8 @@ class SimulatedProjectX(SimulatedHubs):
 
     @property
     def contracts(self) -> list[str]:
-        """The contracts' ids."""
-        return list(self.listings)
+        """The ids of the contracts that can be traded."""
+        return [each.id for each in self.listings.values() if each.active]
 
     @property
     def logins(self) -> int:
@@ -139,6 +169,9 @@ class SimulatedProjectX(SimulatedHubs):
     ) -> Row:
         """A trade in the market; `over` replaces fields. Price: the last one, unless given.
 
+        Stops and trails that it reaches are filled at its price. Of the orders that rest at its price it
+        fills so many contracts as its volume; those that rest at a worse price are filled whole.
+
         Raises:
             ValueError: the price is not on a tick.
         """
@@ -146,7 +179,20 @@ class SimulatedProjectX(SimulatedHubs):
             listing = self._listing(contract)
             row = listing.trade(price, volume, side) | over
             self._say_market("trades", listing, [row], shape)
+            self.matching.traded(listing, listing.market.last, volume)
             return row
+
+    def past_trade(self, contract: str, at: datetime, price: Decimal | float | str, volume: int = 1) -> None:
+        """A trade that happened at this time, of which there are bars. The hub does not tell of it.
+
+        They are given in the order of their times.
+
+        Raises:
+            ValueError: the price is not on a tick.
+        """
+        with self._lock:
+            listing = self._listing(contract)
+            listing.tape.append((at, listing.ticks(price), volume))
 
     def depth(
         self,
@@ -180,7 +226,7 @@ class SimulatedProjectX(SimulatedHubs):
         """Changes an account, and tells it; the first one unless its id is given."""
         with self._lock:
             found = self._account(account)
-            return self._say_user("accounts", found, [found.change(over)], shape)
+            return self.tell_account("accounts", found, [found.change(over)], shape)
 
     def order(
         self, account: int = 0, contract: str = "", *, shape: UserShape | None = None, **over: Any
@@ -190,7 +236,7 @@ class SimulatedProjectX(SimulatedHubs):
             found = self._account(account)
             known = found.orders.get(over.get("id", 0), {})
             listing = self._listing(contract or known.get("contractId", ""))
-            return self._say_user("orders", found, [found.order(listing, over)], shape)
+            return self.tell_account("orders", found, [found.order(listing, over)], shape)
 
     def position(
         self, account: int = 0, contract: str = "", *, shape: UserShape | None = None, **over: Any
@@ -199,7 +245,7 @@ class SimulatedProjectX(SimulatedHubs):
         with self._lock:
             found = self._account(account)
             told = found.position(self._listing(contract), over)
-            return self._say_user("positions", found, [told], shape)
+            return self.tell_account("positions", found, [told], shape)
 
     def user_trade(
         self, account: int = 0, contract: str = "", *, shape: UserShape | None = None, **over: Any
@@ -208,7 +254,7 @@ class SimulatedProjectX(SimulatedHubs):
         with self._lock:
             found = self._account(account)
             told = found.half_turn(self._listing(contract), over)
-            return self._say_user("user_trades", found, [told], shape)
+            return self.tell_account("user_trades", found, [told], shape)
 
     def fill(
         self, order: int, size: int | None = None, price: Decimal | float | str | None = None
@@ -223,13 +269,28 @@ class SimulatedProjectX(SimulatedHubs):
             listing = self.listings[row["contractId"]]
             at = listing.last if price is None else listing.price(listing.ticks(price))
             left = row["size"] - row["fillVolume"]
-            filled = account.fill(listing, row, left if size is None else size, at)
-            self._say_filled(account, filled)
-            told, half_turn, position, balance = (row for _, row in filled)
-            return told, half_turn, position, balance
+            told = self.matching.fill_by_hand(account, listing, row, left if size is None else size, at)
+            order_told, half_turn, position, balance = told
+            return order_told, half_turn, position, balance
+
+    def void(self, half_turn: int) -> Row:
+        """Takes a fill back, by the id of its half-turn: tells half-turn, position and account.
+
+        Raises:
+            ValueError: there is no such half-turn.
+        """
+        with self._lock:
+            for account in self.accounts.values():
+                row = next((row for row in account.fills if row["id"] == half_turn), None)
+                if row is not None:
+                    told = account.void(self.listings[row["contractId"]], row)
+                    for channel, each in zip(("user_trades", "positions", "accounts"), told, strict=True):
+                        self.tell_account(channel, account, [each])
+                    return dict(row)
+            raise ValueError(f"there is no half-turn {half_turn}")
 
     def tell_user(self, channel: str, account: int, *told: Action, shape: UserShape | None = None) -> None:
-        """Tells these very rows, each with its action: 0 new, 1 changed. Batches as the shape has them.
+        """Tells these very rows, each with the code of its action. Batches as the shape has them.
 
         `accounts`, `orders`, `positions` or `user_trades`.
         """
@@ -253,19 +314,20 @@ class SimulatedProjectX(SimulatedHubs):
             self.hub_close(only_hub=only_hub)
 
     @fault
-    def refuse_login(self, code: Code = 3, n: Times = 1, page: Login = "loginKey") -> None:
-        """Fails the next `n` logins or renewals under HTTP 200."""
-        field = "newToken" if page == "validate" else "token"
-        reply = failure(code, "Refused.", **{field: None})
-        self.pending.add("page", f"/api/Auth/{page}", times=n, what=reply)
+    def event_dropped(self, channel: Channel, n: Times = 1) -> None:
+        """Loses the next `n` events of a channel, while everything else goes on."""
+        self.pending.add("event_dropped", channel, times=n)
 
     @fault
-    def refuse_page(
-        self, status: Status = 503, n: Times = 1, retry_after: RetryAfter = 0.0, page: PageName = ""
-    ) -> None:
-        """Answers the next `n` requests for a page with this HTTP status."""
-        reply = HttpReply(status, b"", retry_header(retry_after))
-        self.pending.add("page", f"/api/{page}" if page else "", times=n, what=reply)
+    def rest_lag(self, seconds: Annotated[float, "how old what the lists show is"] = 1.0) -> None:
+        """Makes the lists of the REST show older rows than the hubs tell of, until heal()."""
+        for id, account in self.accounts.items():
+            self.pending.set("rest_lag", str(id), what=Lag(seconds, account.view()))
+
+    @fault
+    def partial_fill(self, size: Annotated[int, "contracts"] = 1, n: Times = 1) -> None:
+        """Fills only a part of the next `n` orders that are filled at once; the rest stays open."""
+        self.pending.add("partial_fill", times=n, what=size)
 
     @fault
     def reset_depth(self, contract: Contract = "") -> None:
@@ -284,55 +346,71 @@ class SimulatedProjectX(SimulatedHubs):
 
     # the pages
 
+    def page_names(self) -> list[str]:
+        return self._pages.names
+
     def page(self, request: Request) -> HttpReply | Later:
-        refusal = self.pending.take("page", request.path) or self.pending.take("page", "")
-        return refusal or self._pages.answer(request, _header(request))
+        name = self._pages.name_of(request.path)
+        if not name:
+            return self._pages.answer(request, "")
+        self.seen.came(name, request.body)
+        if not self._meters["bars" if name == BARS else "rest"].takes():
+            self.seen.answered()
+            return HttpReply(429, b"", retry_header(self.settings.limit_retry_after))
+        return self._serve(request, name, take_fault(self.pending, name))
 
-    def place(self, account: Account, listing: Listing, asked: Row) -> Row:
-        """An order of a client: it is filled at once, or it rests in the book."""
-        terms = ("type", "side", "size", "limitPrice", "stopPrice", "customTag")
-        over = {key: asked[key] for key in terms if asked.get(key) is not None}
-        over = {key: Decimal(str(value)) if key.endswith("Price") else value for key, value in over.items()}
-        action, row = account.order(listing, {"limitPrice": None, **over})
-        self._say_user("orders", account, [(action, row)])
-        at = self._crossed(listing, row)
-        if at is not None:
-            self._say_filled(account, account.fill(listing, account.orders[row["id"]], row["size"], at))
-        elif row["limitPrice"] is not None:
-            self._rest(account, listing, row)
-        return row
+    def _serve(self, request: Request, name: str, fault: PageFault) -> HttpReply | Later:
+        """The answer to a request, whatever a fault makes of it."""
+        hold = fault.hold + self.settings.latency
+        if fault.hang_up:
+            self.call_later(fault.wait, lambda: self._do(request, name, fault))
+            return self._sent(HttpReply(cut_at=0, reset=fault.reset))
+        if not fault.wait and not hold:
+            return self._sent(self._carry_out(request, name, fault))
 
-    def change_order(self, account: Account, listing: Listing, over: Row) -> None:
-        """An order is changed or cancelled: it leaves the book, and comes back where it is still open."""
-        resting = listing.market.orders.get(str(over["id"]))
-        if resting is not None:
-            self._say_step(listing, listing.market.cancel(resting))
-        self._say_user("orders", account, [account.order(listing, over)])
-        if resting is not None and "status" not in over:
-            self._rest(account, listing, account.orders[over["id"]])
+        def promise(take: Callable[[HttpReply], None]) -> None:
+            def act() -> None:
+                reply = self._carry_out(request, name, fault)
+                self.call_later(hold, lambda: take(self._sent(reply)))
 
-    def _rest(self, account: Account, listing: Listing, row: Row) -> None:
-        order = Order(
-            id=str(row["id"]),
-            account=str(account.id),
-            market=listing.id,
-            side="buy" if row["side"] == BID else "sell",
-            price=listing.ticks(row["limitPrice"]),
-            quantity=row["size"] - row["fillVolume"],
-        )
-        self._say_step(listing, listing.market.place(order))
+            if fault.wait:
+                self.call_later(fault.wait, act)
+            else:
+                act()
 
-    def _crossed(self, listing: Listing, row: Row) -> Decimal | None:
-        """The price at which an order is filled at once; None: it is not."""
-        market = listing.market
-        best = min(market.asks, default=None) if row["side"] == BID else max(market.bids, default=None)
-        if row["type"] == MARKET:
-            return listing.last if best is None else listing.price(best)
-        if best is None or row["limitPrice"] is None:
-            return None
-        limit = listing.ticks(row["limitPrice"])
-        crossed = limit >= best if row["side"] == BID else limit <= best
-        return listing.price(best) if crossed else None
+        return Later(promise)
+
+    def _do(self, request: Request, name: str, fault: PageFault) -> None:
+        """Carries a request out, with an answer to none."""
+        self._carry_out(request, name, fault)
+
+    def _sent(self, reply: HttpReply) -> HttpReply:
+        self.seen.answered()
+        self.announce()
+        return reply
+
+    def _carry_out(self, request: Request, name: str, fault: PageFault) -> HttpReply:
+        """Does what a request asks for, unless it is not to take effect; what is answered then."""
+        self._held_back = [] if fault.events_wait else None
+        reply = self._pages.answer(request, _header(request)) if fault.effect else HttpReply()
+        self._tell_held_back(fault.events_wait)
+        if fault.instead is not None:
+            reply = fault.instead
+        elif fault.ambiguity is not None:
+            reply = failure(CODES[name][fault.ambiguity], None)
+        elif fault.edit is not None and reply.status == 200:
+            reply = fault.edit(reply)
+        return msgspec.structs.replace(reply, cut_at=fault.cut_at, reset=fault.reset)
+
+    def view(self, account: Account) -> View:
+        """The rows of an account as lists show them."""
+        lag: Lag | None = self.pending.get("rest_lag", str(account.id))
+        return account.view() if lag is None else lag.view()
+
+    def _note_change(self, account: int, table: Table, key: Any, row: Row | None) -> None:
+        lag: Lag | None = self.pending.get("rest_lag", str(account))
+        if lag is not None:
+            lag.note(table, key, row)
 
     # the hubs' methods
 
@@ -371,7 +449,7 @@ class SimulatedProjectX(SimulatedHubs):
     def _say_market(
         self, channel: str, listing: Listing, rows: Sequence[Row], shape: MarketShape | None = None
     ) -> None:
-        if rows and self.members(f"{channel}/{listing.id}"):
+        if rows and self.members(f"{channel}/{listing.id}") and not self._loses(channel):
             for arguments in payloads.market_arguments(shape or self._usual_shape(channel), listing.id, rows):
                 self.tell_group(f"{channel}/{listing.id}", _EVENTS[channel], arguments)
 
@@ -379,14 +457,37 @@ class SimulatedProjectX(SimulatedHubs):
         self, channel: str, account: Account, told: Sequence[Action], shape: UserShape | None = None
     ) -> Row:
         key = "" if channel == "accounts" else account.id
-        for arguments in payloads.user_arguments(shape or self.settings.user_shape, told):
-            self.tell_group(f"{channel}/{key}", _EVENTS[channel], arguments)
+        if not self._loses(channel):
+            for arguments in payloads.user_arguments(shape or self.settings.user_shape, told):
+                self.tell_group(f"{channel}/{key}", _EVENTS[channel], arguments)
         return told[-1][1]
 
-    def _say_filled(self, account: Account, filled: Filled) -> None:
-        channels = ("orders", "user_trades", "positions", "accounts")
-        for channel, told in zip(channels, filled, strict=True):
-            self._say_user(channel, account, [told])
+    def tell_account(
+        self, channel: str, account: Account, told: Sequence[Action], shape: UserShape | None = None
+    ) -> Row:
+        """Tells of entities of an account, with the codes that the settings have for what has happened."""
+        return self._say_user(channel, account, payloads.coded(self.settings.actions, channel, told), shape)
+
+    def _loses(self, channel: str) -> bool:
+        """Whether a fault swallows this event."""
+        return bool(self.pending) and bool(self.pending.take("event_dropped", channel))
+
+    def tell_group(self, group: str, target: str, arguments: Iterable[object]) -> None:
+        if self._held_back is None:
+            super().tell_group(group, target, arguments)
+        else:
+            self._held_back.append((group, target, list(arguments)))
+
+    def _tell_held_back(self, seconds: float) -> None:
+        """Tells so much later what was held back."""
+        held, self._held_back = self._held_back, None
+
+        def tell() -> None:
+            for each in held or ():
+                self.tell_group(*each)
+
+        if held:
+            self.call_later(seconds, tell)
 
     # the market
 
@@ -403,7 +504,7 @@ class SimulatedProjectX(SimulatedHubs):
     def step(self) -> None:
         if not self.listings:
             return
-        listing = self.random.choice(list(self.listings.values()))
+        listing = self.listings[self.random.choice(self.contracts)]
         if self.accounts and self.random.random() < 0.1:
             self._act(self.random.choice(list(self.accounts.values())), listing)
         else:
@@ -413,16 +514,15 @@ class SimulatedProjectX(SimulatedHubs):
         """An account places an order, or takes one back."""
         resting = {id for each in self.listings.values() for id in each.market.orders}
         orders = [row for row in account.open_orders if str(row["id"]) in resting]
-        if len(orders) >= 3:
-            row = self.random.choice(orders)
-            self.change_order(account, self.listings[row["contractId"]], {"id": row["id"], "status": 3})
-            return
-        side = self.random.choice((BID, ASK))
-        price = listing.price(listing.market.quote_for("buy" if side == BID else "sell"))
-        asked = {"type": 1, "side": side, "size": self.random.randint(1, 5), "limitPrice": price}
-        if self.random.random() < 0.3:
-            asked |= {"type": MARKET, "limitPrice": None}
-        self.place(account, listing, asked)
+        with contextlib.suppress(VenueRefusal):
+            if len(orders) >= 3:
+                self.matching.cancel(account, self.random.choice(orders)["id"])
+                return
+            side = self.random.choice((BID, ASK))
+            price = listing.price(listing.market.quote_for("buy" if side == BID else "sell"))
+            size = self.random.randint(1, 5)
+            kind = MARKET if self.random.random() < 0.3 else LIMIT
+            self.matching.place(account, listing, Placing(account.id, listing.id, kind, side, size, price))
 
     def _say_step(self, listing: Listing, step: Step) -> None:
         """Tells what a step of the market changed, in the order in which it happened."""
@@ -433,8 +533,13 @@ class SimulatedProjectX(SimulatedHubs):
         for each in step.fills:
             account = self.accounts[int(each.order.account)]
             order = account.orders[int(each.order.id)]
-            at = listing.price(each.order.price)
-            self._say_filled(account, account.fill(listing, order, each.quantity, at))
+            self.matching.fill(account, listing, order, each.quantity, listing.price(each.order.price))
+        self.tell_depth(listing, step)
+        if step.trade is not None:
+            self.matching.trigger(listing)
+
+    def tell_depth(self, listing: Listing, step: Step) -> None:
+        """Tells what a step changed in the book, and in the quote."""
         self._say_market("depth", listing, listing.deltas(step))
         changed = listing.moved()
         if changed is not None:

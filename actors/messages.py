@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from actors.protocol.prices import Price
     from actors.protocol.venue import Venue
     from actors.rules.poor_health import Vitals
-    from actors.trading.asks import Ask
-    from actors.trading.login import Login
 
 # ── reports about a line; one of a past epoch is dropped ────────────────────────────────────────
 
@@ -703,37 +701,4 @@ class BudgetDue(Idempotent, frozen=True):
     """A timer's: this feed may be asked again. `turn`: an older one has been overtaken."""
 
     feed: str
-    turn: int
-
-
-class AskRead(Idempotent, frozen=True):
-    """Asked: carry on this read. Its thread answers."""
-
-    ask: Ask
-
-
-class AskMutation(Struct, frozen=True):
-    """Asked: carry on this mutation. Its thread answers; a successor does not read it again."""
-
-    ask: Ask
-
-
-class AskPaused(Idempotent, frozen=True):
-    """From the thread of a read: its meter has room again in so many seconds."""
-
-    ask: Ask
-    seconds: float
-
-
-class AskEnded(Idempotent, frozen=True):
-    """From the thread of an ask: its place is free."""
-
-    login: Login
-
-
-class MeterDue(Idempotent, frozen=True):
-    """A timer's: this meter of a login has room again. `turn`: an older one has been overtaken."""
-
-    login: Login
-    meter: str
     turn: int

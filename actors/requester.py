@@ -23,21 +23,12 @@ from actors.errors import AskFailedError
 from actors.feed_spec import Feeds, FeedSpec
 from actors.http_types import HttpFailed
 from actors.login.redaction import without_secrets
-from actors.messages import (
-    AskEnded,
-    AskLatest,
-    AskMutation,
-    AskPaused,
-    AskRead,
-    BudgetDue,
-    LatestTold,
-    MeterDue,
-    RoleStarted,
-)
+from actors.messages import AskLatest, BudgetDue, LatestTold, RoleStarted
 from actors.protocol.limits import TokenBucket
 from actors.protocol.prices import Price
 from actors.protocol.venue import Venue
 from actors.reasons import Crashed, Reason, Slow
+from actors.trading.ask_messages import AskEnded, AskMutation, AskPaused, AskRead, MeterDue
 from actors.trading.ask_queue import AskQueue, Pause
 from actors.trading.asks import Ask, empty_meter
 from actors.wire.attempt import ConnectCancel
@@ -122,13 +113,18 @@ class Requester(Actor):
     def _begin_asks(self) -> None:
         """Begin every ask that has a place now."""
         while (ask := self._asks.next()) is not None:
-            args, name = (self._roles.named(self.id),), f"requester/{ask.feed}"
+            args, name = (ask,), f"requester/{ask.feed}"
             try:
-                threading.Thread(target=ask.run, args=args, name=name, daemon=True).start()
+                threading.Thread(target=self._carry_on, args=args, name=name, daemon=True).start()
             except RuntimeError:
                 ask.give_up(
                     AskFailedError(ask.feed, "no thread can be started to ask the venue", "resources")
                 )
+
+    def _carry_on(self, ask: Ask) -> None:
+        """On a thread of its own. The role is told, whichever requester plays it by then."""
+        pause = ask.run()
+        self._roles.named(self.id).tell(AskPaused(ask, pause) if pause else AskEnded())
 
     def _pause_meter(self, ask: Ask, seconds: float) -> None:
         """A read found its meter empty: it waits for it, as those behind it do."""

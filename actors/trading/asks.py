@@ -10,12 +10,11 @@ from typing import Any, ClassVar, Final, Generic, TypeVar, cast
 from msgspec import structs
 
 from actors import log_queue
-from actors.actor import Address, Reply
+from actors.actor import Reply
 from actors.errors import AskFailedError, AskRefusedError, LinewardenError, RuntimeStopped, Timeout
 from actors.http_types import HttpAnswer, HttpFailed, HttpRequest
 from actors.login.redaction import without_secrets
 from actors.login.token_store import TokenStore
-from actors.messages import AskEnded, AskPaused
 from actors.protocol.conversation import Token
 from actors.protocol.trading import Call, CallRefused, Lane
 from actors.reasons import Reason
@@ -59,23 +58,24 @@ class Ask:
     def is_waiting(self) -> bool:
         return self._state is AskState.WAITING
 
-    def run(self, requester: Address) -> None:
-        """On a thread of its own. Only the first of several threads carries it on."""
+    def run(self) -> float:
+        """On a thread of its own. Only the first of several threads carries it on.
+
+        Returns 0.0: it has ended. Else the seconds until its meter has room again: it waits for that.
+        """
         if not self._move(AskState.WAITING, AskState.RUNNING):
-            return
+            return 0.0
         pause = 0.0
         try:
             pause = self.carry_on()
         except Exception as error:
             log.exception("%s: unexpected error while the venue was asked.", self.feed)
             self.give_up(LinewardenError(f"{self.feed}: unexpected error ({type(error).__name__})"))
-        finally:
-            self.login.leave(self)
+        self.login.leave(self)
         if pause and self._move(AskState.RUNNING, AskState.WAITING):
-            requester.tell(AskPaused(self, pause))
-        else:
-            self._leave()
-            requester.tell(AskEnded(self.login))
+            return pause
+        self._leave()
+        return 0.0
 
     def carry_on(self) -> float:
         """Asks, and ends it. Else returns the seconds until its meter has room again; nothing was asked."""

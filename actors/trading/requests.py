@@ -11,10 +11,10 @@ from typing import Any, Final, Protocol, TypeVar
 
 from actors.actor import Address
 from actors.errors import RuntimeStopped
-from actors.messages import AskMutation, AskRead
 from actors.protocol.trading import Align, AnyMutation, Call, Contract, OrderOutcome, Refused, adds_risk
 from actors.settings import FeedSettings
 from actors.timers import Timers, check_seconds
+from actors.trading.ask_messages import AskMutation, AskRead
 from actors.trading.asks import Access, Ask, Asked, ReadAsk
 from actors.trading.mutation import MutationAsk, Resolve, Terms
 from actors.trading.order_handle import OrderHandle, OutcomeReply

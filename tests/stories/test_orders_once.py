@@ -14,10 +14,10 @@ import pytest
 
 from actors import Accepted, Refused, Runtime, Unknown, gather
 from actors.protocol.trading import OrderOutcome
+from tests.stories.test_killed_actors import incarnation
 from tests.support.internals import Internals
 from tests.support.runtimes import until
-from tests.stories.test_killed_actors import incarnation
-from tests.trading.shop import Shop, ShopRequests, asking
+from tests.trading.shop import Shop, ShopRequests, asking, without_meter
 from tests.wire.proxies import Loopback, connected
 
 RESET = struct.pack("ii", 1, 0)
@@ -91,7 +91,7 @@ def test_an_exchange_that_is_cut_at_any_byte_is_sent_once_at_most(
         before = cutter.passed[way]
         assert isinstance(px.cancel().get(5.0), Accepted)
         size = cutter.passed[way] - before
-        px.core._way().access(lambda: 5.0).login.meter.take = lambda meter, lane: 0.0  # type: ignore[method-assign]
+        without_meter(px)
         seen = set()
         chosen = random.Random(17).sample(range(1, size), min(most, size - 1))
         for count in (*chosen, size):
@@ -116,7 +116,7 @@ def desk(tmp_path: Path, shop: Shop) -> Iterator[tuple[Runtime, ShopRequests]]:
         asking(tmp_path, shop, runtime={"watchdog_timeout": 0.2}, limits=limits) as (runtime, px),
     ):
         px.page("first").get()
-        px.core._way().access(lambda: 5.0).login.meter.take = lambda meter, lane: 0.0  # type: ignore[method-assign]
+        without_meter(px)
         yield runtime, px
 
 

@@ -60,8 +60,8 @@ class Shop(Loopback):
         self.requests: list[tuple[str, Any]] = []
         self.connections = 0
         self.logins = 0
-        self.before: Callable[[str], Answer | None] = lambda _: None
-        self.after: Callable[[str], None] = lambda _: None
+        self.before: Callable[[str], Answer | None] = nothing
+        self.after: Callable[[str], None] = nothing
         self.retry_after = 0.0  # seconds, in every answer; 0: none
         self.lock = threading.Lock()
 
@@ -279,6 +279,29 @@ class ShopVenue(Venue):
     @property
     def _rest(self) -> str:
         return self.settings.url.replace("ws://", "http://")
+
+
+def nothing(_: str) -> None:
+    """The shop does as it does."""
+
+
+def wait_for(go: threading.Event, start: str = "/") -> Callable[[str], None]:
+    """Requests of paths that begin so wait for `go`; logins never do."""
+
+    def wait(path: str) -> None:
+        if path.startswith(start) and path != "/login":
+            go.wait(5.0)
+
+    return wait
+
+
+def without_meter(px: ShopRequests) -> None:
+    """Its login may ask as often as it likes."""
+
+    def take(_meter: str, _lane: str) -> float:
+        return 0.0
+
+    px.core._way().access(lambda: 5.0).login.meter.take = take  # type: ignore[method-assign]
 
 
 def shop_feed(url: str, **feed: Any) -> dict[str, Any]:

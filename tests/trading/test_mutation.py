@@ -15,7 +15,7 @@ from actors.actor import Address
 from actors.protocol.trading import Intent, Place
 from actors.trading.order_store import OrderStore
 from actors.wire.send_right import SendRight
-from tests.trading.shop import ACCOUNT, Shop, ShopRequests, asking
+from tests.trading.shop import ACCOUNT, Shop, ShopRequests, asking, nothing, wait_for
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_lost_answer_is_unknown_and_settling_finds_it(px: ShopRequests, shop: 
     assert isinstance(handle.get(5.0), Unknown)
     assert shop.orders == [handle.tag]
     assert px.place().get(5.0).code == "unknown"  # the account may not add risk meanwhile
-    shop.after = lambda path: None
+    shop.after = nothing
     assert px.core.settle(handle.tag).get(5.0) == Accepted(handle.tag, 1)
     assert isinstance(px.place().get(5.0), Accepted)
 
@@ -302,7 +302,12 @@ def test_a_stop_waits_for_what_has_left(tmp_path: Path, shop: Shop) -> None:
     with asking(tmp_path, shop) as (runtime, px):
         px.page("first").get()
         arrived = threading.Event()
-        shop.after = only_orders(lambda _: (arrived.set(), time.sleep(0.2)))
+
+        def slow(_: str) -> None:
+            arrived.set()
+            time.sleep(0.2)
+
+        shop.after = only_orders(slow)
         handle = px.place()
         assert arrived.wait(5.0)
         runtime.stop(5.0)
@@ -318,7 +323,12 @@ def test_a_stop_that_has_no_time_left_makes_it_unknown_and_what_has_not_left_ref
     go, arrived = threading.Event(), threading.Semaphore(0)
     with asking(tmp_path, shop) as (runtime, px):
         px.page("first").get()
-        shop.after = only_orders(lambda _: (arrived.release(), go.wait(5.0)))
+
+        def hold(_: str) -> None:
+            arrived.release()
+            go.wait(5.0)
+
+        shop.after = only_orders(hold)
         handles = [px.place(deadline=30.0) for _ in range(20)]
         for _ in range(7):
             assert arrived.acquire(timeout=5.0)
@@ -364,7 +374,7 @@ def test_intents_of_an_ended_process_are_settled_before_anything_adds_risk(
     store.close()
     shop.orders.append(tag)  # it had left, and its process ended
     go = threading.Event()
-    shop.before = lambda path: None if not path.startswith("/find") or go.wait(5.0) else None
+    shop.before = wait_for(go, "/find")
     with asking(tmp_path, shop) as (_, px):
         early = px.place().get(5.0)
         assert early.code == "settling"

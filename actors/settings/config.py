@@ -207,13 +207,13 @@ class ConfigReader(SettingsReader):
             text = f"missing; feed {feed} has trading = true, and its orders are recorded in a folder"
             self.complain("[trading]", "dir", text)
 
-    def _check_trading(self, where: str, feed: FeedSettings, venue: Venue) -> None:
+    def _check_trading(self, where: str, feed: FeedSettings, venue: Venue, limits: object) -> None:
         """What a feed whose orders may leave needs."""
         if feed.trading:
             if venue.trading() is None:
                 self.complain(where, "trading", f"venue {venue.name} takes no orders from Linewarden")
             for key in ("max_size", "orders_per_minute"):
-                if getattr(feed.limits, key) is None:
+                if not _says(limits, key):
                     inside = f"{where.removesuffix(']')}.limits]"
                     self.complain(inside, key, "missing; a feed with trading = true has this limit")
         elif feed.dry_run:
@@ -305,7 +305,7 @@ class ConfigReader(SettingsReader):
         feed = FeedSettings(name=name, venue=kind.name, kind=kind, own=own, **fields)
         if venue is not None:
             self._check_doors(where, feed, venue)
-            self._check_trading(where, feed, venue)
+            self._check_trading(where, feed, venue, table.get("limits", {}))
             if missing := self.quoting(where, "", venue.missing_login):
                 self.complain(where, "", missing)
         return feed

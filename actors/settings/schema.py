@@ -15,6 +15,7 @@ from actors.rules.restarts import Interval, Seconds
 from actors.secret import RedactedStruct, Secret, Shown, origin
 from actors.settings.addresses import PROXIES, host_and_port, is_simulated
 from actors.trading.limits import Limits
+from actors.trading.records import LONGEST_DEADLINE
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+\Z", description="letters, digits, - and _ only")]
 Compression = Literal["none", "deflate"]
@@ -22,7 +23,6 @@ SESSIONS = 'a list of texts, such as ["Mon-Fri 09:30-16:00"]'
 Keys = Annotated[tuple[str, ...], Meta(description='a list of texts, such as ["AAPL", "MSFT"]')]
 
 
-LONGEST_DEADLINE = 60.0  # seconds
 Deadline = Annotated[
     float, Meta(gt=0, le=LONGEST_DEADLINE, description="seconds, more than 0 and at most 60")
 ]
@@ -149,7 +149,7 @@ class Settings(ConfigTable, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()  # sentences about what is allowed and should be looked at
 
     def why_no_orders(self, feed: str) -> str:
-        """Why this feed's orders are refused before they leave; empty: they are not. `dry_run` is no reason."""
+        """Why this feed's orders are refused before they leave; empty: nothing is in their way."""
         its = self.feeds[feed]
         if not its.trading:
             return f"trading is off: it takes trading = true in [feeds.{feed}], and a start"

@@ -18,7 +18,7 @@ Key = Literal["max_size", "max_net", "max_open_orders", "orders_per_minute", "pr
 
 
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[feeds.NAME.limits]`. None: no such limit; a feed with `trading = true` has the first and the fourth."""
+    """`[feeds.NAME.limits]`. None: no such limit. `trading = true` requires the first and the fourth."""
 
     max_size: Count | None = None  # contracts of one order
     max_net: Count | None = None  # contracts of one contract on one side: position, working, on their way
@@ -35,8 +35,8 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Facts(Struct, frozen=True, kw_only=True):
     """What is known of the account and the market before an order is begun.
 
-    `asked_ns`: when the exposure was asked for, wall clock; of several requests, the first. `mark`: a price of
-    the market that is fresh; None: there is none.
+    `asked_ns`: when the exposure was asked for, wall clock; of several requests, the first. `mark`: a price
+    of the market that is fresh; None: there is none.
     """
 
     contract: Contract | None = None
@@ -107,7 +107,7 @@ class _Order:
                 yield self._refused("max_net", most, f"{each}s come to {total}: {parts}")
 
     def _more(self, mutation: Place | Modify) -> int:
-        """The contracts that it adds at most. The smallest size that an order was given may be what is left."""
+        """The contracts that it adds at most: an order may have the smallest size that it was ever given."""
         if isinstance(mutation, Place):
             return mutation.size
         return max(0, (mutation.size or 0) - min(self._view.sizes, default=0))

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from actors.protocol.trading import Intent, OrderOutcome, Refused, Unknown
 
+LONGEST_DEADLINE: Final = 60.0  # seconds for an order to leave: after its deadline no byte does
 MINUTE_NS: Final = 60 * 10**9
 
 State = Literal["open", "accepted", "refused", "unknown", "resolved", "adopted"]  # of an intent

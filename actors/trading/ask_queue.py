@@ -28,9 +28,7 @@ class AskQueue:
 
     def __init__(self) -> None:
         self._lines: dict[Line, deque[Ask]] = {}  # the one that was served last at the end
-        self._paused: dict[
-            tuple[Login, str], int
-        ] = {}  # meters without room for reads, and the pause's number
+        self._paused: dict[tuple[Login, str], Pause] = {}  # meters without room for reads
 
     def add(self, ask: Ask) -> None:
         self._lines.setdefault((ask.lane, ask.feed, ask.meter), deque()).append(ask)

@@ -301,7 +301,7 @@ def without_meter(px: ShopRequests) -> None:
     def take(_meter: str, _lane: str) -> float:
         return 0.0
 
-    px.core._way().access(lambda: 5.0).login.meter.take = take  # type: ignore[method-assign]
+    px.core._way().access(lambda: 5.0).login.meter.take = take  # type: ignore[assignment,method-assign]
 
 
 def shop_feed(url: str, **feed: Any) -> dict[str, Any]:

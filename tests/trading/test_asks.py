@@ -248,7 +248,7 @@ def test_a_read_that_meets_a_429_is_asked_again_after_the_pause_that_it_names(
     px: ShopRequests, shop: Shop
 ) -> None:
     px.page("first").get()
-    shop.before = lambda path: (429, None) if pages(shop, "a") == 1 else None
+    shop.before = lambda _: (429, None) if pages(shop, "a") == 1 else None
     shop.retry_after = 0.2
     assert px.page("a").get(5.0) == "a"
     assert pages(shop, "a") == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from msgspec import Struct, structs
@@ -36,6 +37,7 @@ WORKING: Final = (
 )
 PAGE_SIZE: Final = 100  # orders of one page of a query
 MOST_PAGES: Final = 20
+MOST_BARREN: Final = 3  # pages that bring nothing new: one by rows, and 0 or 1 by number
 MOST_SPANS: Final = 32  # requests for one list: a span whose list may be cut is halved
 SHORTEST_SPAN: Final = SECOND
 
@@ -226,28 +228,43 @@ def _halves(start: int, end: int | None, now: int | None) -> list[tuple[int, int
 
 
 def _queried(asking: Asking, account: int) -> Steps[Listing[m.Order]]:
-    """Page by page. Whether the first is 0 or 1 is not documented, so rows are counted by id."""
+    """Until as many rows have come as the gateway counts.
+
+    Whether `pageOffset` counts rows or pages, and whether pages from 0 or 1, is not documented: as soon as a
+    page by rows brings nothing new, pages are asked for by number.
+    """
     rows: dict[int, m.Order] = {}
-    for page in range(MOST_PAGES):
-        answer = yield from asking.post(QUERY, Orders, _query(account, page))
-        came = present(QUERY, answer.orders)
+    totals: set[int | None] = set()
+    numbers, offset, barren = count(1), 0, 0
+    for _ in range(MOST_PAGES):
+        answer = yield from asking.post(QUERY, Orders, _query(account, offset))
+        page = present(QUERY, answer.orders)
         before = len(rows)
-        rows.update({row.id: row for row in came})
-        total = answer.total_count
-        if total is not None and len(rows) >= total:
-            return Listing(QUERY, _working(account, rows.values()), whole=True)
-        if total is None and not may_be_cut(len(came)) and (came or page):
-            return Listing(QUERY, _working(account, rows.values()), whole=True)
-        if page and len(rows) == before:
+        rows.update({row.id: row for row in page})
+        totals.add(answer.total_count)
+        if answer.total_count is None or len(rows) >= answer.total_count:
             break
-    return Listing(QUERY, _working(account, rows.values()), whole=False)
+        barren += len(rows) == before
+        if barren == MOST_BARREN:
+            break
+        by_rows = len(rows) > before and offset in (0, before)
+        offset = len(rows) if by_rows else next(numbers)
+    return Listing(QUERY, _working(account, rows.values()), _is_whole(len(rows), totals))
 
 
-def _query(account: int, page: int) -> Fields:
+def _is_whole(number: int, totals: set[int | None]) -> bool:
+    """A number of orders that changes from page to page proves nothing."""
+    total, *others = totals
+    if others or total is None:
+        return not others and not may_be_cut(number)
+    return number >= total
+
+
+def _query(account: int, offset: int) -> Fields:
     return {
         "filter": {"accountId": account, "statuses": [int(status) for status in WORKING]},
         "pageSize": PAGE_SIZE,
-        "pageOffset": page,
+        "pageOffset": offset,
         "sortBy": 1,  # Id
         "sortDirection": 0,  # ascending
         "includeTotalCount": True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final, TypeVar
+from urllib.parse import urlsplit
 
 from actors.protocol import (
     Align,
@@ -47,6 +48,7 @@ class ProjectXApi(TradingApi):
     """
 
     def __init__(self, rest: str, *, live: bool = False, bars_limit: FrameLimit = BARS_LIMIT) -> None:
+        self.host = urlsplit(rest).netloc.rpartition("@")[2].lower()
         self._gateway = Gateway(rest)
         self._live = live
         self.meters: Mapping[str, FrameLimit] = {"rest": REST_LIMIT, "bars": bars_limit}

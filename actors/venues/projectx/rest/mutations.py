@@ -2,7 +2,8 @@
 
 A mutation is refused only where the answer is a definite no. Everything else that is no clear yes is
 `Unknown`: a lost answer, a body that cannot be read, an envelope that contradicts itself, a code that the
-endpoint's table calls pending or unknown, a code that is in no table, 429, 5xx, and statuses of no page.
+endpoint's table calls pending or unknown, a code that is in no table, a refusal of the tag, 429, 5xx, and
+statuses of no page.
 
 HTTP statuses of the 4xx that are a definite no:
 
@@ -18,6 +19,7 @@ gateway does not say whether it counts before it acts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
@@ -61,6 +63,7 @@ TYPES: Final[Mapping[str, OrderType]] = {
     "join_bid": OrderType.JOIN_BID,
     "join_ask": OrderType.JOIN_ASK,
 }
+_OF_THE_TAG: Final = re.compile(r"\b(custom\s?)?tag\b", re.ASCII | re.IGNORECASE)
 NOT_DONE: Final = frozenset((400, 404, 405, 407, 411, 413, 414, 415, 431))
 
 
@@ -168,11 +171,14 @@ def judged(endpoint: str, tag: str, answer: HttpAnswer, secret: Secret) -> Order
 def _refused(
     endpoint: str, tag: str, envelope: Envelope, order_id: int | None, secret: Secret
 ) -> Refused | Unknown:
-    """A definite no may name an order: the gateway keeps a record of orders that it rejects."""
+    """A definite no may name an order: the gateway keeps a record of orders that it rejects.
+
+    A refusal of the tag is none: it is sent once, so something on the way sent it twice, and the first lives.
+    """
     name = name_of(endpoint, envelope.error_code)
     words = said(envelope.error_message, secret, otherwise="")
     code = str(envelope.error_code)
-    if not name or name in OPEN:
+    if not name or name in OPEN or (endpoint == PLACE and _OF_THE_TAG.search(words)):
         return Unknown(
             tag, f"{endpoint} answered {code} {name or 'which is not known'}: {words or 'no words'}"
         )

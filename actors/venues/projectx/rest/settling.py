@@ -75,7 +75,12 @@ def _by_tag(tag: str, place: Place, begun: int, bearing: list[m.Order]) -> Order
     if taken:
         return Accepted(tag, row.id)
     return Refused(
-        tag, "2", "OrderRejected", "the venue's record of it is rejected", by_venue=True, order_id=row.id
+        tag,
+        "rejected",
+        "OrderRejected",
+        "the venue's record of it is rejected",
+        by_venue=True,
+        order_id=row.id,
     )
 
 

@@ -2,8 +2,9 @@
 
     python examples/project_x_orders.py
 
-It trades on a simulator in this process, with an order store in a folder that is removed at the end. For a real account,
-make a store with `linewarden orders init`, and write `trading = true` and its limits into your config yourself.
+It trades on a simulator in this process, with an order store in a folder that is removed at the end. For a
+real account, make a store with `linewarden orders init`, and write `trading = true` and its limits into your
+config yourself.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ def config(folder: Path) -> dict[str, object]:
 def trade(runtime: actors.Runtime) -> None:
     """Look, buy, and close again."""
     px = runtime.ask("projectx")
-    found = actors.gather({"positions": px.positions(ACCOUNT), "orders": px.open_orders(ACCOUNT)}, timeout=10)
-    print("open:", ", ".join(f"{len(listing.rows)} {name}" for name, listing in found.items()))
+    accounts, positions, orders = px.accounts(), px.positions(ACCOUNT), px.open_orders(ACCOUNT)  # all at once
+    print("accounts:", ", ".join(str(each.id) for each in accounts.get(timeout=10)))
+    print(f"open: {len(positions.get().rows)} positions, {len(orders.get().rows)} orders")
 
     handle = px.place(ACCOUNT, "ENQ", "buy", 1, bracket=actors.Bracket(stop=40, target=80))
     match handle.get(timeout=10):

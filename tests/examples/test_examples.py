@@ -52,8 +52,9 @@ def test_every_example_is_run_here() -> None:
 
 
 def test_project_x_orders() -> None:
-    first, accepted, closed = run("project_x_orders.py")
-    assert first == "open: 0 positions, 0 orders"
+    accounts, holdings, accepted, closed = run("project_x_orders.py")
+    assert accounts == "accounts: 4242, 4243"
+    assert holdings == "open: 0 positions, 0 orders"
     assert re.fullmatch(r"accepted: order \d+", accepted)
     assert closed == "closed, with its legs"
 

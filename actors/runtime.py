@@ -170,7 +170,9 @@ class Runtime(TypedCalls):
         tree.launch()
         self._requests.begin()
         enter(settings.runtime.name, tree, weakref.ref(self))
-        self._lifetime = Lifetime(self, tree.home, tree.roles, self._builder.simulators)
+        self._lifetime = Lifetime(
+            self, tree.home, tree.roles, self._builder.simulators, self._requests.abandon
+        )
 
     @property
     def settings(self) -> Settings:
@@ -518,9 +520,11 @@ class Runtime(TypedCalls):
         check_seconds("timeout", timeout)
         self._tree.home.check()
         if calls_handlers():
+            self._requests.stop()
             self._tree.begin_stop(timeout)
             return ()
         deadline = time.monotonic() + timeout + GRACE
+        self._requests.stop()
         left = self._tree.stop(timeout, deadline)
         self._requests.close(deadline)
         self._builder.keep_only({})

@@ -251,7 +251,6 @@ COVERED_BY = {
     "trading/file_lock": "trading/test_processes",
     "trading/intents": "trading/test_order_store",
     "trading/store_operator": "cli/test_orders",
-    "trading/unusable_store": "trading/test_disk",
     "trading/records": "trading/test_order_store",
     "typed_calls": "typing/test_typing",
     "wire/attempt": "wire/test_http_client",

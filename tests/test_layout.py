@@ -158,6 +158,11 @@ def test_the_command_alone_imports_the_service() -> None:
     assert {room(name) for name in importing} == {"cli", "service"}
 
 
+def test_the_command_alone_imports_what_only_a_person_may_do() -> None:
+    importing = {name for name in MODULES if "trading/store_operator" in modules_imported(name)}
+    assert importing == {"cli/orders"}
+
+
 def test_the_top_of_the_package_can_be_read_at_a_glance() -> None:
     assert len(list(PACKAGE.glob("*.py"))) <= MOST_AT_THE_TOP
 
@@ -233,11 +238,20 @@ COVERED_BY = {
     "supervision/tree": "stories/test_supervisor_laws",
     "supervisor": "stories/test_supervisor_laws",
     "testing": "simulators/test_o2",
-    "trading/halts": "trading/test_order_store",
+    "trading/ask_messages": "trading/test_asks",
+    "trading/ask_queue": "trading/test_asks",
+    "trading/gathering": "trading/test_asks",
+    "trading/login": "trading/test_asks",
+    "trading/order_handle": "trading/test_mutation",
+    "trading/requests": "trading/test_mutation",
+    "trading/runtime_requests": "trading/test_mutation",
+    "trading/settlement": "trading/test_mutation",
+    "trading/settling": "trading/test_mutation",
+    "trading/sweep": "trading/test_projectx_requests",
     "trading/file_lock": "trading/test_processes",
     "trading/intents": "trading/test_order_store",
-    "trading/order_file": "trading/test_order_store",
     "trading/store_operator": "cli/test_orders",
+    "trading/unusable_store": "trading/test_disk",
     "trading/records": "trading/test_order_store",
     "typed_calls": "typing/test_typing",
     "wire/attempt": "wire/test_http_client",
@@ -277,10 +291,10 @@ READS = {"monotonic", "monotonic_ns", "time", "time_ns", "perf_counter", "perf_c
 CLOCKS = {
     "timers",
     # They block a user's own thread.
-    *("calls", "stream", "runtime", "market/order_books", "supervision/token_refresh"),
+    *("calls", "stream", "runtime", "market/order_books", "supervision/token_refresh", "trading/gathering"),
     "supervision/snapshot",
     # Deadlines of blocking calls on short-lived threads, and a date in a header.
-    *("wire/attempt", "wire/http_client", "wire/upgrade"),
+    *("wire/attempt", "wire/http_client", "wire/kept_connections", "wire/upgrade"),
     "trading/request_meter",  # it waits for another process, for moments
     # Programs.
     *(

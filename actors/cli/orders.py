@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -20,8 +21,9 @@ from actors.cli.service_client import read_settings
 from actors.cli.service_commands import AsJson, show
 from actors.errors import ConfigError, LinewardenError
 from actors.protocol.formatting import counted
-from actors.settings import load
+from actors.settings import FeedSettings, load
 from actors.trading.folder import StoreError
+from actors.trading.intents import LARGEST
 from actors.trading.order_file import OrderFile
 from actors.trading.records import Halt, OpenIntent
 from actors.trading.store_operator import OrderRow, StoreOperator
@@ -92,20 +94,23 @@ def halt(
 
     It holds in all processes that trade from the folder, until `unhalt`. A feed stands for its venue: all
     accounts there are halted. The command lists the processes that trade, and waits for orders that were on
-    their way before. It exits with 1 if the halt could not be written, or if an order is left without an
-    outcome; its tag and process are named.
+    their way before. It exits with 1 if the halt could not be written, if no orders go to that host, or if an
+    order is left without an outcome; its tag and process are named.
     """
     with _store(config) as store:
         host, account = _target(config, target)
-        begun, older = store.halt(host, account, reason=reason, by=getpass.getuser())
+        begun, older = store.halt(host, account, reason=reason, by=_user())
         typer.echo(printable(f"{begun}. To end it: linewarden unhalt {begun.id} -c {config}"))
         for process in store.processes():
             typer.echo(f"trading: process {process.pid or 'of unknown number'}")
         left = _wait(store, older, timeout)
+        is_known = not host or host in store.hosts() | _hosts(config)
     for each in left:
         state = ", which has ended" if each.process_ended else ""
         complain(f"{each.intent.tag} of process {each.pid}{state} has no outcome: it may be at the venue.")
-    raise typer.Exit(1 if left else 0)
+    if not is_known:
+        complain(f"No order has gone to {host}, and no feed of {config} sends any there. Check the name.")
+    raise typer.Exit(0 if is_known and not left else 1)
 
 
 def unhalt(
@@ -114,7 +119,15 @@ def unhalt(
 ) -> None:
     """End a halt."""
     with _store(config) as store:
-        typer.echo(printable(f"ended: {store.unhalt(id, by=getpass.getuser())}"))
+        typer.echo(printable(f"ended: {store.unhalt(id, by=_user())}"))
+
+
+def _user() -> str:
+    """Who runs the command. In a container the user may have a number alone."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 # ── the store ───────────────────────────────────────────────────────────────────────────────────
@@ -158,13 +171,13 @@ def _resolve(config: Path, tag: str, reason: str, *, absent: bool) -> None:
     if not (tag and absent and reason.strip()):
         raise typer.BadParameter("resolve takes a TAG, --absent and --reason TEXT", param_hint="ACTION")
     with _store(config) as store:
-        store.resolve(tag, reason=reason, by=getpass.getuser())
+        store.resolve(tag, reason=reason, by=_user())
         typer.echo(f"resolved: {printable(tag)}")
 
 
 def _adopt(config: Path) -> None:
     with _store(config) as store:
-        adopted = store.adopt(by=getpass.getuser())
+        adopted = store.adopt(by=_user())
     for tag in adopted:
         typer.echo(f"adopted: {printable(tag)}")
     if not adopted:
@@ -181,7 +194,7 @@ def _import(config: Path, file: str) -> None:
 def _target(config: Path, target: str) -> tuple[str, int | None]:
     """Host and account. Raises ConfigError; LinewardenError for what is no target."""
     name, _, number = target.partition("/")
-    if number and not number.isdecimal():
+    if number and not (number.isdecimal() and len(number) < 20 and int(number) <= LARGEST):
         raise LinewardenError(
             f"{target!r}: expected the number of an account after the slash. Nothing is halted."
         )
@@ -189,8 +202,8 @@ def _target(config: Path, target: str) -> tuple[str, int | None]:
     if name == "all" and account is None:
         return "", None
     if "." in name or ":" in name or name == "localhost":
-        return name, account
-    feeds = load(config).feeds
+        return name.lower(), account
+    feeds = _feeds(config)
     if name not in feeds:
         known = ", ".join(["all", *feeds])
         raise LinewardenError(f"{name!r} is no feed and no host; known: {known}. Nothing is halted.")
@@ -198,6 +211,26 @@ def _target(config: Path, target: str) -> tuple[str, int | None]:
     if api is None:
         raise LinewardenError(f"feed {name} takes no orders. Nothing is halted.")
     return api.host, account
+
+
+def _hosts(config: Path) -> set[str]:
+    """Where the orders of the feeds go to; none where the feeds cannot be read."""
+    try:
+        feeds = load(config).feeds.values()
+    except ConfigError:
+        return set()
+    return {api.host for feed in feeds if (api := feed.build_venue().trading()) is not None}
+
+
+def _feeds(config: Path) -> dict[str, FeedSettings]:
+    """Raises ConfigError."""
+    try:
+        return load(config).feeds
+    except ConfigError:
+        complain(
+            "The feeds cannot be read, so nothing is halted. This needs none of them: linewarden halt all"
+        )
+        raise
 
 
 def _wait(store: StoreOperator, older: tuple[OpenIntent, ...], timeout: float) -> list[OpenIntent]:

@@ -37,13 +37,12 @@ from actors.protocol.trading import (
 from actors.reasons import Reason
 from actors.secret import Secret
 from actors.trading.asks import UNAUTHORIZED, Access, Ask, Seen, empty_meter
-from actors.trading.intents import is_repeatable
 from actors.trading.order_handle import OutcomeReply
 from actors.trading.records import Check
 from actors.wire.send_right import SendRight
 
 if TYPE_CHECKING:
-    from actors.trading.order_store import OrderStore
+    from actors.trading.unusable_store import Store
 
 log = log_queue.logger("actors.trading")
 
@@ -73,17 +72,16 @@ class Terms(Struct, frozen=True):
     """What a feed lays down for its mutations.
 
     `check`: reads the facts of the limits, and returns the check for the transaction that writes the intent.
-    `store` None: there is none; `store_error` says why, where there should be one.
+    `settling`: intents of ended processes are being looked for at the venue.
     """
 
     api: TradingApi
     host: str
     check: Callable[[Access, Intent, Contract | None], Check]
     now_ns: Callable[[], int]
-    store: OrderStore | None = None
-    store_error: str = ""
+    store: Store
     dry_run: bool = False
-    settling: bool = False  # intents of ended processes are being looked for at the venue
+    settling: bool = False
 
 
 class MutationAsk(Ask):
@@ -159,24 +157,12 @@ class MutationAsk(Ask):
     def _begin(self, intent: Intent, check: Check) -> OrderOutcome | None:
         """Writes the intent; None: it is on the disk, and this call sends it."""
         store, host, mutation = self._terms.store, self._terms.host, intent.mutation
-        if store is None:
-            self._begin_without_store(mutation)
-            return None
         begun = store.begin(intent, host, check)
         if isinstance(mutation, Cancel) and isinstance(begun, Refused) and begun.code == "halted":
             begun = store.begin(intent, host, check, protects=self._protects(mutation))
         if isinstance(begun, Refused):
             raise DeclinedError(begun)
         return begun.outcome
-
-    def _begin_without_store(self, mutation: AnyMutation) -> None:
-        """What reduces risk and may be repeated goes out. Halts cannot be read, and count as standing."""
-        if not is_repeatable(mutation):
-            raise self._declined("store", f"{self._terms.store_error} Nothing was sent.")
-        if isinstance(mutation, Cancel) and self._protects(mutation):
-            raise self._declined("halted", f"{self._terms.store_error} The order protects a position.")
-        text = "%s: %s is sent without a record, with tag %s: %s"
-        log.error(text, self.feed, type(mutation).__name__.lower(), self._tag, self._terms.store_error)
 
     def _protects(self, cancel: Cancel) -> bool:
         return self._access.read(self._terms.api.is_protective(cancel.account, cancel.order), self.lane)
@@ -209,8 +195,7 @@ class MutationAsk(Ask):
 
     def _record(self, outcome: OrderOutcome) -> None:
         try:
-            if self._terms.store is not None:
-                self._terms.store.finish(outcome)
+            self._terms.store.finish(outcome)
         except Exception:  # the intent stays open: it is settled as one whose outcome is not known
             log.exception("%s: the outcome of %s is not recorded.", self.feed, self._tag)
 

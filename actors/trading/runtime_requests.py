@@ -31,7 +31,7 @@ from actors.trading.requests import Requests
 from actors.trading.settlement import Settlement
 
 if TYPE_CHECKING:
-    from actors.trading.order_store import OrderStore
+    from actors.trading.unusable_store import Store
 
 MARK_AGE: Final = 15.0  # seconds: an older price is no mark for a price band
 CONTRACTS: Final = 86_400.0  # seconds for which a contract that was resolved is known
@@ -50,6 +50,7 @@ class FeedWay:
             )
         self.api: TradingApi = api
         self.settings: FeedSettings = runtime.settings.feeds[self._feed]
+        self.has_store = bool(runtime.settings.trading.dir)
 
     @property
     def why_no_orders(self) -> str:
@@ -74,14 +75,12 @@ class FeedWay:
 
     def terms(self) -> Terms:
         runtime = self._runtime
-        store, store_error = runtime.order_store() if self.settings.trading else (None, "")
         return Terms(
             api=self.api,
             host=self.api.host,
             check=self._check,
             now_ns=runtime.timers.clock.wall_ns,
-            store=store,
-            store_error=store_error,
+            store=runtime.store(),
             dry_run=self.settings.dry_run,
             settling=runtime.settlement.is_under_way(self._feed),
         )
@@ -123,7 +122,7 @@ class RuntimeRequests:
         self.is_stopping = False
         self._logins = Logins()
         self._opening = threading.Lock()
-        self._store: OrderStore | None = None
+        self._store: Store | None = None
         self._temporary: TemporaryDirectory[str] | None = None
         self.contracts: dict[tuple[str, str], tuple[Contract, float]] = {}  # by feed and text
         self.settlement = Settlement({}, self.store, self._settle)
@@ -202,25 +201,15 @@ class RuntimeRequests:
             self._temporary = TemporaryDirectory(prefix="linewarden-")
         return self._temporary.name
 
-    def order_store(self) -> tuple[OrderStore | None, str]:
-        """The store, opened when it is first needed; or why it cannot be opened."""
-        from actors.trading.folder import StoreError
-        from actors.trading.order_store import OrderStore
+    def store(self) -> Store:
+        """The order store, opened when it is first needed. The config has a folder for it."""
+        from actors.trading.unusable_store import open_store  # SQLite, where there are orders
 
         with self._opening:
             if self._store is None:
-                trading, now_ns = self.settings.trading, self.timers.clock.wall_ns
-                if not trading.dir:
-                    return None, "the config has no [trading] dir."
-                try:
-                    durable = trading.require_durable
-                    self._store = OrderStore(Path(trading.dir), now_ns=now_ns, require_durable=durable)
-                except StoreError as error:
-                    return None, str(error)
-            return self._store, ""
-
-    def store(self) -> OrderStore | None:
-        return self.order_store()[0]
+                trading = self.settings.trading
+                self._store = open_store(Path(trading.dir), require_durable=trading.require_durable)
+            return self._store
 
     # ── the end ──
 

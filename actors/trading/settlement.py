@@ -11,7 +11,7 @@ from actors.protocol.trading import Unknown
 from actors.trading.order_handle import OrderHandle
 
 if TYPE_CHECKING:
-    from actors.trading.order_store import OrderStore
+    from actors.trading.unusable_store import Store
 
 log = log_queue.logger("actors.trading")
 
@@ -23,7 +23,7 @@ Settle = Callable[[str, str], OrderHandle]  # with the name of a feed and a tag
 class Settlement:
     """Looks at the venue for what came of each open intent, on a thread that ends when all is known."""
 
-    def __init__(self, hosts: dict[str, str], store: Callable[[], OrderStore | None], settle: Settle) -> None:
+    def __init__(self, hosts: dict[str, str], store: Callable[[], Store], settle: Settle) -> None:
         self._hosts, self._store, self._settle = hosts, store, settle  # hosts: by feed that trades
         self._under_way = set(hosts)
         self._stopped = threading.Event()
@@ -48,8 +48,7 @@ class Settlement:
 
     def _look(self) -> bool:
         """Returns whether some outcome is still unknown."""
-        store = self._store()
-        found = () if store is None else store.open_intents(of_ended_processes=True)
+        found = self._store().open_intents(of_ended_processes=True)
         feeds = {host: feed for feed, host in self._hosts.items()}
         asked = [
             (feed, self._settle(feed, each.intent.tag))

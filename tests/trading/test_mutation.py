@@ -39,7 +39,7 @@ def px(desk: tuple[Runtime, ShopRequests]) -> ShopRequests:
 
 def store_of(px: ShopRequests) -> OrderStore:
     store = px.core._way().terms().store
-    assert store is not None
+    assert isinstance(store, OrderStore)
     return store
 
 

@@ -141,7 +141,9 @@ def asking(folder: Path) -> Iterator[Any]:
     feed = {"venue": "projectx", "url": "sim://projectx", "user_name": "trader", "api_key": "K"}
     feeds = {"projectx": {**feed, "trading": True, "limits": limits}}
     with actors.start({"trading": {"dir": str(folder / "orders")}, "feeds": feeds}, wait=10.0) as runtime:
-        yield runtime.ask("projectx")
+        px = runtime.ask("projectx")
+        px.wait_settled(10.0)
+        yield px
 
 
 @pytest.mark.parametrize("code", blocks("python"))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeVar
 
 from actors.actor import Address
-from actors.errors import RuntimeStopped
+from actors.errors import RuntimeStopped, Timeout
 from actors.protocol.trading import (
     Align,
     AnyMutation,
@@ -49,6 +49,7 @@ class Way(Protocol):
 
     def known_contract(self, text: str) -> Contract | None: ...
     def know_contract(self, text: str, contract: Contract) -> None: ...
+    def wait_settled(self, timeout: float | None) -> bool: ...
     def access(self, left: Callable[[], float]) -> Access: ...
     def terms(self) -> Terms: ...
 
@@ -139,6 +140,18 @@ class Requests:
         self._requester.ask(AskMutation(ask), ask.reply)
         self._watch(ask)
         return OrderHandle(ask.reply)
+
+    def wait_settled(self, timeout: float | None = None) -> None:
+        """Waits until what former processes left open has been looked for: until then nothing adds risk.
+
+        Raises:
+            Timeout: that is not so after `timeout` seconds.
+            RuntimeStopped: the runtime has ended.
+        """
+        check_seconds("timeout", timeout, optional=True)
+        if not self._way().wait_settled(timeout):
+            self._way()  # raises, if that is over
+            raise Timeout(f"the venue has not told within {timeout:g} s what became of former orders")
 
     def settle(self, tag: str, timeout: float | None = None) -> OrderHandle:
         """Looks at the venue for what came of this tag, and records what is found."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from actors.trading.unusable_store import Store
 
 MARK_AGE: Final = 15.0  # seconds: an older price is no mark for a price band
+DAY_NS: Final = 86_400 * 10**9
 CONTRACTS: Final = 86_400.0  # seconds for which a contract that was resolved is known
 
 
@@ -72,6 +73,9 @@ class FeedWay:
         login = self._runtime.login(spec, self.api)
         needs_token = spec.venue.needs_token(self._feed)
         return Access(self._feed, login, spec.token_store, spec.dial, left, needs_token=needs_token)
+
+    def wait_settled(self, timeout: float | None) -> bool:
+        return self._runtime.settlement.wait(self._feed, timeout)
 
     def terms(self) -> Terms:
         runtime = self._runtime
@@ -125,7 +129,7 @@ class RuntimeRequests:
         self._store: Store | None = None
         self._temporary: TemporaryDirectory[str] | None = None
         self.contracts: dict[tuple[str, str], tuple[Contract, float]] = {}  # by feed and text
-        self.settlement = Settlement({}, self.store, self._settle)
+        self.settlement = Settlement({}, self.store, self._settle, self._tags)
 
     @property
     def settings(self) -> Settings:
@@ -145,7 +149,7 @@ class RuntimeRequests:
             for name, feed in self.settings.feeds.items()
             if feed.trading and (api := self._spec_of(name).venue.trading()) is not None
         }
-        self.settlement = Settlement(hosts, self.store, self._settle)
+        self.settlement = Settlement(hosts, self.store, self._settle, self._tags)
 
     def requests(self, feed: str, holder: object, check: Callable[[], None]) -> Any:
         """The facade of this feed's venue. `holder` is kept; `check` raises once the runtime has ended.
@@ -171,6 +175,12 @@ class RuntimeRequests:
 
     def _settle(self, feed: str, tag: str) -> OrderHandle:
         return self._requests(feed, None, lambda: None).settle(tag)
+
+    def _tags(self, feed: str) -> Mapping[int, tuple[str, ...]]:
+        """Of the orders of the last day. Raises LinewardenError."""
+        requests = self._requests(feed, None, lambda: None)
+        api: TradingApi = requests.api
+        return requests.read(api.tags(self.timers.clock.wall_ns() - DAY_NS)).get()
 
     # ── what feeds share ──
 

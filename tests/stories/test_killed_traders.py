@@ -53,8 +53,7 @@ PROGRAM = """
     with actors.start({"trading": {"dir": folder}, "feeds": {"projectx": feed}}) as runtime:
         px = runtime.ask("projectx")
         px.contract("ENQ").get(10)
-        while runtime._requests.settlement.is_under_way("projectx"):
-            time.sleep(0.01)
+        px.wait_settled(10)
         if step:
             die_at(*STEPS[step])
         print(type(px.place(4242, "ENQ", "buy", 1, tag="the-one-order").get()).__name__, flush=True)

@@ -208,6 +208,10 @@ class ProjectXApi(TradingApi):
             f"is_protective({order})", lambda asking: holdings.is_protective(asking, account, order)
         )
 
+    def tags(self, since_ns: int) -> Call[Mapping[int, tuple[str, ...]]]:
+        """Returns the read of the tags of orders since then, of all active accounts."""
+        return self._call("tags", lambda asking: lists.tags(asking, since_ns))
+
     # ── details ──
 
     def _call(

@@ -16,6 +16,7 @@ from benchmarks import (
     questions,
     quick,
     recovery,
+    requests,
     roundtrip,
     startup,
     throughput,
@@ -119,6 +120,12 @@ def show_questions(rounds: Rounds = 5) -> None:
     show(questions.measure(rounds))
 
 
+@app.command("requests")
+def show_requests(rounds: Rounds = 5) -> None:
+    """Reads of a venue at once and one after another, and the cost of a read and of an order: seconds."""
+    show(requests.measure(rounds))
+
+
 @app.command("everything")
 def show_everything(rounds: Rounds = 5) -> None:
     """All of it, about an hour; a file in benchmarks/results keeps the tables and tells the machine."""
@@ -164,6 +171,7 @@ def _everything(rounds: int) -> Iterator[Table]:
     yield memory.measure()
     yield startup.measure(rounds)
     yield questions.measure(rounds)
+    yield requests.measure(rounds)
 
 
 def _aims(rounds: int) -> Iterator[Table]:

@@ -37,12 +37,13 @@ from actors.protocol.trading import (
 from actors.reasons import Reason
 from actors.secret import Secret
 from actors.trading.asks import UNAUTHORIZED, Access, Ask, Seen, empty_meter
+from actors.trading.intents import is_repeatable
 from actors.trading.order_handle import OutcomeReply
 from actors.trading.records import Check
 from actors.wire.send_right import SendRight
 
 if TYPE_CHECKING:
-    from actors.trading.unusable_store import Store
+    from actors.trading.order_store import OrderStore
 
 log = log_queue.logger("actors.trading")
 
@@ -72,14 +73,16 @@ class Terms(Struct, frozen=True):
     """What a feed lays down for its mutations.
 
     `check`: reads the facts of the limits, and returns the check for the transaction that writes the intent.
-    `settling`: intents of ended processes are being looked for at the venue.
+    `store` None: it cannot be opened, and `store_error` says why. `settling`: intents of ended processes are
+    being looked for at the venue.
     """
 
     api: TradingApi
     host: str
     check: Callable[[Access, Intent, Contract | None], Check]
     now_ns: Callable[[], int]
-    store: Store
+    store: OrderStore | None = None
+    store_error: str = ""
     dry_run: bool = False
     settling: bool = False
 
@@ -157,12 +160,25 @@ class MutationAsk(Ask):
     def _begin(self, intent: Intent, check: Check) -> OrderOutcome | None:
         """Writes the intent; None: it is on the disk, and this call sends it."""
         store, host, mutation = self._terms.store, self._terms.host, intent.mutation
+        if store is None:
+            self._begin_without_store(mutation)
+            return None
         begun = store.begin(intent, host, check)
         if isinstance(mutation, Cancel) and isinstance(begun, Refused) and begun.code == "halted":
             begun = store.begin(intent, host, check, protects=self._protects(mutation))
         if isinstance(begun, Refused):
             raise DeclinedError(begun)
         return begun.outcome
+
+    def _begin_without_store(self, mutation: AnyMutation) -> None:
+        """What reduces risk and may be repeated goes out. Halts cannot be read, and count as standing."""
+        why = self._terms.store_error
+        if not is_repeatable(mutation):
+            raise self._declined("store", f"{why} Nothing was sent.")
+        if isinstance(mutation, Cancel) and self._protects(mutation):
+            raise self._declined("halted", f"{why} The order protects a position. Nothing was sent.")
+        kind = type(mutation).__name__.lower()
+        log.error("%s: %s is sent without a record, with tag %s: %s", self.feed, kind, self._tag, why)
 
     def _protects(self, cancel: Cancel) -> bool:
         return self._access.read(self._terms.api.is_protective(cancel.account, cancel.order), self.lane)
@@ -195,7 +211,8 @@ class MutationAsk(Ask):
 
     def _record(self, outcome: OrderOutcome) -> None:
         try:
-            self._terms.store.finish(outcome)
+            if self._terms.store is not None:
+                self._terms.store.finish(outcome)
         except Exception:  # the intent stays open: it is settled as one whose outcome is not known
             log.exception("%s: the outcome of %s is not recorded.", self.feed, self._tag)
 

@@ -131,7 +131,7 @@ class Requests:
             return refused(tag or unsent_tag(), "trading", f"{why}. Nothing was sent.")
         its, terms = way.settings, way.terms()
         until = self._until(its.order_deadline if deadline is None else deadline)
-        tag = tag or terms.store.new_tag()
+        tag = tag or (unsent_tag() if terms.store is None else terms.store.new_tag())
         if terms.settling and adds_risk(mutation) and not terms.dry_run:
             text = "it is being found out what came of orders of a former process. Nothing was sent."
             return refused(tag, "settling", text, retry_after=1.0)

@@ -31,7 +31,7 @@ from actors.trading.requests import Requests
 from actors.trading.settlement import Settlement
 
 if TYPE_CHECKING:
-    from actors.trading.unusable_store import Store
+    from actors.trading.order_store import OrderStore
 
 MARK_AGE: Final = 15.0  # seconds: an older price is no mark for a price band
 DAY_NS: Final = 86_400 * 10**9
@@ -79,12 +79,14 @@ class FeedWay:
 
     def terms(self) -> Terms:
         runtime = self._runtime
+        store, store_error = runtime.order_store()
         return Terms(
             api=self.api,
             host=self.api.host,
             check=self._check,
             now_ns=runtime.timers.clock.wall_ns,
-            store=runtime.store(),
+            store=store,
+            store_error=store_error,
             dry_run=self.settings.dry_run,
             settling=runtime.settlement.is_under_way(self._feed),
         )
@@ -126,7 +128,7 @@ class RuntimeRequests:
         self.is_stopping = False
         self._logins = Logins()
         self._opening = threading.Lock()
-        self._store: Store | None = None
+        self._store: OrderStore | None = None
         self._temporary: TemporaryDirectory[str] | None = None
         self.contracts: dict[tuple[str, str], tuple[Contract, float]] = {}  # by feed and text
         self.settlement = Settlement({}, self.store, self._settle, self._tags)
@@ -211,15 +213,22 @@ class RuntimeRequests:
             self._temporary = TemporaryDirectory(prefix="linewarden-")
         return self._temporary.name
 
-    def store(self) -> Store:
-        """The order store, opened when it is first needed. The config has a folder for it."""
-        from actors.trading.unusable_store import open_store  # SQLite, where there are orders
+    def order_store(self) -> tuple[OrderStore | None, str]:
+        """The store, opened when it is first needed; or why it cannot be opened. The config has its folder."""
+        from actors.trading.folder import StoreError
+        from actors.trading.order_store import OrderStore  # SQLite, where there are orders
 
         with self._opening:
             if self._store is None:
                 trading = self.settings.trading
-                self._store = open_store(Path(trading.dir), require_durable=trading.require_durable)
-            return self._store
+                try:
+                    self._store = OrderStore(Path(trading.dir), require_durable=trading.require_durable)
+                except StoreError as error:
+                    return None, str(error)
+            return self._store, ""
+
+    def store(self) -> OrderStore | None:
+        return self.order_store()[0]
 
     # ── the end ──
 

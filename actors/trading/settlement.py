@@ -12,7 +12,7 @@ from actors.protocol.trading import Unknown
 from actors.trading.order_handle import OrderHandle
 
 if TYPE_CHECKING:
-    from actors.trading.unusable_store import Store
+    from actors.trading.order_store import OrderStore
 
 log = log_queue.logger("actors.trading")
 
@@ -30,7 +30,7 @@ class Settlement:
     """
 
     def __init__(
-        self, hosts: Mapping[str, str], store: Callable[[], Store], settle: Settle, tags: Tags
+        self, hosts: Mapping[str, str], store: Callable[[], OrderStore | None], settle: Settle, tags: Tags
     ) -> None:
         self._hosts, self._store, self._settle, self._tags = hosts, store, settle, tags
         self._under_way = set(hosts)
@@ -69,10 +69,12 @@ class Settlement:
 
     def _settle_intents(self) -> bool:
         """Returns whether some outcome is still unknown: then the store refuses what adds risk."""
+        if (store := self._store()) is None:  # it is told where what adds risk is refused
+            return False
         feeds = {host: feed for feed, host in self._hosts.items()}
         asked = [
             self._settle(feed, each.intent.tag)
-            for each in self._store().open_intents(of_ended_processes=True)
+            for each in store.open_intents(of_ended_processes=True)
             if (feed := feeds.get(each.host)) is not None
         ]
         unknown = [handle.tag for handle in asked if isinstance(handle.get(), Unknown)]
@@ -90,8 +92,9 @@ class Settlement:
                 text = "%s: no order adds risk before the venue has told the orders of the last day: %s"
                 log.warning(text, feed, error)
             return
-        for account, tags in found.items():
-            self._store().lost_tags(tags, self._hosts[feed], account)
+        if (store := self._store()) is not None:
+            for account, tags in found.items():
+                store.lost_tags(tags, self._hosts[feed], account)
         with self._changed:
             self._under_way.discard(feed)
             self._changed.notify_all()

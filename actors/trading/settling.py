@@ -33,6 +33,8 @@ class SettleAsk(Ask):
 
     def _outcome(self) -> OrderOutcome:
         store = self._terms.store
+        if store is None:
+            return Unknown(self._tag, self._terms.store_error)
         intent = store.intent(self._tag)
         if intent is None:
             return Unknown(self._tag, "the order store has no intent with this tag")

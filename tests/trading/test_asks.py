@@ -261,7 +261,7 @@ def test_32_threads_keep_to_the_meter_together(px: ShopRequests, shop: Shop) -> 
     def ask() -> None:
         for _ in range(10):
             try:
-                px.page("a", timeout=5.0).get()
+                px.page("a", timeout=30.0).get()
             except AskFailedError as error:
                 failed.append(error)
 

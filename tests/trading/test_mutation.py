@@ -209,7 +209,7 @@ def test_a_halt_refuses_what_adds_risk_and_lets_a_cancel_pass_that_protects_noth
 def test_without_a_store_only_what_reduces_risk_leaves(tmp_path: Path, shop: Shop) -> None:
     (tmp_path / "trading").mkdir(mode=0o700)
     with asking(tmp_path, shop) as (_, px):
-        assert px.place().get(5.0).code == "halted"  # what cannot be read counts as halted
+        assert px.place().get(5.0).code == "store"
         assert px.cancel(order=1).get(5.0).code == "halted"
         assert isinstance(px.cancel(order=2).get(5.0), Accepted)
     assert len(shop.orders) == 1

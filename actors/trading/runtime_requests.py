@@ -214,7 +214,7 @@ class RuntimeRequests:
         return self._temporary.name
 
     def order_store(self) -> tuple[OrderStore | None, str]:
-        """The store, opened when it is first needed; or why it cannot be opened. The config has its folder."""
+        """The store, opened when it is first needed; or why it cannot be opened. The config has it."""
         from actors.trading.folder import StoreError
         from actors.trading.order_store import OrderStore  # SQLite, where there are orders
 

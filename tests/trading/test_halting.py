@@ -14,6 +14,7 @@ from actors.status import HaltStatus
 from actors.trading.halt_target import HaltTarget
 from actors.trading.halting import EVERY, PERIOD, Halting
 from actors.trading.order_store import OrderStore
+from actors.trading.records import Halt
 from tests.support.virtual_time import VirtualTimers
 from tests.trading.orders import ACCOUNT, CANCEL, CLOSE, HOST, begun, place, refused
 
@@ -100,7 +101,12 @@ def test_a_file_that_has_not_changed_is_not_read(
 ) -> None:
     reads: list[float] = []
     read = store.halts
-    monkeypatch.setattr(store, "halts", lambda: (reads.append(timers.monotonic()), read())[1])
+
+    def noted() -> tuple[Halt, ...]:
+        reads.append(timers.monotonic())
+        return read()
+
+    monkeypatch.setattr(store, "halts", noted)
     looks: list[float] = []
     look = halting._look_when_due
 

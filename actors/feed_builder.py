@@ -13,7 +13,7 @@ from actors.protocol.venue import Venue
 from actors.rules.freshness import FreshnessPolicy
 from actors.rules.topics import topics_of
 from actors.settings import FeedSettings, Settings
-from actors.settings.diff import SOFT
+from actors.settings.diff import SOFT, without_new_orders
 from actors.settings.wording import sentence
 from actors.timers import Clock
 from actors.wire.connect import Dial
@@ -32,12 +32,14 @@ class FeedBuilder:
         self.simulators: dict[str, Simulator] = {}  # by feed
 
     def build(self, settings: Settings, former: Specs) -> Specs:
-        """The next generation; a feed that has not changed keeps its spec.
+        """The next generation; a feed that has not changed keeps its spec, and none begins to send orders.
 
         Raises:
             LinewardenError: a venue refuses a key or an option of its feed.
             ConfigError: a feed's simulator cannot start.
         """
+        if isinstance(former.settings, Settings):
+            settings = without_new_orders(former.settings, settings)
         try:
             feeds = {name: self._spec(feed, former, settings.file) for name, feed in settings.feeds.items()}
         except LinewardenError:

@@ -285,7 +285,9 @@ def test_the_picture_is_small_and_names_no_place() -> None:
 # ── reference pages name all there is, and nothing else ─────────────────────────────────────────
 
 DEFAULTS = {field.name: field.default for field in structs.fields(schema.FeedSettings)}
-RESTART, HEARTBEAT, HEALTH = (type(DEFAULTS[key]) for key in ("restart", "heartbeat", "health"))
+RESTART, HEARTBEAT, HEALTH, LIMITS = (
+    type(DEFAULTS[key]) for key in ("restart", "heartbeat", "health", "limits")
+)
 
 
 def section(page: str, heading: str) -> str:
@@ -312,6 +314,8 @@ def keys_in(text: str) -> dict[str, str]:
         ("Restarts", RESTART, None),
         ("Heartbeat", HEARTBEAT, None),
         ("Health", HEALTH, None),
+        ("Trading", schema.TradingSettings, None),
+        ("Limits", LIMITS, None),
         ("Rates", schema.SendRateSettings, {"batch", "frames", "burst", "interval"}),
         ("Rates", schema.ConnectRateSettings, {"batch", "frames", "burst", "interval"}),
     ],
@@ -331,7 +335,8 @@ def test_every_key_of_a_config_is_explained(
 
 def test_the_config_of_a_desk_shows_every_key() -> None:
     text = (ROOT / "config" / "desk.toml").read_text(encoding="utf-8")
-    tables: list[type] = [schema.RuntimeSettings, schema.ServiceSettings, RESTART, HEARTBEAT, HEALTH]
+    tables: list[type] = [schema.RuntimeSettings, schema.ServiceSettings, schema.TradingSettings]
+    tables += [RESTART, HEARTBEAT, HEALTH]
     keys = FEED_KEYS.union(ENTRY_KEYS, schema.CalendarSettings.__struct_fields__, *map(keys_of, tables))
     shown = set(re.findall(r"^(?:# )?(\w+) = ", text, re.MULTILINE)) | set(re.findall(r"\.(\w+)\]", text))
     assert keys - shown == set()

@@ -210,7 +210,8 @@ def test_a_secret_may_come_as_one() -> None:
         ({"feed": {}}, "[feed]: there is no such table; did you mean 'feeds'?"),
         (
             {"xyz": {}},
-            "[xyz]: there is no such table; expected one of: calendars, defaults, feeds, runtime, service.",
+            "[xyz]: there is no such table; "
+            "expected one of: calendars, defaults, feeds, runtime, service, trading.",
         ),
         ({"runtime": 3}, "[runtime]: expected a table, found 3."),
         ({"feeds": {"a": [{}]}}, "[feeds.a]: expected a table, found a list."),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from actors.cli import check, cooldowns, run, service_commands, simulate, venues
+from actors.cli import check, cooldowns, orders, run, service_commands, simulate, venues
 
 app = typer.Typer(
     name="linewarden",
@@ -19,7 +19,16 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (run.run, check.check, venues.venues, cooldowns.cooldowns):
+commands = (
+    run.run,
+    check.check,
+    venues.venues,
+    cooldowns.cooldowns,
+    orders.orders,
+    orders.halt,
+    orders.unhalt,
+)
+for command in commands:
     app.command()(command)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(simulate.sim)
 app.add_typer(service_commands.app)

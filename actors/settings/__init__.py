@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 from actors.errors import ConfigError
 from actors.protocol.venue import Venue
 from actors.settings.config import TABLES, ConfigReader, venue_class
-from actors.settings.schema import FeedSettings, RuntimeSettings, ServiceSettings, Settings, WantedTopics
+from actors.settings.schema import (
+    FeedSettings,
+    RuntimeSettings,
+    ServiceSettings,
+    Settings,
+    TradingSettings,
+    WantedTopics,
+)
 from actors.settings.toml_file import parsed, text_of
 from actors.settings.wording import expected, found
 
@@ -26,6 +33,7 @@ __all__ = [
     "RuntimeSettings",
     "ServiceSettings",
     "Settings",
+    "TradingSettings",
     "WantedTopics",
     "described",
     "expected",

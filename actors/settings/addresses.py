@@ -35,6 +35,11 @@ def is_clear(url: str) -> bool:
     return url.startswith("ws://") and not is_loopback(urlsplit(url).hostname or "")
 
 
+def is_simulated(url: str) -> bool:
+    """Whether it leads to no venue, but to a simulator or a recording."""
+    return url.startswith(("sim:", "replay:"))
+
+
 def url_mistake(url: str) -> str:
     """What is wrong with a feed's URL; empty: nothing."""
     wanted = "expected a URL that starts with wss://, ws:// or sim://"

@@ -40,16 +40,20 @@ from actors.settings.schema import (
     SendRateSettings,
     ServiceSettings,
     Settings,
+    TradingSettings,
     WantedTopics,
 )
 from actors.settings.table_reader import RefusedError, SettingsReader
 from actors.settings.toml_file import text_of
 from actors.settings.wording import BARE, found, key_name, keys_of, nearest, plain, suggested
+from actors.trading.limits import Limits
 
-TABLES = {"runtime", "service", "defaults", "calendars", "feeds"}
+TABLES = {"runtime", "service", "trading", "defaults", "calendars", "feeds"}
 FEED_KEYS = keys_of(FeedSettings) - {"name", "kind", "own", "doors"}
 # Those that are just converted; the others are read by rules of their own.
-PLAIN_KEYS = FEED_KEYS - {"venue", "send_rate", "connect_rate", "restart", "heartbeat", "health", "subscribe"}
+PLAIN_KEYS = FEED_KEYS - {
+    *("venue", "send_rate", "connect_rate", "restart", "heartbeat", "health", "subscribe", "limits")
+}
 ENTRY_KEYS = keys_of(WantedTopics) - {"options"}
 PLAIN_ENTRY_KEYS = ENTRY_KEYS - {"calendar"}
 RATES: dict[str, type[Struct]] = {"send_rate": SendRateSettings, "connect_rate": ConnectRateSettings}
@@ -108,12 +112,14 @@ class ConfigReader(SettingsReader):
         homes: dict[str, Container[str]] = {
             "[runtime]": keys_of(RuntimeSettings),
             "[service]": keys_of(ServiceSettings),
+            "[trading]": keys_of(TradingSettings),
             "[feeds.NAME]": OwnKeys(venues),
             "[feeds.NAME.restart] or [defaults.restart]": keys_of(RestartPolicy),
             "[feeds.NAME.heartbeat] or [defaults.heartbeat]": keys_of(HeartbeatPolicy),
             "[feeds.NAME.health] or [defaults.health]": keys_of(HealthPolicy),
             "an entry of subscribe": ENTRY_KEYS,
             "[calendars.NAME]": keys_of(CalendarSettings),
+            "[feeds.NAME.limits]": keys_of(Limits),
             **{f"[feeds.NAME.{key}]": keys_of(rate) for key, rate in RATES.items()},
         }
         super().__init__(file, environ, homes)
@@ -127,6 +133,7 @@ class ConfigReader(SettingsReader):
         self.reject_unknown("", top, TABLES)
         runtime = RuntimeSettings(**self._runtime(top.get("runtime", {})))
         service = self._service(top.get("service", {}))
+        trading = self._trading(top.get("trading", {}))
         defaults = self.table("[defaults]", top.get("defaults", {}))
         self.reject_unknown("[defaults]", defaults, {"restart", "heartbeat", "health"})
         restart = self._restart("[defaults.restart]", defaults.get("restart", {}), RestartPolicy())
@@ -137,18 +144,21 @@ class ConfigReader(SettingsReader):
         tables = self.table("[feeds]", top.get("feeds", {}))
         read = [self._feed(name, raw, restart, heartbeat, health) for name, raw in tables.items()]
         feeds = {feed.name: feed for feed in read if feed is not None}
+        self._check_folder(trading, feeds)
         if self.problems:
             raise ConfigError(self.problems)
         if not feeds:
             self.warn("[feeds]", "", "there is no feed in this config")
-        return Settings(
+        settings = Settings(
             runtime=runtime,
             service=service,
+            trading=trading,
             feeds=feeds,
             calendars={name: known for name, known in self._calendars.items() if known is not None},
             file=self.file,
-            warnings=tuple(self.warnings),
         )
+        self._warn_of_mixed_worlds(settings)
+        return structs.replace(settings, warnings=tuple(self.warnings))
 
     def _service(self, raw: object) -> ServiceSettings:
         where = "[service]"
@@ -179,6 +189,40 @@ class ConfigReader(SettingsReader):
         """What is allowed and means nothing."""
         if health.rtt_ceiling and not heartbeat.ping_interval:
             self.warn(where, "rtt_ceiling", "it has no effect without pings, and ping_interval is 0")
+
+    # ── trading ─────────────────────────────────────────────────────────────────────────────────
+
+    def _trading(self, raw: object) -> TradingSettings:
+        where = "[trading]"
+        trading = TradingSettings(**self.fields(where, raw, TradingSettings))
+        path = Path(trading.dir).expanduser()
+        if _says(raw, "dir") and not path.is_absolute():
+            text = "expected an absolute path, the same for every process that trades the same accounts"
+            self.complain(where, "dir", text)
+        return structs.replace(trading, dir=str(path) if trading.dir else "")
+
+    def _check_folder(self, trading: TradingSettings, feeds: Mapping[str, FeedSettings]) -> None:
+        feed = next((feed.name for feed in feeds.values() if feed.trading), None)
+        if feed is not None and not trading.dir:
+            text = f"missing; feed {feed} has trading = true, and its orders are recorded in a folder"
+            self.complain("[trading]", "dir", text)
+
+    def _check_trading(self, where: str, feed: FeedSettings, venue: Venue, limits: object) -> None:
+        """What a feed whose orders may leave needs."""
+        if feed.trading:
+            if venue.trading() is None:
+                self.complain(where, "trading", f"venue {venue.name} takes no orders from Linewarden")
+            for key in ("max_size", "orders_per_minute"):
+                if not _says(limits, key):
+                    inside = f"{where.removesuffix(']')}.limits]"
+                    self.complain(inside, key, "missing; a feed with trading = true has this limit")
+        elif feed.dry_run:
+            self.warn(where, "dry_run", "it has no effect without trading = true")
+
+    def _warn_of_mixed_worlds(self, settings: Settings) -> None:
+        for feed in settings.feeds.values():
+            if feed.trading and (why := settings.why_no_orders(feed.name)):
+                self.warn(f"[feeds.{feed.name}]", "trading", f"its orders are refused: {why}")
 
     # ── a calendar ──────────────────────────────────────────────────────────────────────────────
 
@@ -252,6 +296,7 @@ class ConfigReader(SettingsReader):
                 if "frames" in given:
                     given["frames"] = self._each(f"{sub}.{key}]", "frames", given["frames"], FrameLimit.parse)
                 fields[key] = structs.replace(own_rate, **given)
+        fields["limits"] = Limits(**self.fields(f"{sub}.limits]", table.get("limits", {}), Limits))
         venue = self.quoting(where, "", lambda: kind(name, own)) if kind and own else None
         fields["doors"] = doors if len(doors) > 1 else ()
         fields["subscribe"] = self._subscribe(where, table.get("subscribe", ()), venue or kind)
@@ -260,6 +305,7 @@ class ConfigReader(SettingsReader):
         feed = FeedSettings(name=name, venue=kind.name, kind=kind, own=own, **fields)
         if venue is not None:
             self._check_doors(where, feed, venue)
+            self._check_trading(where, feed, venue, table.get("limits", {}))
             if missing := self.quoting(where, "", venue.missing_login):
                 self.complain(where, "", missing)
         return feed

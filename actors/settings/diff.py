@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from actors.settings.schema import FeedSettings, Settings, WantedTopics
 
@@ -20,6 +20,11 @@ SOFT = (
     "ack_timeout",
     "block_timeout",
     "rotate_every",
+    "trading",
+    "dry_run",
+    "align",
+    "order_deadline",
+    "limits",
 )
 
 Kind = Literal["added", "removed", "reconnected", "adjusted", "next start"]
@@ -44,15 +49,41 @@ class Plan(Struct, frozen=True):
 
 def compare(old: Settings, new: Settings) -> Plan:
     """What it takes to come from `old` to `new`."""
+    changes = (*_trading(old, new), *_compared(old, without_new_orders(old, new)))
+    return Plan(changes)
+
+
+def without_new_orders(old: Settings, new: Settings) -> Settings:
+    """`new`, as a reload takes it over: a feed whose orders did not leave before sends none after it."""
+    feeds = dict(new.feeds)
+    for name in _newly_trading(old, new):
+        before = old.feeds.get(name)
+        trading, dry_run = (False, False) if before is None else (before.trading, before.dry_run)
+        feeds[name] = structs.replace(feeds[name], trading=trading, dry_run=dry_run)
+    return structs.replace(new, feeds=feeds)
+
+
+def _newly_trading(old: Settings, new: Settings) -> list[str]:
+    before = {name for name, feed in old.feeds.items() if feed.sends_orders}
+    return [name for name, feed in new.feeds.items() if feed.sends_orders and name not in before]
+
+
+def _trading(old: Settings, new: Settings) -> Iterator[PlannedChange]:
+    for name in _newly_trading(old, new):
+        text = f"feed {name} sends no orders before the next start: a reload does not turn them on"
+        yield PlannedChange(f"feeds.{name}", "next start", text)
+
+
+def _compared(old: Settings, new: Settings) -> tuple[PlannedChange, ...]:
     changes = (*_tables(old, new), *_feeds(old, new))
     if not changes and old.calendars != new.calendars:  # of which no feed makes use
         text = "[calendars] has changed; subscriptions that are made from now on can use it"
         changes = (PlannedChange("calendars", "adjusted", text),)
-    return Plan(changes)
+    return changes
 
 
 def _tables(old: Settings, new: Settings) -> Iterator[PlannedChange]:
-    for name in ("runtime", "service"):
+    for name in ("runtime", "service", "trading"):
         if getattr(old, name) != getattr(new, name):
             text = f"[{name}] has changed; that takes effect at the next start"
             yield PlannedChange(name, "next start", text)

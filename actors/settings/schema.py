@@ -7,17 +7,25 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, structs
 
 from actors.events import Option
+from actors.protocol.trading import Align
 from actors.protocol.venue import Venue, VenueSettings
 from actors.rules.calendar import Calendar
 from actors.rules.line_policy import LinePolicy
 from actors.rules.restarts import Interval, Seconds
 from actors.secret import RedactedStruct, Secret, Shown, origin
-from actors.settings.addresses import PROXIES, host_and_port
+from actors.settings.addresses import PROXIES, host_and_port, is_simulated
+from actors.trading.limits import Limits
+from actors.trading.records import LONGEST_DEADLINE
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+\Z", description="letters, digits, - and _ only")]
 Compression = Literal["none", "deflate"]
 SESSIONS = 'a list of texts, such as ["Mon-Fri 09:30-16:00"]'
 Keys = Annotated[tuple[str, ...], Meta(description='a list of texts, such as ["AAPL", "MSFT"]')]
+
+
+Deadline = Annotated[
+    float, Meta(gt=0, le=LONGEST_DEADLINE, description="seconds, more than 0 and at most 60")
+]
 
 
 class ConfigTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,6 +50,13 @@ class ServiceSettings(ConfigTable, frozen=True, kw_only=True):
     def address(self) -> tuple[str, int]:
         """Host and port, as a socket takes them. An empty host means every interface."""
         return host_and_port(self.listen)
+
+
+class TradingSettings(ConfigTable, frozen=True, kw_only=True):
+    """`[trading]`: where intents and halts are kept, for every process that trades the same accounts."""
+
+    dir: str = ""  # an absolute path
+    require_durable: bool = True  # a full disk refuses what adds risk
 
 
 class SendRateSettings(ConfigTable, frozen=True, kw_only=True):
@@ -90,7 +105,22 @@ class FeedSettings(LinePolicy, RedactedStruct, frozen=True, kw_only=True):
     verify_tls: bool = True
     compression: Compression = "none"  # what is offered to the venue, for what it sends
     subscribe: tuple[WantedTopics, ...] = ()
+    trading: bool = False  # its orders may leave
+    dry_run: bool = False  # with `trading`: all is done but to send them
+    align: Align = "refuse"
+    order_deadline: Deadline = 5.0
+    limits: Limits = Limits()
     doors: tuple[str, ...] = ()  # all of its addresses, where `url` has several; the first is in `own`
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether no venue hears it: it talks to a simulator of this process, or to a recording."""
+        return is_simulated(self.own.url)
+
+    @property
+    def sends_orders(self) -> bool:
+        """Whether its orders leave."""
+        return self.trading and not self.dry_run
 
     def build_venue(self, url: str = "") -> Venue:
         """The venue of this feed, at another `url` if one is given. Pure: nothing is connected."""
@@ -112,7 +142,21 @@ class Settings(ConfigTable, frozen=True, kw_only=True):
 
     runtime: RuntimeSettings = RuntimeSettings()
     service: ServiceSettings = ServiceSettings()
+    trading: TradingSettings = TradingSettings()
     feeds: dict[str, FeedSettings] = {}
     calendars: dict[str, Calendar] = {}
     file: str = "<config>"
     warnings: tuple[str, ...] = ()  # sentences about what is allowed and should be looked at
+
+    def why_no_orders(self, feed: str) -> str:
+        """Why this feed's orders are refused before they leave; empty: nothing is in their way."""
+        its = self.feeds[feed]
+        if not its.trading:
+            return f"trading is off: it takes trading = true in [feeds.{feed}], and a start"
+        simulated = [each.name for each in self.feeds.values() if each.is_simulated]
+        if simulated and not its.is_simulated:
+            return (
+                f"feed {simulated[0]} is no real venue, and {feed} is one: a program that sees simulated or "
+                "recorded data sends no real orders. Take one of them out of the config"
+            )
+        return ""

@@ -60,3 +60,16 @@ def applying(db: sqlite3.Connection, host: str, account: int) -> Halt | None:
 
 def applies(halt: Halt, host: str, account: int) -> bool:
     return halt.host in {"", host} and halt.account in {None, account}
+
+
+def tags(db: sqlite3.Connection, halt: Halt) -> list[str]:
+    """Returns the tags for which a halt of kind `restored` was made."""
+    (text,) = db.execute("SELECT tags FROM halts WHERE id = ?", (halt.id,)).fetchone()
+    return str(text).split()
+
+
+def take_over(other: sqlite3.Connection, db: sqlite3.Connection) -> None:
+    """Copies the halts of another store that stand there."""
+    columns = f"{COLUMNS}, tags"
+    rows = other.execute(f"SELECT {columns} FROM halts WHERE ended_ns IS NULL").fetchall()
+    db.executemany(f"INSERT OR IGNORE INTO halts ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -25,9 +25,8 @@ from actors.protocol.trading import (
     Unknown,
 )
 from actors.trading.processes import TradingProcess, is_alive
-from actors.trading.records import OpenIntent, RecordedOrder, State, StoreView
+from actors.trading.records import MINUTE_NS, Check, OpenIntent, RecordedOrder, State, StoreView
 
-MINUTE_NS: Final = 60 * 10**9
 LEGS: Final = ("-SL", "-TP")  # what the venue adds to an entry's tag for the legs of its bracket
 COLUMNS = """tag, host, account, kind, contract, side, size, legs, order_id, digest, mutation, process, pid,
     begun_ns"""
@@ -43,8 +42,6 @@ NEXT: Final[dict[tuple[str, type], State]] = {
     ("refused", Accepted): "accepted",
     ("resolved", Accepted): "accepted",
 }
-
-Check = Callable[[StoreView], Refused | None]
 
 _mutation = msgspec.json.Decoder(AnyMutation).decode
 _outcome = msgspec.json.Decoder(OrderOutcome).decode
@@ -198,3 +195,33 @@ def lost(db: sqlite3.Connection, tags: Iterable[str]) -> tuple[str, ...]:
     ours = tuple(f"lw-{row[0]}-" for row in db.execute("SELECT id FROM stores"))
     given = dict.fromkeys(tag[:-3] if tag.endswith(LEGS) else tag for tag in tags if tag.startswith(ours))
     return tuple(tag for tag in given if find(db, tag) is None)
+
+
+# ── for the operator ────────────────────────────────────────────────────────────────────────────
+
+
+def adopt(db: sqlite3.Connection, tag: str, host: str, account: int, now_ns: int) -> None:
+    """Writes the tag of an order of which nothing else is known."""
+    db.execute(
+        f"""INSERT OR IGNORE INTO intents ({COLUMNS}, state, finished_ns)
+        VALUES (?, ?, ?, 'place', NULL, NULL, NULL, 0, NULL, x'', x'', '', 0, ?, 'adopted', ?)""",
+        (tag, host, account, now_ns, now_ns),
+    )
+
+
+def take_over(other: sqlite3.Connection, db: sqlite3.Connection, process: str) -> int:
+    """Copies the intents of another store, as those of `process`; an outcome completes the one that is here.
+
+    Returns how many are new.
+    """
+    for (id,) in other.execute("SELECT id FROM stores"):
+        db.execute("INSERT OR IGNORE INTO stores VALUES (?, 0)", (id,))
+    columns, count = f"{COLUMNS}, state, outcome, finished_ns", 0
+    theirs = columns.replace("process", "?")
+    for row in other.execute(f"SELECT {theirs} FROM intents", (process,)):
+        marks = ", ".join("?" * len(row))
+        added = db.execute(f"INSERT OR IGNORE INTO intents ({columns}) VALUES ({marks})", row).rowcount
+        count += added
+        if not added and row[-2] is not None and (known := find(db, row[0])):
+            record(db, _outcome(row[-2]), known.state, row[-1])
+    return count

@@ -25,6 +25,10 @@ NAME: Final = "orders.db"
 PATIENCE: Final = 5.0  # seconds for a transaction of another process
 APPLICATION: Final = 0x4C574F52  # "LWOR", where SQLite keeps whose file it is
 VERSION: Final = 1
+RESTORE: Final = (
+    "Restore it from a backup. Without one, look at orders and positions at the venue, move the file away, "
+    "and run: linewarden orders init -c CONFIG"
+)
 SCHEMA: Final = f"""
 CREATE TABLE stores (id TEXT PRIMARY KEY, is_own INTEGER NOT NULL);
 CREATE TABLE intents (
@@ -76,7 +80,7 @@ class OrderFile:
         self._is_closed = False
         self._turn = threading.RLock()  # held while this process forks, too: no transaction is torn in two
         self._inode = _checked(self.path)
-        self._db = _opened(self.path, patience)
+        self._db = open_file(self.path, patience)
         self.id: str = self._own_id()
         _OPEN.add(self)
 
@@ -201,15 +205,14 @@ def _checked(path: Path) -> tuple[int, int]:
     except OSError as error:
         raise StoreError(f"{path}: cannot be looked at ({error.strerror}). Check its owner.") from None
     if not found.st_size:
-        advice = "Restore it from a backup, then run: linewarden orders adopt -c CONFIG"
-        raise StoreError(f"{path}: the order store is empty, so its orders and halts are lost. {advice}")
+        raise StoreError(f"{path}: the order store is empty, so its orders and halts are lost. {RESTORE}")
     if found.st_mode & 0o077:
         raise StoreError(f"{path}: other users may read the order store. Run: chmod 600 {path}")
     return found.st_dev, found.st_ino
 
 
-def _opened(path: Path, patience: float) -> sqlite3.Connection:
-    """Raises StoreError."""
+def open_file(path: Path, patience: float = PATIENCE) -> sqlite3.Connection:
+    """Opens the file of an order store. Raises StoreError."""
     db = None
     try:
         db = sqlite3.connect(
@@ -249,8 +252,7 @@ def _pragma(db: sqlite3.Connection, text: str) -> object:
 
 
 def _corrupt(path: Path, why: object) -> StoreError:
-    advice = "Restore it from a backup, then run: linewarden orders adopt -c CONFIG"
-    return StoreError(f"{path}: the order store cannot be read ({why}). {advice}")
+    return StoreError(f"{path}: the order store cannot be read ({why}). {RESTORE}")
 
 
 # ── forks ───────────────────────────────────────────────────────────────────────────────────────

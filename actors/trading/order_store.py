@@ -29,10 +29,10 @@ from actors.timers import SystemClock
 from actors.trading import halts, intents
 from actors.trading.folder import MOUNTS, StoreError
 from actors.trading.halts import allowed_under_halt
-from actors.trading.intents import Check, Entry, Unrecorded
+from actors.trading.intents import Entry, Unrecorded
 from actors.trading.order_file import PATIENCE, OrderFile, random_text
 from actors.trading.processes import Membership, forget_ended, is_alive
-from actors.trading.records import Begun, Halt, OpenIntent
+from actors.trading.records import Begun, Check, Halt, OpenIntent
 
 log = log_queue.logger("actors.trading.order_store")
 

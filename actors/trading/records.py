@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Final, Literal
 
 from msgspec import Struct
 
-from actors.protocol.trading import Intent, OrderOutcome, Unknown
+from actors.protocol.trading import Intent, OrderOutcome, Refused, Unknown
+
+LONGEST_DEADLINE: Final = 60.0  # seconds for an order to leave: after its deadline no byte does
+MINUTE_NS: Final = 60 * 10**9
 
 State = Literal["open", "accepted", "refused", "unknown", "resolved", "adopted"]  # of an intent
 HaltKind = Literal["asked", "late", "restored", "unreadable"]  # what made it
@@ -86,3 +90,6 @@ class StoreView(Struct, frozen=True):
     orders: tuple[RecordedOrder, ...] = ()
     sizes: tuple[int, ...] = ()
     side: str | None = None
+
+
+Check = Callable[[StoreView], Refused | None]  # what limits say of an intent, inside its transaction

@@ -8,7 +8,7 @@ from actors import cli
 from tests.cli.conftest import Invoke
 from tests.commands import PATIENCE, child
 
-COMMANDS = ("run", "check", "venues", "sim", "cooldowns")
+COMMANDS = ("run", "check", "venues", "sim", "cooldowns", "orders", "halt", "unhalt")
 
 
 ASKING = (

@@ -17,6 +17,7 @@ from actors.simulators.base.faults import faults_of
 from actors.simulators.base.server import Simulator
 from actors.simulators.projectx.account import Account
 from actors.simulators.projectx.auth import TokenGate, claims_of
+from actors.simulators.projectx.clock import VenueClock
 from actors.simulators.projectx.codes import ASK, BID
 from actors.simulators.projectx.instruments import Listing
 from actors.simulators.projectx.payloads import market_arguments, user_arguments
@@ -404,8 +405,8 @@ def test_an_order_lives_through_its_fills(simulated_projectx: SimulatedProjectX,
 @settings(max_examples=50)
 def test_whatever_is_filled_the_account_adds_up(fills: list[tuple[int, int, int]]) -> None:
     numbers = iter(range(1, 10_000))
-    account = Account(1, "one", numbers=numbers, now=lambda: "now")
-    listing = Listing(EP, seed=0, moving=False, now=lambda: "now")
+    account = Account(1, "one", numbers=numbers, clock=VenueClock())
+    listing = Listing(EP, seed=0, moving=False, clock=VenueClock())
     cash, held = Decimal(0), 0
     last = listing.last
     for side, size, ticks in fills:

@@ -48,6 +48,14 @@ def projectx() -> Iterator[SimulatedProjectX]:
         yield each
 
 
+def _fetched(
+    projectx: SimulatedProjectX, page: str, body: dict[str, Any]
+) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of a page."""
+    shown = {"Authorization": f"Bearer {projectx.token()}"}
+    return fetch("POST", f"{projectx.http_url}/api/{page}", body, shown)
+
+
 def raw(projectx: SimulatedProjectX, page: str, body: dict[str, Any]) -> bytes:
     """All bytes that come until the connection ends. Raises ConnectionResetError: it was reset."""
     said = msgspec.json.encode(body)
@@ -124,6 +132,13 @@ def test_a_request_takes_effect_late_though_its_client_is_gone(
     projectx.wait_for(lambda: projectx.seen.orders("mine"))
 
 
+def test_a_client_that_follows_a_redirect_would_place_the_order(projectx: SimulatedProjectX) -> None:
+    projectx.redirect_page(page="Order/place")
+    status, headers, _ = _fetched(projectx, "Order/place", order(customTag="mine"))
+    assert (status, headers["location"]) == (307, "?")
+    assert (projectx.seen.asked("mine"), projectx.seen.orders("mine")) == (1, 0)
+
+
 @pytest.mark.parametrize("effect", [True, False])
 def test_an_http_status_leaves_open_what_has_happened(projectx: SimulatedProjectX, effect: bool) -> None:
     projectx.refuse_page(status=500, page="Order/place", effect=effect)
@@ -185,8 +200,7 @@ def test_a_list_is_absent_from_a_good_envelope(projectx: SimulatedProjectX, page
 )
 def test_an_answer_is_none(projectx: SimulatedProjectX, kind: Any, body: bytes) -> None:
     projectx.garbage_answer(kind=kind)
-    shown = {"Authorization": f"Bearer {projectx.token()}"}
-    status, _, came = fetch("POST", f"{projectx.http_url}/api/Order/place", order(customTag="mine"), shown)
+    status, _, came = _fetched(projectx, "Order/place", order(customTag="mine"))
     assert (status, came) == (200, body)
     assert projectx.seen.orders("mine") == 1
 

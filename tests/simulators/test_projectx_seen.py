@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
+import msgspec
 import pytest
 
 from actors.simulators import SimulatedProjectX
@@ -104,6 +108,31 @@ def test_a_login_counts_and_another_venue_path_does_not() -> None:
         login = {"userName": "trader", "apiKey": "hush"}
         assert post(projectx, "Auth/loginKey", login, token="")[0] == 200
         assert post(projectx, "Auth/loginKey", login, token="")[0] == 429
+
+
+def test_connections_that_are_kept_for_requests_are_counted(projectx: SimulatedProjectX) -> None:
+    shown = {"Authorization": f"Bearer {projectx.token()}"}
+    kept = http.client.HTTPConnection("127.0.0.1", projectx.port, timeout=5)
+    for _ in range(3):
+        kept.request("POST", "/api/Order/searchOpen", msgspec.json.encode(ACCOUNT), shown)
+        assert kept.getresponse().read().startswith(b'{"orders":[]')
+    assert (projectx.accepted, projectx.http_connections) == (1, 1)
+    projectx.drop()  # the connections that lie idle, too
+    assert projectx.http_connections == 0
+    kept.close()
+
+
+def test_the_clock_of_the_venue_may_differ_from_ours() -> None:
+    with SimulatedProjectX(rate=0, clock_ahead=-3600) as projectx:
+        placed(projectx)
+        (row,) = got(projectx, "Order/search", ACCOUNT)["orders"]
+        shown = {"Authorization": f"Bearer {projectx.token()}"}
+        _, headers, _ = fetch("POST", f"{projectx.http_url}/api/Order/search", ACCOUNT, shown)
+        for told in (
+            datetime.fromisoformat(row["creationTimestamp"]),
+            parsedate_to_datetime(headers["date"]),
+        ):
+            assert timedelta(minutes=59) < datetime.now(UTC) - told < timedelta(minutes=61)
 
 
 def test_accounts_are_told_apart(projectx: SimulatedProjectX) -> None:

@@ -18,8 +18,8 @@ MINUTE = 60 * SECOND
 
 
 def place(size: int = 1, side: Any = "buy", **terms: Any) -> Place:
-    given: dict[str, Any] = {"type": "limit", "limit_price": Decimal("6800.25")} | terms
-    return Place(account=ACCOUNT, contract=CONTRACT, side=side, size=size, **given)
+    given: dict[str, Any] = {"type": "limit", "limit_price": Decimal("6800.25"), "contract": CONTRACT} | terms
+    return Place(account=ACCOUNT, side=side, size=size, **given)
 
 
 MODIFY = Modify(account=ACCOUNT, order=5, limit_price=Decimal("6801.00"))

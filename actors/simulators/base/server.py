@@ -94,6 +94,7 @@ class Simulator:
         self.port = settings.port
         self.random = random.Random(settings.seed)
         self.lives = 0  # how many upgrades were ever accepted
+        self.accepted = 0  # TCP connections, whatever they were for
         self.sent = 0  # messages
         self.pings = 0  # protocol pings received
         self.pongs = 0  # and the answers to ours
@@ -216,6 +217,12 @@ class Simulator:
         """How many WebSockets are open."""
         with self._lock:
             return len(self._open())
+
+    @property
+    def http_connections(self) -> int:
+        """How many connections are open that are no WebSockets: those that clients keep for requests."""
+        with self._lock:
+            return len(self._peers) - len(self._open())
 
     def wait_for(self, predicate: Callable[[], object], timeout: float = 5.0) -> None:
         """Waits until `predicate()` is true; it is asked under the lock, after each change.
@@ -656,6 +663,7 @@ class Simulator:
                 sock, _ = self._listener.accept()
             except OSError:
                 return
+            self.accepted += 1
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self.settings.send_buffer:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from actors.simulators.base.history import BoundedDict
+from actors.simulators.projectx.clock import VenueClock
 from actors.simulators.projectx.codes import (
     BID,
     FILLED,
@@ -36,7 +37,7 @@ class Account:
     `changed` is told of each row that has changed: which table, its key, and the row; None: it is gone.
     """
 
-    def __init__(self, id: int, name: str, *, numbers: Numbers, now: Callable[[], str]) -> None:
+    def __init__(self, id: int, name: str, *, numbers: Numbers, clock: VenueClock) -> None:
         self.id = id
         self.row: Row = {"id": id, "name": name, "balance": Decimal("50000.00")}
         self.row |= dict.fromkeys(("canTrade", "isVisible", "simulated"), True)
@@ -49,7 +50,7 @@ class Account:
         self.commission = Decimal(0)  # money, a contract and half-turn; 0: rows do not have it
         self.changed: Callable[[Table, Any, Row | None], None] = _unheard
         self._numbers = numbers
-        self._now = now
+        self._now = clock.stamp
 
     def view(self) -> View:
         """All rows, as they are now."""

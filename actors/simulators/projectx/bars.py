@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from actors.simulators.projectx import forms
+from actors.simulators.projectx.clock import VenueClock
 from actors.simulators.projectx.codes import VenueRefusal
 from actors.simulators.projectx.instruments import Listing, Print
 from actors.simulators.projectx.payloads import Row
@@ -35,8 +36,9 @@ class BarSettings(Protocol):
 class Bars:
     """Bars of all contracts, out of their trades and of those that are made up for the time before."""
 
-    def __init__(self, settings: BarSettings) -> None:
+    def __init__(self, settings: BarSettings, clock: VenueClock) -> None:
         self._settings = settings
+        self._clock = clock
         self._past: dict[str, list[Print]] = {}
 
     def of(self, listing: Listing, asked: forms.Bars) -> list[Row]:
@@ -44,7 +46,7 @@ class Bars:
         start_of, end_of = _spans(asked.unit, asked.unit_number)
         if not 1 <= asked.limit <= _MOST:
             raise VenueRefusal("limit")
-        now = datetime.now(UTC)
+        now = self._clock.now()
         depth = self._settings.minute_depth if asked.unit <= 2 else self._settings.hour_depth
         start = max(forms.utc(asked.start_time), now - timedelta(days=depth))
         end = forms.utc(asked.end_time)

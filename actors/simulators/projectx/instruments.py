@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
 
 from actors.simulators.base.random_market import Market, Move, Step
+from actors.simulators.projectx.clock import VenueClock
 from actors.simulators.projectx.payloads import Row
 
 Level = tuple[Decimal | float | str, int]  # price, and volume: 0 takes it away
@@ -57,10 +58,8 @@ _UNKNOWN = ContractTerms("", "", Decimal("0.01"), Decimal("1.0"), Decimal("100.0
 class Listing:
     """One contract. Rows are what the hub tells of it; prices are decimals that keep their zeros."""
 
-    def __init__(
-        self, id: str, *, seed: int, moving: bool, now: Callable[[], str], active: bool = True
-    ) -> None:
-        """`now`: the venue's time, as it writes it. Raises ValueError where `id` is no contract's."""
+    def __init__(self, id: str, *, seed: int, moving: bool, clock: VenueClock, active: bool = True) -> None:
+        """Raises ValueError where `id` is no contract's."""
         found = _ID.fullmatch(id)
         if found is None:
             raise ValueError(f"{id!r} is no contract; one is CON.F.US.EP.Z26")
@@ -71,11 +70,12 @@ class Listing:
         self.terms = _TERMS.get(product, _UNKNOWN)
         self.name = f"{self.terms.root or product}{found['month']}{found['year'][1]}"
         self.volume = 0
-        self._now = now
+        self._clock = clock
+        self._now = clock.stamp
         ticks = int(self.terms.price / self.terms.tick)
         self.market = Market(id, price=ticks, tick=1, lot=1, seed=seed, moving=moving)
         self.tape: deque[Print] = deque(maxlen=_TAPE)
-        self.began, self.began_at = datetime.now(UTC), ticks
+        self.began, self.began_at = clock.now(), ticks
         self._opened = self._high = self._low = ticks
         self._quote = self._picture()  # all of it, as it was told last
 
@@ -147,7 +147,7 @@ class Listing:
         if price is not None:
             self.market.last = self.ticks(price)
         self.volume += volume
-        self.tape.append((datetime.now(UTC), self.market.last, volume))
+        self.tape.append((self._clock.now(), self.market.last, volume))
         told = {"symbolId": self.symbol, "price": self.last, "timestamp": self._now()}
         return {**told, "type": side, "volume": volume}
 

@@ -98,6 +98,18 @@ class PageFaults:
         self._expect(page, n, PageFault(effect=effect, instead=reply))
 
     @fault
+    def redirect_page(
+        self,
+        status: Status = 307,
+        n: Times = 1,
+        page: PageName = "",
+        location: Annotated[str, "where to; `?`: the same page"] = "?",
+    ) -> None:
+        """Sends the next `n` requests for a page to another place, and does not do what they ask for."""
+        reply = HttpReply(status, b"", {"Location": location})
+        self._expect(page, n, PageFault(effect=False, instead=reply))
+
+    @fault
     def refuse_mutation(
         self, code: Code = 2, text: Words = "", n: Times = 1, page: Mutation = "mutations"
     ) -> None:

@@ -13,6 +13,7 @@ from actors.simulators.projectx import forms
 from actors.simulators.projectx.account import Account
 from actors.simulators.projectx.auth import INVALID_CREDENTIALS, TokenGate
 from actors.simulators.projectx.bars import Bars
+from actors.simulators.projectx.clock import VenueClock
 from actors.simulators.projectx.codes import CODES, VenueRefusal
 from actors.simulators.projectx.envelope import enveloped, failure, problem
 from actors.simulators.projectx.instruments import Listing
@@ -48,6 +49,7 @@ class Backend(Protocol):
     settings: SimulatedProjectXSettings
     accounts: dict[int, Account]
     listings: dict[str, Listing]
+    clock: VenueClock
     matching: Matching
     seen: Seen
 
@@ -65,7 +67,7 @@ class Pages:
     def __init__(self, venue: Backend, gate: TokenGate) -> None:
         self._venue = venue
         self._gate = gate
-        self._bars = Bars(venue.settings)
+        self._bars = Bars(venue.settings, venue.clock)
         self._pages = {
             name: Page(msgspec.json.Decoder(form).decode, handle)
             for name, (form, handle) in self._table().items()

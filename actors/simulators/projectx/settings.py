@@ -32,6 +32,7 @@ class SimulatedProjectXSettings(SimulatedHubSettings, kw_only=True):
     actions: Annotated[
         ActionCodes, "codes of envelopes. gone: 1 new and changed, 2 gone, 0 trades; new: 0 new, 1 changed"
     ] = "gone"
+    clock_ahead: Annotated[float, "seconds by which the venue's clock differs from ours"] = 0.0
     latency: Annotated[float, "seconds from the effect of a REST request to its answer"] = 0.0
     rest_limit: Annotated[int, "REST requests, bars apart, in `rest_window`; more get a 429; 0: any"] = 200
     rest_window: Annotated[float, "seconds"] = 60.0

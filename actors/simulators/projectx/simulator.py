@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
@@ -21,6 +20,7 @@ from actors.simulators.base.settings import given
 from actors.simulators.projectx import payloads
 from actors.simulators.projectx.account import Account
 from actors.simulators.projectx.auth import TokenGate
+from actors.simulators.projectx.clock import VenueClock
 from actors.simulators.projectx.codes import ASK, BID, CODES, LIMIT, MARKET, VenueRefusal
 from actors.simulators.projectx.envelope import failure
 from actors.simulators.projectx.forms import Placing
@@ -78,7 +78,8 @@ class SimulatedProjectX(SimulatedHubs, PageFaults):
         """Raises ValueError: an id that no contract has."""
         self.set_up_hubs(settings)
         self._gate = TokenGate(settings.token_life, settings.keys)
-        new = partial(Listing, seed=settings.seed, moving=settings.market, now=_now)
+        self.clock = VenueClock(settings.clock_ahead)
+        new = partial(Listing, seed=settings.seed, moving=settings.market, clock=self.clock)
         self.listings = {each: new(each) for each in settings.contracts}
         self.listings |= {each: new(each, active=False) for each in settings.inactive}
         numbers = itertools.count(9_000_000_001)
@@ -94,7 +95,7 @@ class SimulatedProjectX(SimulatedHubs, PageFaults):
 
     def _new_account(self, id: int, numbers: Iterator[int]) -> Account:
         live = id in self.settings.live_accounts
-        account = Account(id, f"{'LIVE' if live else 'PRAC-V2'}-{id}", numbers=numbers, now=_now)
+        account = Account(id, f"{'LIVE' if live else 'PRAC-V2'}-{id}", numbers=numbers, clock=self.clock)
         account.row["simulated"] = not live
         account.flip_renews_id = self.settings.flip_renews_id
         account.commission = Decimal(str(self.settings.commission))
@@ -355,8 +356,7 @@ class SimulatedProjectX(SimulatedHubs, PageFaults):
             return self._pages.answer(request, "")
         self.seen.came(name, request.body)
         if not self._meters["bars" if name == BARS else "rest"].takes():
-            self.seen.answered()
-            return HttpReply(429, b"", retry_header(self.settings.limit_retry_after))
+            return self._sent(HttpReply(429, b"", retry_header(self.settings.limit_retry_after)))
         return self._serve(request, name, take_fault(self.pending, name))
 
     def _serve(self, request: Request, name: str, fault: PageFault) -> HttpReply | Later:
@@ -387,7 +387,7 @@ class SimulatedProjectX(SimulatedHubs, PageFaults):
     def _sent(self, reply: HttpReply) -> HttpReply:
         self.seen.answered()
         self.announce()
-        return reply
+        return msgspec.structs.replace(reply, headers={"Date": self.clock.date(), **reply.headers})
 
     def _carry_out(self, request: Request, name: str, fault: PageFault) -> HttpReply:
         """Does what a request asks for, unless it is not to take effect; what is answered then."""
@@ -564,10 +564,3 @@ class SimulatedProjectX(SimulatedHubs, PageFaults):
 def _header(request: Request) -> str:
     """The token of a page, which shows it in the header alone."""
     return "" if "access_token" in request.query else bearer(request)
-
-
-def _now() -> str:
-    """The venue's time: seven fractional digits, as .NET writes it."""
-    ns = time.time_ns()
-    second = datetime.fromtimestamp(ns // 10**9, UTC)
-    return f"{second:%Y-%m-%dT%H:%M:%S}.{ns % 10**9 // 100:07d}+00:00"

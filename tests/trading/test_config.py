@@ -1,0 +1,178 @@
+"""What a config says of orders, and what it cannot say by accident."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.errors import ConfigError
+from actors.feed_builder import FeedBuilder
+from actors.feed_spec import Specs
+from actors.protocol.venue import Venue
+from actors.settings import Settings, load
+from actors.settings.diff import compare
+from actors.timers import SystemClock
+from actors.trading.limits import Limits
+from actors.venues.o2.venue import O2
+from tests.trading.venue import Exchange
+
+VENUES: dict[str, type[Venue]] = {"exchange": Exchange, "o2": O2}
+LIMITS = {"max_size": 2, "orders_per_minute": 10}
+FEED = {"venue": "exchange", "trading": True, "limits": LIMITS}
+TRADING = {"dir": "/var/lib/linewarden/orders"}
+
+
+def read(px: dict[str, Any] = FEED, trading: dict[str, Any] = TRADING, **feeds: Any) -> Settings:
+    return load({"trading": trading, "feeds": {"px": px} | feeds}, {}, venues=VENUES)
+
+
+def mistakes(*given: Any, **feeds: Any) -> list[str]:
+    with pytest.raises(ConfigError) as raised:
+        read(*given, **feeds)
+    return [problem.removeprefix("<config>: ") for problem in raised.value.problems]
+
+
+def test_a_feed_that_trades() -> None:
+    settings = read()
+    feed = settings.feeds["px"]
+    assert settings.trading.dir == "/var/lib/linewarden/orders"
+    assert settings.trading.require_durable
+    assert (feed.trading, feed.dry_run, feed.align, feed.order_deadline) == (True, False, "refuse", 5.0)
+    assert feed.limits == Limits(max_size=2, orders_per_minute=10)
+    assert feed.sends_orders
+    assert settings.why_no_orders("px") == ""
+    assert settings.warnings == ()
+    assert not read(FEED | {"dry_run": True}).feeds["px"].sends_orders
+
+
+def test_t16_without_a_word_of_it_no_feed_trades() -> None:
+    settings = read({"venue": "exchange"}, {})
+    assert not settings.feeds["px"].trading
+    assert settings.why_no_orders("px") == (
+        "trading is off: it takes trading = true in [feeds.px], and a start"
+    )
+
+
+def test_t4_a_feed_that_trades_needs_the_folder_of_all_its_processes() -> None:
+    needs = "[trading] dir: missing; feed px has trading = true, and its orders are recorded in a folder."
+    assert mistakes(FEED, {}) == [needs]
+    (told,) = mistakes(FEED, {"dir": "orders"})
+    assert told.startswith("[trading] dir: expected an absolute path, the same for every process")
+    assert mistakes(FEED, TRADING | {"dirr": 1}) == [
+        "[trading] dirr: there is no such key; did you mean 'dir'?"
+    ]
+    home = read(FEED, {"dir": "~/orders"}).trading.dir
+    assert Path(home).is_absolute()
+
+
+@pytest.mark.parametrize("key", ["max_size", "orders_per_minute"])
+def test_t15_a_feed_that_trades_has_these_limits(key: str) -> None:
+    fewer = {name: value for name, value in LIMITS.items() if name != key}
+    needs = f"[feeds.px.limits] {key}: missing; a feed with trading = true has this limit."
+    assert mistakes(FEED | {"limits": fewer}) == [needs]
+    assert mistakes(FEED | {"dry_run": True, "limits": fewer}) == [needs]
+    read(FEED | {"trading": False, "limits": fewer})
+
+
+@pytest.mark.parametrize("key", Limits.__struct_fields__)
+def test_t15_a_limit_is_a_number_from_one_on(key: str) -> None:
+    assert mistakes(FEED | {"limits": LIMITS | {key: 0}}) == [
+        f"[feeds.px.limits] {key}: expected a whole number, 1 or more, found 0."
+    ]
+
+
+def test_t15_a_limit_in_the_feed_itself_is_told_where_it_belongs() -> None:
+    assert mistakes(FEED | {"max_net": 3}) == [
+        "[feeds.px] max_net: there is no such key; it belongs in [feeds.px.limits]."
+    ]
+
+
+def test_t16_a_venue_without_orders_cannot_trade() -> None:
+    assert mistakes(FEED | {"venue": "o2"}) == [
+        "[feeds.px] trading: venue o2 takes no orders from Linewarden."
+    ]
+
+
+@pytest.mark.parametrize("key", ["trading", "dry_run", "limits", "token", "user_name", "api_key"])
+def test_t16_nothing_of_orders_or_logins_stands_in_the_defaults(key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"\[defaults\] {key}: there is no such table"):
+        load({"defaults": {key: True}, "feeds": {}}, {})
+
+
+@pytest.mark.parametrize(("deadline", "fits"), [(0, False), (60, True), (60.5, False)])
+def test_an_order_has_a_minute_at_most_to_leave(deadline: float, fits: bool) -> None:
+    feed = FEED | {"order_deadline": deadline}
+    if fits:
+        read(feed)
+    else:
+        assert "expected seconds, more than 0 and at most 60" in mistakes(feed)[0]
+
+
+# ── T13: no mixed worlds ──
+
+
+def test_t13_real_orders_are_refused_beside_a_simulator() -> None:
+    settings = read(FEED, demo={"venue": "o2", "url": "sim://o2"})
+    why = settings.why_no_orders("px")
+    assert why.startswith("feed demo is no real venue, and px is one")
+    assert settings.warnings == (f"<config>: [feeds.px] trading: its orders are refused: {why}.",)
+
+
+def test_t13_a_simulator_takes_orders_beside_simulators_and_real_venues() -> None:
+    simulated = FEED | {"url": "sim://o2"}
+    for beside in ({"venue": "o2", "url": "sim://o2"}, {"venue": "o2"}):
+        assert read(simulated, demo=beside).why_no_orders("px") == ""
+
+
+def test_dry_run_alone_is_told_to_mean_nothing() -> None:
+    (told,) = read({"venue": "exchange", "dry_run": True}).warnings
+    assert told == "<config>: [feeds.px] dry_run: it has no effect without trading = true."
+
+
+# ── T16: a reload ──
+
+OFF = FEED | {"trading": False}
+DRY = FEED | {"dry_run": True}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(OFF, FEED), (DRY, FEED), (None, FEED)], ids=["off", "dry", "new"]
+)
+def test_t16_a_reload_does_not_turn_trading_on(before: dict[str, Any] | None, after: dict[str, Any]) -> None:
+    other = {"venue": "o2"}
+    old = read(before, other=other) if before else load({"feeds": {"other": other}}, {}, venues=VENUES)
+    new = read(after, other=other)
+    told = [change.text for change in compare(old, new).changes if change.kind == "next start"]
+    assert "feed px sends no orders before the next start: a reload does not turn them on" in told
+    builder = FeedBuilder(SystemClock())
+    specs = builder.build(new, builder.build(old, Specs()))
+    assert isinstance(specs.settings, Settings)
+    assert not specs.settings.feeds["px"].sends_orders
+    assert isinstance(specs.feeds["px"].policy, type(new.feeds["px"]))
+    assert not specs.feeds["px"].policy.sends_orders
+    again = builder.build(new, specs)  # and another reload of the same
+    assert isinstance(again.settings, Settings)
+    assert not again.settings.feeds["px"].sends_orders
+
+
+@pytest.mark.parametrize("after", [OFF, DRY], ids=["off", "dry"])
+def test_t16_a_reload_turns_it_off_and_sockets_stay_open(after: dict[str, Any]) -> None:
+    plan = compare(read(), read(after))
+    assert [change.kind for change in plan.changes] == ["adjusted"]
+    builder = FeedBuilder(SystemClock())
+    specs = builder.build(read(after), builder.build(read(), Specs()))
+    assert isinstance(specs.settings, Settings)
+    assert not specs.settings.feeds["px"].sends_orders
+
+
+def test_other_limits_are_taken_over_by_a_reload() -> None:
+    plan = compare(read(), read(FEED | {"limits": LIMITS | {"max_net": 4}, "order_deadline": 2.0}))
+    (change,) = plan.changes
+    assert change.text == "feed px takes over order_deadline and limits; sockets stay open"
+
+
+def test_another_folder_counts_from_the_next_start_on() -> None:
+    (change,) = compare(read(), read(FEED, {"dir": "/elsewhere"})).changes
+    assert (change.where, change.kind) == ("trading", "next start")

@@ -89,6 +89,12 @@ class HttpAnswer(RedactedStruct, frozen=True):
         """The pause that its Retry-After asks for, in seconds; None: it asks for none."""
         return asked_pause(self.headers.get("retry-after", ""), self.headers.get("date", ""), self.at)
 
+    @property
+    def date_ns(self) -> int | None:
+        """The server's time by its Date, in nanoseconds since 1970, to the second; None: it has none."""
+        date = _seconds_since_1970(self.headers.get("date", ""))
+        return None if date is None else int(date) * 1_000_000_000
+
     def shown(self) -> Shown:
         """Yields the fields for the repr."""
         yield "status", self.status

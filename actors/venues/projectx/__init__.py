@@ -4,7 +4,8 @@
 `pushes` reads them in their usual shape, `normalise` finds them in any other,
 `quote_merge` makes sparse quotes whole, `hub_methods` has the hubs' methods. `session` is what both hubs'
 connections have in common, `user_session` and `market_session` what they have not, `pending` what came too
-early. `login` is how a token is got, `errors` what the gateway's refusals mean.
+early. `login` is how a token is got, `errors` what the gateway's refusals mean. `rest` has all other
+requests.
 """
 
 from actors.venues.projectx.market_session import MarketSession as MarketSession
@@ -23,6 +24,12 @@ from actors.venues.projectx.messages import (
     Quote as Quote,
     Trade as Trade,
     TradeType as TradeType,
+)
+from actors.venues.projectx.rest import (
+    Bar as Bar,
+    BarUnit as BarUnit,
+    Listing as Listing,
+    ProjectXApi as ProjectXApi,
 )
 from actors.venues.projectx.settings import ProjectXSettings as ProjectXSettings
 from actors.venues.projectx.user_session import UserSession as UserSession

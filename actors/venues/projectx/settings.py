@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from actors.protocol import Secret, VenueSettings
+from actors.protocol import FrameLimit, Secret, VenueSettings
 from actors.venues.projectx.platforms import HubAddresses, Platform, places
 
 
@@ -17,6 +17,9 @@ class ProjectXSettings(VenueSettings, frozen=True, kw_only=True, forbid_unknown_
     Two settings are for what the gateway leaves open. `depth_begins`: with a reset, as was seen; or,
     where that never comes, with the first list of a subscription. `depth_size`: which of its two volumes
     is resting at a level.
+
+    Two are for REST. `live_data`: contracts and bars of live accounts. `bars_rate`: requests for bars in a
+    time, for which the gateway's documents have named two limits.
     """
 
     platform: Platform = "topstepx"  # where no url is given
@@ -29,6 +32,8 @@ class ProjectXSettings(VenueSettings, frozen=True, kw_only=True, forbid_unknown_
     token_in: Literal["query", "header"] = "query"  # the gateway documents the query alone
     depth_begins: Literal["reset", "first_list"] = "reset"
     depth_size: Literal["volume", "current_volume"] = "volume"
+    live_data: bool = False
+    bars_rate: str = "30/30s"
 
     def __post_init__(self) -> None:
         if self.token and (self.api_key or self.user_name):
@@ -41,6 +46,7 @@ class ProjectXSettings(VenueSettings, frozen=True, kw_only=True, forbid_unknown_
             raise ValueError("api_url is a URL that starts with https:// or http://")
         if "access_token=" in (self.url + self.market_url).lower():  # as the gateway's examples have it
             raise ValueError('an access_token in a URL is not used: add token = "${NAME}" instead')
+        FrameLimit.parse(self.bars_rate)
         _ = self.places
 
     @property

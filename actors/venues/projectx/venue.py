@@ -30,6 +30,7 @@ from actors.venues.projectx.hub_methods import STREAMS
 from actors.venues.projectx.login import MISSING_LOGIN, given, log_in, no_login, renew, token_of
 from actors.venues.projectx.market_session import MarketSession
 from actors.venues.projectx.platforms import Hub
+from actors.venues.projectx.rest import ProjectXApi
 from actors.venues.projectx.settings import ProjectXSettings
 from actors.venues.projectx.user_session import UserSession
 
@@ -92,7 +93,7 @@ class ProjectX(Venue):
     ping_interval: ClassVar[float] = PING_INTERVAL
     limits: ClassVar[Mapping[str, str]] = {
         "hubs": "ProjectX names no limit of connections, subscriptions or calls; ours is 25 calls per second",
-        "REST": "200 requests in 60 s, logins among them",
+        "REST": "200 requests in 60 s, logins among them; bars 30 in 30 s apart from these",
         "token": "24 h, then it is renewed, or a login gets a new one",
     }
     variables: ClassVar[Mapping[str, str]] = {
@@ -111,6 +112,8 @@ class ProjectX(Venue):
         super().__init__(feed, settings)
         self._own = own = cast(ProjectXSettings, settings)
         self._places = own.places
+        bars = FrameLimit.parse(own.bars_rate)
+        self._api = ProjectXApi(own.places.rest, live=own.live_data, bars_limit=bars)
 
     # ── topics and lines ──
 
@@ -172,6 +175,11 @@ class ProjectX(Venue):
 
     def _hub_url(self, opening: Opening) -> str:
         return self._places.user if self._hub(opening.line) == USER else self._places.market
+
+    # ── orders and requests ──
+
+    def trading(self) -> ProjectXApi:
+        return self._api
 
     # ── what events say ──
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from actors.errors import (
+        AskError as AskError,
+        AskFailedError as AskFailedError,
+        AskRefusedError as AskRefusedError,
         Blind as Blind,
         ConfigError as ConfigError,
         ForkError as ForkError,
@@ -41,17 +44,33 @@ if TYPE_CHECKING:
         Topic as Topic,
         VenueState as VenueState,
     )
+    from actors.protocol.trading import (
+        Accepted as Accepted,
+        Bracket as Bracket,
+        Refused as Refused,
+        Unknown as Unknown,
+    )
     from actors.rules.latest_price import LatestPrice as LatestPrice
     from actors.rules.order_book import BookView as BookView
     from actors.runtime import Runtime as Runtime, running as running, start as start
     from actors.status import Status as Status
     from actors.stream import Marked as Marked, Stream as Stream
     from actors.supervision.permit import Permit as Permit
+    from actors.trading.asks import Asked as Asked
+    from actors.trading.gathering import gather as gather
+    from actors.trading.order_handle import OrderHandle as OrderHandle
+    from actors.trading.sweep import Sweep as Sweep, SweepHandle as SweepHandle
 else:  # a type checker would take `__getattr__` for every name there may be
     # The same names. Each is imported when it is first used, so that the command can handle Ctrl-C before.
     _MODULES = {
+        "Accepted": "actors.protocol.trading",
+        "AskError": "actors.errors",
+        "AskFailedError": "actors.errors",
+        "AskRefusedError": "actors.errors",
+        "Asked": "actors.trading.asks",
         "Blind": "actors.errors",
         "BookView": "actors.rules.order_book",
+        "Bracket": "actors.protocol.trading",
         "Closed": "actors.events",
         "ConfigError": "actors.errors",
         "ForkError": "actors.errors",
@@ -64,8 +83,10 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "Marked": "actors.stream",
         "Marker": "actors.events",
         "NotLiveError": "actors.errors",
+        "OrderHandle": "actors.trading.order_handle",
         "Permit": "actors.supervision.permit",
         "Received": "actors.events",
+        "Refused": "actors.protocol.trading",
         "RotationFailed": "actors.errors",
         "Runtime": "actors.runtime",
         "RuntimeStopped": "actors.errors",
@@ -77,9 +98,13 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "StreamClosed": "actors.errors",
         "SubscribeError": "actors.errors",
         "SubscriptionState": "actors.events",
+        "Sweep": "actors.trading.sweep",
+        "SweepHandle": "actors.trading.sweep",
         "Timeout": "actors.errors",
         "Topic": "actors.events",
+        "Unknown": "actors.protocol.trading",
         "VenueState": "actors.events",
+        "gather": "actors.trading.gathering",
         "running": "actors.runtime",
         "start": "actors.runtime",
     }

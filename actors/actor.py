@@ -430,9 +430,9 @@ class Address:
         else:
             put(Envelope(message))
 
-    def ask(self, message: Any) -> Reply:
-        """A question; the asker abandons its reply when it waits no longer."""
-        reply = Reply(self.role)
+    def ask(self, message: Any, reply: Reply | None = None) -> Reply:
+        """A question; the asker abandons its reply when it waits no longer. `reply`: its own one."""
+        reply = Reply(self.role) if reply is None else reply
         envelope = Envelope(message, reply_to=reply)
         put, _ = self._lives[0]
         if put is None:

@@ -103,6 +103,30 @@ class StalePriceError(LinewardenError):
         super().__init__(message)
 
 
+class AskError(LinewardenError):
+    """A read of a venue brought nothing: `AskRefusedError` or `AskFailedError`."""
+
+
+class AskRefusedError(AskError):
+    """The venue refused a read. `code` has a meaning for this `endpoint`; `words` are the venue's."""
+
+    def __init__(self, feed: str, endpoint: str, code: int | None, name: str = "", words: str = "") -> None:
+        self.feed, self.endpoint, self.code, self.name, self.words = feed, endpoint, code, name, words
+        named = " ".join(filter(None, ("" if code is None else str(code), name)))
+        super().__init__(f"{feed}: {endpoint} was refused ({': '.join(filter(None, (named, words)))})")
+
+
+class AskFailedError(AskError):
+    """A read has no answer, or none that can be read. `code` is short and stable.
+
+    `retry_after`: seconds after which it may be asked for again; None: not known.
+    """
+
+    def __init__(self, feed: str, why: str, code: str, retry_after: float | None = None) -> None:
+        self.feed, self.why, self.code, self.retry_after = feed, why, code, retry_after
+        super().__init__(f"{feed}: {why}")
+
+
 class ForkError(LinewardenError):
     """A runtime was used in a forked child: its threads stayed behind in the parent."""
 

@@ -1,7 +1,12 @@
-"""Asks venues for the newest prices over HTTP, where the stream has no fresh one.
+"""Asks venues over HTTP: for the newest prices where the stream has no fresh one, and what `runtime.ask`
+asks.
 
-It never waits: a short-lived thread carries on each conversation. A question that is being asked already
-is not asked twice: both askers share the answer.
+It never waits: a short-lived thread carries on each conversation. A question for a price that is being asked
+already is not asked twice: both askers share the answer.
+
+An ask (`trading/asks.py`) has its future and its state; its own thread ends it, whatever becomes of the
+requester. The requester only decides whose turn it is. What it had in hand when it failed is read again by
+its successor if it is a read. A mutation is not: it was not begun, and ends as refused.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ from msgspec import Struct
 
 from actors import log_queue
 from actors.actor import Actor, ActorContext, KeptReply, Lease
+from actors.errors import AskFailedError
 from actors.feed_spec import Feeds, FeedSpec
 from actors.http_types import HttpFailed
 from actors.login.redaction import without_secrets
@@ -22,6 +28,9 @@ from actors.protocol.limits import TokenBucket
 from actors.protocol.prices import Price
 from actors.protocol.venue import Venue
 from actors.reasons import Crashed, Reason, Slow
+from actors.trading.ask_messages import AskEnded, AskMutation, AskPaused, AskRead, MeterDue
+from actors.trading.ask_queue import AskQueue, Pause
+from actors.trading.asks import Ask, empty_meter
 from actors.wire.attempt import ConnectCancel
 
 log = log_queue.logger("actors.requester")
@@ -62,7 +71,7 @@ class BudgetPause(Struct, frozen=True):
 
 
 class Requester(Actor):
-    """Carries on `venue.latest` conversations, within the venue's budget, some at once."""
+    """Carries on `venue.latest` conversations, within the venue's budget, some at once; and asks."""
 
     def __init__(
         self, context: ActorContext[Lease], *, feeds: Feeds, buckets: dict[str, TokenBucket]
@@ -71,6 +80,7 @@ class Requester(Actor):
         self._feeds = feeds
         self._buckets = buckets  # by feed; lent, so that a new requester keeps to the budget of the former
         self._questions: dict[tuple[Venue, str], Question] = {}  # in the order of their asking
+        self._asks = AskQueue()
         self._paused: dict[str, BudgetPause] = {}  # feeds whose budget is spent
         self._turn = self.incarnation << 32  # a former keeper's timers are still about
 
@@ -83,11 +93,58 @@ class Requester(Actor):
             case BudgetDue(feed=feed, turn=turn):
                 if feed in self._paused and self._paused[feed].turn == turn:
                     del self._paused[feed]
-            case RoleStarted():
+            case AskRead(ask=ask) | AskMutation(ask=ask):
+                self.keep_reply()  # the ask's own thread answers
+                if not self._is_too_late(ask):
+                    self._asks.add(ask)
+            case AskPaused(ask=ask, seconds=seconds):
+                self._pause_meter(ask, seconds)
+            case MeterDue(login=login, meter=meter, turn=turn):
+                self._asks.resume(login, meter, turn)
+            case RoleStarted() | AskEnded():
                 pass
             case _:
                 self.unknown(message)
         self._go_on()
+        self._begin_asks()
+
+    # ── asks ──
+
+    def _begin_asks(self) -> None:
+        """Begin every ask that has a place now."""
+        while (ask := self._asks.next()) is not None:
+            args, name = (ask,), f"requester/{ask.feed}"
+            try:
+                threading.Thread(target=self._carry_on, args=args, name=name, daemon=True).start()
+            except RuntimeError:
+                ask.give_up(
+                    AskFailedError(ask.feed, "no thread can be started to ask the venue", "resources")
+                )
+
+    def _carry_on(self, ask: Ask) -> None:
+        """On a thread of its own. The role is told, whichever requester plays it by then."""
+        pause = ask.run()
+        self._roles.named(self.id).tell(AskPaused(ask, pause) if pause else AskEnded())
+
+    def _pause_meter(self, ask: Ask, seconds: float) -> None:
+        """A read found its meter empty: it waits for it, as those behind it do."""
+        self._turn += 1
+        pause = Pause(self._turn, self._clock.monotonic() + seconds)
+        if self._asks.pause(ask.login, ask.meter, pause):
+            self.send_later(seconds, MeterDue(ask.login, ask.meter, pause.turn))
+        if not self._is_too_late(ask):
+            self._asks.put_back(ask)
+
+    def _is_too_late(self, ask: Ask) -> bool:
+        """Whether its meter has no room before its deadline: then it fails now."""
+        begins_at = self._asks.begins_at(ask)
+        if begins_at <= ask.until:
+            return False
+        seconds = begins_at - self._clock.monotonic()
+        ask.give_up(AskFailedError(ask.feed, empty_meter(seconds), "meter", seconds))
+        return True
+
+    # ── the newest prices ──
 
     def _answer(self, told: LatestTold) -> None:
         """One of a former incarnation is no answer."""

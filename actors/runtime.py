@@ -44,10 +44,12 @@ from actors.supervision.state import Environment, LineView
 from actors.supervision.token_refresh import refresh_token
 from actors.supervision.tree import Tree
 from actors.timers import SystemClock, ThreadTimers, Timers, check_seconds, seconds_left
+from actors.trading.runtime_requests import RuntimeRequests
 from actors.typed_calls import TypedCalls
 
 if TYPE_CHECKING:
     from actors.simulators import Simulator
+    from actors.trading.projectx_requests import ProjectXRequests
 
 
 log = log_queue.logger("actors.runtime")
@@ -162,7 +164,11 @@ class Runtime(TypedCalls):
             timers,
             user_metrics,
         )
+        self._requests = RuntimeRequests(
+            tree.roles.named("requester"), timers, lambda: tree.shared.specs, self._prices
+        )
         tree.launch()
+        self._requests.begin()
         enter(settings.runtime.name, tree, weakref.ref(self))
         self._lifetime = Lifetime(self, tree.home, tree.roles, self._builder.simulators)
 
@@ -363,6 +369,19 @@ class Runtime(TypedCalls):
 
     # ── asking ──
 
+    def ask(self, feed: str) -> ProjectXRequests:
+        """The requests of this feed's venue over HTTP: each call returns a future or a handle at once.
+
+        Reads wait for a connection and for the venue's budget. Mutations do not: they are sent at once, once,
+        or not at all. What is returned keeps the runtime in use. `actors.gather` waits for several at once.
+
+        Raises:
+            LinewardenError: there is no such feed, or its venue has no requests that can be asked here.
+            RuntimeStopped: the runtime has ended.
+        """
+        self._tree.check()
+        return cast("ProjectXRequests", self._requests.requests(feed, self, self._tree.check))
+
     @property
     def supervisor(self) -> SupervisorProxy:
         """The supervisor's proxy: `status()`, `restart(t)`, `pause(t)`, `resume(t)` give futures.
@@ -503,6 +522,7 @@ class Runtime(TypedCalls):
             return ()
         deadline = time.monotonic() + timeout + GRACE
         left = self._tree.stop(timeout, deadline)
+        self._requests.close(deadline)
         self._builder.keep_only({})
         self._lifetime.close()
         left = (*left, *self._streams.join(deadline, self._builder.lookups.running()))

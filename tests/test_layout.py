@@ -233,6 +233,16 @@ COVERED_BY = {
     "supervision/tree": "stories/test_supervisor_laws",
     "supervisor": "stories/test_supervisor_laws",
     "testing": "simulators/test_o2",
+    "trading/ask_messages": "trading/test_asks",
+    "trading/ask_queue": "trading/test_asks",
+    "trading/gathering": "trading/test_asks",
+    "trading/login": "trading/test_asks",
+    "trading/order_handle": "trading/test_mutation",
+    "trading/requests": "trading/test_mutation",
+    "trading/runtime_requests": "trading/test_mutation",
+    "trading/settlement": "trading/test_mutation",
+    "trading/settling": "trading/test_mutation",
+    "trading/sweep": "trading/test_projectx_requests",
     "trading/halts": "trading/test_order_store",
     "trading/file_lock": "trading/test_processes",
     "trading/intents": "trading/test_order_store",
@@ -277,10 +287,10 @@ READS = {"monotonic", "monotonic_ns", "time", "time_ns", "perf_counter", "perf_c
 CLOCKS = {
     "timers",
     # They block a user's own thread.
-    *("calls", "stream", "runtime", "market/order_books", "supervision/token_refresh"),
+    *("calls", "stream", "runtime", "market/order_books", "supervision/token_refresh", "trading/gathering"),
     "supervision/snapshot",
     # Deadlines of blocking calls on short-lived threads, and a date in a header.
-    *("wire/attempt", "wire/http_client", "wire/upgrade"),
+    *("wire/attempt", "wire/http_client", "wire/kept_connections", "wire/upgrade"),
     "trading/request_meter",  # it waits for another process, for moments
     # Programs.
     *(

@@ -92,6 +92,7 @@ class Venue(ABC):
     hub_urls: ClassVar[bool] = False  # a config may write `url` as hubs are documented: https://…
     has_constants: ClassVar[bool] = True  # a `TypedChannel` may name a channel; not so for a table's
     simulator: ClassVar[str] = ""  # what `url = "sim://NAME"` starts, as `module:Class`; empty: nothing
+    requests: ClassVar[str] = ""  # what `runtime.ask` returns, as `module:Class`; empty: it cannot be asked
     send_rate: ClassVar[SendRate] = SendRate()
     ping_interval: ClassVar[float] = 0.0  # seconds between calls of `Session.ping`; 0: the venue needs none
     limits: ClassVar[Mapping[str, str]] = {}  # for people: the name of a limit and its value

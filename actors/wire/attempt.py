@@ -104,6 +104,12 @@ class Attempt:
         self._sock = sock
         self._connect_cancel.hold(sock)
 
+    def let_go(self) -> None:
+        """What it owns is the caller's from now on: open, and not to be shut by the connect_cancel."""
+        if self._sock is not None:
+            self._connect_cancel.let_go(self._sock)
+            self._sock = None
+
     def close(self) -> None:
         """Close what it owns; an attempt that failed does so by itself."""
         if self._sock is not None:

@@ -12,7 +12,7 @@ import logging
 import socket
 import time
 import zlib
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextvars import ContextVar
 from math import inf
 from typing import Final, TypeVar
@@ -26,6 +26,7 @@ from actors.reasons import Fatal, Retryable, Slow
 from actors.wire.attempt import Attempt, ConnectCancel, ConnectFailed
 from actors.wire.connect import Dial, reach
 from actors.wire.request import HTTP, TOKEN, RequestHead, parse_endpoint
+from actors.wire.send_right import SendRight
 
 T = TypeVar("T")
 
@@ -80,6 +81,18 @@ def converse(
     Blocks the calling thread for at most `seconds` in all, and each request for at most its own `timeout`.
     Whatever happens the conversation is closed. What it raises is a defect, and is raised here.
     """
+    return carry_on(
+        conversation, lambda request: fetch(request, dial, connect_cancel, count), seconds=seconds
+    )
+
+
+def carry_on(
+    conversation: Generator[HttpRequest, HttpAnswer, T],
+    fetch: Callable[[HttpRequest], HttpAnswer | HttpFailed],
+    *,
+    seconds: float = inf,
+) -> T | HttpFailed:
+    """The same, where `fetch` makes each exchange."""
     until = time.monotonic() + seconds
     with contextlib.closing(conversation):
         try:
@@ -87,7 +100,7 @@ def converse(
             while True:
                 left = max(0.0, until - time.monotonic())
                 within = structs.replace(request, timeout=min(request.timeout, left))
-                answer = fetch(within, dial, connect_cancel, count)
+                answer = fetch(within)
                 if isinstance(answer, HttpFailed):
                     return answer
                 request = conversation.send(answer)
@@ -103,13 +116,22 @@ def exchange(attempt: Attempt, request: HttpRequest, dial: Dial, count: RequestC
     attempt.peer, attempt.phase = str(parsed.target), "the HTTP request"
     attempt.remaining()  # where no time is left, no connection is opened
     wire = Wire(attempt, reach(attempt, parsed, dial))
-    attempt.phase = "the HTTP exchange"
     count.sent += 1
+    with httpcore.HTTP11Connection(order.url.origin, wire) as connection:
+        return answered(attempt, wire, connection, order)
+
+
+def answered(
+    attempt: Attempt, wire: Wire, connection: httpcore.HTTP11Connection, order: httpcore.Request
+) -> HttpAnswer:
+    """The answer to this request on a connection that stands. Raises as `exchange` does."""
+    attempt.phase = "the HTTP exchange"
     try:
-        with unlogged(), httpcore.HTTP11Connection(order.url.origin, wire) as connection:
+        with unlogged():
             answer = connection.handle_request(order)
             headers = httpx.Headers(answer.headers)
             body = bounded(attempt.peer, answer.iter_stream())
+            answer.close()
     except httpcore.LocalProtocolError:  # its text may quote headers and answers
         text = f"the HTTP request to {attempt.peer} cannot be written"
         raise ConnectFailed(Fatal(text, "header")) from None
@@ -155,17 +177,25 @@ class Wire(httpcore.NetworkStream):
     """The connection as httpcore sees it: no call outlasts the attempt, whatever timeout it names."""
 
     def __init__(self, attempt: Attempt, sock: socket.socket) -> None:
-        self._attempt, self._sock = attempt, sock
+        self._attempt, self.sock = attempt, sock
+        self._right: SendRight | None = None
         self._ended = False  # the other end has sent its last byte
 
+    def begin(self, attempt: Attempt, right: SendRight | None) -> None:
+        """The next exchange, on a connection that was kept; `right`: with which it may be written."""
+        self._attempt, self._right = attempt, right
+
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        data = self._attempt.recv(self._sock, max_bytes)
+        data = self._attempt.recv(self.sock, max_bytes)
         self._ended = not data
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         try:
-            self._attempt.send_all(self._sock, buffer)
+            if self._right is not None:
+                self._right.write(self.sock, buffer, self._attempt)
+            else:
+                self._attempt.send_all(self.sock, buffer)
         except (BrokenPipeError, ConnectionResetError):  # it may have answered before: httpcore looks
             raise httpcore.WriteError from None
 

@@ -86,6 +86,7 @@ class ProjectX(Venue):
     about: ClassVar[str] = "ProjectX (TopstepX): quotes, trades, depth; an account's orders, positions, fills"
     hub_urls: ClassVar[bool] = True
     simulator: ClassVar[str] = "actors.simulators.projectx:SimulatedProjectX"
+    requests: ClassVar[str] = "actors.trading.projectx_requests:ProjectXRequests"
     Settings: ClassVar[type[VenueSettings]] = ProjectXSettings
     channels: ClassVar[Mapping[str, Channel]] = {channel.name: channel for channel in _CHANNELS}
     # A guess: the gateway names no limit of calls.

@@ -1,0 +1,239 @@
+"""What `runtime.ask` needs of a runtime: its logins, its order store, the requester. One per runtime."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import urlsplit
+
+from actors.actor import Address
+from actors.errors import AskError, LinewardenError, RuntimeStopped
+from actors.feed_spec import FeedSpec, Specs
+from actors.http_types import is_loopback
+from actors.lazy import imported
+from actors.market.latest_prices import LatestPrices
+from actors.protocol.trading import Contract, Intent, TradingApi, adds_risk, lane_of
+from actors.settings import FeedSettings, Settings
+from actors.timers import Timers, seconds_left
+from actors.trading.asks import Access
+from actors.trading.limits import Facts, limit_check
+from actors.trading.login import Login, Logins
+from actors.trading.mutation import MutationAsk, Terms
+from actors.trading.order_handle import OrderHandle
+from actors.trading.records import Check
+from actors.trading.requests import Requests
+from actors.trading.settlement import Settlement
+
+if TYPE_CHECKING:
+    from actors.trading.order_store import OrderStore
+
+MARK_AGE: Final = 15.0  # seconds: an older price is no mark for a price band
+CONTRACTS: Final = 86_400.0  # seconds for which a contract that was resolved is known
+
+
+class FeedWay:
+    """The way to the venue of one feed, as the config has it now."""
+
+    def __init__(self, runtime: RuntimeRequests, spec: FeedSpec) -> None:
+        self._runtime, self._spec, self._feed = runtime, spec, spec.venue.feed
+        venue = spec.venue
+        api = venue.trading()
+        if api is None:
+            raise LinewardenError(
+                f"{venue.feed}: venue {venue.name!r} has no requests that can be asked here"
+            )
+        self.api: TradingApi = api
+        self.settings: FeedSettings = runtime.settings.feeds[self._feed]
+
+    @property
+    def why_no_orders(self) -> str:
+        """Why a mutation is refused before it leaves; empty: it is not."""
+        return self._runtime.settings.why_no_orders(self._feed)
+
+    def known_contract(self, text: str) -> Contract | None:
+        """What this text was resolved to within the last day."""
+        known = self._runtime.contracts.get((self._feed, text))
+        if known is None or self._runtime.timers.clock.monotonic() - known[1] > CONTRACTS:
+            return None
+        return known[0]
+
+    def know_contract(self, text: str, contract: Contract) -> None:
+        self._runtime.contracts[self._feed, text] = contract, self._runtime.timers.clock.monotonic()
+
+    def access(self, left: Callable[[], float]) -> Access:
+        spec = self._spec
+        login = self._runtime.login(spec, self.api)
+        needs_token = spec.venue.needs_token(self._feed)
+        return Access(self._feed, login, spec.token_store, spec.dial, left, needs_token=needs_token)
+
+    def terms(self) -> Terms:
+        runtime = self._runtime
+        store, store_error = runtime.order_store() if self.settings.trading else (None, "")
+        return Terms(
+            api=self.api,
+            host=self.api.host,
+            check=self._check,
+            now_ns=runtime.timers.clock.wall_ns,
+            store=store,
+            store_error=store_error,
+            dry_run=self.settings.dry_run,
+            settling=runtime.settlement.is_under_way(self._feed),
+        )
+
+    def _check(self, access: Access, intent: Intent, contract: Contract | None) -> Check:
+        """Reads what the limits compare with. A read that fails leaves it unknown, and the limit refuses."""
+        limits, mutation = self.settings.limits, intent.mutation
+        exposure, asked_ns = None, self._runtime.timers.clock.wall_ns()
+        if adds_risk(mutation) and limits.needs_exposure and contract is not None:
+            with suppress(AskError):
+                call = self.api.exposure(mutation.account, contract.id)
+                exposure = access.read(call, lane_of(mutation))
+        needs_mark = adds_risk(mutation) and limits.price_band is not None and contract is not None
+        mark = self._mark(contract.id) if needs_mark and contract is not None else None
+        facts = Facts(contract=contract, exposure=exposure, asked_ns=asked_ns, mark=mark)
+        return limit_check(limits, self._feed, intent, facts)
+
+    def _mark(self, symbol: str) -> Decimal | None:
+        """The market's price of a contract, if a stream has brought a fresh one."""
+        try:
+            found = self._runtime.prices.latest(self._spec.venue, symbol, MARK_AGE, 0.0)
+        except LinewardenError:
+            return None
+        if found.last is not None:
+            return Decimal(found.last)
+        if found.bid is not None and found.ask is not None:
+            return (Decimal(found.bid) + Decimal(found.ask)) / 2
+        return None
+
+
+class RuntimeRequests:
+    """Makes the requests of each feed. Any thread. `specs`: the feeds as they are in force."""
+
+    def __init__(
+        self, requester: Address, timers: Timers, specs: Callable[[], Specs], prices: LatestPrices
+    ) -> None:
+        self.timers, self.prices = timers, prices
+        self._requester, self._specs = requester, specs
+        self._logins = Logins()
+        self._opening = threading.Lock()
+        self._store: OrderStore | None = None
+        self._temporary: TemporaryDirectory[str] | None = None
+        self.contracts: dict[tuple[str, str], tuple[Contract, float]] = {}  # by feed and text
+        self.settlement = Settlement({}, self.store, self._settle)
+
+    @property
+    def settings(self) -> Settings:
+        """The config as it is in force."""
+        return cast(Settings, self._specs().settings)
+
+    def _spec_of(self, feed: str) -> FeedSpec:
+        spec = self._specs().feeds.get(feed)
+        if spec is None:
+            raise LinewardenError(f"feed {feed!r} is not in the config")
+        return spec
+
+    def begin(self) -> None:
+        """Settles what former processes left open, in the background."""
+        hosts = {
+            name: api.host
+            for name, feed in self.settings.feeds.items()
+            if feed.trading and (api := self._spec_of(name).venue.trading()) is not None
+        }
+        self.settlement = Settlement(hosts, self.store, self._settle)
+
+    def requests(self, feed: str, holder: object, check: Callable[[], None]) -> Any:
+        """The facade of this feed's venue. `holder` is kept; `check` raises once the runtime has ended.
+
+        Raises:
+            LinewardenError: there is no such feed, or its venue has no requests.
+        """
+        spec = self._spec_of(feed)
+        if not spec.venue.requests:
+            raise LinewardenError(f"{feed}: venue {spec.venue.name!r} has no requests that can be asked here")
+        FeedWay(self, spec).access(lambda: 0.0)  # imports an HTTP client, before a deadline runs
+        facade: Callable[[Requests], Any] = imported(spec.venue.requests)
+        return facade(self._requests(feed, holder, check))
+
+    def _requests(self, feed: str, holder: object, check: Callable[[], None]) -> Requests:
+        def way() -> FeedWay:
+            check()
+            return FeedWay(self, self._spec_of(feed))
+
+        return Requests(way, self._requester, self.timers, holder)
+
+    def _settle(self, feed: str, tag: str) -> OrderHandle:
+        return self._requests(feed, None, lambda: None).settle(tag)
+
+    # ── what feeds share ──
+
+    def login(self, spec: FeedSpec, api: TradingApi) -> Login:
+        """Feeds of one account share its connections and its meter."""
+        name = spec.venue.account()
+        return self._logins.named(name, lambda: self._new_login(name, api))
+
+    def _new_login(self, name: str, api: TradingApi) -> Login:
+        from actors.trading.request_meter import RequestMeter, usual_folder
+        from actors.wire.kept_connections import KeptConnections  # an HTTP client, where one is needed
+
+        trading = self.settings.trading
+        is_simulated = is_loopback(urlsplit(f"//{api.host}").hostname or "")
+        if trading.dir:
+            folder = Path(trading.dir)
+        elif is_simulated:  # it has no other processes to share a record with
+            folder = Path(self._own_folder())
+        else:
+            folder = usual_folder(os.environ)
+        clock = self.timers.clock.monotonic
+        meter = RequestMeter(folder, name, api.meters, monotonic=clock, starts_spent=not is_simulated)
+        return Login(name, meter, KeptConnections())
+
+    def _own_folder(self) -> str:
+        """One that ends with the runtime."""
+        if self._temporary is None:
+            self._temporary = TemporaryDirectory(prefix="linewarden-")
+        return self._temporary.name
+
+    def order_store(self) -> tuple[OrderStore | None, str]:
+        """The store, opened when it is first needed; or why it cannot be opened."""
+        from actors.trading.folder import StoreError
+        from actors.trading.order_store import OrderStore
+
+        with self._opening:
+            if self._store is None:
+                trading, now_ns = self.settings.trading, self.timers.clock.wall_ns
+                if not trading.dir:
+                    return None, "the config has no [trading] dir."
+                try:
+                    durable = trading.require_durable
+                    self._store = OrderStore(Path(trading.dir), now_ns=now_ns, require_durable=durable)
+                except StoreError as error:
+                    return None, str(error)
+            return self._store, ""
+
+    def store(self) -> OrderStore | None:
+        return self.order_store()[0]
+
+    # ── the end ──
+
+    def close(self, deadline: float) -> None:
+        """Nothing more leaves. What has left is waited for until then; monotonic seconds of the machine."""
+        self.settlement.stop()
+        under_way = self._logins.asks()
+        for ask in under_way:
+            ask.stop()
+        for ask in under_way:
+            if isinstance(ask, MutationAsk):
+                ask.reply.outcome(seconds_left(deadline))
+                ask.give_up(RuntimeStopped("it was stopped before the venue answered"))
+        self._logins.close()
+        with self._opening:
+            if self._store is not None:
+                self._store.close()
+        if self._temporary is not None:
+            self._temporary.cleanup()

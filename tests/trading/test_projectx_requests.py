@@ -1,0 +1,256 @@
+"""ProjectX' requests from synchronous code, against the simulator."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import actors
+from actors import Accepted, AskRefusedError, Bracket, Refused, Runtime, SweepHandle, Unknown, gather
+from actors.errors import LinewardenError
+from actors.simulators.projectx import SimulatedProjectX
+from actors.trading.order_store import OrderStore
+from actors.trading.projectx_requests import ProjectXRequests
+from actors.venues.projectx import messages as m
+
+ACCOUNT = 4242
+
+
+@pytest.fixture
+def venue() -> Iterator[SimulatedProjectX]:
+    with SimulatedProjectX() as venue:
+        yield venue
+
+
+def config(folder: Path, venue: SimulatedProjectX, **feed: Any) -> dict[str, Any]:
+    limits = {"max_size": 10, "orders_per_minute": 1_000} | feed.pop("limits", {})
+    login = {"user_name": "me", "api_key": "a-key-of-the-gateway"}
+    table = {"venue": "projectx", "url": venue.url, "trading": True, "limits": limits, **login} | feed
+    return {"trading": {"dir": str(folder)}, "feeds": {"projectx": table}}
+
+
+@pytest.fixture
+def runtime(tmp_path: Path, venue: SimulatedProjectX) -> Iterator[Runtime]:
+    OrderStore.create(tmp_path / "orders").close()
+    with actors.start(config(tmp_path / "orders", venue)) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+def px(runtime: Runtime) -> ProjectXRequests:
+    px = runtime.ask("projectx")
+    while runtime._requests.settlement.is_under_way("projectx"):
+        threading.Event().wait(0.01)
+    return px
+
+
+def net(px: ProjectXRequests, contract: str) -> int | None:
+    rows = px.positions(ACCOUNT).get(5.0).rows
+    return next((each.net for each in rows if each.contract_id == contract), 0)
+
+
+def accepted(handle: actors.OrderHandle) -> int:
+    outcome = handle.get(5.0)
+    assert isinstance(outcome, Accepted), outcome
+    assert outcome.order_id is not None
+    return outcome.order_id
+
+
+def test_the_guides_reads_are_one_line_each(px: ProjectXRequests, venue: SimulatedProjectX) -> None:
+    contract = venue.contracts[0]
+    now = datetime.now(UTC)
+    since = now - timedelta(days=1)
+    answers = gather(
+        [
+            px.ping(),
+            px.accounts(),
+            px.available_contracts(),
+            px.positions(ACCOUNT),
+            px.open_orders(ACCOUNT),
+            px.orders(ACCOUNT, since),
+            px.trades(ACCOUNT, since),
+            px.bars(contract, "1min", days=1),
+        ],
+        timeout=10.0,
+    )
+    assert answers[0] == "pong"
+    assert ACCOUNT in [each.id for each in answers[1]]
+    assert contract in [each.id for each in answers[2]]
+    assert all(listing.whole for listing in answers[3:7])
+
+
+def test_a_contract_is_resolved_strictly_and_once(px: ProjectXRequests, venue: SimulatedProjectX) -> None:
+    first = px.contract("ENQ").get(5.0)
+    assert first.id in venue.contracts
+    with pytest.raises(AskRefusedError, match="NotFound"):
+        px.contract("nothing").get(5.0)
+    accepted(px.place(ACCOUNT, "ENQ", "buy", 1))
+    asked = len(venue.requests)
+    accepted(px.place(ACCOUNT, "ENQ", "buy", 1))
+    assert [request.path for request in venue.requests[asked:]] == ["/api/Order/place"]
+
+
+def test_an_order_of_an_unknown_contract_is_refused_with_what_was_found(
+    px: ProjectXRequests, venue: SimulatedProjectX
+) -> None:
+    outcome = px.place(ACCOUNT, "NOSUCH", "buy", 1).get(5.0)
+    assert isinstance(outcome, Refused)
+    assert "NOSUCH" in outcome.message
+    assert venue.seen.asked(outcome.tag) == 0
+
+
+def test_the_life_of_a_limit_order(px: ProjectXRequests, venue: SimulatedProjectX) -> None:
+    contract = px.contract("ENQ").get(5.0)
+    price = venue.listings[contract.id].last - 100 * contract.tick_size
+    order = accepted(px.place(ACCOUNT, "ENQ", "buy", 2, limit=price))
+    assert px.order(ACCOUNT, order).get(5.0).limit_price == price
+    lower = price - contract.tick_size
+    assert isinstance(px.modify(ACCOUNT, order, limit=str(lower)).get(5.0), Accepted)
+    assert px.order(ACCOUNT, order).get(5.0).limit_price == lower
+    assert isinstance(px.cancel(ACCOUNT, order).get(5.0), Accepted)
+    assert px.order(ACCOUNT, order).get(5.0).status == m.OrderStatus.CANCELLED
+    again = px.cancel(ACCOUNT, order).get(5.0)
+    assert isinstance(again, Refused)
+    assert again.by_venue
+
+
+def test_a_price_off_its_tick_is_refused_or_moved_to_the_side_that_is_never_worse(
+    px: ProjectXRequests, venue: SimulatedProjectX
+) -> None:
+    contract = px.contract("ENQ").get(5.0)
+    price = venue.listings[contract.id].last - 100 * contract.tick_size
+    off = price + Decimal("0.13")
+    refused = px.place(ACCOUNT, "ENQ", "buy", 1, limit=off).get(5.0)
+    assert isinstance(refused, Refused)
+    assert "lies between the ticks" in refused.message
+    order = accepted(px.place(ACCOUNT, "ENQ", "buy", 1, limit=off, align="safe"))
+    assert px.order(ACCOUNT, order).get(5.0).limit_price == price
+
+
+def test_a_position_is_closed_in_part_and_whole(px: ProjectXRequests, venue: SimulatedProjectX) -> None:
+    contract = px.contract("ENQ").get(5.0).id
+    accepted(px.place(ACCOUNT, contract, "sell", 3))
+    assert net(px, contract) == -3
+    assert isinstance(px.close(ACCOUNT, contract, 1).get(5.0), Accepted)
+    assert net(px, contract) == -2
+    assert isinstance(px.close(ACCOUNT, contract).get(5.0), Accepted)
+    assert net(px, contract) == 0
+
+
+def test_a_close_with_a_sweep_takes_orphaned_legs_along_and_leaves_other_orders(
+    px: ProjectXRequests, venue: SimulatedProjectX
+) -> None:
+    contract = px.contract("ENQ").get(5.0)
+    accepted(px.place(ACCOUNT, "ENQ", "buy", 1, bracket=Bracket(stop=40, target=80)))
+    entry = accepted(
+        px.place(
+            ACCOUNT, "ENQ", "buy", 1, limit=venue.listings[contract.id].last - 400 * contract.tick_size
+        )
+    )
+    assert len(px.open_orders(ACCOUNT, "ENQ").get(5.0).rows) == 3
+    handle = px.close(ACCOUNT, "ENQ", sweep=True)
+    assert isinstance(handle, SweepHandle)
+    swept = handle.get(10.0)
+    assert swept.is_complete, swept
+    assert [type(each) for each in swept.outcomes] == [Accepted] * 3
+    assert swept.outcomes[0].tag == handle.tag
+    assert net(px, contract.id) == 0
+    assert [each.id for each in px.open_orders(ACCOUNT).get(5.0).rows] == [entry]
+
+
+def test_legs_stay_where_the_close_was_not_accepted(px: ProjectXRequests, venue: SimulatedProjectX) -> None:
+    accepted(px.place(ACCOUNT, "ENQ", "buy", 1, bracket=Bracket(stop=40, target=80)))
+    venue.answer_lost(page="Position/closeContract")
+    swept = px.close(ACCOUNT, "ENQ", sweep=True).get(10.0)
+    assert not swept.is_complete
+    assert "Its legs stay" in swept.why
+    assert [type(each) for each in swept.outcomes] == [Unknown]
+    assert len(px.open_orders(ACCOUNT).get(5.0).rows) == 2
+
+
+def test_cancel_all_of_one_contract_leaves_the_others(px: ProjectXRequests, venue: SimulatedProjectX) -> None:
+    one, other = px.available_contracts().get(5.0)[:2]
+    for contract in (one, one, other):
+        price = venue.listings[contract.id].last - 100 * contract.tick_size
+        accepted(px.place(ACCOUNT, contract.id, "buy", 1, limit=price))
+    swept = px.cancel_all(ACCOUNT, one.id).get(10.0)
+    assert (swept.is_complete, len(swept.outcomes)) == (True, 2)
+    assert [each.contract_id for each in px.open_orders(ACCOUNT).get(5.0).rows] == [other.id]
+    assert px.cancel_all(ACCOUNT).get(10.0).is_complete
+    assert px.open_orders(ACCOUNT).get(5.0).rows == ()
+
+
+def test_a_sweep_that_is_under_way_says_so(px: ProjectXRequests, venue: SimulatedProjectX) -> None:
+    contract = px.contract("ENQ").get(5.0)
+    price = venue.listings[contract.id].last - 100 * contract.tick_size
+    accepted(px.place(ACCOUNT, "ENQ", "buy", 1, limit=price))
+    handle = px.cancel_all(ACCOUNT)
+    under_way = handle.get(0.0)
+    assert (under_way.is_complete, under_way.why) == (False, "under way")
+    assert gather([handle], timeout=10.0)[0].is_complete
+    assert handle.done
+
+
+def test_a_lost_answer_is_unknown_and_is_settled_by_its_tag(
+    px: ProjectXRequests, venue: SimulatedProjectX
+) -> None:
+    px.contract("ENQ").get(5.0)
+    venue.answer_lost(page="Order/place")
+    handle = px.place(ACCOUNT, "ENQ", "buy", 1)
+    assert isinstance(handle.get(5.0), Unknown)
+    assert venue.seen.orders(handle.tag) == 1
+    blocked = px.place(ACCOUNT, "ENQ", "buy", 1).get(5.0)
+    assert isinstance(blocked, Refused)
+    assert blocked.code == "unknown"
+    assert isinstance(px.settle(handle.tag).get(5.0), Accepted)
+    accepted(px.place(ACCOUNT, "ENQ", "buy", 1))
+    assert venue.seen.placed_twice == []
+
+
+def test_limits_know_what_the_account_has(tmp_path: Path, venue: SimulatedProjectX) -> None:
+    OrderStore.create(tmp_path / "orders").close()
+    with actors.start(config(tmp_path / "orders", venue, limits={"max_net": 3})) as runtime:
+        px = runtime.ask("projectx")
+        while (outcome := px.place(ACCOUNT, "ENQ", "buy", 2).get(5.0)) and getattr(
+            outcome, "code", ""
+        ) == "settling":
+            pass
+        assert isinstance(outcome, Accepted), outcome
+        refused = px.place(ACCOUNT, "ENQ", "buy", 2).get(5.0)
+        assert isinstance(refused, Refused)
+        assert (refused.code, refused.name) == ("limit", "max_net")
+        venue.list_absent(n=2)
+        unread = px.place(ACCOUNT, "ENQ", "buy", 1).get(5.0)
+        assert isinstance(unread, Refused)
+        assert "could not be asked" in unread.message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"limit": 1, "stop": 2}, "one of limit, stop, trail and join"),
+        ({"limit": "much"}, "limit is a price"),
+        ({"join": "top"}, "join is"),
+        ({"deadline": "soon"}, "deadline is a number of seconds"),
+    ],
+)
+def test_what_makes_no_sense_is_an_error_at_once(
+    px: ProjectXRequests, arguments: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(LinewardenError, match=words):
+        px.place(ACCOUNT, "ENQ", "buy", 1, **arguments)
+
+
+def test_bars_take_days_or_a_start_and_a_length(px: ProjectXRequests) -> None:
+    with pytest.raises(LinewardenError, match="either days or start"):
+        px.bars("ENQ")
+    with pytest.raises(LinewardenError, match="such as"):
+        px.bars("ENQ", "fortnight", days=1)
+    with pytest.raises(LinewardenError, match="takes the whole position"):
+        px.close(ACCOUNT, "ENQ", 1, sweep=True)  # type: ignore[call-overload]

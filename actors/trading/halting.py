@@ -36,18 +36,21 @@ Show = Callable[[tuple[HaltStatus, ...]], object]
 class Halting:
     """Any thread. Its own thread reads and writes the file, from `begin` to `stop`.
 
-    `store`: the order store, opened when it is first asked for; or why it cannot be opened. `show`: is called
-    with the halts that stand, where they have changed.
+    `store`: the order store, opened when it is first asked for; or why it cannot be opened. `held`: halts
+    that no store could take. `show`: is called with the halts that stand, where they have changed.
     """
 
     def __init__(
-        self, store: Callable[[], tuple[OrderStore | None, str]], show: Show, timers: Timers
+        self,
+        store: Callable[[], tuple[OrderStore | None, str]],
+        held: list[Halt],
+        show: Show,
+        timers: Timers,
     ) -> None:
-        self._store, self._show, self._timers = store, show, timers
+        self._store, self._held, self._show, self._timers = store, held, show, timers
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._looking = threading.Lock()
         self._standing: dict[str, Halt] = {}
-        self._held: list[Halt] = []  # which no store could take
         self._mark: object = None  # of the file, when it was read last
         self._unread = 0  # looks since then
         self._is_due = False  # a look lies in the queue

@@ -32,6 +32,7 @@ from actors.trading.settlement import Settlement
 
 if TYPE_CHECKING:
     from actors.trading.order_store import OrderStore
+    from actors.trading.records import Halt
 
 MARK_AGE: Final = 15.0  # seconds: an older price is no mark for a price band
 CONTRACTS: Final = 86_400.0  # seconds for which a contract that was resolved is known
@@ -123,6 +124,7 @@ class RuntimeRequests:
         self._logins = Logins()
         self._opening = threading.Lock()
         self._store: OrderStore | None = None
+        self.held: list[Halt] = []  # which no store could take: the first one that opens takes them
         self._temporary: TemporaryDirectory[str] | None = None
         self.contracts: dict[tuple[str, str], tuple[Contract, float]] = {}  # by feed and text
         self.settlement = Settlement({}, self.store, self._settle)
@@ -158,9 +160,11 @@ class RuntimeRequests:
             raise LinewardenError(f"{feed}: venue {spec.venue.name!r} has no requests that can be asked here")
         FeedWay(self, spec).access(lambda: 0.0)  # imports an HTTP client, before a deadline runs
         facade: Callable[[Requests], Any] = imported(spec.venue.requests)
-        return facade(self._requests(feed, holder, check))
+        return facade(self.core(feed, holder, check))
 
-    def _requests(self, feed: str, holder: object, check: Callable[[], None]) -> Requests:
+    def core(self, feed: str, holder: object, check: Callable[[], None]) -> Requests:
+        """The part of a feed's requests that all venues share."""
+
         def way() -> FeedWay:
             check()
             return FeedWay(self, self._spec_of(feed))
@@ -168,7 +172,7 @@ class RuntimeRequests:
         return Requests(way, self._requester, self.timers, holder)
 
     def _settle(self, feed: str, tag: str) -> OrderHandle:
-        return self._requests(feed, None, lambda: None).settle(tag)
+        return self.core(feed, None, lambda: None).settle(tag)
 
     # ── what feeds share ──
 
@@ -211,9 +215,13 @@ class RuntimeRequests:
                     return None, "the config has no [trading] dir."
                 try:
                     durable = trading.require_durable
-                    self._store = OrderStore(Path(trading.dir), now_ns=now_ns, require_durable=durable)
+                    store = OrderStore(Path(trading.dir), now_ns=now_ns, require_durable=durable)
                 except StoreError as error:
                     return None, str(error)
+                while self.held:
+                    halt = self.held.pop()
+                    store.halt(halt.host, halt.account, reason=halt.reason, by=halt.by)
+                self._store = store
             return self._store, ""
 
     def store(self) -> OrderStore | None:

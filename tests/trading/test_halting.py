@@ -45,7 +45,7 @@ def timers() -> VirtualTimers:
 
 @pytest.fixture
 def halting(store: OrderStore, shown: Shown, timers: VirtualTimers) -> Iterator[Halting]:
-    halting = Halting(lambda: (store, ""), shown, timers)
+    halting = Halting(lambda: (store, ""), [], shown, timers)
     yield halting
     halting.stop(5.0)
 
@@ -141,7 +141,7 @@ def test_a_halt_that_cannot_be_written_holds_in_memory_and_says_so_loudly(
 def test_without_a_store_a_halt_holds_in_memory_and_all_counts_as_halted(
     shown: Shown, timers: VirtualTimers, caplog: pytest.LogCaptureFixture
 ) -> None:
-    halting = Halting(lambda: (None, "orders.db: it is empty."), shown, timers)
+    halting = Halting(lambda: (None, "orders.db: it is empty."), [], shown, timers)
     halting.look()
     (unread,) = shown.halts
     assert (unread.target, unread.is_written) == ("all", False)
@@ -163,7 +163,7 @@ def test_what_stays_as_it_was_is_shown_once(halting: Halting, shown: Shown) -> N
 def test_a_look_that_waits_is_not_asked_for_twice(
     shown: Shown, store: OrderStore, timers: VirtualTimers
 ) -> None:
-    halting = Halting(lambda: (store, ""), shown, timers)
+    halting = Halting(lambda: (store, ""), [], shown, timers)
     halting.tell(None)  # no thread takes it
     timers.advance(10 * PERIOD)
     assert halting._jobs.qsize() == 1

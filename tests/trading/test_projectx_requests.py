@@ -149,9 +149,7 @@ def test_a_close_with_a_sweep_takes_orphaned_legs_along_and_leaves_other_orders(
     contract = px.contract("ENQ").get(5.0)
     accepted(px.place(ACCOUNT, "ENQ", "buy", 1, bracket=Bracket(stop=40, target=80)))
     entry = accepted(
-        px.place(
-            ACCOUNT, "ENQ", "buy", 1, limit=venue.listings[contract.id].last - 400 * contract.tick_size
-        )
+        px.place(ACCOUNT, "ENQ", "buy", 1, limit=venue.listings[contract.id].last - 400 * contract.tick_size)
     )
     assert len(px.open_orders(ACCOUNT, "ENQ").get(5.0).rows) == 3
     handle = px.close(ACCOUNT, "ENQ", sweep=True)

@@ -114,10 +114,11 @@ class Sweep:
         monotonic: Callable[[], float],
         wait: Callable[[float], bool] | None = None,
         within: float = WITHIN,
-        pause: float = PAUSE,
+        pause: float | None = None,
     ) -> None:
         self._feeds, self._account, self._open_intents = feeds, account, open_intents
-        self._every, self._monotonic, self._pause = every, monotonic, pause
+        self._every, self._monotonic = every, monotonic
+        self._pause = PAUSE if pause is None else pause
         self._wait = threading.Event().wait if wait is None else wait
         self._until = monotonic() + within
         self._places: dict[str, tuple[int, ...]] = {}  # accounts by feed, once they are known

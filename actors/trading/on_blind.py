@@ -74,7 +74,7 @@ class OnBlind:
         return known[1]
 
     def _blind(self, spec: FeedSpec) -> Mapping[Account, str]:
-        """The accounts that are blind now, and why. A channel of all accounts counts for each that is named."""
+        """The accounts that are blind now, and why. A channel without a key counts for all that are named."""
         feed = spec.venue.feed
         topics = self._shared.cells.topics_of_feed(feed)
         own = [topic for topic in topics if spec.venue.channels[topic.channel].account]

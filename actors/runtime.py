@@ -407,6 +407,22 @@ class Runtime(TypedCalls):
         self._tree.check()
         return self._halts.halt(target, reason=reason, cancel=cancel, every=all_orders)
 
+    def beat(self, feed: str = "", *, last: bool = False) -> None:
+        """Tells the service that watches this program that it is alive (`[feeds.FEED.dead_mans_switch]`).
+
+        Call it in the loop of your program, where its work is done; it returns at once. The first beat arms
+        the switch, and the service halts the feed when none has come for too long. `last`: the program ends
+        in good order, and the switch is disarmed; that waits for the answer, 2 s at most. `stop()` disarms
+        nothing. The service is another process, at the address in [service]. `feed` may be left out where
+        one feed alone has a switch.
+
+        Raises:
+            LinewardenError: there is no such feed, it has no switch, or the last beat was not taken.
+            RuntimeStopped: the runtime has ended.
+        """
+        self._tree.check()
+        self._halts.beat(feed, last=last)
+
     @property
     def supervisor(self) -> SupervisorProxy:
         """The supervisor's proxy: `status()`, `restart(t)`, `pause(t)`, `resume(t)` give futures.

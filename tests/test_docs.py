@@ -25,6 +25,7 @@ import actors
 from actors import cli
 from actors.runtime import Runtime
 from actors.service.routes import ServiceRoutes
+from actors.service.switches import Switches
 from actors.settings import load, schema
 from actors.settings.config import ENTRY_KEYS, FEED_KEYS
 from actors.settings.venue_tables import read_venue
@@ -365,7 +366,9 @@ def test_every_endpoint_is_explained() -> None:
     told = re.findall(
         r"^\| `([A-Z]+ /[^`]*)` \|", section("docs/command-line.md", "HTTP endpoints"), re.MULTILINE
     )
-    assert sorted(told) == sorted(map(str, ServiceRoutes(cast(Runtime, None), None).routes))
+    assert sorted(told) == sorted(
+        map(str, ServiceRoutes(cast(Runtime, None), None, cast(Switches, None)).routes)
+    )
 
 
 def test_every_metric_is_explained() -> None:

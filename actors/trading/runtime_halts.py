@@ -11,7 +11,9 @@ from actors.errors import LinewardenError
 from actors.protocol.trading import TradingApi
 from actors.rules.blindness import LongBlind
 from actors.settings import FeedSettings
+from actors.settings.addresses import local_url
 from actors.supervision.state import SharedState
+from actors.trading.beats import Beats
 from actors.trading.halt_handle import HaltHandle
 from actors.trading.halt_sweep import Sweep
 from actors.trading.halt_target import HaltTarget, halt_target
@@ -31,6 +33,8 @@ class RuntimeHalts:
         self._halting = Halting(requests.order_store, requests.held, shared.show_halts, timers)
         self._on_blind = OnBlind(shared, timers, self._halt_blind)
         self._stopped = threading.Event()
+        self._beats: dict[str, Beats] = {}
+        self._beating = threading.Lock()
 
     def begin(self) -> None:
         """Looks at the halts from now on, where a feed trades."""
@@ -41,6 +45,8 @@ class RuntimeHalts:
     def stop(self, timeout: float = 0.0) -> None:
         """Begins no look and no cancel any more. Any number of times."""
         self._stopped.set()
+        for beats in list(self._beats.values()):
+            beats.stop()
         self._on_blind.stop()
         self._halting.stop(timeout)
 
@@ -54,6 +60,27 @@ class RuntimeHalts:
             raise LinewardenError("nothing trades here: the config has no [trading] dir. Nothing is halted.")
         found = halt_target(target, {feed.name: self._host(feed.name) for feed in self._feeds()})
         return self._halt(found, reason=reason, by=by or self._own_name(), cancel=cancel, every=every)
+
+    def beat(self, feed: str, *, last: bool) -> None:
+        """See `Runtime.beat`."""
+        watched = [each.name for each in self._feeds() if each.is_watched]
+        if feed not in watched and (feed or len(watched) != 1):
+            told = f"the feeds that have one: {', '.join(watched)}" if watched else "no feed has one"
+            raise LinewardenError(f"feed {feed!r} has no dead man's switch; {told}")
+        beats = self._beats_of(feed or watched[0])
+        if last:
+            del self._beats[feed or watched[0]]
+            beats.end()
+        else:
+            beats.beat()
+
+    def _beats_of(self, feed: str) -> Beats:
+        settings = self._requests.settings
+        with self._beating:
+            if feed not in self._beats:
+                url, by = local_url(*settings.service.address), settings.runtime.name
+                self._beats[feed] = Beats(url, feed, by=by, token=settings.service.token)
+            return self._beats[feed]
 
     def _halt(
         self, target: HaltTarget, *, reason: str, by: str, cancel: bool, every: bool = False

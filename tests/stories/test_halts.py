@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator
-from decimal import Decimal
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,9 +16,7 @@ from actors.trading import halt_sweep
 from actors.trading.halt_sweep import HaltReport
 from actors.trading.order_store import OrderStore
 from actors.trading.projectx_requests import ProjectXRequests
-
-ACCOUNT = 4242
-THIS = f"projectx/{ACCOUNT}"
+from tests.trading.halts import ACCOUNT, THIS, accepted, config, far_below, resting, settled, until, working
 
 
 @pytest.fixture(autouse=True)
@@ -34,13 +29,6 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def venue() -> Iterator[SimulatedProjectX]:
     with SimulatedProjectX(rate=0, snapshots=False) as venue:
         yield venue
-
-
-def config(folder: Path, venue: SimulatedProjectX, **feed: Any) -> dict[str, Any]:
-    limits = {"max_size": 10, "orders_per_minute": 1_000}
-    login = {"user_name": "me", "api_key": "a-key-of-the-gateway"}
-    table = {"venue": "projectx", "url": venue.url, "trading": True, "limits": limits, **login} | feed
-    return {"trading": {"dir": str(folder)}, "feeds": {"projectx": table}}
 
 
 @pytest.fixture
@@ -57,32 +45,7 @@ def runtime(folder: Path, venue: SimulatedProjectX) -> Iterator[Runtime]:
 
 @pytest.fixture
 def px(runtime: Runtime) -> ProjectXRequests:
-    px = runtime.ask("projectx")
-    until(lambda: not runtime._requests.settlement.is_under_way("projectx"))
-    return px
-
-
-def until(wanted: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not wanted():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
-def far_below(px: ProjectXRequests, venue: SimulatedProjectX, ticks: int = 400) -> Decimal:
-    contract = px.contract("ENQ").get(5.0)
-    return venue.listings[contract.id].last - ticks * contract.tick_size
-
-
-def accepted(handle: actors.OrderHandle) -> int:
-    outcome = handle.get(5.0)
-    assert isinstance(outcome, Accepted), outcome
-    assert outcome.order_id is not None
-    return outcome.order_id
-
-
-def working(px: ProjectXRequests) -> set[int]:
-    return {each.id for each in px.open_orders(ACCOUNT).get(5.0)}
+    return settled(runtime)
 
 
 def done(handle: actors.HaltHandle) -> HaltReport:
@@ -153,7 +116,7 @@ def test_under_a_halt_with_cancel_entries_go_and_what_protects_a_position_stays(
     accepted(px.place(ACCOUNT, "ENQ", "buy", 1, bracket=Bracket(stop=40, target=80)))
     legs = working(px)
     assert len(legs) == 2
-    entries = {accepted(px.place(ACCOUNT, "ENQ", "buy", 1, limit=far_below(px, venue))) for _ in range(3)}
+    entries = {resting(px, venue) for _ in range(3)}
     handle = runtime.halt(THIS, reason="the market is mad", cancel=True)
     report = done(handle)
     assert report.is_clear, report
@@ -205,7 +168,7 @@ def test_legs_that_a_close_left_behind_are_taken_back(
 def test_a_cancel_whose_answer_is_lost_is_told_as_unknown_and_the_venues_list_decides(
     px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX
 ) -> None:
-    order = accepted(px.place(ACCOUNT, "ENQ", "buy", 1, limit=far_below(px, venue)))
+    order = resting(px, venue)
     venue.answer_lost(page="Order/cancel")
     report = done(runtime.halt(THIS, reason="r", cancel=True))
     (cancel,) = report.cancels
@@ -220,7 +183,7 @@ def test_a_cancel_whose_answer_is_lost_is_told_as_unknown_and_the_venues_list_de
 def test_a_cancel_that_was_lost_on_the_way_is_repeated_with_a_new_intent(
     px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX
 ) -> None:
-    accepted(px.place(ACCOUNT, "ENQ", "buy", 1, limit=far_below(px, venue)))
+    resting(px, venue)
     venue.refuse_mutation(page="Order/cancel")
     report = done(runtime.halt(THIS, reason="r", cancel=True))
     assert report.is_clear, report
@@ -235,7 +198,7 @@ def test_if_positions_are_unknown_only_known_entries_are_cancelled_and_the_rest_
     monkeypatch.setattr(halt_sweep, "MOST_LOOKS", 4)
     accepted(px.place(ACCOUNT, "ENQ", "buy", 1, bracket=Bracket(stop=40, target=80)))
     legs = working(px)
-    entry = accepted(px.place(ACCOUNT, "ENQ", "buy", 1, limit=far_below(px, venue)))
+    entry = resting(px, venue)
     venue.refuse_page(page="Position/searchOpen", n=1_000)
     report = done(runtime.halt(THIS, reason="r", cancel=True))
     assert not report.is_clear
@@ -251,7 +214,7 @@ def test_cancels_of_a_feed_are_of_every_account_of_its_login(
     px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX
 ) -> None:
     for account in venue.accounts:
-        accepted(px.place(account, "ENQ", "buy", 1, limit=far_below(px, venue)))
+        resting(px, venue, account)
     report = done(runtime.halt("projectx", reason="r", cancel=True))
     assert report.is_clear, report
     assert {each.account for each in report.cancels} == set(venue.accounts)

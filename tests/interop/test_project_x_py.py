@@ -85,7 +85,7 @@ def test_the_sdk_hears_both_hubs(projectx: SimulatedProjectX, start: Start) -> N
     assert [(row["type"], row["volume"]) for row in heard] == [(6, 0), (2, 3)]
 
     order = projectx.order(shape="action")
-    assert told(program, "order_update") == {"action": 0, "data": as_heard(order)}
+    assert told(program, "order_update") == {"action": 1, "data": as_heard(order)}
     projectx.fill(order["id"])
     assert told(program, "order_update")["status"] == 2
     assert told(program, "trade_execution")["orderId"] == order["id"]

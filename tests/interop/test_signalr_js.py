@@ -91,7 +91,7 @@ def test_the_client_hears_an_account_in_every_shape(
     program = start("user", *USER)
     granted(program, USER)
     order = projectx.order(shape=shape)
-    (expected,) = user_arguments(shape, [(0, order)])
+    (expected,) = user_arguments(shape, [(1, order)])
     assert plain(program.hear("GatewayUserOrder")["arguments"]) == plain(expected)
     projectx.fill(order["id"])
     for target in ("GatewayUserOrder", "GatewayUserTrade", "GatewayUserPosition", "GatewayUserAccount"):

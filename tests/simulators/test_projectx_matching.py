@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from actors.simulators import SimulatedProjectX
+from actors.simulators.projectx.account import Account, signed
+from actors.simulators.projectx.codes import VenueRefusal
+from actors.simulators.projectx.forms import BracketLeg, Change, Placing
+from actors.simulators.projectx.instruments import Listing
 from tests.simulators.hub_client import HubClient
 from tests.simulators.projectx_client import (
     ALICE,
@@ -151,6 +158,16 @@ def test_the_market_that_moves_by_itself_reaches_stops() -> None:
         raise AssertionError(working(projectx))
 
 
+@pytest.mark.parametrize("acting", [True, False])
+def test_accounts_that_act_by_themselves_leave_the_orders_of_clients_alone(acting: bool) -> None:
+    with SimulatedProjectX(rate=0, acting=acting, contracts=[EP], accounts=[ALICE]) as projectx:
+        ids = [placed(projectx, type=LIMIT, limitPrice=6700 - number) for number in range(4)]
+        projectx.steps(400)
+        assert [row(projectx, id)["status"] for id in ids] == [1] * 4
+        assert (len(projectx.accounts[ALICE].orders) > 4) == acting
+        assert len(projectx.seen.placed) == 4
+
+
 # what changes an order
 
 
@@ -189,6 +206,66 @@ def test_the_price_of_an_order_is_the_average_of_its_fills(thin: SimulatedProjec
     id = placed(thin, size=4)
     thin.fill(id, price="6805.25")
     assert row(thin, id)["filledPrice"] == Decimal("6804.25")
+
+
+# whatever happens
+
+_PRICES = some.integers(-12, 12)  # ticks from the last price
+_STEPS = some.one_of(
+    some.tuples(
+        some.just("place"),
+        some.sampled_from([1, 2, 4, 5, 6, 7]),
+        some.booleans(),
+        some.integers(1, 4),
+        _PRICES,
+    ),
+    some.tuples(some.just("trade"), _PRICES, some.integers(1, 5)),
+    some.tuples(some.sampled_from(["cancel", "modify", "close", "fill"]), some.integers(0, 5)),
+)
+
+
+@given(some.lists(_STEPS, min_size=5, max_size=40), some.booleans())
+@settings(max_examples=60, deadline=None)
+def test_whatever_happens_an_account_is_the_sum_of_its_fills(steps: list[Any], moving: bool) -> None:
+    projectx = SimulatedProjectX(rate=0, market=moving)
+    account, listing = projectx.accounts[ALICE], projectx.listings[EP]
+    for step in steps:
+        with suppress(VenueRefusal):
+            take(projectx, account, listing, step)
+    for each in account.orders.values():
+        assert each["fillVolume"] <= each["size"]
+        assert (each["status"] == 2) == (each["fillVolume"] == each["size"])
+    fills = [each["size"] * (1 if each["side"] == BUY else -1) for each in account.fills]
+    assert sum(fills) == signed(account.positions.get(EP))
+    working = {each["id"] for each in account.working()}
+    assert {int(id) for id in listing.market.orders} <= working
+    bids, asks = projectx.book(EP)
+    assert not (bids and asks) or max(bids) < min(asks)
+
+
+def take(projectx: SimulatedProjectX, account: Account, listing: Listing, step: Any) -> None:
+    """One step of what may happen."""
+    match step:
+        case ("place", kind, bracket, size, ticks):
+            at = listing.last + ticks * listing.terms.tick
+            legs = (BracketLeg(-8, 4), BracketLeg(8, 1)) if bracket else (None, None)
+            asked = Placing(ALICE, EP, kind, BUY if ticks % 2 else SELL, size, at, at, at, None, None, *legs)
+            projectx.matching.place(account, listing, asked)
+        case ("trade", ticks, volume):
+            projectx.trade(EP, listing.last + ticks * listing.terms.tick, volume)
+        case ("close", _):
+            projectx.matching.close(account, listing)
+        case (what, which):
+            orders = account.working(EP)
+            if not orders:
+                return
+            id = orders[which % len(orders)]["id"]
+            if what == "cancel":
+                projectx.matching.cancel(account, id)
+            elif what == "modify":
+                projectx.matching.modify(account, Change(ALICE, id, size=which + 1))
+            elif account.orders[id]["status"] == 1:
+                projectx.fill(id, 1)
 
 
 # closing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -98,6 +99,22 @@ def test_a_list_may_be_cut() -> None:
         asked = ACCOUNT | {"startTimestamp": LONG_AGO}
         assert ids(got(each, "Order/search", asked)["orders"]) == made[2:]
         assert [row["orderId"] for row in got(each, "Trade/search", asked)["trades"]] == made[2:]
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"), [("null", {"customTag": None}), ("absent", {}), ("zero", {"customTag": ""})]
+)
+def test_what_an_order_does_not_have_is_null_or_absent_or_zero(missing: Any, told: dict[str, Any]) -> None:
+    with SimulatedProjectX(rate=0, missing=missing) as each:
+        id = placed(each)
+        found = [
+            got(each, "Order/searchById", ACCOUNT | {"orderId": id})["order"],
+            *got(each, "Order/search", ACCOUNT)["orders"],
+            *query(each)["orders"],
+        ]
+        assert [{key: row[key] for key in row if key == "customTag"} for row in found] == [told] * 3
+        assert [row.get("parentOrderId") for row in found] == [0 if missing == "zero" else None] * 3
+        assert [row["filledPrice"] for row in found] == [Decimal("6801.50")] * 3
 
 
 def test_times_compare_as_the_rows_have_them(projectx: SimulatedProjectX) -> None:

@@ -102,6 +102,15 @@ def test_a_fault_is_of_a_page_or_of_mutations_or_of_reads_or_of_any(projectx: Si
         projectx.arm("pending_code kind=maybe")
 
 
+def test_logins_are_no_reads(projectx: SimulatedProjectX) -> None:
+    login = {"userName": "trader", "apiKey": "hush"}
+    projectx.refuse_page(status=503, page="reads")
+    projectx.refuse_page(status=504, page="logins")
+    assert post(projectx, "Auth/loginKey", login)[0] == 504
+    assert post(projectx, "Auth/loginKey", login)[0] == 200
+    assert post(projectx, "Contract/available", {"live": False})[0] == 503
+
+
 def test_an_answer_comes_late_and_the_order_is_there_at_once(projectx: SimulatedProjectX) -> None:
     projectx.answer_late(seconds=0.2)
     begun = time.monotonic()

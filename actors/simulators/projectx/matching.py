@@ -231,6 +231,8 @@ class Matching:
         """The market has traded: orders at that price are filled up to its volume, worse ones whole."""
         left = volume
         for order in list(listing.market.orders.values()):
+            if order.closed:  # by a fill before this one
+                continue
             through = order.price > ticks if order.side == "buy" else order.price < ticks
             size = order.remaining if through else min(left, order.remaining) if order.price == ticks else 0
             if size > 0:

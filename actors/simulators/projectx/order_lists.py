@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from actors.simulators.projectx.codes import OPEN, PENDING, SUSPENDED
@@ -11,12 +11,29 @@ from actors.simulators.projectx.lag import View
 from actors.simulators.projectx.payloads import Row
 
 Offset = Literal["rows", "pages"]
+Missing = Literal["null", "absent", "zero"]
 
 _MOST = 1_000  # rows of a page of v2/query
 _SORTED_BY: tuple[Callable[[Row], Any], ...] = (
     lambda row: (row["creationTimestamp"], row["id"]),
     lambda row: row["id"],
 )
+
+
+# Clients saw each of three forms for what an order does not have.
+_ZEROS: Mapping[str, object] = {
+    **dict.fromkeys(("limitPrice", "stopPrice", "filledPrice", "trailPrice"), 0.0),
+    **dict.fromkeys(("trailDistance", "parentOrderId", "linkedOrderId"), 0),
+    "customTag": "",
+}
+
+
+def shown(row: Row, missing: Missing) -> Row:
+    """An order, with what it does not have in one of the forms."""
+    if missing == "null":
+        return row
+    given = {key: value for key, value in row.items() if value is not None}
+    return given if missing == "absent" else {**row, **_ZEROS, **given}
 
 
 def between(rows: Iterable[Row], asked: Span, limit: int) -> list[Row]:

@@ -13,7 +13,7 @@ from actors.simulators.projectx.codes import MUTATIONS
 from actors.simulators.projectx.envelope import failure, without_list
 from actors.simulators.signalr.framing import encode
 
-PageName = Annotated[str, "such as Order/place; `mutations`, `reads`; empty: any"]
+PageName = Annotated[str, "such as Order/place; `mutations`, `reads`, `logins`; empty: any"]
 Mutation = Annotated[str, "such as Order/place; `mutations`: any of them"]
 Login = Annotated[str, "loginKey: logins; validate: renewals"]
 Effect = Annotated[bool, "the request takes effect all the same"]
@@ -56,7 +56,7 @@ USUAL = PageFault()
 
 def take_fault(pending: PendingFaults, page: str) -> PageFault:
     """What waits for a request for this page: what names the page comes first, then its kind, then any."""
-    kind = "mutations" if page in MUTATIONS else "reads"
+    kind = "mutations" if page in MUTATIONS else "logins" if page.startswith("Auth/") else "reads"
     found = (pending.take("page", name) for name in (page.lower(), kind, ""))
     return next((each for each in found if each is not None), USUAL)
 
@@ -68,7 +68,7 @@ class PageFaults:
 
     def _expect(self, page: str, n: int, what: PageFault) -> None:
         name = page.removeprefix("/api/").lower()
-        known = {each.lower() for each in self.page_names()} | {"mutations", "reads", ""}
+        known = {each.lower() for each in self.page_names()} | {"mutations", "reads", "logins", ""}
         if name not in known:
             raise ValueError(f"there is no page {page!r}; there is {', '.join(self.page_names())}")
         self.pending.add("page", name, times=n, what=what)

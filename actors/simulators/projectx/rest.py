@@ -19,7 +19,7 @@ from actors.simulators.projectx.envelope import enveloped, failure, problem
 from actors.simulators.projectx.instruments import Listing
 from actors.simulators.projectx.lag import View
 from actors.simulators.projectx.matching import Matching
-from actors.simulators.projectx.order_lists import between, open_orders, queried, searched
+from actors.simulators.projectx.order_lists import between, open_orders, queried, searched, shown
 from actors.simulators.projectx.payloads import Row
 from actors.simulators.projectx.seen import Seen
 from actors.simulators.projectx.settings import SimulatedProjectXSettings
@@ -166,22 +166,25 @@ class Pages:
         return {}
 
     def _search_orders(self, asked: forms.Span, token: str) -> Row:
-        return {"orders": searched(self._shown(asked), asked, self._venue.settings.list_limit)}
+        return self._orders(searched(self._shown(asked), asked, self._venue.settings.list_limit))
 
     def _open_orders(self, asked: forms.OfAccount, token: str) -> Row:
-        return {"orders": open_orders(self._shown(asked))}
+        return self._orders(open_orders(self._shown(asked)))
 
     def _find_order(self, asked: forms.OneOrder, token: str) -> Row:
         account = self._venue.accounts.get(asked.account_id)
         row = self._venue.view(account).orders.get(asked.order_id) if account else None
         if row is None:
             raise VenueRefusal("order")
-        return {"order": row}
+        return {"order": shown(row, self._venue.settings.missing)}
 
     def _query_orders(self, asked: forms.Query, token: str) -> Row:
         rows = self._shown(asked.filter).orders.values()
         found, total = queried(rows, asked, self._venue.settings.page_offset_in)
-        return {"orders": found, "totalCount": total}
+        return {**self._orders(found), "totalCount": total}
+
+    def _orders(self, rows: list[Row]) -> Row:
+        return {"orders": [shown(row, self._venue.settings.missing) for row in rows]}
 
     # accounts, positions, trades
 

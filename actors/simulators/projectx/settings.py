@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
-from actors.simulators.projectx.order_lists import Offset
+from actors.simulators.projectx.order_lists import Missing, Offset
 from actors.simulators.projectx.payloads import ActionCodes, MarketShape, UserShape
 from actors.simulators.signalr.settings import SimulatedHubSettings
 
@@ -20,6 +20,7 @@ class SimulatedProjectXSettings(SimulatedHubSettings, kw_only=True):
     inactive: Annotated[Sequence[str], "ids of contracts that can be found by id and not traded"] = ()
     live: Annotated[bool, "lists and bars are of live data; asked for the other kind, they are empty"] = False
     accounts: Annotated[Sequence[int], "their ids"] = ACCOUNTS
+    acting: Annotated[bool, "accounts place orders by themselves while the market moves"] = True
     live_accounts: Annotated[Sequence[int], "ids of accounts that refuse cancels and closes"] = ()
     position_brackets: Annotated[Sequence[int], "ids of accounts in Position Brackets mode"] = ()
     keys: Annotated[Mapping[str, str] | None, "the API key of each user name; None: any may log in"] = None
@@ -46,6 +47,7 @@ class SimulatedProjectXSettings(SimulatedHubSettings, kw_only=True):
     min_bracket_ticks: Annotated[int, "ticks of a leg of a bracket, at least"] = 4
     flip_renews_id: Annotated[bool, "a position that goes through zero has another id"] = False
     commission: Annotated[float, "money, a contract and half-turn; 0: half-turns do not have it"] = 0.0
+    missing: Annotated[Missing, "how orders have what they do not have"] = "null"
     list_limit: Annotated[int, "rows of Order/search and Trade/search, the newest ones; 0: all"] = 0
     page_offset_in: Annotated[Offset, "what pageOffset of v2/query counts"] = "rows"
     past: Annotated[float, "days of made-up trades before its start, of which there are bars"] = 0.0

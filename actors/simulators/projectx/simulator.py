@@ -10,10 +10,9 @@ from decimal import Decimal
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
-import msgspec
-
-from actors.simulators.base.client import HttpReply, Later, Request, retry_header
+from actors.simulators.base.client import HttpReply, Later, Request
 from actors.simulators.base.faults import Times, fault
+from actors.simulators.base.history import BoundedDict
 from actors.simulators.base.parameters import one_of
 from actors.simulators.base.random_market import Market, Step
 from actors.simulators.base.settings import given
@@ -21,23 +20,23 @@ from actors.simulators.projectx import payloads
 from actors.simulators.projectx.account import Account
 from actors.simulators.projectx.auth import TokenGate
 from actors.simulators.projectx.clock import VenueClock
-from actors.simulators.projectx.codes import ASK, BID, CODES, LIMIT, MARKET, VenueRefusal
-from actors.simulators.projectx.envelope import failure
+from actors.simulators.projectx.codes import ASK, BID, LIMIT, MARKET, VenueRefusal
 from actors.simulators.projectx.forms import Placing
 from actors.simulators.projectx.instruments import BUY, SELL, Level, Listing
 from actors.simulators.projectx.lag import Lag, Table, View
 from actors.simulators.projectx.matching import Matching
-from actors.simulators.projectx.meters import BARS, Meter
-from actors.simulators.projectx.page_faults import PageFault, PageFaults, take_fault
+from actors.simulators.projectx.meters import Meter
+from actors.simulators.projectx.page_faults import PageFaults
+from actors.simulators.projectx.page_server import PageServer
 from actors.simulators.projectx.payloads import Action, MarketShape, Row, UserShape
 from actors.simulators.projectx.rest import Pages
 from actors.simulators.projectx.seen import Seen
 from actors.simulators.projectx.settings import SimulatedProjectXSettings
 from actors.simulators.signalr import Caller, HubError, Method, SimulatedHubs, framing
-from actors.simulators.signalr.negotiate import bearer
 from actors.simulators.signalr.server import OnlyHub
 
 MARKET_HUB = "market"
+_ACTED = 1_000
 Contract = Annotated[str, "its id; empty: the first one"]
 Channel = Annotated[
     Literal["accounts", "orders", "positions", "user_trades", "quotes", "trades", "depth"],
@@ -85,12 +84,14 @@ class SimulatedProjectX(SimulatedHubs, PageFaults):
         numbers = itertools.count(9_000_000_001)
         self.accounts = {each: self._new_account(each, numbers) for each in settings.accounts}
         self.matching = Matching(self)
-        self._meters = {
+        meters = {
             "rest": Meter(settings.rest_limit, settings.rest_window),
             "bars": Meter(settings.bars_limit, settings.bars_window),
         }
-        self.seen = Seen(self._meters)
+        self.seen = Seen(meters)
         self._pages = Pages(self, self._gate)
+        self._server = PageServer(self, self._pages, meters)
+        self._acted: dict[int, None] = BoundedDict(_ACTED)  # orders that accounts placed by themselves
         self._held_back: list[tuple[str, str, list[object]]] | None = None  # events that are told later
 
     def _new_account(self, id: int, numbers: Iterator[int]) -> Account:
@@ -351,56 +352,7 @@ class SimulatedProjectX(SimulatedHubs, PageFaults):
         return self._pages.names
 
     def page(self, request: Request) -> HttpReply | Later:
-        name = self._pages.name_of(request.path)
-        if not name:
-            return self._pages.answer(request, "")
-        self.seen.came(name, request.body)
-        if not self._meters["bars" if name == BARS else "rest"].takes():
-            return self._sent(HttpReply(429, b"", retry_header(self.settings.limit_retry_after)))
-        return self._serve(request, name, take_fault(self.pending, name))
-
-    def _serve(self, request: Request, name: str, fault: PageFault) -> HttpReply | Later:
-        """The answer to a request, whatever a fault makes of it."""
-        hold = fault.hold + self.settings.latency
-        if fault.hang_up:
-            self.call_later(fault.wait, lambda: self._do(request, name, fault))
-            return self._sent(HttpReply(cut_at=0, reset=fault.reset))
-        if not fault.wait and not hold:
-            return self._sent(self._carry_out(request, name, fault))
-
-        def promise(take: Callable[[HttpReply], None]) -> None:
-            def act() -> None:
-                reply = self._carry_out(request, name, fault)
-                self.call_later(hold, lambda: take(self._sent(reply)))
-
-            if fault.wait:
-                self.call_later(fault.wait, act)
-            else:
-                act()
-
-        return Later(promise)
-
-    def _do(self, request: Request, name: str, fault: PageFault) -> None:
-        """Carries a request out, with an answer to none."""
-        self._carry_out(request, name, fault)
-
-    def _sent(self, reply: HttpReply) -> HttpReply:
-        self.seen.answered()
-        self.announce()
-        return msgspec.structs.replace(reply, headers={"Date": self.clock.date(), **reply.headers})
-
-    def _carry_out(self, request: Request, name: str, fault: PageFault) -> HttpReply:
-        """Does what a request asks for, unless it is not to take effect; what is answered then."""
-        self._held_back = [] if fault.events_wait else None
-        reply = self._pages.answer(request, _header(request)) if fault.effect else HttpReply()
-        self._tell_held_back(fault.events_wait)
-        if fault.instead is not None:
-            reply = fault.instead
-        elif fault.ambiguity is not None:
-            reply = failure(CODES[name][fault.ambiguity], None)
-        elif fault.edit is not None and reply.status == 200:
-            reply = fault.edit(reply)
-        return msgspec.structs.replace(reply, cut_at=fault.cut_at, reset=fault.reset)
+        return self._server.serve(request)
 
     def view(self, account: Account) -> View:
         """The rows of an account as lists show them."""
@@ -478,12 +430,18 @@ class SimulatedProjectX(SimulatedHubs, PageFaults):
         else:
             self._held_back.append((group, target, list(arguments)))
 
-    def _tell_held_back(self, seconds: float) -> None:
-        """Tells so much later what was held back."""
-        held, self._held_back = self._held_back, None
+    @contextlib.contextmanager
+    def telling_later(self, seconds: float) -> Iterator[None]:
+        """Holds back what the hubs tell meanwhile, and tells it so much later; 0: at once."""
+        held: list[tuple[str, str, list[object]]] = []
+        self._held_back = held if seconds else None
+        try:
+            yield
+        finally:
+            self._held_back = None
 
         def tell() -> None:
-            for each in held or ():
+            for each in held:
                 self.tell_group(*each)
 
         if held:
@@ -505,24 +463,25 @@ class SimulatedProjectX(SimulatedHubs, PageFaults):
         if not self.listings:
             return
         listing = self.listings[self.random.choice(self.contracts)]
-        if self.accounts and self.random.random() < 0.1:
+        if self.settings.acting and self.accounts and self.random.random() < 0.1:
             self._act(self.random.choice(list(self.accounts.values())), listing)
         else:
             self._say_step(listing, listing.market.step())
 
     def _act(self, account: Account, listing: Listing) -> None:
-        """An account places an order, or takes one back."""
+        """An account places an order, or takes back one that it placed so."""
         resting = {id for each in self.listings.values() for id in each.market.orders}
-        orders = [row for row in account.open_orders if str(row["id"]) in resting]
+        orders = [id for id in self._acted if id in account.orders and str(id) in resting]
         with contextlib.suppress(VenueRefusal):
             if len(orders) >= 3:
-                self.matching.cancel(account, self.random.choice(orders)["id"])
+                self.matching.cancel(account, self.random.choice(orders))
                 return
             side = self.random.choice((BID, ASK))
             price = listing.price(listing.market.quote_for("buy" if side == BID else "sell"))
             size = self.random.randint(1, 5)
             kind = MARKET if self.random.random() < 0.3 else LIMIT
-            self.matching.place(account, listing, Placing(account.id, listing.id, kind, side, size, price))
+            asked = Placing(account.id, listing.id, kind, side, size, price)
+            self._acted[self.matching.place(account, listing, asked)["id"]] = None
 
     def _say_step(self, listing: Listing, step: Step) -> None:
         """Tells what a step of the market changed, in the order in which it happened."""
@@ -559,8 +518,3 @@ class SimulatedProjectX(SimulatedHubs, PageFaults):
             if id in account.orders:
                 return account, account.orders[id]
         raise ValueError(f"there is no order {id}")
-
-
-def _header(request: Request) -> str:
-    """The token of a page, which shows it in the header alone."""
-    return "" if "access_token" in request.query else bearer(request)

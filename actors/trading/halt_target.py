@@ -22,6 +22,12 @@ class HaltTarget(Struct, frozen=True):
         return self.host in {"", host}
 
 
+def names_host(target: str) -> bool:
+    """Whether this is a host, or an account of one: no feed has such a name."""
+    name = target.partition("/")[0]
+    return "." in name or ":" in name or name == "localhost"
+
+
 def halt_target(target: str, hosts: Mapping[str, str | None]) -> HaltTarget:
     """Returns what this names: empty or `all`, a feed, a host, or one of these with `/` and an account.
 
@@ -42,7 +48,7 @@ def halt_target(target: str, hosts: Mapping[str, str | None]) -> HaltTarget:
         if host is None:
             raise LinewardenError(f"feed {name} takes no orders. Nothing is halted.")
         return HaltTarget(host, account)
-    if "." in name or ":" in name or name == "localhost":
+    if names_host(name):
         return HaltTarget(name.lower(), account)
     known = ", ".join([ALL, *(feed for feed, host in hosts.items() if host is not None)])
     raise LinewardenError(f"{name!r} is no feed and no host; known: {known}. Nothing is halted.")

@@ -131,7 +131,8 @@ class RuntimeHalts:
         return self._requests.settings.feeds.values()
 
     def _host(self, feed: str) -> str | None:
-        api: TradingApi | None = self._shared.specs.feeds[feed].venue.trading()
+        spec = self._shared.specs.feeds.get(feed)
+        api: TradingApi | None = None if spec is None else spec.venue.trading()
         return None if api is None else api.host
 
     def _own_name(self) -> str:

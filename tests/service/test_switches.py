@@ -206,9 +206,9 @@ def test_it_cancels_if_that_was_asked_for(
 def test_beats_come_over_the_port_with_the_name_of_their_program(trading: Runtime) -> None:
     with Service(trading, HERE) as service:
         assert ask(service, "/beat/projectx?by=bot%201", "POST").body == {"ok": True}
-        assert service._switches._switches["projectx"].armed == ("bot 1",)
+        assert list(service._switches._switches["projectx"].armed) == ["bot 1"]
         assert ask(service, "/beat/projectx?by=bot%201&last=1", "POST").body == {"ok": True}
-        assert service._switches._switches["projectx"].armed == ()
+        assert list(service._switches._switches["projectx"].armed) == []
         assert ask(service, "/beat/nowhere?by=bot", "POST").status == 400
         assert ask(service, "/beat/projectx?name=bot", "POST").status == 400
         assert ask(service, f"/beat/projectx?by={'b' * 65}", "POST").status == 400

@@ -67,9 +67,9 @@ def test_a_halt_is_in_force_for_every_process_of_the_folder_when_it_returns(
     assert isinstance(refused, Refused)
     assert (refused.code, refused.name) == ("halted", handle.halt.id)
     with actors.start(config(folder, venue)) as second:
-        outcome = second.ask("projectx").modify(ACCOUNT, 1, size=2).get(5.0)
-        assert isinstance(outcome, Refused)
-        assert outcome.code in {"halted", "settling"}
+        refused = settled(second).place(ACCOUNT, "ENQ", "buy", 1).get(5.0)
+        assert isinstance(refused, Refused)
+        assert (refused.code, refused.name) == ("halted", handle.halt.id)
         until(lambda: [halt.id for halt in second.status().halts] == [handle.halt.id])
 
 

@@ -83,7 +83,7 @@ def test_a_beat_that_is_not_taken_is_logged_once_and_holds_nothing_up(
         beats.beat()
     assert time.monotonic() - before < 1.0
     until(lambda: log_queue.flush(5.0) and "a beat was not taken" in caplog.text)
-    with pytest.raises(LinewardenError, match="is still armed: the service at .* answered 401"):
+    with pytest.raises(LinewardenError, match=r"is still armed: the service at .* answered 401"):
         beats.end()
     assert log_queue.flush(5.0)
     told = [r for r in caplog.records if r.levelno == logging.ERROR and r.name == "actors.trading.beats"]

@@ -35,7 +35,7 @@ def venue() -> Iterator[SimulatedProjectX]:
 
 
 def config(folder: Path, venue: SimulatedProjectX, *subscribe: Any, **feed: Any) -> dict[str, Any]:
-    blind = {"on_blind": "halt", "on_blind_after": DELAY}
+    blind: dict[str, Any] = {"on_blind": "halt", "on_blind_after": DELAY}
     restart = {"initial": 1.0, "maximum": 2.0, "max_restarts": 10_000}
     return halts.config(folder, venue, subscribe=list(subscribe), restart=restart, **blind | feed)
 

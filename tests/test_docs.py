@@ -12,6 +12,7 @@ import textwrap
 import threading
 import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -30,6 +31,7 @@ from actors.settings import load, schema
 from actors.settings.config import ENTRY_KEYS, FEED_KEYS
 from actors.settings.venue_tables import read_venue
 from actors.settings.wording import keys_of
+from actors.trading.order_store import OrderStore
 from actors.venues import VENUES, o2
 from benchmarks.__main__ import app as benchmarks
 from tests.commands import PATIENCE, posix
@@ -132,12 +134,28 @@ class Printer:
                 each.close()
 
 
+@contextmanager
+def asking(folder: Path) -> Iterator[Any]:
+    """The requests of a feed that trades, on a simulator."""
+    OrderStore.create(folder / "orders").close()
+    limits = {"max_size": 3, "orders_per_minute": 30}
+    feed = {"venue": "projectx", "url": "sim://projectx", "user_name": "trader", "api_key": "K"}
+    feeds = {"projectx": {**feed, "trading": True, "limits": limits}}
+    with actors.start({"trading": {"dir": str(folder / "orders")}, "feeds": feeds}, wait=10.0) as runtime:
+        yield runtime.ask("projectx")
+
+
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python(code: str, names: dict[str, Any], tmp_path: Path) -> None:
     if "pytest_plugins" in code:
         run_as_test(code, tmp_path)
         return
     names["print"] = Printer(names)
+    if "px." in code or "handle." in code:
+        with asking(tmp_path) as px:
+            names |= {"px": px, "handle": px.place(4242, "ENQ", "buy", 1)}
+            exec(compile(code, "page", "exec"), names)
+        return
     exec(compile(code, "page", "exec"), names)
 
 

@@ -28,6 +28,7 @@ from actors.wire.send_right import SendRight
 log = log_queue.logger("actors.trading")
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 NO_TOKEN: Final = Token(Secret(""))  # of a venue that needs none
 UNAUTHORIZED: Final = 401
@@ -283,13 +284,13 @@ class Reading(Generic[T]):
 # ── reads ───────────────────────────────────────────────────────────────────────────────────────
 
 
-class Asked(Generic[T]):
+class Asked(Generic[T_co]):
     """The future of one read. Any thread, any number of times."""
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
 
-    def get(self, timeout: float | None = None) -> T:
+    def get(self, timeout: float | None = None) -> T_co:
         """What the venue answered; waits for at most `timeout` seconds, None: until the read's own deadline.
 
         Raises:
@@ -298,7 +299,7 @@ class Asked(Generic[T]):
             Timeout: `timeout` is over and the read goes on; or its own deadline is over.
             RuntimeStopped: the runtime has ended.
         """
-        answer: T = self._reply.get(timeout=timeout)
+        answer: T_co = self._reply.get(timeout=timeout)
         return answer
 
     @property

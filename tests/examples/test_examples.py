@@ -48,6 +48,17 @@ def test_every_example_is_run_here() -> None:
     assert all(f'"{script.name}"' in here for script in EXAMPLES.glob("*.py"))
 
 
+# ── project_x_orders ────────────────────────────────────────────────────────────────────────────
+
+
+def test_project_x_orders() -> None:
+    accounts, holdings, accepted, closed = run("project_x_orders.py")
+    assert accounts == "accounts: 4242, 4243"
+    assert holdings == "open: 0 positions, 0 orders"
+    assert re.fullmatch(r"accepted: order \d+", accepted)
+    assert closed == "closed, with its legs"
+
+
 # ── plain_script ────────────────────────────────────────────────────────────────────────────────
 
 

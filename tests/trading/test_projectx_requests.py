@@ -66,7 +66,7 @@ def test_the_guides_reads_are_one_line_each(px: ProjectXRequests, venue: Simulat
     contract = venue.contracts[0]
     now = datetime.now(UTC)
     since = now - timedelta(days=1)
-    answers = gather(
+    answers: list[Any] = gather(
         [
             px.ping(),
             px.accounts(),

@@ -215,3 +215,32 @@ def a_stream_yields_its_events_and_markers(quotes: Stream[alpaca.Quote]) -> None
         assert_type(item, alpaca.Quote | actors.Marker)
     for received in quotes.items():
         assert_type(received, Received[alpaca.Quote] | actors.Marker)
+
+
+def requests_return_futures_and_handles(runtime: Runtime) -> None:
+    px = runtime.ask("topstep")
+    assert_type(px.ping().get(timeout=5), str)
+    assert_type(px.positions(4242).get().rows, tuple[projectx.Position, ...])
+    assert_type(px.place(4242, "ENQ", "buy", 1, limit="21000.25"), actors.OrderHandle)
+    assert_type(px.close(4242, "ENQ"), actors.OrderHandle)
+    assert_type(px.close(4242, "ENQ", sweep=True), actors.SweepHandle)
+    match px.cancel(4242, 9).get(timeout=5):
+        case actors.Accepted(order_id=order):
+            assert_type(order, int | None)
+        case actors.Refused(retry_after=seconds):
+            assert_type(seconds, float | None)
+        case unknown:
+            assert_type(unknown, actors.Unknown)
+    px.place(4242, "ENQ", "long", 1)  # type: ignore[arg-type]
+    px.place(4242, "ENQ", "buy", 1, limitt=1)  # type: ignore[call-arg]
+    px.close(4242, "ENQ", 1, sweep=True)  # type: ignore[call-overload]
+
+
+def what_is_gathered_has_the_type_of_each(runtime: Runtime) -> None:
+    px = runtime.ask("topstep")
+    assert_type(actors.gather([px.ping(), px.ping()], timeout=5), list[str])
+    assert_type(actors.gather({"a": px.ping()}), dict[str, str])
+    assert_type(
+        actors.gather({1: px.ping()}, return_exceptions=True), dict[int, str | actors.LinewardenError]
+    )
+    actors.gather(px.ping())  # type: ignore[call-overload]

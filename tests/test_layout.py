@@ -158,6 +158,11 @@ def test_the_command_alone_imports_the_service() -> None:
     assert {room(name) for name in importing} == {"cli", "service"}
 
 
+def test_the_command_alone_imports_what_only_a_person_may_do() -> None:
+    importing = {name for name in MODULES if "trading/store_operator" in modules_imported(name)}
+    assert importing == {"cli/orders"}
+
+
 def test_the_top_of_the_package_can_be_read_at_a_glance() -> None:
     assert len(list(PACKAGE.glob("*.py"))) <= MOST_AT_THE_TOP
 
@@ -243,7 +248,10 @@ COVERED_BY = {
     "trading/settlement": "trading/test_mutation",
     "trading/settling": "trading/test_mutation",
     "trading/sweep": "trading/test_projectx_requests",
-    "trading/halts": "trading/test_order_store",
+    "trading/halt_handle": "stories/test_halts",
+    "trading/halt_sweep": "stories/test_halts",
+    "trading/runtime_halts": "stories/test_halts",
+    "trading/without_lines": "cli/test_halt_cancel",
     "trading/file_lock": "trading/test_processes",
     "trading/intents": "trading/test_order_store",
     "trading/order_file": "trading/test_order_store",

@@ -60,10 +60,10 @@ def orders(
 ) -> None:
     """List recorded orders, or settle them by hand.
 
-    The store is in the folder that [trading] of CONFIG names. `init` makes the store. `resolve TAG --absent --reason TEXT` records that an order whose outcome is
-    unknown is not at the venue: look there first. `adopt` takes over the orders that a restored store lacks,
-    and ends the halts for them. `import FILE` takes over the orders and halts of another host, from a copy of
-    its store.
+    The store is in the folder that [trading] of CONFIG names. `init` makes it. `resolve TAG --absent --reason
+    TEXT` records that an order whose outcome is unknown is not at the venue: look there first. `adopt` takes
+    over the orders that a restored store lacks, and ends the halts for them. `import FILE` takes over the
+    orders and halts of another host, from a copy of its store.
     """
     if action:
         known_name("ACTION", action, ACTIONS)
@@ -98,9 +98,10 @@ def halt(
 ) -> None:
     """Refuse every order that adds risk.
 
-    It holds in all processes that trade from the folder, until `unhalt`. A feed stands for its venue: all accounts there are halted. The command lists the processes that trade,
-    and waits for orders that were on their way before. It exits with 1 if the halt could not be written, or
-    if an order is left without an outcome; its tag and process are named.
+    It holds in all processes that trade from the folder, until `unhalt`. A feed stands for its venue: all
+    accounts there are halted. The command lists the processes that trade, and waits for orders that were on
+    their way before. It exits with 1 if the halt could not be written, or if an order is left without an
+    outcome; its tag and process are named.
     """
     if every and not cancel:
         raise typer.BadParameter("expected --cancel with it", param_hint="--all")

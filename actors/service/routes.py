@@ -175,7 +175,7 @@ class ServiceRoutes:
         return ServiceResponse(202 if cancel else 200, {"halt": shown(handle.halt)})
 
     def beat(self, asked: ServiceRequest) -> ServiceResponse:
-        """A program is alive that a dead man's switch watches, `?by=NAME`; `&last=1`: it ends in good order."""
+        """A program that a switch watches is alive, `?by=NAME`; `&last=1`: it ends in good order."""
         given = _words(asked, "a beat", ("by", "last"))
         last = parse_switch(given.get("last", "0"), "last")
         self._switches.beat(asked.argument, given.get("by", ""), last=last)

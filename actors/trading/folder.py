@@ -25,8 +25,7 @@ def check_folder(folder: Path, mounts: Path = MOUNTS) -> None:
     Raises:
         StoreError: it is missing, others may enter it, or it lies on a network file system.
     """
-    if not folder.is_absolute():
-        raise StoreError(f"{folder}: expected an absolute path, the same for all processes of an account.")
+    _check_path(folder)
     try:
         found = folder.stat()
     except FileNotFoundError:
@@ -52,8 +51,19 @@ def check_file_system(folder: Path, mounts: Path = MOUNTS) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes the folder, for this user only; one that exists stays as it is. Raises OSError."""
+    """Makes the folder, for this user only; one that exists stays as it is.
+
+    Raises:
+        OSError: it cannot be made.
+        StoreError: it has no absolute path.
+    """
+    _check_path(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _check_path(folder: Path) -> None:
+    if not folder.is_absolute():
+        raise StoreError(f"{folder}: expected an absolute path, the same for all processes of an account.")
 
 
 def file_system(folder: Path, mounts: Path = MOUNTS) -> str:

@@ -50,5 +50,5 @@ def halt_target(target: str, hosts: Mapping[str, str | None]) -> HaltTarget:
         return HaltTarget(host, account)
     if names_host(name):
         return HaltTarget(name.lower(), account)
-    known = ", ".join([ALL, *(feed for feed, host in hosts.items() if host is not None)])
+    known = ", ".join([ALL, *hosts])
     raise LinewardenError(f"{name!r} is no feed and no host; known: {known}. Nothing is halted.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -43,9 +43,23 @@ NEXT: Final[dict[tuple[str, type], State]] = {
     ("resolved", Accepted): "accepted",
 }
 
-_mutation = msgspec.json.Decoder(AnyMutation).decode
-_outcome = msgspec.json.Decoder(OrderOutcome).decode
-_unknown = msgspec.json.Decoder(Unknown).decode
+
+def _reader(kind: Any) -> Callable[[bytes], Any]:
+    """Reads what a row holds. Raises sqlite3.DatabaseError where that is broken."""
+    decode = msgspec.json.Decoder(kind).decode
+
+    def read(data: bytes) -> Any:
+        try:
+            return decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, ArithmeticError, TypeError) as error:
+            raise sqlite3.DatabaseError(f"a row is broken ({error})") from None
+
+    return read
+
+
+_mutation: Callable[[bytes], AnyMutation] = _reader(AnyMutation)
+_outcome: Callable[[bytes], OrderOutcome] = _reader(OrderOutcome)
+_unknown: Callable[[bytes], Unknown] = _reader(Unknown)
 
 
 class Entry:

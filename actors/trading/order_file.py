@@ -35,7 +35,9 @@ CREATE TABLE intents (
     tag TEXT PRIMARY KEY, host TEXT NOT NULL, account INTEGER NOT NULL, kind TEXT NOT NULL,
     contract TEXT, side TEXT, size INTEGER, legs INTEGER NOT NULL, order_id INTEGER,
     digest BLOB NOT NULL, mutation BLOB NOT NULL, process TEXT NOT NULL, pid INTEGER NOT NULL,
-    begun_ns INTEGER NOT NULL, state TEXT NOT NULL, outcome BLOB, finished_ns INTEGER
+    begun_ns INTEGER NOT NULL, state TEXT NOT NULL, outcome BLOB, finished_ns INTEGER,
+    CHECK (state IN ('open', 'accepted', 'refused', 'unknown', 'resolved', 'adopted')),
+    CHECK (kind IN ('place', 'modify', 'cancel', 'close'))
 );
 CREATE INDEX intents_open ON intents (host, account) WHERE state IN ('open', 'unknown');
 CREATE INDEX intents_by_time ON intents (host, account, begun_ns);
@@ -139,9 +141,11 @@ class OrderFile:
         with self._turn:
             self.check()
             self._check_inode()
-            self._db.execute(begin)
             try:
+                self._db.execute(begin)
                 yield self._db
+            except UnicodeDecodeError as error:  # a broken file may hold anything, and SQLite tells of it
+                raise sqlite3.DatabaseError(f"{self.path}: {error}") from None
             finally:
                 if self._db.in_transaction:
                     with suppress(sqlite3.Error):
@@ -223,7 +227,7 @@ def open_file(path: Path, patience: float = PATIENCE) -> sqlite3.Connection:
             check_same_thread=False,
         )
         _check_format(db, path)
-    except (sqlite3.Error, StoreError) as error:
+    except (sqlite3.Error, StoreError, UnicodeDecodeError) as error:
         if db is not None:
             db.close()
         raise error if isinstance(error, StoreError) else _corrupt(path, error) from None
@@ -243,7 +247,7 @@ def _check_format(db: sqlite3.Connection, path: Path) -> None:
         raise StoreError(f"{path}: another program has changed its journal mode. End that program first.")
     db.execute("PRAGMA synchronous = EXTRA")
     db.execute("PRAGMA fullfsync = ON")  # macOS: to the disk itself
-    if (found := _pragma(db, "quick_check(1)")) != "ok":
+    if (found := _pragma(db, "integrity_check(1)")) != "ok":
         raise _corrupt(path, found)
 
 

@@ -18,10 +18,10 @@ from actors.delivery.cells import Cells
 from actors.feed_builder import FeedBuilder
 from actors.feed_spec import Specs
 from actors.market.latest_prices import LatestPrices
-from actors.trading.ask_messages import AskMutation, AskPaused, AskRead
 from actors.settings import Settings
 from actors.supervision.state import SharedState
 from actors.timers import ThreadTimers, Timers
+from actors.trading.ask_messages import AskMutation, AskPaused, AskRead
 from actors.trading.runtime_halts import RuntimeHalts
 from actors.trading.runtime_requests import RuntimeRequests
 

@@ -31,7 +31,7 @@ def test_a_target_is_all_a_feed_a_host_or_an_account_of_these(name: str, target:
     [
         ("projectx/market", "expected the number of an account"),
         ("projectx/", "expected the number of an account"),
-        ("all/7", "'all' is no feed and no host; known: all, projectx"),
+        ("all/7", "'all' is no feed and no host; known: all, projectx, iex"),
         ("iex", "feed iex takes no orders"),
         ("project", "'project' is no feed and no host"),
     ],

@@ -100,8 +100,8 @@ class Switches:
                 what = (
                     "is disarmed" if last else f"is armed: it fires after {switch.after:g} s without a beat"
                 )
-                log.warning("%s: the dead man's switch of %r %s", feed, name, what)
                 self._save()
+                log.warning("%s: the dead man's switch of %r %s", feed, name, what)
 
     # ── judging ──
 

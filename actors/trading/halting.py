@@ -147,7 +147,8 @@ class Halting:
 def _tell_changes(former: Mapping[str, Halt], standing: Mapping[str, Halt]) -> None:
     for id, halt in standing.items():
         if id not in former:
-            log.warning("%s. What adds risk is refused until: linewarden unhalt %s", halt, id)
+            end = f"linewarden unhalt {id}" if halt.is_written else "it can be read and written again"
+            log.warning("%s. What adds risk is refused until: %s", halt, end)
     for id, halt in former.items():
         if id not in standing:
             log.warning("%s is halted no longer by halt %s", halt.target, id)

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from msgspec import structs
 
@@ -21,7 +21,8 @@ from actors.market.latest_prices import LatestPrices
 from actors.settings import Settings
 from actors.supervision.state import SharedState
 from actors.timers import ThreadTimers, Timers
-from actors.trading.ask_messages import AskMutation, AskPaused, AskRead
+from actors.trading.ask_messages import AskMutation, AskRead
+from actors.trading.asks import Ask
 from actors.trading.runtime_halts import RuntimeHalts
 from actors.trading.runtime_requests import RuntimeRequests
 
@@ -35,15 +36,16 @@ class OwnThreads:
         self._timers = timers
 
     def ask(self, message: AskRead | AskMutation, reply: Reply) -> Reply:
-        threading.Thread(target=message.ask.run, args=(self,), name="ask", daemon=True).start()
+        self.tell(message.ask)
         return reply
 
-    def tell(self, message: Any) -> None:
-        match message:
-            case AskPaused(ask=ask, seconds=seconds):  # its meter is empty
-                self._timers.send_after(seconds, self, AskRead(ask))
-            case AskRead(ask=ask):
-                self.ask(message, ask.reply)
+    def tell(self, ask: Ask) -> None:
+        """Carries it on; a timer does so as well, when its meter has room again."""
+        threading.Thread(target=self._carry_on, args=(ask,), name="ask", daemon=True).start()
+
+    def _carry_on(self, ask: Ask) -> None:
+        if pause := ask.run():
+            self._timers.send_after(pause, self, ask)
 
 
 @contextmanager

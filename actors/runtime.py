@@ -175,7 +175,9 @@ class Runtime(TypedCalls):
         self._requests.begin()
         self._halts.begin()
         enter(settings.runtime.name, tree, weakref.ref(self))
-        self._lifetime = Lifetime(self, tree.home, tree.roles, self._builder.simulators)
+        self._lifetime = Lifetime(
+            self, tree.home, tree.roles, self._builder.simulators, self._requests.abandon
+        )
 
     @property
     def settings(self) -> Settings:
@@ -559,9 +561,11 @@ class Runtime(TypedCalls):
         check_seconds("timeout", timeout)
         self._tree.home.check()
         if calls_handlers():
+            self._requests.stop()
             self._tree.begin_stop(timeout)
             return ()
         deadline = time.monotonic() + timeout + GRACE
+        self._requests.stop()
         left = self._tree.stop(timeout, deadline)
         self._halts.stop(seconds_left(deadline))
         self._requests.close(deadline)

@@ -22,7 +22,7 @@ def config(folder: Path) -> dict[str, object]:
     """One feed that may trade, on a simulator."""
     feed = {
         "venue": "projectx",
-        "url": "sim://projectx",
+        "url": "sim://projectx?rate=0",
         "user_name": "trader",
         "api_key": "any",
         "trading": True,

@@ -14,6 +14,7 @@ import random
 import socket
 import struct
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Final, Literal, Self
 from urllib.parse import urlsplit
@@ -88,6 +89,13 @@ class FaultyProxy:
             for each in connection.ways(way):
                 self._network.allow(each, after)
 
+    def cut(self, after: int = 0, way: Literal["up", "down"] = "up") -> None:
+        """Resets a connection once `after` bytes have passed that way: those that there are, and the next."""
+        for connection in self._there():
+            for each in connection.ways(way):
+                each.life = after
+        self._network.cuts.append((way, after))
+
     def delay(self, seconds: float, jitter: float = 0.0) -> None:
         """Every piece takes `seconds`, and up to `jitter` on top; the order stays."""
         self._network.terms = replace(self._network.terms, delay=seconds, jitter=jitter)
@@ -103,8 +111,10 @@ class FaultyProxy:
     def heal(self) -> None:
         """A good network from here on; what was held passes."""
         self._network.terms = Conditions()
+        self._network.cuts.clear()
         for connection in self._there():
             for each in connection.ways("both"):
+                each.life = math.inf
                 self._network.allow(each, math.inf)
 
     def _there(self) -> list[_Connection]:
@@ -121,6 +131,9 @@ class FaultyProxy:
                     client.close()
                     continue
                 connection = _Connection(self._network, client, server)
+                if self._network.cuts:
+                    way, after = self._network.cuts.popleft()
+                    connection.ways(way)[0].life = after
                 with self._network.changed:
                     going_on = [each for each in self._connections if each.thread.is_alive()]
                     self._connections = [*going_on, connection]
@@ -133,6 +146,7 @@ class _Network:
     def __init__(self, seed: int) -> None:
         self.terms = Conditions()
         self.changed = threading.Condition()
+        self.cuts: deque[tuple[Way, int]] = deque()  # of connections to come
         self.random = random.Random(seed)
 
     def allow(self, way: _OneWay, left: float) -> None:
@@ -175,6 +189,7 @@ class _OneWay:
         self._source, self._sink = source, sink
         self.was_reset = was_reset
         self.left: float = math.inf  # bytes that may still pass
+        self.life: float = math.inf  # bytes that pass until it is reset
 
     def carry(self) -> None:
         """Until the source has no more to say. Raises OSError: one of the ends was reset."""
@@ -188,7 +203,11 @@ class _OneWay:
         terms = self._network.terms
         self._network.pause(self, terms.delay + self._network.random.uniform(0.0, terms.jitter))
         size = self._network.admit(self, int(min(len(data), terms.size, max(1, terms.rate * _TICK))))
-        self._sink.sendall(data[:size])
+        passing = int(min(size, self.life))
+        self._sink.sendall(data[:passing])
+        self.life -= passing
+        if self.life <= 0:
+            raise ConnectionAbortedError
         self._network.pause(self, size / terms.rate)
         return size
 

@@ -32,9 +32,14 @@ class Lifetime:
     """
 
     def __init__(
-        self, runtime: StoppableInTime, home: Home, roles: Roles, simulators: Mapping[str, Stoppable]
+        self,
+        runtime: StoppableInTime,
+        home: Home,
+        roles: Roles,
+        simulators: Mapping[str, Stoppable],
+        close_requests: Callable[[], object],
     ) -> None:
-        weakref.finalize(runtime, abandon, home, roles, simulators).atexit = False
+        weakref.finalize(runtime, abandon, home, roles, simulators, close_requests).atexit = False
         self._at_exit = functools.partial(stop_at_exit, home, weakref.ref(runtime))
         atexit.register(self._at_exit)
 
@@ -43,11 +48,14 @@ class Lifetime:
         atexit.unregister(self._at_exit)
 
 
-def abandon(home: Home, roles: Roles, simulators: Mapping[str, Stoppable]) -> None:
+def abandon(
+    home: Home, roles: Roles, simulators: Mapping[str, Stoppable], close_requests: Callable[[], object]
+) -> None:
     """Runs in the garbage collector: tells the supervisor, and waits for nothing."""
     if home.is_left:
         return
     roles.named("supervisor").tell(StopAll(CALL))
+    threading.Thread(target=close_requests, name="requests/close", daemon=True).start()
     for simulator in simulators.values():
         threading.Thread(target=simulator.stop, name="simulator/stop", daemon=True).start()
 

@@ -19,6 +19,7 @@ from actors.protocol.conversation import Token
 from actors.protocol.trading import Call, CallRefused, Lane
 from actors.reasons import Reason
 from actors.secret import Secret
+from actors.supervision.forks import Home
 from actors.timers import Timer
 from actors.trading.login import Login
 from actors.wire.attempt import ConnectCancel, ConnectFailed
@@ -65,6 +66,8 @@ class Ask:
         Returns 0.0: it has ended. Else the seconds until its meter has room again: it waits for that.
         """
         if not self._move(AskState.WAITING, AskState.RUNNING):
+            if self._state is AskState.DONE:  # it was given up just before; another thread would leave itself
+                self.login.leave(self)
             return 0.0
         pause = 0.0
         try:
@@ -289,6 +292,7 @@ class Asked(Generic[T_co]):
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
+        self._home = Home()
 
     def get(self, timeout: float | None = None) -> T_co:
         """What the venue answered; waits for at most `timeout` seconds, None: until the read's own deadline.
@@ -298,7 +302,9 @@ class Asked(Generic[T_co]):
             AskFailedError: no answer came, or none that can be read; why.
             Timeout: `timeout` is over and the read goes on; or its own deadline is over.
             RuntimeStopped: the runtime has ended.
+            ForkError: this is a forked child.
         """
+        self._home.check()
         answer: T_co = self._reply.get(timeout=timeout)
         return answer
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from actors.actor import Reply, ReplyTimeout
 from actors.protocol.trading import OrderOutcome, Unknown
+from actors.supervision.forks import Home
 
 UNDER_WAY = "under way"
 
@@ -49,6 +50,7 @@ class OrderHandle:
 
     def __init__(self, reply: OutcomeReply) -> None:
         self._reply = reply
+        self._home = Home()
 
     @property
     def tag(self) -> str:
@@ -67,6 +69,8 @@ class OrderHandle:
         goes on; a later `get` gives the outcome. Never place it again with another tag: it may be at the
         venue.
         """
+        if self._home.is_left:
+            return Unknown(self.tag, "this is a forked child; its parent has the outcome")
         return self._reply.outcome(timeout)
 
     def __repr__(self) -> str:

@@ -297,7 +297,8 @@ class OrderStore(OrderFile):
     def _record(self, db: sqlite3.Connection, outcome: OrderOutcome) -> None:
         known = intents.find(db, outcome.tag)
         if known is None:
-            log.error("%s: there is no intent %s, so its outcome is not recorded", self.path, outcome.tag)
+            if not (isinstance(outcome, Refused) and outcome.code == "store"):
+                self._tell(f"there is no intent {outcome.tag}, so its outcome is not recorded")
             return
         intents.record(db, outcome, known.state, self._now_ns())
         if known.state in {"refused", "resolved"} and isinstance(outcome, Accepted):
@@ -317,7 +318,9 @@ class OrderStore(OrderFile):
             return answer
         if self._require_durable and not intents.is_repeatable(mutation):
             message = f"the order store cannot be written ({error}). Nothing was sent."
-            return Refused(tag, "store", message=message)
+            refused = Refused(tag, "store", message=message)
+            self._outcomes[tag] = refused  # an error may come after the intent is on the disk
+            return refused
         self._unrecorded[tag] = Unrecorded(entry)
         kind = f"{entry.kind} of account {mutation.account}"
         self._tell(f"cannot be written ({error}): the {kind} is sent without a record, with tag {tag}")

@@ -121,6 +121,7 @@ class RuntimeRequests:
     ) -> None:
         self.timers, self.prices = timers, prices
         self._requester, self._specs = requester, specs
+        self.is_stopping = False
         self._logins = Logins()
         self._opening = threading.Lock()
         self._store: OrderStore | None = None
@@ -167,6 +168,8 @@ class RuntimeRequests:
 
         def way() -> FeedWay:
             check()
+            if self.is_stopping:
+                raise RuntimeStopped("asked to")
             return FeedWay(self, self._spec_of(feed))
 
         return Requests(way, self._requester, self.timers, holder)
@@ -229,12 +232,21 @@ class RuntimeRequests:
 
     # ── the end ──
 
-    def close(self, deadline: float) -> None:
-        """Nothing more leaves. What has left is waited for until then; monotonic seconds of the machine."""
+    def stop(self) -> None:
+        """What has not left does not leave. Waits for nothing."""
+        self.is_stopping = True
         self.settlement.stop()
-        under_way = self._logins.asks()
-        for ask in under_way:
+        for ask in self._logins.asks():
             ask.stop()
+
+    def abandon(self) -> None:
+        """The runtime was forgotten by its program: what has left is not waited for."""
+        self.close(0.0)
+
+    def close(self, deadline: float) -> None:
+        """What has left is waited for until then, in monotonic seconds of the machine."""
+        self.stop()
+        under_way = self._logins.asks()
         for ask in under_way:
             if isinstance(ask, MutationAsk):
                 ask.reply.outcome(seconds_left(deadline))

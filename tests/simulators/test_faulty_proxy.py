@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import get_args
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 import pytest
@@ -26,6 +26,19 @@ def echo(sock: socket.socket) -> None:
 def echoed(client: socket.socket) -> bool:
     client.sendall(SAID)
     return read_exactly(client, len(SAID)) == SAID
+
+
+def echoed_until_the_end(client: socket.socket) -> tuple[bytes, bool]:
+    """All that comes back, and whether the connection ended by a reset."""
+    client.settimeout(5.0)
+    client.sendall(SAID)
+    came = b""
+    try:
+        while more := client.recv(4096):
+            came += more
+    except ConnectionResetError:
+        return came, True
+    return came, False
 
 
 @contextmanager
@@ -54,6 +67,23 @@ def test_a_reset_is_a_reset(baseline: Baseline) -> None:
         proxy.reset()
         with pytest.raises(ConnectionResetError):
             client.recv(1)
+    baseline.check()
+
+
+@pytest.mark.parametrize("after", [0, 1, 7, 199])
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_a_connection_is_cut_at_any_byte_of_either_way(way: Any, after: int, baseline: Baseline) -> None:
+    with line() as (proxy, client):
+        proxy.cut(after, way)
+        for cut in (client, connected(urlsplit(proxy.url).port or 0)):
+            with cut:
+                came, was_reset = echoed_until_the_end(cut)
+                assert was_reset
+                assert SAID.startswith(came)
+                assert len(came) <= after
+        with connected(urlsplit(proxy.url).port or 0) as third:
+            third.settimeout(5.0)
+            assert echoed(third)
     baseline.check()
 
 

@@ -102,6 +102,16 @@ def test_an_order_joins_the_best_price_of_its_side(simulated_projectx: Simulated
     assert [each["type"] for each in working(simulated_projectx)] == [JOIN_BID, JOIN_ASK]
 
 
+def test_another_client_of_the_account_places_an_order(simulated_projectx: SimulatedProjectX) -> None:
+    order = simulated_projectx.place(type=LIMIT, size=2, limit_price=Decimal("6800.25"), custom_tag="other")
+    assert row(simulated_projectx, order["id"])["customTag"] == "other"
+    simulated_projectx.trade(EP, price="6800.00")
+    assert positions(simulated_projectx) == [(EP, 1, 2)]
+    assert list(simulated_projectx.seen.placed) == []
+    with pytest.raises(VenueRefusal):
+        simulated_projectx.place(type=STOP, stop_price=Decimal("6700.00"))
+
+
 # stops and trails
 
 

@@ -22,6 +22,7 @@ from tests.test_stream import in_a_child, needs_fork
 pytestmark = [needs_fork, pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")]
 
 RUNTIME: dict[str, Callable[[Runtime, Stream[Any]], object]] = {
+    "ask": lambda runtime, _: runtime.ask("o2"),
     "book": lambda runtime, _: runtime.book("o2", "0x1"),
     "clear_cooldowns": lambda runtime, _: runtime.clear_cooldowns(),
     "end_reason": lambda runtime, _: runtime.end_reason,
@@ -178,7 +179,7 @@ def test_finalisers_do_nothing_in_a_child(runtime: Runtime, trades: Stream[Any],
     def end() -> str:
         signal.alarm(20)
         nothing: Any = Told()
-        abandon(runtime._tree.home, nothing, nothing)
+        abandon(runtime._tree.home, nothing, nothing, nothing)
         _forget(runtime._tree.home, trades.id, nothing, nothing, nothing)
         stop_at_exit(runtime._tree.home, lambda: runtime)
         with runtime, trades:

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from actors import Accepted, Refused, Runtime, RuntimeStopped, Unknown, gather
+from actors import Accepted, ForkError, Refused, Runtime, RuntimeStopped, Unknown, gather
 from actors.actor import Address
 from actors.protocol.trading import Intent, Place
 from actors.trading.order_store import OrderStore
 from actors.wire.send_right import SendRight
+from tests.test_stream import in_a_child, needs_fork
 from tests.trading.shop import ACCOUNT, Shop, ShopRequests, asking, nothing, wait_for
 
 
@@ -246,7 +247,9 @@ def test_an_answer_that_comes_after_the_deadline_is_no_answer(px: ShopRequests, 
     outcome = px.place(deadline=0.2).get(5.0)
     assert isinstance(outcome, Unknown)
     go.set()
-    assert store_of(px).outcome(outcome.tag) == outcome
+    while (recorded := store_of(px).outcome(outcome.tag)) is None:  # by its thread, perhaps after the timer
+        time.sleep(0.01)
+    assert isinstance(recorded, Unknown)
     assert len(shop.orders) == 1
 
 
@@ -396,3 +399,25 @@ def test_what_stays_unknown_refuses_what_adds_risk(tmp_path: Path, shop: Shop) -
             time.sleep(0.01)
         assert outcome.code == "unknown"
         assert isinstance(px.cancel().get(5.0), Accepted)
+
+
+# ── a fork ──
+
+
+@needs_fork
+def test_a_forked_child_is_refused_every_call(px: ShopRequests) -> None:
+    handle, asked = px.place(), px.page("a")
+    handle.get(5.0)
+    asked.get(5.0)
+
+    def look() -> str:
+        outcome = handle.get(0.0)
+        told = [type(outcome).__name__]
+        for call in (asked.get, px.place, lambda: px.page("b"), lambda: px.core.settle(handle.tag)):
+            try:
+                call()
+            except ForkError:
+                told.append("ForkError")
+        return " ".join(told)
+
+    assert in_a_child(look) == "Unknown ForkError ForkError ForkError ForkError"

@@ -17,7 +17,7 @@ from actors.trading.processes import Membership
 member = Membership(Path(sys.argv[1]))
 if len(sys.argv) > 2:
     import os
-    if not os.fork():
+    if os.fork():
         time.sleep(60)
 print(member.process.token, flush=True)
 time.sleep(60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -24,7 +25,7 @@ ACCOUNT = 4242
 
 @pytest.fixture
 def venue() -> Iterator[SimulatedProjectX]:
-    with SimulatedProjectX() as venue:
+    with SimulatedProjectX(rate=0) as venue:
         yield venue
 
 
@@ -83,6 +84,20 @@ def test_the_guides_reads_are_one_line_each(px: ProjectXRequests, venue: Simulat
     assert ACCOUNT in [each.id for each in answers[1]]
     assert contract in [each.id for each in answers[2]]
     assert all(listing.whole for listing in answers[3:7])
+
+
+def test_five_reads_are_in_flight_at_once_and_take_as_long_as_the_slowest(tmp_path: Path) -> None:
+    with (
+        SimulatedProjectX(rate=0, latency=0.3) as venue,
+        actors.start(config(tmp_path, venue, trading=False)) as runtime,
+    ):
+        px = runtime.ask("projectx")
+        px.ping().get(5.0)
+        started = time.monotonic()
+        reads = [px.ping(), px.accounts(), px.available_contracts(), px.positions(ACCOUNT), px.ping()]
+        gather(reads, timeout=10.0)
+        assert time.monotonic() - started < 5 * 0.3
+        assert venue.seen.most_in_flight >= 5
 
 
 def test_a_contract_is_resolved_strictly_and_once(px: ProjectXRequests, venue: SimulatedProjectX) -> None:

@@ -178,6 +178,11 @@ class Peer:
         return self._upgraded and not self._over
 
     @property
+    def upgraded(self) -> bool:
+        """Whether this is a WebSocket, and no connection for requests any more."""
+        return self._upgraded
+
+    @property
     def parted(self) -> bool:
         """Whether either side said goodbye: a connection that breaks off ends without."""
         return self._protocol.close_rcvd is not None or self._protocol.close_sent is not None

@@ -222,7 +222,7 @@ class Simulator:
     def http_connections(self) -> int:
         """How many connections are open that are no WebSockets: those that clients keep for requests."""
         with self._lock:
-            return len(self._peers) - len(self._open())
+            return sum(not peer.upgraded for peer in self._peers)
 
     def wait_for(self, predicate: Callable[[], object], timeout: float = 5.0) -> None:
         """Waits until `predicate()` is true; it is asked under the lock, after each change.

@@ -168,7 +168,7 @@ Filled = tuple[Action, Action, Action, Action]  # order, half-turn, position, ac
 
 
 def _unheard(table: Table, key: Any, row: Row | None) -> None:
-    """An account alone tells its changes to none."""
+    """The default of `changed`."""
 
 
 def _made_by(half_turn: Row) -> Decimal:

@@ -62,7 +62,7 @@ MUTATIONS = frozenset(page for page, names in CODES.items() if "pending" in name
 
 
 class VenueRefusal(Exception):  # noqa: N818  (an answer, not an error of ours)
-    """A refusal by its name, such as `contract`: the page that answers has the code of it.
+    """A refusal by its name, such as `contract`. `CODES` has its code for each page.
 
     `order`: the order that was rejected, and exists all the same.
     """

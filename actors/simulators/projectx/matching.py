@@ -1,4 +1,4 @@
-"""Orders meet the market: they rest, wait for their trigger, are filled, changed, cancelled.
+"""Matches orders with the market: an order rests, waits for its trigger, is filled, changed or cancelled.
 
 Everything is told in the order in which it happens: to the subscribers of the account, and to those of the
 market whose book an order changes.
@@ -39,7 +39,7 @@ _FILL_CHANNELS = ("orders", "user_trades", "positions", "accounts")
 
 
 class Hubs(Protocol):
-    """What tells the subscribers, and what happens to orders."""
+    """The simulator, as the matching needs it."""
 
     settings: SimulatedProjectXSettings
     pending: PendingFaults
@@ -199,7 +199,7 @@ class Matching:
     # fills
 
     def fill(self, account: Account, listing: Listing, row: Row, size: int, at: Decimal) -> list[Row]:
-        """So many contracts of an order are filled at this price, and what follows from that.
+        """Fills `size` contracts of an order at this price, and does what follows: legs open, siblings end.
 
         Returns order, half-turn, position and account as they were told.
         """
@@ -221,7 +221,7 @@ class Matching:
         return told
 
     def _fill_some(self, account: Account, listing: Listing, row: Row, at: Decimal) -> None:
-        """All that is left of an order or, where a fault says so, a part of it."""
+        """Fills what is left of an order, or the part of it that the fault `partial_fill` gives."""
         most: int = self._hubs.pending.take("partial_fill") or _left(row)
         self.fill(account, listing, row, min(most, _left(row)), at)
 

@@ -9,7 +9,7 @@ BARS = "History/retrieveBars"
 
 
 class Meter:
-    """Takes so many requests in any `window` seconds; 0: any number. One that it refuses is not counted.
+    """Takes `limit` requests in any `window` seconds; 0: any number. A refused request takes no place.
 
     `most`: the largest number of requests that came in any such window, refused ones among them.
     """

@@ -35,6 +35,8 @@ class Host(Protocol):
 
 
 class PageServer:
+    """Called under the simulator's lock."""
+
     def __init__(self, host: Host, pages: Pages, meters: dict[str, Meter]) -> None:
         self._host = host
         self._pages = pages
@@ -72,7 +74,7 @@ class PageServer:
         return Later(promise)
 
     def _do(self, request: Request, name: str, fault: PageFault) -> None:
-        """Carries a request out, with an answer to none."""
+        """Carries out a request whose connection has ended."""
         self._carry_out(request, name, fault)
 
     def _carry_out(self, request: Request, name: str, fault: PageFault) -> HttpReply:

@@ -240,6 +240,28 @@ class SimulatedProjectX(SimulatedHubs, PageFaults):
             listing = self._listing(contract or known.get("contractId", ""))
             return self.tell_account("orders", found, [found.order(listing, over)], shape)
 
+    def place(
+        self,
+        account: int = 0,
+        contract: str = "",
+        *,
+        type: int = MARKET,
+        side: int = BID,
+        size: int = 1,
+        **terms: Any,
+    ) -> Row:
+        """Places an order that meets the market, as another client of the account does.
+
+        `terms` are those of `Order/place`, such as `limit_price` and `custom_tag`. `seen` does not count it.
+
+        Raises:
+            VenueRefusal: the venue refuses it.
+        """
+        with self._lock:
+            found, listing = self._account(account), self._listing(contract)
+            asked = Placing(found.id, listing.id, type, side, size, **terms)
+            return dict(self.matching.place(found, listing, asked))
+
     def position(
         self, account: int = 0, contract: str = "", *, shape: UserShape | None = None, **over: Any
     ) -> Row:

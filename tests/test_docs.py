@@ -135,14 +135,14 @@ class Printer:
 
 
 @contextmanager
-def asking(folder: Path) -> Iterator[Any]:
-    """The requests of a feed that trades, on a simulator."""
+def trading(folder: Path) -> Iterator[actors.Runtime]:
+    """A runtime with a feed that trades, on a simulator."""
     OrderStore.create(folder / "orders").close()
     limits = {"max_size": 3, "orders_per_minute": 30}
     feed = {"venue": "projectx", "url": "sim://projectx", "user_name": "trader", "api_key": "K"}
     feeds = {"projectx": {**feed, "trading": True, "limits": limits}}
     with actors.start({"trading": {"dir": str(folder / "orders")}, "feeds": feeds}, wait=10.0) as runtime:
-        yield runtime.ask("projectx")
+        yield runtime
 
 
 @pytest.mark.parametrize("code", blocks("python"))
@@ -152,8 +152,9 @@ def test_python(code: str, names: dict[str, Any], tmp_path: Path) -> None:
         return
     names["print"] = Printer(names)
     if "px." in code or "handle." in code:
-        with asking(tmp_path) as px:
-            names |= {"px": px, "handle": px.place(4242, "ENQ", "buy", 1)}
+        with trading(tmp_path) as runtime:
+            px = runtime.ask("projectx")
+            names |= {"px": px, "handle": px.place(4242, "ENQ", "buy", 1), "runtime": runtime}
             exec(compile(code, "page", "exec"), names)
         return
     exec(compile(code, "page", "exec"), names)
@@ -335,6 +336,7 @@ def keys_in(text: str) -> dict[str, str]:
         ("Health", HEALTH, None),
         ("Trading", schema.TradingSettings, None),
         ("Limits", LIMITS, None),
+        ("Dead man's switch", schema.DeadMansSwitchSettings, None),
         ("Rates", schema.SendRateSettings, {"batch", "frames", "burst", "interval"}),
         ("Rates", schema.ConnectRateSettings, {"batch", "frames", "burst", "interval"}),
     ],

@@ -299,6 +299,7 @@ CLOCKS = {
     "supervision/snapshot",
     # Deadlines of blocking calls on short-lived threads, and a date in a header.
     *("wire/attempt", "wire/http_client", "wire/kept_connections", "wire/upgrade"),
+    "trading/without_lines",
     "trading/request_meter",  # it waits for another process, for moments
     # Programs.
     *(

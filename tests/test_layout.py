@@ -249,7 +249,6 @@ COVERED_BY = {
     "trading/settling": "trading/test_mutation",
     "trading/sweep": "trading/test_projectx_requests",
     "trading/halt_handle": "stories/test_halts",
-    "trading/halt_sweep": "stories/test_halts",
     "trading/runtime_halts": "stories/test_halts",
     "trading/without_lines": "cli/test_halt_cancel",
     "trading/file_lock": "trading/test_processes",

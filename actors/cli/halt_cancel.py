@@ -15,10 +15,10 @@ from pathlib import Path
 
 import typer
 
-from actors.cli.arguments import complain, settings_of
+from actors.cli.arguments import complain, report
 from actors.cli.formatting import printable
-from actors.errors import LinewardenError
-from actors.settings import Settings
+from actors.errors import ConfigError, LinewardenError
+from actors.settings import Settings, load
 from actors.trading.halt_handle import HaltHandle
 from actors.trading.halt_sweep import HaltReport
 from actors.trading.processes import living
@@ -27,9 +27,17 @@ from actors.trading.without_lines import halts_without_lines
 LOOK = 0.1  # seconds between two looks whether there is something to print
 
 
-def halt_and_cancel(config: Path, target: str, reason: str, *, every: bool) -> int:
-    """Returns the exit code: 0 if the halt is written and two looks show nothing that can open a position."""
-    settings = settings_of(config)
+def halt_and_cancel(config: Path, target: str, reason: str, *, every: bool) -> int | None:
+    """Returns the exit code: 0 if the halt is written and two looks show nothing that can open a position.
+
+    None: the config has mistakes, so there is no way to the venue; nothing is halted yet.
+    """
+    try:
+        settings = load(config)
+    except ConfigError as error:
+        report(error)
+        complain("Nothing can be cancelled with this config. It is halted all the same, if that is possible:")
+        return None
     logging.getLogger("actors").addHandler(logging.NullHandler())  # all of it is printed here
     try:
         with halts_without_lines(settings) as halts:
@@ -65,14 +73,14 @@ def _tell_cancels(handle: HaltHandle) -> None:
         handle.get(LOOK)
 
 
-def _judgement(report: HaltReport) -> int:
-    _each("stays: ", report.kept)
-    if report.is_clear:
+def _judgement(told: HaltReport) -> int:
+    _each("stays: ", told.kept)
+    if told.is_clear:
         typer.echo("Two looks at the venue show no order that can open a position.")
     else:
-        complain(*(printable(f"left: {each}") for each in report.left))
+        complain(*(printable(f"left: {each}") for each in told.left))
         complain("It is not certain that no order is left that can open a position: look at the venue.")
-    return 0 if report.is_clear and report.halt.is_written else 1
+    return 0 if told.is_clear and told.halt.is_written else 1
 
 
 def _each(begin: str, sentences: Sequence[str]) -> None:

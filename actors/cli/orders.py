@@ -105,8 +105,8 @@ def halt(
     """
     if every and not cancel:
         raise typer.BadParameter("expected --cancel with it", param_hint="--all")
-    if cancel:
-        raise typer.Exit(halt_and_cancel(config, target, reason, every=every))
+    if cancel and (code := halt_and_cancel(config, target, reason, every=every)) is not None:
+        raise typer.Exit(code)
     with _store(config) as store:
         host, account = _target(config, target)
         begun, older = store.halt(host, account, reason=reason, by=getpass.getuser())
@@ -117,7 +117,7 @@ def halt(
     for each in left:
         state = ", which has ended" if each.process_ended else ""
         complain(f"{each.intent.tag} of process {each.pid}{state} has no outcome: it may be at the venue.")
-    raise typer.Exit(1 if left else 0)
+    raise typer.Exit(1 if left or cancel else 0)
 
 
 def unhalt(

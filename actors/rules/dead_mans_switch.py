@@ -52,19 +52,12 @@ class DeadMansSwitch:
         return is_new
 
     def disarm(self, name: str) -> bool:
-        """A program ends in good order. Returns whether it was armed."""
+        """A program ends in good order, or its feed is halted. Returns whether it was armed."""
         return self._beats.pop(name, None) is not None
 
     def overdue(self, now: float) -> tuple[Silence, ...]:
         """Returns the programs whose last beat is too old at this moment. It changes nothing."""
         return tuple(Silence(name, now - at) for name, at in self._beats.items() if now - at > self.after)
-
-    def fire(self, now: float) -> tuple[Silence, ...]:
-        """Returns the same, each once: they are disarmed, until they beat again."""
-        found = self.overdue(now)
-        for each in found:
-            del self._beats[each.name]
-        return found
 
 
 class Rounds:

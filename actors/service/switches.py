@@ -126,12 +126,11 @@ class Switches:
             log.info("This process was paused; the dead man's switches judge nothing in this round.")
             return
         for name, switch in self._present().items():
-            with self._lock:
-                found = switch.fire(now)
-                if found:
-                    self._save()
-            for silence in found:
+            for silence in switch.overdue(now):
                 self._fire(name, silence)
+                with self._lock:  # after the halt: a kill between the two fires again
+                    switch.disarm(silence.name)
+                    self._save()
 
     def _fire(self, feed: str, silence: Silence) -> None:
         settings = self._runtime.settings.feeds[feed]

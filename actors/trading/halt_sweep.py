@@ -7,12 +7,13 @@ do, or at its bounds. What protects a position stays, unless `every` was asked f
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol, TypeAlias
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from actors import log_queue
 from actors.errors import LinewardenError
@@ -23,6 +24,7 @@ from actors.protocol.trading import (
     FinalRow,
     Lane,
     OrderOutcome,
+    Refused,
     TradingApi,
     WorkingOrder,
 )
@@ -35,6 +37,8 @@ PAUSE: Final = 2.0  # seconds between two looks: lists may lag behind
 WITHIN: Final = 60.0  # seconds for all of it
 MOST_CANCELS: Final = 5  # of one order
 MOST_LOOKS: Final = 60
+FINAL_LOOKS: Final = 4  # for the final row of an order that was cancelled
+FINAL_PAUSE: Final = 0.25  # seconds between them
 ANSWER: Final = 10.0  # seconds for a read, its waiting included
 
 Place: TypeAlias = tuple[str, int]  # a feed and an account
@@ -135,7 +139,6 @@ class Sweep:
                 break
             if self._monotonic() + self._pause > self._until or self._wait(self._pause):
                 break
-        self._read_final_rows()
         self.progress.is_clear = quiet == 2
         if quiet < 2 and not self.progress.left:
             self.progress.left = ("it was not looked twice whether nothing is left; its time is over",)
@@ -145,15 +148,23 @@ class Sweep:
     def _round(self) -> bool:
         """Returns whether nothing was to be done, and nothing is unknown."""
         round = _Round()
-        self._read_final_rows()
+        try:
+            due = self._look_and_cancel(round)
+        except (LinewardenError, sqlite3.Error) as error:  # the runtime has ended, or its store is gone
+            due = []
+            round.left.append(f"it cannot be found out what is left: {error}")
+        self.progress.kept, self.progress.left = tuple(round.kept), tuple(round.left)
+        return not due and not round.left and not round.unprotecting
+
+    def _look_and_cancel(self, round: _Round) -> list[tuple[Place, WorkingOrder]]:
+        """Returns what was to be cancelled."""
         places = self._known_places(round)
         asked = [(place, self._read(place, self._api(place).working(place[1]))) for place in places]
         due = [pair for place, reading in asked for pair in self._due(place, reading, round)]
         self._unprotecting = round.unprotecting
         self._cancel(due)
         self._note_open_intents(places, round)
-        self.progress.kept, self.progress.left = tuple(round.kept), tuple(round.left)
-        return not due and not round.left and not round.unprotecting
+        return due
 
     def _known_places(self, round: _Round) -> list[Place]:
         for feed, asks in self._feeds.items():
@@ -209,34 +220,29 @@ class Sweep:
     # ── cancels ──
 
     def _cancel(self, due: Iterable[tuple[Place, WorkingOrder]]) -> None:
+        """All at once; each report is there when the order's final row is."""
         begun = []
         for place, order in due:
-            self._tries[place, order.id] += 1
             cancel = Cancel(account=place[1], order=order.id)
             begun.append((place, order, self._feeds[place[0]].mutate(cancel, protects=False)))
-        for (feed, account), order, handle in begun:
-            outcome = handle.get()
-            final = self._final_row((feed, account), order.id)
-            report = CancelReport(feed, account, order.id, order.text, outcome, final)
+        outcomes = [(place, order, handle.get()) for place, order, handle in begun]
+        for place, order, outcome in outcomes:
+            if not isinstance(outcome, Refused) or outcome.by_venue:  # else nothing was sent: no meter, say
+                self._tries[place, order.id] += 1
+            report = CancelReport(*place, order.id, order.text, outcome, self._final_row(place, order.id))
             self.progress.cancels += (report,)
             log.warning("%s", report)
 
-    def _read_final_rows(self) -> None:
-        """Those that were not final when they were read last."""
-        self.progress.cancels = tuple(
-            each if each.final is not None and each.final.is_final else self._read_again(each)
-            for each in self.progress.cancels
-        )
-
-    def _read_again(self, report: CancelReport) -> CancelReport:
-        row = self._final_row((report.feed, report.account), report.order)
-        return report if row is None else structs.replace(report, final=row)
-
     def _final_row(self, place: Place, order: int) -> FinalRow | None:
-        try:
-            row: FinalRow = self._read(place, self._api(place).final_row(place[1], order)).get()
-        except LinewardenError:
-            return None
+        """The order's row, once it is final, or as it is after a moment."""
+        row: FinalRow | None = None
+        for _ in range(FINAL_LOOKS):
+            try:
+                row = self._read(place, self._api(place).final_row(place[1], order)).get()
+            except LinewardenError:
+                return row
+            if row.is_final or self._wait(FINAL_PAUSE):
+                break
         return row
 
     def _api(self, place: Place) -> TradingApi:

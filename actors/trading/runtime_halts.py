@@ -105,8 +105,10 @@ class RuntimeHalts:
         )
 
     def _open_intents(self) -> Iterable[OpenIntent]:
-        store = self._requests.store()
-        return () if store is None else store.open_intents()
+        store, error = self._requests.order_store()
+        if store is None:
+            raise LinewardenError(f"what other processes have sent is not known: {error}")
+        return store.open_intents()
 
     # ── what halts by itself ──
 

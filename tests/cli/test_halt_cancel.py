@@ -123,6 +123,20 @@ def test_t7_with_a_store_that_is_gone_it_gets_flat_all_the_same_and_exits_with_1
     assert working(px) == set()
 
 
+def test_a_config_with_mistakes_halts_and_cancels_nothing_which_is_said(
+    venue: SimulatedProjectX, file: Path, folder: Path
+) -> None:
+    file.write_text(file.read_text() + '[feeds.o2]\nvenue = "o2"\nurl = "nowhere"\n')
+    told = asked("halt", "all", "-c", file, "--cancel")
+    assert told.returncode == 1
+    assert "[feeds.o2] url" in told.stderr
+    assert "Nothing can be cancelled with this config." in told.stderr
+    assert "all is halted" in told.stdout
+    store = OrderStore(folder)
+    assert [halt.target for halt in store.halts()] == ["all"]
+    store.close()
+
+
 def test_all_without_cancel_is_no_command(file: Path) -> None:
     told = asked("halt", THIS, "-c", file, "--all")
     assert told.returncode == 2

@@ -13,30 +13,29 @@ def test_a_program_that_never_beat_is_not_armed() -> None:
     assert switch.armed == ()
 
 
-def test_the_first_beat_arms_it_and_silence_fires_it_once() -> None:
+def test_the_first_beat_arms_it_and_silence_makes_it_overdue() -> None:
     switch = DeadMansSwitch(5.0)
     assert switch.beat("bot", 10.0)
     assert not switch.beat("bot", 12.0)
-    assert switch.fire(17.0) == ()
-    assert switch.fire(17.5) == (Silence("bot", 5.5),)
-    assert switch.fire(60.0) == ()
-    assert switch.beat("bot", 61.0), "a beat arms it again"
+    assert switch.overdue(17.0) == ()
+    assert switch.overdue(17.5) == (Silence("bot", 5.5),)
 
 
 def test_each_program_of_a_feed_is_watched_apart() -> None:
     switch = DeadMansSwitch(5.0)
     switch.beat("one", 0.0)
     switch.beat("two", 4.0)
-    assert [each.name for each in switch.fire(6.0)] == ["one"]
-    assert switch.armed == ("two",)
+    assert [each.name for each in switch.overdue(6.0)] == ["one"]
+    assert switch.armed == ("one", "two")
 
 
-def test_a_program_that_ends_in_good_order_is_disarmed() -> None:
+def test_a_program_that_is_disarmed_is_not_overdue_before_it_beats_again() -> None:
     switch = DeadMansSwitch(5.0)
     switch.beat("bot", 0.0)
     assert switch.disarm("bot")
     assert not switch.disarm("bot")
-    assert switch.fire(100.0) == ()
+    assert switch.overdue(100.0) == ()
+    assert switch.beat("bot", 100.0)
 
 
 def test_what_was_armed_before_a_restart_counts_from_the_start() -> None:

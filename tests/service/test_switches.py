@@ -77,7 +77,7 @@ def targets(runtime: Runtime) -> list[tuple[str, str, str]]:
     return [(each.target.split("/")[0], each.by, each.reason) for each in runtime.status().halts]
 
 
-def test_a_program_that_stops_to_beat_halts_its_feed_once(
+def test_t9_a_program_that_stops_to_beat_halts_its_feed_once(
     switches: Switches, clock: Clock, trading: Runtime, caplog: pytest.LogCaptureFixture
 ) -> None:
     switches.beat("projectx", "bot")
@@ -108,7 +108,7 @@ def test_a_program_that_beats_or_that_ended_in_good_order_halts_nothing(
     assert targets(trading) == []
 
 
-def test_a_round_that_is_late_by_half_its_period_judges_nothing(
+def test_t9_a_round_that_is_late_by_half_its_period_judges_nothing(
     switches: Switches, clock: Clock, trading: Runtime
 ) -> None:
     switches.beat("projectx", "bot")
@@ -122,7 +122,7 @@ def test_a_round_that_is_late_by_half_its_period_judges_nothing(
     assert targets(trading) == []
 
 
-def test_all_beats_that_wait_are_read_before_it_judges(trading: Runtime, clock: Clock) -> None:
+def test_t9_all_beats_that_wait_are_read_before_it_judges(trading: Runtime, clock: Clock) -> None:
     """The beat lies in the socket when the round begins."""
     switches: Switches
 
@@ -135,7 +135,7 @@ def test_all_beats_that_wait_are_read_before_it_judges(trading: Runtime, clock: 
     assert targets(trading) == []
 
 
-def test_a_pause_while_it_reads_them_judges_nothing(trading: Runtime, clock: Clock) -> None:
+def test_t9_a_pause_while_it_reads_them_judges_nothing(trading: Runtime, clock: Clock) -> None:
     def answer_all(_: float) -> None:
         clock.now += 30.0
 
@@ -148,7 +148,7 @@ def test_a_pause_while_it_reads_them_judges_nothing(trading: Runtime, clock: Clo
     assert targets(trading) == []
 
 
-def test_what_was_armed_stays_armed_over_a_restart_of_the_service(
+def test_t9_what_was_armed_stays_armed_over_a_restart_of_the_service(
     switches: Switches, clock: Clock, trading: Runtime, folder: Path
 ) -> None:
     switches.beat("projectx", "bot")
@@ -214,7 +214,7 @@ def test_beats_come_over_the_port_with_the_name_of_their_program(trading: Runtim
         assert ask(service, f"/beat/projectx?by={'b' * 65}", "POST").status == 400
 
 
-def test_a_service_halts_and_never_unhalts(trading: Runtime) -> None:
+def test_s1_a_service_halts_and_never_unhalts(trading: Runtime) -> None:
     with Service(trading, HERE) as service:
         told = ask(service, "/halt/projectx/4242?reason=from%20afar", "POST")
         assert told.status == 200
@@ -228,7 +228,7 @@ def test_a_service_halts_and_never_unhalts(trading: Runtime) -> None:
             assert ask(service, path, "POST").status == 404
 
 
-def test_halts_and_beats_need_the_token(trading: Runtime) -> None:
+def test_s1_halts_and_beats_need_the_token(trading: Runtime) -> None:
     with Service(trading, ServiceSettings(listen="127.0.0.1:0", token=Secret("a-token-of-ours"))) as service:
         for path in ("/halt?reason=r", "/beat/projectx?by=bot", "/beat/projectx?by=bot&last=1"):
             assert ask(service, path, "POST").status == 401

@@ -57,7 +57,7 @@ def done(handle: actors.HaltHandle) -> HaltReport:
 # ── runtime.halt ──
 
 
-def test_a_halt_is_in_force_for_every_process_of_the_folder_when_it_returns(
+def test_t4_a_halt_is_in_force_for_every_process_of_the_folder_when_it_returns(
     px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX, folder: Path
 ) -> None:
     handle = runtime.halt(THIS, reason="the market is mad")
@@ -73,7 +73,7 @@ def test_a_halt_is_in_force_for_every_process_of_the_folder_when_it_returns(
         until(lambda: [halt.id for halt in second.status().halts] == [handle.halt.id])
 
 
-def test_a_program_cannot_unhalt(runtime: Runtime) -> None:
+def test_t4_a_program_cannot_unhalt(runtime: Runtime) -> None:
     runtime.halt(THIS, reason="the market is mad")
     assert not [name for name in dir(runtime) if "unhalt" in name]
     assert not [name for name in dir(OrderStore) if "unhalt" in name]
@@ -110,7 +110,7 @@ def test_where_nothing_trades_there_is_nothing_to_halt(venue: SimulatedProjectX)
 # ── cancel ──
 
 
-def test_under_a_halt_with_cancel_entries_go_and_what_protects_a_position_stays(
+def test_t8_under_a_halt_with_cancel_entries_go_and_what_protects_a_position_stays(
     px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX
 ) -> None:
     accepted(px.place(ACCOUNT, "ENQ", "buy", 1, bracket=Bracket(stop=40, target=80)))
@@ -135,7 +135,7 @@ def test_under_a_halt_with_cancel_entries_go_and_what_protects_a_position_stays(
     assert {type(intent.mutation) for tag in tags if (intent := store.intent(tag))} == {Cancel}
 
 
-def test_all_orders_takes_protective_legs_as_well(
+def test_t8_all_orders_takes_protective_legs_as_well(
     px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX
 ) -> None:
     accepted(px.place(ACCOUNT, "ENQ", "buy", 1, bracket=Bracket(stop=40, target=80)))
@@ -144,7 +144,7 @@ def test_all_orders_takes_protective_legs_as_well(
     assert working(px) == set()
 
 
-def test_an_entry_and_its_suspended_legs_go_together(
+def test_t8_an_entry_and_its_suspended_legs_go_together(
     px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX
 ) -> None:
     bracket = Bracket(stop=40, target=80)
@@ -154,7 +154,7 @@ def test_an_entry_and_its_suspended_legs_go_together(
     assert working(px) == set()
 
 
-def test_legs_that_a_close_left_behind_are_taken_back(
+def test_t8_legs_that_a_close_left_behind_are_taken_back(
     px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX
 ) -> None:
     accepted(px.place(ACCOUNT, "ENQ", "buy", 1, bracket=Bracket(stop=40, target=80)))
@@ -165,7 +165,7 @@ def test_legs_that_a_close_left_behind_are_taken_back(
     assert working(px) == set()
 
 
-def test_a_cancel_whose_answer_is_lost_is_told_as_unknown_and_the_venues_list_decides(
+def test_t8_a_cancel_whose_answer_is_lost_is_told_as_unknown_and_the_venues_list_decides(
     px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX
 ) -> None:
     order = resting(px, venue)
@@ -180,7 +180,7 @@ def test_a_cancel_whose_answer_is_lost_is_told_as_unknown_and_the_venues_list_de
     assert working(px) == set()
 
 
-def test_a_cancel_that_was_lost_on_the_way_is_repeated_with_a_new_intent(
+def test_t8_a_cancel_that_is_refused_is_repeated_with_a_new_intent(
     px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX
 ) -> None:
     resting(px, venue)
@@ -192,7 +192,7 @@ def test_a_cancel_that_was_lost_on_the_way_is_repeated_with_a_new_intent(
     assert working(px) == set()
 
 
-def test_if_positions_are_unknown_only_known_entries_are_cancelled_and_the_rest_is_named(
+def test_t8_if_positions_are_unknown_only_known_entries_are_cancelled_and_the_rest_is_named(
     px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(halt_sweep, "MOST_LOOKS", 4)
@@ -210,7 +210,7 @@ def test_if_positions_are_unknown_only_known_entries_are_cancelled_and_the_rest_
     assert working(px) == legs
 
 
-def test_cancels_of_a_feed_are_of_every_account_of_its_login(
+def test_t8_cancels_of_a_feed_are_of_every_account_of_its_login(
     px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX
 ) -> None:
     for account in venue.accounts:

@@ -210,12 +210,12 @@ def test_accounts_that_are_not_known_are_told() -> None:
     exchange = Exchange()
     exchange.accounts = AskFailedError("px", "no answer", "lost")
     time = Time()
-    made = Sweep({"px": exchange}, None, tuple, monotonic=time, wait=time.wait)  # type: ignore[dict-item]
+    made = Sweep({"px": exchange}, None, tuple, monotonic=time, wait=time.wait)
     made.run()
     assert made.progress.left == ("px: its accounts are not known: px: no answer",)
     exchange.accounts = (7, 8)
     exchange.orders = [order(5)]
-    made = Sweep({"px": exchange}, None, tuple, monotonic=time, wait=time.wait)  # type: ignore[dict-item]
+    made = Sweep({"px": exchange}, None, tuple, monotonic=time, wait=time.wait)
     made.run()
     assert made.progress.is_clear
 

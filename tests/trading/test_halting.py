@@ -57,7 +57,7 @@ def until(wanted: Callable[[], bool]) -> None:
         time.sleep(0.002)
 
 
-def test_a_halt_is_in_the_file_and_shown_when_the_call_returns(
+def test_t4_a_halt_is_in_the_file_and_shown_when_the_call_returns(
     halting: Halting, store: OrderStore, shown: Shown, folder: Path
 ) -> None:
     halt = halting.halt(THIS, reason="too much", by="bot")
@@ -122,7 +122,7 @@ def test_a_file_that_has_not_changed_is_not_read(
     assert len(reads) <= 3  # at the beginning, and one look of ten in any case
 
 
-def test_a_halt_that_cannot_be_written_holds_in_memory_and_says_so_loudly(
+def test_t7_a_halt_that_cannot_be_written_holds_in_memory_and_says_so_loudly(
     halting: Halting, store: OrderStore, shown: Shown, caplog: pytest.LogCaptureFixture
 ) -> None:
     store._db.execute("PRAGMA query_only = ON")  # a disk that takes nothing
@@ -138,7 +138,7 @@ def test_a_halt_that_cannot_be_written_holds_in_memory_and_says_so_loudly(
     begun(store, CANCEL, protects=False)
 
 
-def test_without_a_store_a_halt_holds_in_memory_and_all_counts_as_halted(
+def test_t4_without_a_store_a_halt_holds_in_memory_and_all_counts_as_halted(
     shown: Shown, timers: VirtualTimers, caplog: pytest.LogCaptureFixture
 ) -> None:
     halting = Halting(lambda: (None, "orders.db: it is empty."), [], shown, timers)

@@ -150,7 +150,7 @@ def test_it_is_opt_in_and_for_feeds_that_trade(
         assert clock.runtime.status().halts == ()
 
 
-def test_a_round_that_is_late_judges_nothing(tmp_path: Path, venue: SimulatedProjectX) -> None:
+def test_t14_a_round_that_is_late_judges_nothing(tmp_path: Path, venue: SimulatedProjectX) -> None:
     """Of a process that was stopped: its lines are read first."""
     with blinded(tmp_path / "orders", venue, ORDERS) as clock:
         acts: list[LongBlind] = []

@@ -93,6 +93,8 @@ def test_t10_a_meter_that_the_venue_closed_is_closed_to_all(meter: RequestMeter,
     assert not meter.take("bars", "read")
     clock.now += 30.0
     assert not meter.take("rest", "read")
+    meter.leave("rest", 10**9)
+    assert meter.take("rest", "flatten") == 3_600.0
 
 
 def test_t10_processes_of_a_login_share_and_others_do_not(

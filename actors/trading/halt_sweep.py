@@ -26,6 +26,7 @@ from actors.protocol.trading import (
     OrderOutcome,
     Refused,
     TradingApi,
+    Unknown,
     WorkingOrder,
 )
 from actors.trading.order_handle import OrderHandle
@@ -39,6 +40,7 @@ MOST_CANCELS: Final = 5  # of one order
 MOST_LOOKS: Final = 60
 FINAL_LOOKS: Final = 4  # for the final row of an order that was cancelled
 FINAL_PAUSE: Final = 0.25  # seconds between them
+PASSING: Final = frozenset({"meter", "resources"})  # of refusals that are no try: nothing was sent
 ANSWER: Final = 10.0  # seconds for a read, its waiting included
 
 Place: TypeAlias = tuple[str, int]  # a feed and an account
@@ -71,11 +73,15 @@ class CancelReport(Struct, frozen=True):
     final: FinalRow | None = None
 
     def __str__(self) -> str:
-        outcome = type(self.outcome).__name__.lower()
-        told = getattr(self.outcome, "message", "") or getattr(self.outcome, "why", "")
-        return f"{self.feed}/{self.account}: cancel of order {self.order} ({self.text}): " + "; ".join(
-            filter(None, (f"{outcome}: {told}" if told else outcome, _row(self.final)))
-        )
+        about = f"{self.feed}/{self.account}: cancel of order {self.order} ({self.text})"
+        match self.outcome:
+            case Refused(message=why, by_venue=False):
+                return f"{about}: not sent: {why}"
+            case Refused(message=why) | Unknown(why=why):
+                outcome = f"{type(self.outcome).__name__.lower()}: {why}"
+            case _:
+                outcome = "accepted"
+        return f"{about}: {outcome}; {_row(self.final)}"
 
 
 class HaltReport(Struct, frozen=True):
@@ -132,6 +138,9 @@ class Sweep:
 
     def run(self) -> None:
         """Returns at its end; `progress` then says what is left."""
+        if not self._feeds:
+            self.progress.left = ("no feed of this config trades there, so nothing was looked at",)
+            return
         quiet = 0
         for _ in range(MOST_LOOKS):
             quiet = quiet + 1 if self._round() else 0
@@ -168,14 +177,20 @@ class Sweep:
 
     def _known_places(self, round: _Round) -> list[Place]:
         for feed, asks in self._feeds.items():
-            if self._account is not None:
+            if self._account is not None and len(self._feeds) == 1:
                 self._places[feed] = (self._account,)
             elif feed not in self._places:
                 try:
                     self._places[feed] = asks.read(asks.api.account_ids(), ANSWER, lane="flatten").get()
                 except LinewardenError as error:
                     round.left.append(f"{feed}: its accounts are not known: {error}")
-        return [(feed, account) for feed, accounts in self._places.items() for account in accounts]
+        places = [(feed, account) for feed, accounts in self._places.items() for account in accounts]
+        if self._account is None:
+            return places
+        places = [place for place in places if place[1] == self._account]  # several logins at one venue
+        if not places:
+            round.left.append(f"no login of this config has account {self._account}")
+        return places
 
     def _due(self, place: Place, reading: Reading, round: _Round) -> list[tuple[Place, WorkingOrder]]:
         """The orders of an account that are to be cancelled now."""
@@ -227,9 +242,10 @@ class Sweep:
             begun.append((place, order, self._feeds[place[0]].mutate(cancel, protects=False)))
         outcomes = [(place, order, handle.get()) for place, order, handle in begun]
         for place, order, outcome in outcomes:
-            if not isinstance(outcome, Refused) or outcome.by_venue:  # else nothing was sent: no meter, say
-                self._tries[place, order.id] += 1
-            report = CancelReport(*place, order.id, order.text, outcome, self._final_row(place, order.id))
+            is_sent = not isinstance(outcome, Refused) or outcome.by_venue
+            self._tries[place, order.id] += is_sent or getattr(outcome, "code", "") not in PASSING
+            final = self._final_row(place, order.id) if is_sent else None
+            report = CancelReport(*place, order.id, order.text, outcome, final)
             self.progress.cancels += (report,)
             log.warning("%s", report)
 

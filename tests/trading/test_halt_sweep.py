@@ -206,6 +206,33 @@ def test_a_look_that_is_not_whole_proves_nothing() -> None:
     assert exchange.cancelled[0] == 5, "what is seen is cancelled all the same"
 
 
+def test_a_cancel_that_can_never_leave_is_asked_for_a_few_times() -> None:
+    exchange = Exchange(order(5))
+    exchange.outcomes = [Refused("t", "trading", message="trading is off.")] * 100
+    told = sweep(exchange).progress
+    assert len(exchange.cancelled) == MOST_CANCELS
+    assert str(told.cancels[0]) == "px/7: cancel of order 5 (buy 2 CON.A, limit): not sent: trading is off."
+
+
+def test_where_no_feed_trades_nothing_is_clear() -> None:
+    made = Sweep({}, ACCOUNT, tuple, monotonic=Time(), wait=Time().wait)
+    made.run()
+    assert not made.progress.is_clear
+    assert made.progress.left == ("no feed of this config trades there, so nothing was looked at",)
+
+
+def test_of_several_logins_at_one_venue_the_one_that_has_the_account_is_asked() -> None:
+    mine, other, time = Exchange(order(5)), Exchange(order(6)), Time()
+    other.accounts = (8,)
+    made = Sweep({"px": mine, "py": other}, ACCOUNT, tuple, monotonic=time, wait=time.wait)
+    made.run()
+    assert made.progress.is_clear
+    assert (mine.cancelled, other.cancelled) == ([5], [])
+    made = Sweep({"px": mine, "py": other}, 9, tuple, monotonic=time, wait=time.wait)
+    made.run()
+    assert made.progress.left == ("no login of this config has account 9",)
+
+
 def test_accounts_that_are_not_known_are_told() -> None:
     exchange = Exchange()
     exchange.accounts = AskFailedError("px", "no answer", "lost")

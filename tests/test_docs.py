@@ -142,6 +142,7 @@ def trading(folder: Path) -> Iterator[actors.Runtime]:
     feed = {"venue": "projectx", "url": "sim://projectx", "user_name": "trader", "api_key": "K"}
     feeds = {"projectx": {**feed, "trading": True, "limits": limits}}
     with actors.start({"trading": {"dir": str(folder / "orders")}, "feeds": feeds}, wait=10.0) as runtime:
+        runtime.ask("projectx").wait_settled(10.0)
         yield runtime
 
 

@@ -14,7 +14,7 @@ from typing import Generic, Literal, TypeAlias, TypeVar
 
 from msgspec import Struct
 
-from actors.protocol.conversation import Conversation
+from actors.protocol.conversation import Conversation, settled
 from actors.protocol.limits import FrameLimit
 from actors.secret import Secret
 
@@ -285,3 +285,10 @@ class TradingApi(ABC):
     @abstractmethod
     def final_row(self, account: int, order: int) -> Call[FinalRow]:
         """Returns the read of one order, whatever became of it."""
+
+    def tags(self, since_ns: int) -> Call[Mapping[int, tuple[str, ...]]]:
+        """Returns the read of the tags of orders since then, by account; by default of none.
+
+        They tell whether the order store lacks orders of its own. `since_ns`: wall clock, nanoseconds.
+        """
+        return Call("tags", lambda _: settled({}))

@@ -10,8 +10,18 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeVar
 
 from actors.actor import Address
-from actors.errors import RuntimeStopped
-from actors.protocol.trading import Align, AnyMutation, Call, Contract, Lane, OrderOutcome, Refused, adds_risk
+from actors.errors import RuntimeStopped, Timeout
+from actors.protocol.trading import (
+    Align,
+    AnyMutation,
+    Call,
+    Contract,
+    Lane,
+    OrderOutcome,
+    Refused,
+    Unknown,
+    adds_risk,
+)
 from actors.settings import FeedSettings
 from actors.timers import Timers, check_seconds
 from actors.trading.ask_messages import AskMutation, AskRead
@@ -30,6 +40,7 @@ class Way(Protocol):
     """How requests reach the venue of one feed now; a reload may bring another one."""
 
     settings: FeedSettings
+    has_store: bool
 
     @property
     def why_no_orders(self) -> str: ...
@@ -39,6 +50,7 @@ class Way(Protocol):
 
     def known_contract(self, text: str) -> Contract | None: ...
     def know_contract(self, text: str, contract: Contract) -> None: ...
+    def wait_settled(self, timeout: float | None) -> bool: ...
     def access(self, left: Callable[[], float]) -> Access: ...
     def terms(self) -> Terms: ...
 
@@ -120,11 +132,11 @@ class Requests:
             way = self._way()
         except RuntimeStopped as error:
             return refused(tag or unsent_tag(), "stopped", f"{error}. Nothing was sent.")
+        if why := way.why_no_orders:
+            return refused(tag or unsent_tag(), "trading", f"{why}. Nothing was sent.")
         its, terms = way.settings, way.terms()
         until = self._until(its.order_deadline if deadline is None else deadline)
-        tag = tag or (terms.store.new_tag() if terms.store is not None else unsent_tag())
-        if why := way.why_no_orders:
-            return refused(tag, "trading", f"{why}. Nothing was sent.")
+        tag = tag or (unsent_tag() if terms.store is None else terms.store.new_tag())
         if terms.settling and adds_risk(mutation) and not terms.dry_run:
             text = "it is being found out what came of orders of a former process. Nothing was sent."
             return refused(tag, "settling", text, retry_after=1.0)
@@ -135,10 +147,24 @@ class Requests:
         self._watch(ask)
         return OrderHandle(ask.reply)
 
+    def wait_settled(self, timeout: float | None = None) -> None:
+        """Waits until what former processes left open has been looked for: until then nothing adds risk.
+
+        Raises:
+            Timeout: that is not so after `timeout` seconds.
+            RuntimeStopped: the runtime has ended.
+        """
+        check_seconds("timeout", timeout, optional=True)
+        if not self._way().wait_settled(timeout):
+            self._way()  # raises, if that is over
+            raise Timeout(f"the venue has not told within {timeout:g} s what became of former orders")
+
     def settle(self, tag: str, timeout: float | None = None) -> OrderHandle:
         """Looks at the venue for what came of this tag, and records what is found."""
         check_seconds("timeout", timeout, optional=True)
         until, way = self._until(READ if timeout is None else timeout), self._way()
+        if not way.has_store:
+            return settled(Unknown(tag, "there is no order store: the config has no [trading] dir"))
         ask = SettleAsk(way.access(self._left(until)), way.terms(), tag, until)
         self._requester.ask(AskRead(ask), ask.reply)
         self._watch(ask)

@@ -41,7 +41,7 @@ def until(wanted: Callable[[], bool], seconds: float = 10.0) -> None:
 def settled(runtime: Runtime) -> ProjectXRequests:
     """The requests of this runtime, once orders may be placed."""
     px = runtime.ask("projectx")
-    until(lambda: not runtime._requests.settlement.is_under_way("projectx"))
+    px.wait_settled(10.0)
     return px
 
 

@@ -322,7 +322,12 @@ def shop_feed(url: str, **feed: Any) -> dict[str, Any]:
 
 @contextmanager
 def asking(
-    folder: Path, *shops: Shop, url: str = "", runtime: Mapping[str, Any] | None = None, **feed: Any
+    folder: Path,
+    *shops: Shop,
+    url: str = "",
+    runtime: Mapping[str, Any] | None = None,
+    settled: bool = True,
+    **feed: Any,
 ) -> Iterator[tuple[Runtime, ShopRequests]]:
     """A runtime on these shops, with an order store in the folder; each feed is named `shop`, `shop2`, …"""
     trading = folder / "trading"
@@ -334,4 +339,7 @@ def asking(
     }
     config = {"runtime": dict(runtime or {}), "trading": {"dir": str(trading)}, "feeds": feeds}
     with actors.start(config) as started:
-        yield started, cast(ShopRequests, started.ask("shop"))
+        px = cast(ShopRequests, started.ask("shop"))
+        if settled:
+            px.core.wait_settled(10.0)
+        yield started, px

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from actors import AskFailedError, AskRefusedError, Runtime, RuntimeStopped, Timeout, gather
+from actors import Accepted, AskFailedError, AskRefusedError, Runtime, RuntimeStopped, Timeout, gather
 from actors.errors import LinewardenError
 from actors.trading.login import ROOM
 from tests.trading.shop import Shop, ShopRequests, asking, nothing, wait_for
@@ -252,3 +252,25 @@ def test_a_read_that_meets_a_429_is_asked_again_after_the_pause_that_it_names(
     shop.retry_after = 0.2
     assert px.page("a").get(5.0) == "a"
     assert pages(shop, "a") == 2
+
+
+def test_32_threads_keep_to_the_meter_together(px: ShopRequests, shop: Shop) -> None:
+    """Of 200 requests in 60 s reads leave 40."""
+    failed: list[AskFailedError] = []
+
+    def ask() -> None:
+        for _ in range(10):
+            try:
+                px.page("a", timeout=30.0).get()
+            except AskFailedError as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(32)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert pages(shop, "a") == 160
+    assert len(failed) == 160
+    assert {error.code for error in failed} == {"meter"}
+    assert isinstance(px.place().get(5.0), Accepted)  # it has room of its own

@@ -224,6 +224,10 @@ class ProjectXApi(TradingApi):
         """Returns the read of one order, as the way out of a halt reports it."""
         return self._call(f"final_row({order})", lambda asking: working.final_row(asking, account, order))
 
+    def tags(self, since_ns: int) -> Call[Mapping[int, tuple[str, ...]]]:
+        """Returns the read of the tags of orders since then, of all active accounts."""
+        return self._call("tags", lambda asking: lists.tags(asking, since_ns))
+
     # ── details ──
 
     def _call(

@@ -32,6 +32,7 @@ CALLS: dict[str, Any] = {
     "account_ids": API.account_ids(),
     "working": API.working(ACCOUNT),
     "final_row": API.final_row(ACCOUNT, 9),
+    "tags": API.tags(0),
 }
 
 

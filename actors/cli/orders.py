@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -15,15 +13,16 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from actors.cli.arguments import complain, known_name, report
+from actors.cli.arguments import complain, known_name, report, user_name
 from actors.cli.formatting import day_and_clock, plain_table, printable
+from actors.cli.halt_cancel import halt_and_cancel
 from actors.cli.service_client import read_settings
 from actors.cli.service_commands import AsJson, show
 from actors.errors import ConfigError, LinewardenError
 from actors.protocol.formatting import counted
-from actors.settings import FeedSettings, load
+from actors.settings import load
 from actors.trading.folder import StoreError
-from actors.trading.intents import LARGEST
+from actors.trading.halt_target import ALL, halt_target, names_host
 from actors.trading.order_file import OrderFile
 from actors.trading.records import Halt, OpenIntent
 from actors.trading.store_operator import OrderRow, StoreOperator
@@ -89,6 +88,12 @@ def halt(
     timeout: Annotated[
         float, typer.Option("--timeout", metavar="SECONDS", help="How long to wait for orders on their way.")
     ] = 15.0,
+    cancel: Annotated[
+        bool, typer.Option("--cancel", help="Then cancel the orders that can open a position.")
+    ] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="With --cancel: also those that protect a position.")
+    ] = False,
 ) -> None:
     """Refuse every order that adds risk.
 
@@ -97,20 +102,24 @@ def halt(
     their way before. It exits with 1 if the halt could not be written, if no orders go to that host, or if an
     order is left without an outcome; its tag and process are named.
     """
+    if every and not cancel:
+        raise typer.BadParameter("expected --cancel with it", param_hint="--all")
+    if cancel and (code := halt_and_cancel(config, target, reason, every=every)) is not None:
+        raise typer.Exit(code)
     with _store(config) as store:
         host, account = _target(config, target)
-        begun, older = store.halt(host, account, reason=reason, by=_user())
+        begun, older = store.halt(host, account, reason=reason, by=user_name())
         typer.echo(printable(f"{begun}. To end it: linewarden unhalt {begun.id} -c {config}"))
         for process in store.processes():
             typer.echo(f"trading: process {process.pid or 'of unknown number'}")
         left = _wait(store, older, timeout)
-        is_known = not host or host in store.hosts() | _hosts(config)
+        is_known = not host or host in store.hosts() or _is_of_a_feed(config, host)
     for each in left:
         state = ", which has ended" if each.process_ended else ""
         complain(f"{each.intent.tag} of process {each.pid}{state} has no outcome: it may be at the venue.")
     if not is_known:
         complain(f"No order has gone to {host}, and no feed of {config} sends any there. Check the name.")
-    raise typer.Exit(0 if is_known and not left else 1)
+    raise typer.Exit(1 if left or cancel or not is_known else 0)
 
 
 def unhalt(
@@ -119,15 +128,7 @@ def unhalt(
 ) -> None:
     """End a halt."""
     with _store(config) as store:
-        typer.echo(printable(f"ended: {store.unhalt(id, by=_user())}"))
-
-
-def _user() -> str:
-    """Who runs the command. In a container the user may have a number alone."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
+        typer.echo(printable(f"ended: {store.unhalt(id, by=user_name())}"))
 
 
 # ── the store ───────────────────────────────────────────────────────────────────────────────────
@@ -171,13 +172,13 @@ def _resolve(config: Path, tag: str, reason: str, *, absent: bool) -> None:
     if not (tag and absent and reason.strip()):
         raise typer.BadParameter("resolve takes a TAG, --absent and --reason TEXT", param_hint="ACTION")
     with _store(config) as store:
-        store.resolve(tag, reason=reason, by=_user())
+        store.resolve(tag, reason=reason, by=user_name())
         typer.echo(f"resolved: {printable(tag)}")
 
 
 def _adopt(config: Path) -> None:
     with _store(config) as store:
-        adopted = store.adopt(by=_user())
+        adopted = store.adopt(by=user_name())
     for tag in adopted:
         typer.echo(f"adopted: {printable(tag)}")
     if not adopted:
@@ -193,44 +194,25 @@ def _import(config: Path, file: str) -> None:
 
 def _target(config: Path, target: str) -> tuple[str, int | None]:
     """Host and account. Raises ConfigError; LinewardenError for what is no target."""
-    name, _, number = target.partition("/")
-    if number and not (number.isdecimal() and len(number) < 20 and int(number) <= LARGEST):
-        raise LinewardenError(
-            f"{target!r}: expected the number of an account after the slash. Nothing is halted."
-        )
-    account = int(number) if number else None
-    if name == "all" and account is None:
-        return "", None
-    if "." in name or ":" in name or name == "localhost":
-        return name.lower(), account
-    feeds = _feeds(config)
-    if name not in feeds:
-        known = ", ".join(["all", *feeds])
-        raise LinewardenError(f"{name!r} is no feed and no host; known: {known}. Nothing is halted.")
-    api = feeds[name].build_venue().trading()
-    if api is None:
-        raise LinewardenError(f"feed {name} takes no orders. Nothing is halted.")
-    return api.host, account
-
-
-def _hosts(config: Path) -> set[str]:
-    """Where the orders of the feeds go to; none where the feeds cannot be read."""
     try:
-        feeds = load(config).feeds.values()
+        found = halt_target(target, {} if target == ALL or names_host(target) else _hosts(config))
     except ConfigError:
-        return set()
-    return {api.host for feed in feeds if (api := feed.build_venue().trading()) is not None}
-
-
-def _feeds(config: Path) -> dict[str, FeedSettings]:
-    """Raises ConfigError."""
-    try:
-        return load(config).feeds
-    except ConfigError:
-        complain(
-            "The feeds cannot be read, so nothing is halted. This needs none of them: linewarden halt all"
-        )
+        complain("The feeds cannot be read: nothing is halted. This needs none of them: linewarden halt all")
         raise
+    return found.host, found.account
+
+
+def _is_of_a_feed(config: Path, host: str) -> bool:
+    """False also where the feeds cannot be read."""
+    with suppress(ConfigError):
+        return host in _hosts(config).values()
+    return False
+
+
+def _hosts(config: Path) -> dict[str, str | None]:
+    """Of the venue's REST, by feed; None: it takes no orders. Raises ConfigError."""
+    apis = {name: feed.build_venue().trading() for name, feed in load(config).feeds.items()}
+    return {name: None if api is None else api.host for name, api in apis.items()}
 
 
 def _wait(store: StoreOperator, older: tuple[OpenIntent, ...], timeout: float) -> list[OpenIntent]:

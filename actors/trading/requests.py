@@ -10,8 +10,18 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeVar
 
 from actors.actor import Address
-from actors.errors import RuntimeStopped
-from actors.protocol.trading import Align, AnyMutation, Call, Contract, OrderOutcome, Refused, adds_risk
+from actors.errors import RuntimeStopped, Timeout
+from actors.protocol.trading import (
+    Align,
+    AnyMutation,
+    Call,
+    Contract,
+    Lane,
+    OrderOutcome,
+    Refused,
+    Unknown,
+    adds_risk,
+)
 from actors.settings import FeedSettings
 from actors.timers import Timers, check_seconds
 from actors.trading.ask_messages import AskMutation, AskRead
@@ -30,6 +40,7 @@ class Way(Protocol):
     """How requests reach the venue of one feed now; a reload may bring another one."""
 
     settings: FeedSettings
+    has_store: bool
 
     @property
     def why_no_orders(self) -> str: ...
@@ -39,6 +50,7 @@ class Way(Protocol):
 
     def known_contract(self, text: str) -> Contract | None: ...
     def know_contract(self, text: str, contract: Contract) -> None: ...
+    def wait_settled(self, timeout: float | None) -> bool: ...
     def access(self, left: Callable[[], float]) -> Access: ...
     def terms(self) -> Terms: ...
 
@@ -55,8 +67,8 @@ class Requests:
         """The venue's requests, as conversations."""
         return self._way().api
 
-    def read(self, call: Call[T], timeout: float | None = None) -> Asked[T]:
-        """`timeout`: seconds until it has failed.
+    def read(self, call: Call[T], timeout: float | None = None, *, lane: Lane = "read") -> Asked[T]:
+        """`timeout`: seconds until it has failed. `lane`: of what waits for it.
 
         Raises:
             RuntimeStopped: the runtime has ended.
@@ -64,7 +76,7 @@ class Requests:
         """
         check_seconds("timeout", timeout, optional=True)
         until = self._until(READ if timeout is None else timeout)
-        return self._begin(ReadAsk(self._way().access(self._left(until)), call, until))
+        return self._begin(ReadAsk(self._way().access(self._left(until)), call, until, lane=lane))
 
     def _begin(self, ask: ReadAsk) -> Asked[Any]:
         self._requester.ask(AskRead(ask), ask.reply)
@@ -104,8 +116,12 @@ class Requests:
         tag: str | None = None,
         deadline: float | None = None,
         align: Align | None = None,
+        protects: bool | None = None,
     ) -> OrderHandle:
         """Sends it once, or not at all. `resolve`: finds its contract.
+
+        `protects`: whether the order that is cancelled protects a position; None: the venue is asked, if a
+        halt needs to know.
 
         Raises:
             LinewardenError: an argument makes no sense; or the feed was removed from the config.
@@ -116,24 +132,39 @@ class Requests:
             way = self._way()
         except RuntimeStopped as error:
             return refused(tag or unsent_tag(), "stopped", f"{error}. Nothing was sent.")
+        if why := way.why_no_orders:
+            return refused(tag or unsent_tag(), "trading", f"{why}. Nothing was sent.")
         its, terms = way.settings, way.terms()
         until = self._until(its.order_deadline if deadline is None else deadline)
-        tag = tag or (terms.store.new_tag() if terms.store is not None else unsent_tag())
-        if why := way.why_no_orders:
-            return refused(tag, "trading", f"{why}. Nothing was sent.")
+        tag = tag or (unsent_tag() if terms.store is None else terms.store.new_tag())
         if terms.settling and adds_risk(mutation) and not terms.dry_run:
             text = "it is being found out what came of orders of a former process. Nothing was sent."
             return refused(tag, "settling", text, retry_after=1.0)
         align = its.align if align is None else align
-        ask = MutationAsk(way.access(self._left(until)), terms, mutation, resolve, align, tag, until)
+        access = way.access(self._left(until))
+        ask = MutationAsk(access, terms, mutation, resolve, align, tag, until, protects)
         self._requester.ask(AskMutation(ask), ask.reply)
         self._watch(ask)
         return OrderHandle(ask.reply)
+
+    def wait_settled(self, timeout: float | None = None) -> None:
+        """Waits until what former processes left open has been looked for: until then nothing adds risk.
+
+        Raises:
+            Timeout: that is not so after `timeout` seconds.
+            RuntimeStopped: the runtime has ended.
+        """
+        check_seconds("timeout", timeout, optional=True)
+        if not self._way().wait_settled(timeout):
+            self._way()  # raises, if that is over
+            raise Timeout(f"the venue has not told within {timeout:g} s what became of former orders")
 
     def settle(self, tag: str, timeout: float | None = None) -> OrderHandle:
         """Looks at the venue for what came of this tag, and records what is found."""
         check_seconds("timeout", timeout, optional=True)
         until, way = self._until(READ if timeout is None else timeout), self._way()
+        if not way.has_store:
+            return settled(Unknown(tag, "there is no order store: the config has no [trading] dir"))
         ask = SettleAsk(way.access(self._left(until)), way.terms(), tag, until)
         self._requester.ask(AskRead(ask), ask.reply)
         self._watch(ask)

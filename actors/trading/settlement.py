@@ -1,12 +1,13 @@
-"""Settles at a start what former processes left open, before anything may add risk."""
+"""At a start: settles what former processes left open, before anything may add risk."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from actors import log_queue
+from actors.errors import LinewardenError
 from actors.protocol.trading import Unknown
 from actors.trading.order_handle import OrderHandle
 
@@ -16,52 +17,84 @@ if TYPE_CHECKING:
 log = log_queue.logger("actors.trading")
 
 AGAIN: Final = 30.0  # seconds until what is still unknown is looked for again
+SOON: Final = 2.0  # seconds until a venue that did not answer is asked again
 
 Settle = Callable[[str, str], OrderHandle]  # with the name of a feed and a tag
+Tags = Callable[[str], Mapping[int, tuple[str, ...]]]  # of a feed's orders of the last day, by account
 
 
 class Settlement:
-    """Looks at the venue for what came of each open intent, on a thread that ends when all is known."""
+    """Looks at the venues for what came of open intents, and for orders of the store that it lacks.
 
-    def __init__(self, hosts: dict[str, str], store: Callable[[], OrderStore | None], settle: Settle) -> None:
-        self._hosts, self._store, self._settle = hosts, store, settle  # hosts: by feed that trades
+    `hosts`: by feed that trades. Its thread ends when all is known.
+    """
+
+    def __init__(
+        self, hosts: Mapping[str, str], store: Callable[[], OrderStore | None], settle: Settle, tags: Tags
+    ) -> None:
+        self._hosts, self._store, self._settle, self._tags = hosts, store, settle, tags
         self._under_way = set(hosts)
         self._stopped = threading.Event()
+        self._changed = threading.Condition()
         if hosts:
             threading.Thread(target=self._run, name="settlement", daemon=True).start()
 
     def is_under_way(self, feed: str) -> bool:
-        """Whether the first look has not come to its end."""
+        """Whether the first look at this feed has not come to its end."""
         return feed in self._under_way
+
+    def wait(self, feed: str, timeout: float | None) -> bool:
+        """Until that is so, for at most `timeout` seconds; returns whether it is. A stop ends it too."""
+        with self._changed:
+            self._changed.wait_for(lambda: feed not in self._under_way or self._stopped.is_set(), timeout)
+        return feed not in self._under_way
 
     def stop(self) -> None:
         self._stopped.set()
+        with self._changed:
+            self._changed.notify_all()
 
     def _run(self) -> None:
         try:
-            while self._look() and not self._stopped.wait(AGAIN):
-                pass
-        except Exception:  # the store itself refuses what adds risk while an outcome is unknown
-            log.exception("The settling of former intents has failed; what they came to stays unknown.")
-        finally:
-            self._under_way.clear()
+            while not self._stopped.is_set():
+                unknown = self._settle_intents()
+                for feed in tuple(self._under_way):
+                    self._look_for_lost_orders(feed)
+                if not unknown and not self._under_way:
+                    return
+                self._stopped.wait(SOON if self._under_way else AGAIN)
+        except Exception:
+            text = "The settling of former orders has failed; what adds risk is refused until the next start."
+            log.exception(text)
 
-    def _look(self) -> bool:
-        """Returns whether some outcome is still unknown."""
-        store = self._store()
-        found = () if store is None else store.open_intents(of_ended_processes=True)
+    def _settle_intents(self) -> bool:
+        """Returns whether some outcome is still unknown: then the store refuses what adds risk."""
+        if (store := self._store()) is None:  # it is told where what adds risk is refused
+            return False
         feeds = {host: feed for feed, host in self._hosts.items()}
         asked = [
-            (feed, self._settle(feed, each.intent.tag))
-            for each in found
+            self._settle(feed, each.intent.tag)
+            for each in store.open_intents(of_ended_processes=True)
             if (feed := feeds.get(each.host)) is not None
         ]
-        unknown = [handle.tag for feed, handle in asked if isinstance(handle.get(), Unknown)]
-        self._tell(unknown)
-        self._under_way.clear()
-        return bool(unknown)
-
-    def _tell(self, unknown: Collection[str]) -> None:
-        if unknown:
+        unknown = [handle.tag for handle in asked if isinstance(handle.get(), Unknown)]
+        if unknown and not self._stopped.is_set():
             text = "it is not known what came of %s; the accounts may not add risk. Asked again every %g s"
             log.error(text, ", ".join(unknown), AGAIN)
+        return bool(unknown)
+
+    def _look_for_lost_orders(self, feed: str) -> None:
+        """The store halts an account whose orders it has given tags to, and lacks."""
+        try:
+            found = self._tags(feed)
+        except LinewardenError as error:
+            if not self._stopped.is_set():
+                text = "%s: no order adds risk before the venue has told the orders of the last day: %s"
+                log.warning(text, feed, error)
+            return
+        if (store := self._store()) is not None:
+            for account, tags in found.items():
+                store.lost_tags(tags, self._hosts[feed], account)
+        with self._changed:
+            self._under_way.discard(feed)
+            self._changed.notify_all()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.cli.orders import _user
+from actors.cli.arguments import user_name
 from actors.protocol.trading import Accepted, Refused, Unknown
 from actors.trading.folder import StoreError
 from actors.trading.order_file import NAME
@@ -385,7 +385,7 @@ def test_t4_a_user_without_a_name_can_halt(monkeypatch: pytest.MonkeyPatch) -> N
         raise KeyError("uid not found")
 
     monkeypatch.setattr(getpass, "getuser", nameless)
-    assert _user() == f"uid {os.getuid()}"
+    assert user_name() == f"uid {os.getuid()}"
 
 
 def test_t4_feeds_that_cannot_be_read_leave_halt_all(config: Path, store: OrderStore) -> None:

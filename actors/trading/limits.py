@@ -107,10 +107,16 @@ class _Order:
                 yield self._refused("max_net", most, f"{each}s come to {total}: {parts}")
 
     def _more(self, mutation: Place | Modify) -> int:
-        """The contracts that it adds at most: an order may have the smallest size that it was ever given."""
+        """The contracts that it adds at most.
+
+        An order may have the smallest size that it was ever given, also by another program. Where it is
+        partly filled, it is not known whether a size counts that: all of it is taken for what is to come.
+        """
         if isinstance(mutation, Place):
             return mutation.size
-        return max(0, (mutation.size or 0) - min(self._view.sizes, default=0))
+        listed = {} if self._facts.exposure is None else self._facts.exposure.left
+        left = listed.get(mutation.order, 0)
+        return max(0, (mutation.size or 0) - min([left, *self._view.sizes]))
 
     def _open_orders(self, most: int, mutation: Place) -> Iterator[Refused]:
         if self._facts.exposure is None:

@@ -177,13 +177,36 @@ def test_t15_a_modification_counts_for_what_it_adds(
     for size in sizes[1:]:
         desk.accepted(free, Modify(account=ACCOUNT, order=8, size=size))
     desk.wall.now_ns += MINUTE
-    exposure = Exposure(position=1, buys=sizes[-1], sells=5, orders=1)
+    exposure = Exposure(position=1, buys=sizes[-1], sells=5, orders=1, left={8: sizes[-1]})
     limits = Limits(max_net=1 + sizes[-1] + 1)
     modify = Modify(account=ACCOUNT, order=8, size=new)
     if fits:
         desk.accepted(limits, modify, exposure)
     else:
         assert desk.refused(limits, modify, exposure).startswith("max_net is 3, and buys come to 4")
+
+
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        ({8: 2}, "position 3, working 2, on their way 0, this order 3"),  # 3 of its 5 are filled
+        (
+            {8: 1},
+            "position 3, working 2, on their way 0, this order 4",
+        ),  # another program changed it
+        ({9: 5}, "position 3, working 2, on their way 0, this order 5"),  # it is not among those that work
+    ],
+)
+def test_t15_a_modification_counts_from_what_is_left_of_the_order(
+    desk: Desk, left: dict[int, int], told: str
+) -> None:
+    """The venue does not document whether a new size counts what is filled."""
+    desk.accepted(Limits(), place(5), order=8)
+    desk.wall.now_ns += MINUTE
+    exposure = Exposure(position=3, buys=2, sells=0, orders=1, left=left)
+    refused = desk.refused(Limits(max_net=5), Modify(account=ACCOUNT, order=8, size=5), exposure)
+    assert refused.endswith(told)
+    desk.accepted(Limits(max_net=5), Modify(account=ACCOUNT, order=8, limit_price=Decimal(1)), exposure)
 
 
 def test_t15_a_modification_of_an_order_that_is_not_ours_counts_on_both_sides(desk: Desk) -> None:

@@ -82,11 +82,10 @@ class _Order:
             yield self._refused("max_size", most, f"this order has {size} contracts")
 
     def _rate(self, most: int) -> Iterator[Refused]:
-        since = self._view.now_ns - MINUTE_NS
-        begun = sorted(each.begun_ns for each in self._view.orders if each.begun_ns > since)
-        if len(begun) >= most:
-            wait = (begun[-most] - since) / 1e9
-            text = f"{len(begun)} were begun within the last minute"
+        ages = sorted(each.age_ns for each in self._view.orders if each.age_ns < MINUTE_NS)
+        if len(ages) >= most:
+            wait = (MINUTE_NS - ages[most - 1]) / 1e9
+            text = f"{len(ages)} were begun within the last minute"
             yield self._refused("orders_per_minute", most, text, retry_after=max(0.0, wait))
 
     def _net(self, most: int, mutation: Place | Modify) -> Iterator[Refused]:

@@ -288,3 +288,73 @@ def test_t4_processes_that_come_while_others_are_forgotten_all_have_their_place(
             assert os.waitstatus_to_exitcode(status) == 1
     forget_ended(tmp_path)
     assert living(tmp_path) == ()
+
+
+# ── a process that is stopped in the middle of a transaction ──
+
+
+HOLDER = """
+import os, signal, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("BEGIN IMMEDIATE" if sys.argv[2] == "writing" else "BEGIN EXCLUSIVE")
+db.execute("UPDATE intents SET pid = pid")
+print("stopped", flush=True)
+os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+@pytest.mark.parametrize("how", ["writing", "committing"])
+def test_t7_a_process_that_is_stopped_in_a_transaction_stops_no_close(folder: Path, how: str) -> None:
+    OrderStore.make(folder)
+    store = OrderStore(folder, patience=0.05)
+    earlier = begun(store, place())
+    command = [sys.executable, "-c", HOLDER, str(folder / NAME), how]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "stopped\n"
+    assert refused(store, place()).code in {"store", "halted"}
+    close = intent_of(store, CLOSE)
+    assert store.begin(close, HOST, allow) == Begun(recorded=False)
+    store.finish(Accepted(earlier, 1))
+    halt = store.halt(HOST, ACCOUNT, reason="lunch", by="anna")
+    assert not halt.is_written
+    operator = StoreOperator(folder, patience=0.05) if how == "writing" else None
+    if operator is not None:
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            operator.halt(reason="lunch", by="bert")
+        operator.close()
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert refused(store, place()).code == "halted"
+    store.close()
+    again = OrderStore(folder)
+    assert [each.id for each in again.halts()] == [halt.id]
+    assert again.outcome(earlier) == Accepted(earlier, 1)
+    assert again.intent(close.tag) == close
+    again.close()
+
+
+# ── one folder, two ways in ──
+
+
+def test_t4_two_runtimes_of_one_process_and_a_link_to_the_folder_see_one_store(folder: Path) -> None:
+    OrderStore.make(folder)
+    link = folder.with_name("link")
+    link.symlink_to(folder)
+    one, other = OrderStore(folder), OrderStore(link, patience=0.05)
+    tag = begun(one, place())
+    assert [each.process_ended for each in other.open_intents()] == [False]
+    with one.writing():
+        OrderStore(folder, patience=0.05).close()  # gives up no lock of this process
+        answer = refused(other, place())
+        assert answer.code == "store"
+        probe = (
+            f"import sqlite3; sqlite3.connect({str(folder / NAME)!r}, timeout=0).execute('BEGIN IMMEDIATE')"
+        )
+        told = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
+        assert "database is locked" in told.stderr
+    halt = other.halt(reason="lunch", by="anna")
+    assert refused(one, place()).name == halt.id
+    one.close()
+    assert [each.intent.tag for each in other.open_intents(of_ended_processes=True)] == [tag]
+    other.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Generator
 from enum import Enum, auto
 from typing import Any, ClassVar, Final, Generic, TypeVar, cast
@@ -32,9 +33,11 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 NO_TOKEN: Final = Token(Secret(""))  # of a venue that needs none
+METER: Final = "rest"  # of mutations and logins
 UNAUTHORIZED: Final = 401
 LOST: Final = frozenset({"lost", "handshake", "tls"})  # what ended a connection, and may be over already
 TOO_MANY: Final = 429
+SLOW: Final = 0.9  # seconds: a request that takes longer may arrive outside of the margin of its meter
 PATIENCE: Final = 60.0  # seconds without requests after a venue answers 429 and names no time
 
 
@@ -159,9 +162,11 @@ class Access:
         if not self._needs_token:
             return NO_TOKEN
         try:
-            token, _ = self.tokens.token(f"{self.feed}/ask", self.connect_cancel, self._refused)
+            token, is_new = self.tokens.token(f"{self.feed}/ask", self.connect_cancel, self._refused)
         except ConnectFailed as failed:
             raise AskFailedError(self.feed, failed.reason.text, failed.reason.code) from None
+        if is_new:
+            self.login.take(METER, "flatten")  # the login was a request as well
         return token
 
     def fetch(self, request: HttpRequest, right: SendRight | None = None) -> HttpAnswer | HttpFailed:
@@ -206,14 +211,25 @@ def empty_meter(seconds: float) -> str:
 
 
 class Seen:
-    """The status of the last answer. A 429 closes the meter for the time that it names."""
+    """The requests of one conversation: each is counted before, and its answer noted after.
+
+    `status` is of the last answer. A 429 closes the meter for the time that it names.
+    """
 
     def __init__(self, login: Login, meter: str) -> None:
         self.status: int | None = None
         self.pause = 0.0  # seconds, by the last answer
         self._login, self._meter = login, meter
+        self._counted_at = 0.0
+
+    def take(self, lane: Lane) -> float:
+        """0.0: the request is counted, send it. Else seconds until it may be asked for again."""
+        self._counted_at = time.monotonic()
+        return self._login.take(self._meter, lane)
 
     def note(self, answer: HttpAnswer | HttpFailed) -> None:
+        if (took := time.monotonic() - self._counted_at) > SLOW:
+            self._login.meter.late(self._meter, took)
         self.status, self.pause = (answer.status if isinstance(answer, HttpAnswer) else None), 0.0
         if isinstance(answer, HttpAnswer) and answer.status == TOO_MANY:
             self.pause = PATIENCE if answer.retry_after is None else answer.retry_after
@@ -261,7 +277,7 @@ class Reading(Generic[T]):
                 self._request = next(self._talk)
             while True:
                 assert self._request is not None
-                if wait := self._access.login.take(self._call.meter, self._lane):
+                if wait := seen.take(self._lane):
                     return wait
                 answer = self._access.fetch(self._request)
                 seen.note(answer)

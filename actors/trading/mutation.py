@@ -36,7 +36,7 @@ from actors.protocol.trading import (
 )
 from actors.reasons import Reason
 from actors.secret import Secret
-from actors.trading.asks import UNAUTHORIZED, Access, Ask, Seen, empty_meter
+from actors.trading.asks import METER, UNAUTHORIZED, Access, Ask, Seen, empty_meter
 from actors.trading.intents import is_repeatable
 from actors.trading.order_handle import OutcomeReply
 from actors.trading.records import Check
@@ -46,8 +46,6 @@ if TYPE_CHECKING:
     from actors.trading.order_store import OrderStore
 
 log = log_queue.logger("actors.trading")
-
-METER: Final = "rest"
 
 GIVEN_UP: Final = ((TimeoutError, "deadline"), (RuntimeStopped, "stopped"))
 
@@ -141,15 +139,14 @@ class MutationAsk(Ask):
         return intent, self._terms.check(self._access, intent, contract)
 
     def _send(self, intent: Intent, check: Check) -> OrderOutcome:
-        token = self._access.token()
-        if wait := self.login.take(self.meter, self.lane):
+        token, seen = self._access.token(), Seen(self.login, self.meter)
+        if wait := seen.take(self.lane):
             raise self._declined("meter", empty_meter(wait), retry_after=wait)
         if self._right.revoked or self._access.left() <= 0:
             raise self._declined("deadline", "its deadline is over; nothing was sent")
         known = self._begin(intent, check)
         if known is not None:
             return known
-        seen = Seen(self.login, self.meter)
         outcome = self._exchange(intent.mutation, seen, token.value)
         if seen.status == UNAUTHORIZED:
             self._access.refuse(token)

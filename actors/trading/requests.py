@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeVar
 
 from actors.actor import Address
-from actors.errors import RuntimeStopped
+from actors.errors import LinewardenError, RuntimeStopped
 from actors.protocol.trading import Align, AnyMutation, Call, Contract, OrderOutcome, Refused, adds_risk
 from actors.settings import FeedSettings
 from actors.timers import Timers, check_seconds
@@ -112,13 +112,16 @@ class Requests:
             ForkError: this is a forked child.
         """
         check_seconds("deadline", deadline, optional=True)
+        if tag is not None and not isinstance(tag, str):
+            raise LinewardenError(f"a tag is a text, and {tag!r} is none")
         try:
             way = self._way()
         except RuntimeStopped as error:
             return refused(tag or unsent_tag(), "stopped", f"{error}. Nothing was sent.")
         its, terms = way.settings, way.terms()
         until = self._until(its.order_deadline if deadline is None else deadline)
-        tag = tag or (terms.store.new_tag() if terms.store is not None else unsent_tag())
+        if tag is None:
+            tag = unsent_tag() if terms.store is None else terms.store.new_tag()
         if why := way.why_no_orders:
             return refused(tag, "trading", f"{why}. Nothing was sent.")
         if terms.settling and adds_risk(mutation) and not terms.dry_run:

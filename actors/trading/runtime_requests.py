@@ -210,6 +210,8 @@ class RuntimeRequests:
         with self._opening:
             if self._store is None:
                 trading, now_ns = self.settings.trading, self.timers.clock.wall_ns
+                if self.is_stopping:  # what is opened now would never be closed
+                    return None, "the runtime has ended."
                 if not trading.dir:
                     return None, "the config has no [trading] dir."
                 try:

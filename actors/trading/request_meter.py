@@ -28,7 +28,7 @@ from actors.protocol.trading import Lane
 from actors.supervision.forks import Home
 from actors.timers import SystemClock
 from actors.trading.file_lock import FileLock
-from actors.trading.folder import MOUNTS, StoreError, check_file_system, make_folder
+from actors.trading.folder import MOUNTS, check_file_system, make_folder
 
 log = log_queue.logger("actors.trading.request_meter")
 

@@ -1,4 +1,4 @@
-"""Settles what former processes left open, before anything may add risk; and later what has become unknown."""
+"""Settles what former processes left open, before anything may add risk; later what has become unknown."""
 
 from __future__ import annotations
 

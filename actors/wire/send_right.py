@@ -28,8 +28,8 @@ class Deadline(Protocol):
 class SendRight:
     """The right to write one request. It is used once; after `revoke` no byte of the request is written.
 
-    `left`: seconds until its deadline, asked under the lock right before each piece: a thread that was stopped
-    between head and body must not complete the request.
+    `left`: seconds until its deadline, asked under the lock right before each piece. A process that was
+    stopped between head and body does not complete the request.
     """
 
     def __init__(self, left: Callable[[], float]) -> None:

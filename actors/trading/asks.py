@@ -58,6 +58,7 @@ class Ask:
         self._state = AskState.WAITING
         self._lock = threading.Lock()
         self._timer: Timer | None = None
+        self._thread_left = threading.Event()
 
     @property
     def is_waiting(self) -> bool:
@@ -72,6 +73,12 @@ class Ask:
             if self._state is AskState.DONE:  # it was given up just before; another thread would leave itself
                 self.login.leave(self)
             return 0.0
+        try:
+            return self._run()
+        finally:
+            self._thread_left.set()
+
+    def _run(self) -> float:
         pause = 0.0
         try:
             pause = self.carry_on()
@@ -91,6 +98,11 @@ class Ask:
     def give_up(self, error: LinewardenError) -> None:
         """Nothing comes of it: `error` says why."""
         raise NotImplementedError
+
+    def await_thread(self, seconds: float) -> None:
+        """Waits until the thread that has begun it has left it, if one has."""
+        if not self.ended_unless_begun():
+            self._thread_left.wait(seconds)
 
     def stop(self) -> None:
         """The runtime ends."""

@@ -9,6 +9,7 @@ first byte is written under the lock of its `SendRight`, which the deadline, a s
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
@@ -37,6 +38,7 @@ from actors.protocol.trading import (
 from actors.reasons import Reason
 from actors.secret import Secret
 from actors.trading.asks import METER, UNAUTHORIZED, Access, Ask, Seen, empty_meter
+from actors.trading.folder import StoreError
 from actors.trading.intents import is_repeatable
 from actors.trading.order_handle import OutcomeReply
 from actors.trading.records import Check
@@ -83,9 +85,22 @@ class Terms(Struct, frozen=True):
     dry_run: bool = False
     settling: bool = False  # intents of ended processes are being looked for at the venue
 
+    def knows(self, tag: str) -> bool:
+        """Whether an intent has this tag; true where that cannot be read."""
+        if self.store is None:
+            return False
+        try:
+            return self.store.intent(tag) is not None
+        except sqlite3.Error:
+            return True
+
 
 class MutationAsk(Ask):
-    """A mutation. `resolve`: finds its instrument; None: it needs none."""
+    """A mutation. `resolve`: finds its instrument; None: it needs none.
+
+    `is_known`: its tag is that of an earlier call. That this call sends nothing does not mean then that the
+    order was not sent.
+    """
 
     is_mutation: ClassVar[bool] = True
 
@@ -98,13 +113,20 @@ class MutationAsk(Ask):
         align: Align,
         tag: str,
         until: float,
+        *,
+        is_known: bool = False,
     ) -> None:
         super().__init__(access.feed, access.login, lane_of(mutation), METER, until)
+        self._is_known = is_known
         self.reply = OutcomeReply(tag)
         self.reply.given_up = self._refuse_unless_begun
         self._access, self._terms, self._tag = access, terms, tag
         self._mutation, self._resolve, self._align = mutation, resolve, align
         self._right = SendRight(access.left)
+
+    def is_under_way_for(self, mutation: AnyMutation) -> bool:
+        """Whether it is this very mutation, and has no outcome yet."""
+        return self._mutation == mutation and self.reply.open
 
     # ── on its own thread ──
 
@@ -118,11 +140,14 @@ class MutationAsk(Ask):
         try:
             return self._send(*self._prepared())
         except DeclinedError as declined:
-            return declined.refused
+            return self._not_sent(declined.refused)
         except AskFailedError as error:
-            return Refused(self._tag, error.code, message=error.why, retry_after=error.retry_after)
+            refused = Refused(self._tag, error.code, message=error.why, retry_after=error.retry_after)
+            return self._not_sent(refused)
         except AskError as error:
-            return Refused(self._tag, "read", message=str(error))
+            return self._not_sent(Refused(self._tag, "read", message=str(error)))
+        except LinewardenError as error:  # the runtime ends, or the feed was removed
+            return self._given_up(error)
 
     def _prepared(self) -> tuple[Intent, Check]:
         found = None if self._resolve is None else self._resolve(self._access)
@@ -208,6 +233,8 @@ class MutationAsk(Ask):
         try:
             if self._terms.store is not None:
                 self._terms.store.finish(outcome)
+        except StoreError as error:  # its runtime has ended meanwhile: the next one settles it
+            log.error("%s: the outcome of %s is not recorded: %s", self.feed, self._tag, error)  # noqa: TRY400
         except Exception:  # the intent stays open: it is settled as one whose outcome is not known
             log.exception("%s: the outcome of %s is not recorded.", self.feed, self._tag)
 
@@ -226,11 +253,7 @@ class MutationAsk(Ask):
 
     def give_up(self, error: LinewardenError) -> None:
         """Its deadline is over, and its thread has not ended it; or the runtime does not wait any longer."""
-        if self._right.revoke():
-            outcome: OrderOutcome = Unknown(self._tag, str(error))
-        else:
-            code = next((code for kind, code in GIVEN_UP if isinstance(error, kind)), "failed")
-            outcome = Refused(self._tag, code, message=f"{error}; nothing was sent")
+        outcome = self._given_up(error)
         self._access.connect_cancel.cancel()
         self.ended_unless_begun()
         self.reply.finish(outcome)
@@ -243,6 +266,18 @@ class MutationAsk(Ask):
     def _refuse_unless_begun(self, error: BaseException) -> None:
         """Its letter is not read to its end. A thread that has begun it goes on, and ends it."""
         if self.ended_unless_begun():
-            self._right.revoke()
-            code = "stopped" if isinstance(error, RuntimeStopped) else "failed"
-            self.reply.finish(Refused(self._tag, code, message=f"{error}; nothing was sent"))
+            self.reply.finish(self._given_up(error))
+
+    def _given_up(self, error: BaseException) -> OrderOutcome:
+        if self._right.revoke():
+            return Unknown(self._tag, str(error))
+        code = next((code for kind, code in GIVEN_UP if isinstance(error, kind)), "failed")
+        return self._not_sent(Refused(self._tag, code, message=f"{error}; nothing was sent"))
+
+    def _not_sent(self, refused: Refused) -> OrderOutcome:
+        """What this call comes to, which has sent nothing."""
+        if not self._is_known or refused.code == "tag":
+            return refused
+        return Unknown(
+            self._tag, f"an earlier call has this tag, and its outcome is not known here: {refused.message}"
+        )

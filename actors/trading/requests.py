@@ -11,7 +11,16 @@ from typing import Any, Final, Protocol, TypeVar
 
 from actors.actor import Address
 from actors.errors import LinewardenError, RuntimeStopped
-from actors.protocol.trading import Align, AnyMutation, Call, Contract, OrderOutcome, Refused, adds_risk
+from actors.protocol.trading import (
+    Align,
+    AnyMutation,
+    Call,
+    Contract,
+    OrderOutcome,
+    Refused,
+    Unknown,
+    adds_risk,
+)
 from actors.settings import FeedSettings
 from actors.timers import Timers, check_seconds
 from actors.trading.ask_messages import AskMutation, AskRead
@@ -41,6 +50,7 @@ class Way(Protocol):
     def know_contract(self, text: str, contract: Contract) -> None: ...
     def access(self, left: Callable[[], float]) -> Access: ...
     def terms(self) -> Terms: ...
+    def first_with(self, tag: str, ask: MutationAsk) -> MutationAsk: ...
 
 
 class Requests:
@@ -120,15 +130,22 @@ class Requests:
             return refused(tag or unsent_tag(), "stopped", f"{error}. Nothing was sent.")
         its, terms = way.settings, way.terms()
         until = self._until(its.order_deadline if deadline is None else deadline)
+        is_known = tag is not None and terms.knows(tag)
         if tag is None:
             tag = unsent_tag() if terms.store is None else terms.store.new_tag()
         if why := way.why_no_orders:
             return refused(tag, "trading", f"{why}. Nothing was sent.")
         if terms.settling and adds_risk(mutation) and not terms.dry_run:
             text = "it is being found out what came of orders of a former process. Nothing was sent."
+            if is_known:
+                return settled(Unknown(tag, text))
             return refused(tag, "settling", text, retry_after=1.0)
         align = its.align if align is None else align
-        ask = MutationAsk(way.access(self._left(until)), terms, mutation, resolve, align, tag, until)
+        access = way.access(self._left(until))
+        ask = MutationAsk(access, terms, mutation, resolve, align, tag, until, is_known=is_known)
+        first = way.first_with(tag, ask)
+        if first is not ask and first.is_under_way_for(mutation):
+            return OrderHandle(first.reply)
         self._requester.ask(AskMutation(ask), ask.reply)
         self._watch(ask)
         return OrderHandle(ask.reply)

@@ -1,4 +1,4 @@
-"""Orders from a seed, under faults from the same seed; what became of each is compared with the venue's count."""
+"""Orders from a seed, under faults from the same seed; each outcome is compared with the venue's count."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class OrderChaos:
             ("expire_tokens", venue.expire_tokens),
             (f"list_absent {n}", lambda: venue.list_absent("null", n)),
             (f"cut {after} {way}", lambda: proxy.cut(after, way)),
-            (f"cut each of five {way}", lambda: [proxy.cut(after + 31 * each, way) for each in range(5)]),
+            (f"cut each of five after {after} {way}", lambda: self._cut_five(after, way)),
             ("reset", proxy.reset),
             ("slice", lambda: proxy.slice(draw.randrange(1, 200))),
             ("delay", lambda: proxy.delay(0.01, 0.1)),
@@ -148,6 +148,10 @@ class OrderChaos:
             (f"kill {calls}, with letters in hand and unread", lambda: self._kill_busy(calls)),
             (f"wedge {calls}", lambda: self._wedge(max(1, calls))),
         ]
+
+    def _cut_five(self, after: int, way: Any) -> None:
+        for each in range(5):
+            self.proxy.cut(after + 31 * each, way)
 
     def _kill_busy(self, calls: int) -> None:
         """It has orders that wait for a connection, and letters that it has not read."""
@@ -162,7 +166,7 @@ class OrderChaos:
 
     def _heal(self, *, is_running: bool = True) -> None:
         self.proxy.heal()
-        self.venue.clear_faults()
+        self.venue.heal()
         for wedge in self._wedges:
             wedge.released.set()
         self._wedges.clear()
@@ -221,7 +225,7 @@ class OrderChaos:
             handle = self.px.place(account, CONTRACT, **terms, tag=tag, **self._deadline(draw))
             self._note(PLACE, account, handle)
 
-    def _deadline(self, draw: random.Random) -> dict[str, float]:
+    def _deadline(self, draw: random.Random) -> dict[str, Any]:
         return {"deadline": draw.choice(DEADLINES)}
 
     def _note(self, page: str, account: int, handle: OrderHandle) -> None:
@@ -270,7 +274,7 @@ class OrderChaos:
                 assert asked == 0, about
 
     def _settled(self, sent: Sent) -> OrderOutcome:
-        """Where it is not known: what the venue shows of it, once it answers. An order that is there is found."""
+        """Where it is not known: what the venue shows of it, once it answers."""
         outcome = sent.handle.get(0.0)
         if not isinstance(outcome, Unknown):
             return outcome

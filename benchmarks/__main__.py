@@ -13,6 +13,7 @@ from benchmarks import (
     growth,
     latency,
     memory,
+    orders,
     questions,
     quick,
     recovery,
@@ -119,6 +120,12 @@ def show_questions(rounds: Rounds = 5) -> None:
     show(questions.measure(rounds))
 
 
+@app.command("orders")
+def show_orders(rounds: Rounds = 5) -> None:
+    """What it costs to record an order and its outcome, and to count a request: seconds."""
+    show(orders.measure(rounds))
+
+
 @app.command("everything")
 def show_everything(rounds: Rounds = 5) -> None:
     """All of it, about an hour; a file in benchmarks/results keeps the tables and tells the machine."""
@@ -164,6 +171,7 @@ def _everything(rounds: int) -> Iterator[Table]:
     yield memory.measure()
     yield startup.measure(rounds)
     yield questions.measure(rounds)
+    yield orders.measure(rounds)
 
 
 def _aims(rounds: int) -> Iterator[Table]:

@@ -160,7 +160,7 @@ def test_the_command_alone_imports_the_service() -> None:
 
 def test_the_command_alone_imports_what_only_a_person_may_do() -> None:
     importing = {name for name in MODULES if "trading/store_operator" in modules_imported(name)}
-    assert importing == {"cli/orders"}
+    assert importing == {"cli/orders", "cli/check"}
 
 
 def test_the_top_of_the_package_can_be_read_at_a_glance() -> None:
@@ -251,7 +251,6 @@ COVERED_BY = {
     "trading/file_lock": "trading/test_processes",
     "trading/intents": "trading/test_order_store",
     "trading/store_operator": "cli/test_orders",
-    "trading/unusable_store": "trading/test_disk",
     "trading/records": "trading/test_order_store",
     "typed_calls": "typing/test_typing",
     "wire/attempt": "wire/test_http_client",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -20,6 +20,7 @@ from actors.protocol.venue import Venue, VenueSettings
 from actors.secret import Secret
 from actors.settings import FeedSettings, Settings
 from actors.settings.wording import holds_secret
+from actors.trading.folder import StoreError
 
 
 def check(
@@ -62,8 +63,37 @@ def check(
         table.add_row(each.name, each.venue, str(url), ", ".join(by_line), _shown(wanted))
     if settings.feeds:
         console().print(table)
+    for text in _trading(settings):
+        console().print(text)
     counts = [counted(len(settings.feeds), "feed"), counted(lines, "line"), counted(topics, "topic")]
     console().print(f"{config}: no mistakes; {', '.join(counts)}.")
+
+
+def _trading(settings: Settings) -> Iterator[str]:
+    """What becomes of the orders of each feed that trades, and whether their store can be used."""
+    feeds = [feed for feed in settings.feeds.values() if feed.trading]
+    for feed in feeds:
+        why = settings.why_no_orders(feed.name)
+        state = f"are refused: {why}" if why else "are checked and not sent" if feed.dry_run else "leave"
+        limits = ", ".join(
+            f"{key} {most}"
+            for key in feed.limits.__struct_fields__
+            if (most := getattr(feed.limits, key)) is not None
+        )
+        yield f"{feed.name}: orders {state}; {limits}."
+    if feeds:
+        yield f"orders are recorded in {settings.trading.dir}{_store_mistake(settings)}."
+
+
+def _store_mistake(settings: Settings) -> str:
+    """Why the order store cannot be used; it need not be there where a config is checked."""
+    from actors.trading.store_operator import StoreOperator
+
+    try:
+        StoreOperator(Path(settings.trading.dir)).close()
+    except StoreError as error:
+        return f"; not from here: {str(error).rstrip('.')}"
+    return ""
 
 
 def _stand_in(kind: type[Venue]) -> VenueSettings:

@@ -22,7 +22,7 @@ from actors.timers import SystemClock
 from actors.trading.folder import MAKE, MOUNTS, StoreError, check_folder, make_folder
 
 NAME: Final = "orders.db"
-PATIENCE: Final = 5.0  # seconds for a transaction of another process
+PATIENCE: Final = 2.0  # seconds for a transaction of another process; an order may wait twice
 APPLICATION: Final = 0x4C574F52  # "LWOR", where SQLite keeps whose file it is
 VERSION: Final = 1
 RESTORE: Final = (
@@ -262,18 +262,18 @@ def _corrupt(path: Path, why: object) -> StoreError:
 # ── forks ───────────────────────────────────────────────────────────────────────────────────────
 
 _OPEN: WeakSet[OrderFile] = WeakSet()
-_HELD: list[threading.RLock] = []  # while this process forks
+_forking = threading.local()  # `held`: what the thread that forks has acquired
 
 
 def _before() -> None:
-    for file in list(_OPEN):
-        file._turn.acquire()
-        _HELD.append(file._turn)
+    _forking.held = [file._turn for file in list(_OPEN)]
+    for turn in _forking.held:
+        turn.acquire()
 
 
 def _after() -> None:
-    while _HELD:
-        _HELD.pop().release()
+    for turn in _forking.held:
+        turn.release()
 
 
 if hasattr(os, "register_at_fork"):

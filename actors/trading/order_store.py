@@ -126,7 +126,7 @@ class OrderStore(OrderFile):
         entry = Entry(intent, host, check, protects)
         with self._turn:
             if known := self._unrecorded.get(intent.tag):
-                return answer_for_known(entry, known.entry.digest, known.outcome)
+                return _same(entry, known.entry.digest, known.outcome)
             try:
                 return self._begin(entry)
             except sqlite3.Error as error:
@@ -246,10 +246,10 @@ class OrderStore(OrderFile):
         """The known outcome of its tag, or why it is refused: a halt, an unknown outcome, a limit."""
         mutation, account = entry.intent.mutation, entry.intent.mutation.account
         if known := intents.find(db, entry.intent.tag):
-            return answer_for_known(entry, known.digest, known.outcome)
+            return _same(entry, known.digest, known.outcome)
         halt = halts.applying(db, entry.host, account) or self._held_halt(entry.host, account)
         if halt is not None and not allowed_under_halt(mutation, entry.protects):
-            return refused_by(halt, entry)
+            return _halted(halt, entry)
         if not adds_risk(mutation):
             return None
         unrecorded = [each.entry for each in self._unrecorded.values()]
@@ -334,13 +334,13 @@ class OrderStore(OrderFile):
             mutation: AnyMutation = entry.intent.mutation
             if allowed_under_halt(mutation, entry.protects):
                 return None
-            return refused_by(halts.unreadable(entry.host, mutation.account, error, self._now_ns()), entry)
+            return _halted(halts.unreadable(entry.host, mutation.account, error, self._now_ns()), entry)
 
     def _tell(self, text: str) -> None:
         log.error("%s: %s", self.path, text)
 
 
-def answer_for_known(entry: Entry, digest: bytes, outcome: OrderOutcome | None) -> Begun | Refused:
+def _same(entry: Entry, digest: bytes, outcome: OrderOutcome | None) -> Begun | Refused:
     """The answer for a tag that is known."""
     tag = entry.intent.tag
     if digest == entry.digest:
@@ -348,8 +348,7 @@ def answer_for_known(entry: Entry, digest: bytes, outcome: OrderOutcome | None) 
     return Refused(tag, "tag", message="this tag is that of another order. Nothing was sent; use a new tag.")
 
 
-def refused_by(halt: Halt, entry: Entry) -> Refused:
-    """The answer under a halt."""
+def _halted(halt: Halt, entry: Entry) -> Refused:
     hint = ""
     if isinstance(entry.intent.mutation, Cancel):
         hint = "; only the cancel of an order that protects no position passes"

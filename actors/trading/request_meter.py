@@ -33,6 +33,7 @@ from actors.trading.folder import MOUNTS, check_file_system, make_folder
 log = log_queue.logger("actors.trading.request_meter")
 
 MARGIN: Final = 1.0  # seconds
+LONGEST_LEAVE: Final = 3_600.0  # seconds
 BUSY: Final = 0.02  # seconds until the record is asked for again, where another process has it
 STUCK: Final = 0.5  # seconds for which it may have it; then the own count alone decides
 HEADER: Final = 8  # bytes: checksum and length
@@ -138,11 +139,11 @@ class RequestMeter:
         self._change(move)
 
     def leave(self, meter: str, seconds: float) -> None:
-        """Closes a meter to all lanes for so many seconds: the venue answered 429."""
+        """Closes a meter to all lanes for so many seconds, an hour at most: the venue answered 429."""
 
         def close(record: Record, now: float) -> None:
             window = record.meters[meter]
-            window.closed_until = max(window.closed_until, now + seconds)
+            window.closed_until = max(window.closed_until, now + min(seconds, LONGEST_LEAVE))
 
         self._change(close)
 

@@ -328,3 +328,26 @@ def test_a_config_without_a_folder_is_told(tmp_path: Path) -> None:
     config.write_text('[trading]\ndir = "here"\n')
     assert "expected an absolute path" in asked("orders", "-c", config).stderr
     assert asked("orders").returncode == 2
+
+
+def test_check_tells_what_becomes_of_orders_and_whether_the_store_is_there(
+    config: Path, folder: Path
+) -> None:
+    limits = "limits = { max_size = 2, orders_per_minute = 10, price_band = 40 }"
+    text = config.read_text().replace("\n\n[feeds.o2]", f"\ntrading = true\n{limits}\n\n[feeds.o2]")
+    config.write_text(text)
+    told = asked("check", config)
+    assert told.returncode == 0
+    assert "px: orders leave; max_size 2, orders_per_minute 10, price_band 40.\n" in told.stdout
+    assert (
+        f"orders are recorded in {folder}; not from here: {folder}: there is no such folder." in told.stdout
+    )
+    OrderStore.make(folder)
+    config.write_text(text.replace("trading = true", "trading = true\ndry_run = true"))
+    told = asked("check", config)
+    assert "px: orders are checked and not sent; max_size 2" in told.stdout
+    assert f"orders are recorded in {folder}.\n" in told.stdout
+    config.write_text(text.replace('venue = "o2"', 'venue = "o2"\nurl = "sim://o2"'))
+    told = asked("check", config)
+    assert "px: orders are refused: feed o2 is no real venue" in told.stdout
+    assert "px] trading: its orders are refused: feed o2 is no real venue" in told.stderr

@@ -12,7 +12,6 @@ from actors.protocol.trading import Accepted, AnyMutation, Intent, Refused, Unkn
 from actors.trading.folder import StoreError
 from actors.trading.order_store import OrderStore
 from actors.trading.records import Begun, StoreView
-from actors.trading.unusable_store import UnusableStore, open_store
 from tests.trading.orders import (
     ACCOUNT,
     CANCEL,
@@ -137,55 +136,6 @@ def test_t7_without_require_durable_all_goes_out_within_its_limits(folder: Path)
         assert isinstance(last, Refused)
         assert last.code == "limit"
         assert [order.kind for order in seen[-1].orders] == ["place", "modify"]
-    store.close()
-
-
-# ── a store that cannot be opened ──
-
-
-@pytest.fixture
-def unusable(folder: Path, caplog: pytest.LogCaptureFixture) -> UnusableStore:
-    store = open_store(folder)
-    assert isinstance(store, UnusableStore)
-    assert "there is no such folder" in caplog.text
-    return store
-
-
-def test_t5_a_store_that_cannot_be_opened_refuses_what_adds_risk(unusable: UnusableStore) -> None:
-    for mutation, code in ((place(), "halted"), (MODIFY, "halted"), (CANCEL, "halted"), (PART, "store")):
-        intent = Intent(tag=unusable.new_tag(), mutation=mutation, begun_ns=1)
-        answer = unusable.begin(intent, HOST, allow)
-        assert isinstance(answer, Refused)
-        assert answer.code == code
-        assert "linewarden orders init" in answer.message
-        assert unusable.intent(intent.tag) is None
-
-
-def test_t7_a_position_can_be_closed_without_a_store(
-    unusable: UnusableStore, caplog: pytest.LogCaptureFixture
-) -> None:
-    for mutation in (CANCEL, CLOSE):
-        intent = Intent(tag=unusable.new_tag(), mutation=mutation, begun_ns=1)
-        assert unusable.begin(intent, HOST, allow, protects=False) == Begun(recorded=False)
-        assert f"is sent without a record, with tag {intent.tag}" in caplog.text
-        assert unusable.begin(intent, HOST, allow) == Begun(Unknown(intent.tag, "under way"))
-        unusable.finish(Accepted(intent.tag))
-        assert unusable.outcome(intent.tag) == Accepted(intent.tag)
-        assert unusable.intent(intent.tag) == intent
-    assert unusable.open_intents() == ()
-    assert unusable.lost_tags(["lw-x"], HOST, ACCOUNT) == ()
-    halt = unusable.halt(reason="lunch", by="anna")
-    assert not halt.is_written
-    assert [each.kind for each in unusable.halts()] == ["unreadable", "asked"]
-    assert unusable.halt_of(HOST, ACCOUNT) is not None
-    assert len(unusable.new_tag()) <= 48
-    unusable.close()
-
-
-def test_a_store_that_can_be_opened_is_opened(folder: Path) -> None:
-    OrderStore.make(folder)
-    store = open_store(folder)
-    assert isinstance(store, OrderStore)
     store.close()
 
 

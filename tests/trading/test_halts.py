@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -186,3 +189,33 @@ def test_t7_a_halt_that_cannot_be_written_holds_in_this_process(
     assert [each.id for each in other.halts()] == [halt.id]
     assert refused(other, place()).name == halt.id
     other.close()
+
+
+BEGINNER = """
+import sys, time
+from pathlib import Path
+from actors.trading.order_store import OrderStore
+from tests.trading.orders import HOST, allow, intent_of, place
+store = OrderStore(Path(sys.argv[1]), patience=60.0)
+print("ready", flush=True)
+answer = None
+while getattr(answer, "code", "") != "halted":
+    answer = store.begin(intent_of(store, place()), HOST, allow)
+    time.sleep(0.01)
+print(len(store.open_intents()), flush=True)
+"""
+
+
+def test_t4_once_a_halt_is_written_no_process_begins_an_order(store: OrderStore, folder: Path) -> None:
+    store._db.execute("PRAGMA busy_timeout = 60000")
+    command = [sys.executable, "-c", BEGINNER, str(folder)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    while len(store.open_intents()) < 10:
+        time.sleep(0.01)
+    assert store.halt(reason="lunch", by="anna").is_written
+    begun_before = len(store.open_intents())
+    told = [process.communicate(timeout=60)[0] for process in processes]
+    assert told == [f"{begun_before}\n"] * 3

@@ -103,7 +103,7 @@ def test_t5_each_broken_byte_is_told_or_harms_nothing(folder: Path) -> None:
     store.close()
     whole = (folder / NAME).read_bytes()
     chance, refused = random.Random(7), 0
-    for _ in range(150):
+    for _ in range(80):
         data = bytearray(whole)
         for _ in range(chance.choice([1, 1, 8, 200])):
             data[chance.randrange(len(data))] = chance.randrange(256)
@@ -122,7 +122,7 @@ def test_t5_each_broken_byte_is_told_or_harms_nothing(folder: Path) -> None:
             refused += 1
         finally:
             broken.close()
-    assert refused > 30
+    assert refused > 15
 
 
 def test_t6_it_is_never_in_write_ahead_mode_and_syncs_all_there_is(folder: Path) -> None:

@@ -8,7 +8,16 @@ from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
 from msgspec import Struct
 
 from actors.protocol.trading import (
@@ -27,7 +36,6 @@ from actors.trading.store_operator import LAST_BYTE_NS, RESOLVABLE_NS, StoreOper
 from tests.trading.orders import CANCEL, CLOSE, HOST, MODIFY, Wall, allow, place
 
 MUTATIONS: list[AnyMutation] = [place(), place(2), MODIFY, CANCEL, CLOSE]
-TAGS = [f"tag-{number}" for number in range(6)]
 
 
 class Row(Struct):
@@ -67,11 +75,21 @@ class Stores(RuleBasedStateMachine):
 
     @rule(
         process=processes,
-        tag=st.sampled_from(TAGS),
         mutation=st.sampled_from(MUTATIONS),
         protects=st.sampled_from([True, False, None]),
     )
-    def begin(self, process: int, tag: str, mutation: AnyMutation, protects: bool | None) -> None:
+    def begin(self, process: int, mutation: AnyMutation, protects: bool | None) -> None:
+        self.begin_with(process, f"tag-{len(self.rows)}", mutation, protects)
+
+    @precondition(lambda self: self.rows)
+    @rule(process=processes, mutation=st.sampled_from(MUTATIONS), data=st.data())
+    def begin_again(self, process: int, mutation: AnyMutation, data: st.DataObject) -> None:
+        self.begin_with(process, self.known(data), mutation, None)
+
+    def known(self, data: st.DataObject) -> str:
+        return data.draw(st.sampled_from(sorted(self.rows)))
+
+    def begin_with(self, process: int, tag: str, mutation: AnyMutation, protects: bool | None) -> None:
         intent = Intent(tag=tag, mutation=mutation, begun_ns=self.wall())
         answer = self.living[process].begin(intent, HOST, allow, protects=protects)
         row = self.rows.get(tag)
@@ -90,21 +108,17 @@ class Stores(RuleBasedStateMachine):
             assert answer == Begun()
             self.rows[tag] = Row(mutation, process)
 
-    @rule(
-        process=processes,
-        tag=st.sampled_from(TAGS),
-        kind=st.sampled_from(["accepted", "refused", "unknown"]),
-    )
-    def finish(self, process: int, tag: str, kind: str) -> None:
+    @precondition(lambda self: self.rows)
+    @rule(process=processes, kind=st.sampled_from(["accepted", "refused", "unknown"]), data=st.data())
+    def finish(self, process: int, kind: str, data: st.DataObject) -> None:
+        tag = self.known(data)
         outcomes: dict[str, OrderOutcome] = {
             "accepted": Accepted(tag, 1),
             "refused": Refused(tag, "2", by_venue=True),
             "unknown": Unknown(tag, "lost"),
         }
-        outcome, row = outcomes[kind], self.rows.get(tag)
+        outcome, row = outcomes[kind], self.rows[tag]
         self.living[process].finish(outcome)
-        if row is None:
-            return
         if isinstance(outcome, Accepted) and isinstance(row.outcome, Refused):
             (late,) = {halt.id for halt in self.operator.halts()} - self.halts
             self.halts.add(late)
@@ -116,17 +130,20 @@ class Stores(RuleBasedStateMachine):
     def halt(self, process: int) -> None:
         self.halts.add(self.living[process].halt(reason="r", by="b").id)
 
+    @precondition(lambda self: self.halts)
     @rule()
     def unhalt(self) -> None:
         for id in sorted(self.halts):
             self.operator.unhalt(id, by="b")
         self.halts.clear()
 
-    @rule(tag=st.sampled_from(TAGS))
-    def resolve(self, tag: str) -> None:
+    @precondition(lambda self: self.rows)
+    @rule(data=st.data())
+    def resolve(self, data: st.DataObject) -> None:
         """After a pause; a process that lives is never overtaken."""
-        row = self.rows.get(tag)
-        if row is None or not isinstance(row.outcome, Unknown | None):
+        tag = self.known(data)
+        row = self.rows[tag]
+        if not isinstance(row.outcome, Unknown | None):
             return
         if row.outcome is None and row.process in self.living:
             return
@@ -155,9 +172,8 @@ class Stores(RuleBasedStateMachine):
         assert {each.intent.tag for each in self.operator.open_intents()} == open_tags
         assert {halt.id for halt in self.operator.halts()} == self.halts
         for store in self.living.values():
-            for tag in TAGS:
-                row = self.rows.get(tag)
-                assert store.outcome(tag) == (None if row is None else row.outcome)
+            for tag, row in self.rows.items():
+                assert store.outcome(tag) == row.outcome
             ended = {each.intent.tag for each in store.open_intents(of_ended_processes=True)}
             assert ended == {tag for tag, row in self.rows.items() if self.is_in_doubt(row)}
 
@@ -170,4 +186,4 @@ class Stores(RuleBasedStateMachine):
 
 
 TestStores = Stores.TestCase
-TestStores.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestStores.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from actors.protocol import iso_nanoseconds
+from actors.protocol import iso_nanoseconds, known_time
 from actors.venues.projectx.rest.asking import (
     Asking,
     Envelope,
@@ -158,7 +158,7 @@ def end_of(start_ns: int, unit: BarUnit, number: int) -> int:
 
 
 def _start(row: BarRow) -> int:
-    start_ns = iso_nanoseconds(row.t)
+    start_ns = known_time(iso_nanoseconds(row.t))
     if start_ns is None:
         raise NoResultError(unreadable(RETRIEVE))
     return start_ns

@@ -11,6 +11,7 @@ MICROSECOND: Final = 1_000
 SECOND: Final = 1_000_000_000
 HOUR: Final = 3_600 * SECOND
 DAY: Final = 24 * HOUR
+LAST_NS: Final = 2**63 - 1  # the year 2262
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -31,5 +32,5 @@ def moment_of(at_ns: int) -> datetime:
 
 
 def text_of(at_ns: int) -> str:
-    """Returns nanoseconds since 1970 as text: 2026-11-30T02:55:44.123456Z."""
-    return moment_of(at_ns).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    """Returns nanoseconds since 1970 as text: 2026-11-30T02:55:44.123456Z; the nearest of 1970 to 2262."""
+    return moment_of(min(max(at_ns, 0), LAST_NS)).isoformat(timespec="microseconds").replace("+00:00", "Z")

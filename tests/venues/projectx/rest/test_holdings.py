@@ -30,12 +30,17 @@ def exposure(orders: list[Row], positions: list[Row]) -> Any:
 def test_what_is_filled_of_an_order_is_in_the_position() -> None:
     orders = [
         order_row(1, side=0, size=5, fillVolume=2),
-        order_row(2, side=1, size=1),
+        order_row(2, side=1, size=2),
         order_row(3, side=1, size=2, status=8),
         order_row(4, side=0, size=9, contractId=OTHER),
     ]
     positions = [position_row(2, 2), position_row(1, 7, OTHER)]
-    assert exposure(orders, positions) == Exposure(position=-2, buys=3, sells=3, orders=4)
+    assert exposure(orders, positions) == Exposure(position=-2, buys=3, sells=4, orders=4)
+
+
+@pytest.mark.parametrize("filled", [2, 3])
+def test_an_order_that_is_filled_and_still_listed_adds_nothing(filled: int) -> None:
+    assert exposure([order_row(size=2, fillVolume=filled)], []).buys == 0
 
 
 def test_an_account_without_anything_has_no_exposure() -> None:
@@ -54,7 +59,10 @@ def test_an_account_without_anything_has_no_exposure() -> None:
     ],
 )
 def test_what_is_not_known_is_not_counted_as_nothing(orders: list[Row], positions: list[Row]) -> None:
-    assert exposure(orders, positions).code == "no_evidence"
+    reason = exposure(orders, positions)
+    assert reason.code == "no_evidence"
+    where, row = ("Order/v2/query", "order 9") if orders else ("Position/searchOpen", "position 3")
+    assert reason.text.startswith(f"ProjectX' answer to {where} proves nothing: {row} has no ")
 
 
 def test_an_order_that_names_no_contract_counts_here() -> None:
@@ -88,7 +96,10 @@ STOP, LIMIT, TRAIL = 4, 1, 5
     ("order", "position", "protects"),
     [
         (order_row(side=SELL, type=STOP), position_row(1, 2), True),
+        (order_row(side=SELL, type=STOP), position_row(1, 1), True),
         (order_row(side=SELL, type=TRAIL), position_row(1, 2), True),
+        (order_row(side=BUY, type=STOP), position_row(2, 1), True),
+        (order_row(side=BUY, type=STOP), None, False),
         (order_row(side=BUY, type=STOP), position_row(2, 2), True),
         (order_row(side=BUY, type=STOP), position_row(1, 2), False),
         (order_row(side=SELL, type=STOP), position_row(1, 2, OTHER), False),

@@ -160,6 +160,7 @@ def test_a_place_without_an_order_is_looked_for() -> None:
         assert isinstance(outcome(PLACE, good(orderId=order)), Unknown)
 
 
+OPEN = range(4, 9)  # the codes that some table calls pending or unknown
 DEFINITE = {
     "Order/place": (1, 2, 3, 4, 5, 8, 9, 10),
     "Order/modify": (1, 2, 3, 6, 7),
@@ -179,8 +180,16 @@ def test_a_code_is_a_no_where_its_table_says_so_and_else_open(mutation: AnyMutat
         assert (result.code, result.message, result.by_venue) == (str(code), "some words", True)
     else:
         assert isinstance(result, Unknown)
-        assert f"{endpoint} answered {code}" in result.why
+        assert result.tag == TAG
+        assert result.why.startswith(
+            f"{endpoint} answered {code} {'which is not known' * (code not in OPEN)}"
+        )
         assert result.why.endswith("some words")
+
+
+def test_a_no_without_words_has_none() -> None:
+    assert outcome(PLACE, refusal(2)) == Refused(TAG, "2", "OrderRejected", "", by_venue=True)
+    assert outcome(PLACE, refusal(6)) == Unknown(TAG, "Order/place answered 6 OrderPending: no words")
 
 
 def test_a_no_is_in_the_venues_words() -> None:
@@ -260,6 +269,11 @@ def test_a_request_that_met_no_page_was_not_done(status: int) -> None:
 def test_a_challenge_of_the_authentication_was_not_done(challenge: str) -> None:
     """It comes before the page is called."""
     assert outcome(PLACE, answer(401, b"", www_authenticate=challenge)).code == "http_401"
+
+
+def test_a_no_says_when_to_ask_again_if_the_gateway_does() -> None:
+    assert outcome(PLACE, answer(404, b"", retry_after="12")).retry_after == 12.0
+    assert outcome(PLACE, answer(404, b"")).retry_after is None
 
 
 @pytest.mark.parametrize("challenge", ["", "Basic", "Negotiate", "Bearerish"])

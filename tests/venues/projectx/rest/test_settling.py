@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -74,7 +75,12 @@ class Gateway:
 
 
 def found(mutation: AnyMutation, gateway: Any, begun_ns: int = NOON_NS) -> Any:
-    return serve(API.find(Intent(tag=TAG, mutation=mutation, begun_ns=begun_ns)), gateway)
+    result = serve(API.find(Intent(tag=TAG, mutation=mutation, begun_ns=begun_ns)), gateway)
+    if isinstance(result, Accepted | Refused | Unknown):
+        assert result.tag == TAG
+    if isinstance(result, Unknown):
+        assert re.fullmatch(r"[a-z].*[a-z0-9)]", result.why)
+    return result
 
 
 # ── a place ──
@@ -99,8 +105,8 @@ def test_absence_is_no_evidence() -> None:
 
 def test_a_rejected_order_with_the_tag_was_refused() -> None:
     result = found(PLACE, Gateway(history=[order_row(status=5, **OURS)]))
-    assert isinstance(result, Refused)
-    assert (result.name, result.by_venue, result.order_id) == ("OrderRejected", True, 9)
+    words = "the venue's record of it is rejected"
+    assert result == Refused(TAG, "rejected", "OrderRejected", words, by_venue=True, order_id=9)
 
 
 def test_an_order_beside_a_rejected_one_was_taken() -> None:
@@ -152,6 +158,13 @@ def test_the_window_is_a_day_to_both_sides_by_the_venues_clock() -> None:
     # The answers say noon a quarter of a second after this machine's noon.
     assert fields["startTimestamp"] == "2026-11-29T12:59:59.750000Z"
     assert fields["endTimestamp"] == "2026-12-01T12:59:59.750000Z"
+
+
+def test_without_a_date_the_clock_of_this_machine_counts() -> None:
+    def reply(endpoint: str, _: Row) -> HttpAnswer:
+        return HttpAnswer(200, good(orders=[order_row(**OURS)], totalCount=1).body)
+
+    assert found(PLACE, reply) == Accepted(TAG, 9)
 
 
 def test_a_wrong_clock_of_this_machine_hides_no_order() -> None:
@@ -223,6 +236,14 @@ def test_the_size_of_a_partly_filled_order_proves_nothing() -> None:
     assert isinstance(found(modify(size=3), Gateway(order=row)), Unknown)
 
 
+@pytest.mark.parametrize(
+    ("change", "fields"),
+    [(modify(limit_price=LIMIT), {"fillVolume": 1}), (modify(size=3), {"fillVolume": 0})],
+)
+def test_a_final_order_tells_by_what_can_be_compared(change: Modify, fields: Row) -> None:
+    assert isinstance(found(change, Gateway(order=order_row(status=3, **fields))), Refused)
+
+
 @pytest.mark.parametrize("status", [1, 2])
 def test_a_trail_cannot_be_compared(status: int) -> None:
     """It is a price in a request, and a distance in an answer."""
@@ -272,6 +293,20 @@ def fill(seconds: float, **fields: Any) -> Row:
 def test_flat_and_a_fill_since_that_closed_is_closed() -> None:
     other = position_row(1, 2, "CON.F.US.MES.Z26")
     assert found(CLOSE, Gateway(positions=[other], trades=[fill(1)])) == Accepted(TAG)
+
+
+def test_fills_of_a_day_are_asked_for_from_the_close_on() -> None:
+    gateway = Gateway()
+    found(CLOSE, gateway)
+    # The answers say noon a quarter of a second after this machine's noon.
+    assert gateway.asked[-1] == (
+        "Trade/search",
+        {
+            "accountId": ACCOUNT,
+            "startTimestamp": "2026-11-30T11:59:58.750000Z",
+            "endTimestamp": "2026-12-01T11:59:59.750000Z",
+        },
+    )
 
 
 @pytest.mark.parametrize(

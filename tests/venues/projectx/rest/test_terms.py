@@ -81,6 +81,10 @@ def test_what_may_be_sent_stays_as_it_is(mutation: Any) -> None:
             place(bracket=Bracket(stop=-10)),
             "the bracket's stop, in ticks without a sign, is a whole number from 1 on, not -10",
         ),
+        (
+            place(bracket=Bracket(stop=10, target=0)),
+            "the bracket's target, in ticks without a sign, is a whole number from 1 on, not 0",
+        ),
         (place(limit_price=6801.25), "limit_price is a Decimal, not 6801.25"),
         (place(limit_price=Decimal("NaN")), "limit_price NaN is no price"),
         (place(limit_price=Decimal("1e99")), "limit_price 1E+99 is no price"),
@@ -111,7 +115,8 @@ def test_an_order_needs_its_own_contract(contract: Contract | None) -> None:
 
 
 def test_a_price_needs_a_tick() -> None:
-    assert "its tick is not known" in prepared(modify(limit_price=PRICE), contract=None)
+    why = "the contract of the order is not resolved: its tick is not known"
+    assert prepared(modify(limit_price=PRICE), contract=None) == why
     assert "no tick size" in prepared(place(), contract=structs.replace(EP, tick_size=Decimal(0)))
 
 
@@ -120,6 +125,10 @@ def test_a_price_off_its_tick_is_refused_with_the_two_beside_it() -> None:
         "limit_price 6801.13 lies between the ticks 6801.00 and 6801.25 of CON.F.US.EP.Z26; write one of "
         'them, or align="safe"'
     )
+
+
+def test_a_change_whose_side_is_not_known_cannot_be_told_to_be_safe() -> None:
+    assert prepared(modify(limit_price=Decimal("6801.13"))).endswith(" of CON.F.US.EP.Z26; write one of them")
 
 
 def test_an_alignment_that_does_not_exist_moves_nothing() -> None:

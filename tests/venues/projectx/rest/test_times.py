@@ -26,3 +26,8 @@ def test_a_time_is_sent_in_utc_whatever_its_zone() -> None:
 def test_a_time_is_sent_to_the_microsecond(moment: datetime) -> None:
     at_ns = nanoseconds_of(moment.replace(tzinfo=UTC))
     assert iso_nanoseconds(text_of(at_ns)) == at_ns
+
+
+@given(st.integers(-(10**30), 10**30))
+def test_any_number_is_some_time(at_ns: int) -> None:
+    assert iso_nanoseconds(text_of(at_ns)) is not None

@@ -174,11 +174,12 @@ class Access:
         if not self._needs_token:
             return NO_TOKEN
         try:
-            token, is_new = self.tokens.token(f"{self.feed}/ask", self.connect_cancel, self._refused)
+            token, _ = self.tokens.token(f"{self.feed}/ask", self.connect_cancel, self._refused)
         except ConnectFailed as failed:
             raise AskFailedError(self.feed, failed.reason.text, failed.reason.code) from None
-        if is_new:
-            self.login.take(METER, "flatten")  # the login was a request as well
+        finally:
+            for _ in range(self.login.new_requests_of(self.tokens)):
+                self.login.take(METER, "flatten")  # a login is a request as well, also that of a line
         return token
 
     def fetch(self, request: HttpRequest, right: SendRight | None = None) -> HttpAnswer | HttpFailed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -172,8 +172,8 @@ def test_a_feed_that_is_removed_while_it_is_asked_is_told_without_a_traceback(
         raise LinewardenError("feed 'shop' is not in the config")
 
     def resolve(_: Any) -> Any:
-        px.core._way = removed  # type: ignore[method-assign]
-        return px.core.contract(None, "A")
+        px.core._way = removed
+        return px.core.contract(cast(Any, None), "A")
 
     place = Place(account=7, contract="A", side="buy", size=1, type="market")
     outcome = px.core.mutate(place, resolve=resolve).get(5.0)

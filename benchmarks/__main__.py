@@ -17,6 +17,7 @@ from benchmarks import (
     questions,
     quick,
     recovery,
+    requests,
     roundtrip,
     startup,
     throughput,
@@ -120,6 +121,12 @@ def show_questions(rounds: Rounds = 5) -> None:
     show(questions.measure(rounds))
 
 
+@app.command("requests")
+def show_requests(rounds: Rounds = 5) -> None:
+    """Reads of a venue at once and one after another, and the cost of a read and of an order: seconds."""
+    show(requests.measure(rounds))
+
+
 @app.command("orders")
 def show_orders(rounds: Rounds = 5) -> None:
     """What it costs to record an order and its outcome, and to count a request: seconds."""
@@ -171,6 +178,7 @@ def _everything(rounds: int) -> Iterator[Table]:
     yield memory.measure()
     yield startup.measure(rounds)
     yield questions.measure(rounds)
+    yield requests.measure(rounds)
     yield orders.measure(rounds)
 
 

@@ -38,6 +38,7 @@ def trade(runtime: actors.Runtime) -> None:
     print("accounts:", ", ".join(str(each.id) for each in accounts.get(timeout=10)))
     print(f"open: {len(positions.get().rows)} positions, {len(orders.get().rows)} orders")
 
+    px.wait_settled(timeout=10)  # until it is known what became of orders of former processes
     handle = px.place(ACCOUNT, "ENQ", "buy", 1, bracket=actors.Bracket(stop=40, target=80))
     match handle.get(timeout=10):
         case actors.Accepted(order_id=order):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Generator
 from enum import Enum, auto
 from typing import Any, ClassVar, Final, Generic, TypeVar, cast
@@ -237,11 +236,11 @@ class Seen:
 
     def take(self, lane: Lane) -> float:
         """0.0: the request is counted, send it. Else seconds until it may be asked for again."""
-        self._counted_at = time.monotonic()
+        self._counted_at = self._login.meter.now()
         return self._login.take(self._meter, lane)
 
     def note(self, answer: HttpAnswer | HttpFailed) -> None:
-        if (took := time.monotonic() - self._counted_at) > SLOW:
+        if (took := self._login.meter.now() - self._counted_at) > SLOW:
             self._login.meter.late(self._meter, took)
         self.status, self.pause = (answer.status if isinstance(answer, HttpAnswer) else None), 0.0
         if isinstance(answer, HttpAnswer) and answer.status == TOO_MANY:
@@ -353,9 +352,15 @@ class ReadAsk(Ask):
     """
 
     def __init__(
-        self, access: Access, call: Call[Any], until: float, then: Callable[[Any], Call[Any]] | None = None
+        self,
+        access: Access,
+        call: Call[Any],
+        until: float,
+        then: Callable[[Any], Call[Any]] | None = None,
+        *,
+        lane: Lane = "read",
     ) -> None:
-        super().__init__(access.feed, access.login, "read", call.meter, until)
+        super().__init__(access.feed, access.login, lane, call.meter, until)
         self.reply = Reply("requester")
         self._access, self._then = access, then
         self._reading: Reading[Any] = Reading(access, call, self.lane)

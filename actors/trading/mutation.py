@@ -73,7 +73,8 @@ class Terms(Struct, frozen=True):
     """What a feed lays down for its mutations.
 
     `check`: reads the facts of the limits, and returns the check for the transaction that writes the intent.
-    `store` None: there is none; `store_error` says why, where there should be one.
+    `store` None: it cannot be opened, and `store_error` says why. `settling`: intents of ended processes are
+    being looked for at the venue.
     """
 
     api: TradingApi
@@ -83,7 +84,7 @@ class Terms(Struct, frozen=True):
     store: OrderStore | None = None
     store_error: str = ""
     dry_run: bool = False
-    settling: bool = False  # intents of ended processes are being looked for at the venue
+    settling: bool = False
 
     def knows(self, tag: str) -> bool:
         """Whether an intent has this tag; true where that cannot be read."""
@@ -113,6 +114,7 @@ class MutationAsk(Ask):
         align: Align,
         tag: str,
         until: float,
+        protects: bool | None = None,
         *,
         is_known: bool = False,
     ) -> None:
@@ -122,6 +124,7 @@ class MutationAsk(Ask):
         self.reply.given_up = self._refuse_unless_begun
         self._access, self._terms, self._tag = access, terms, tag
         self._mutation, self._resolve, self._align = mutation, resolve, align
+        self._known_to_protect = protects
         self._right = SendRight(access.left)
 
     def is_under_way_for(self, mutation: AnyMutation) -> bool:
@@ -193,14 +196,17 @@ class MutationAsk(Ask):
 
     def _begin_without_store(self, mutation: AnyMutation) -> None:
         """What reduces risk and may be repeated goes out. Halts cannot be read, and count as standing."""
+        why = self._terms.store_error
         if not is_repeatable(mutation):
-            raise self._declined("store", f"{self._terms.store_error} Nothing was sent.")
+            raise self._declined("store", f"{why} Nothing was sent.")
         if isinstance(mutation, Cancel) and self._protects(mutation):
-            raise self._declined("halted", f"{self._terms.store_error} The order protects a position.")
-        text = "%s: %s is sent without a record, with tag %s: %s"
-        log.error(text, self.feed, type(mutation).__name__.lower(), self._tag, self._terms.store_error)
+            raise self._declined("halted", f"{why} The order protects a position. Nothing was sent.")
+        kind = type(mutation).__name__.lower()
+        log.error("%s: %s is sent without a record, with tag %s: %s", self.feed, kind, self._tag, why)
 
     def _protects(self, cancel: Cancel) -> bool:
+        if self._known_to_protect is not None:
+            return self._known_to_protect
         return self._access.read(self._terms.api.is_protective(cancel.account, cancel.order), self.lane)
 
     def _exchange(self, mutation: AnyMutation, seen: Seen, secret: Secret) -> OrderOutcome:

@@ -312,6 +312,15 @@ class ProjectXRequests:
             return handle
         return SweepHandle("close", self._sweeping(handle, account, contract, deadline), handle)
 
+    def wait_settled(self, timeout: float | None = None) -> None:
+        """Waits until orders of former processes have been looked for; until then nothing adds risk.
+
+        Raises:
+            Timeout: that is not so after `timeout` seconds.
+            RuntimeStopped: the runtime has ended.
+        """
+        self._requests.wait_settled(timeout)
+
     def settle(self, tag: str, *, timeout: float | None = None) -> OrderHandle:
         """Looks at the gateway for what came of a mutation, by its tag, and records what is found.
 

@@ -123,6 +123,10 @@ class RequestMeter:
         self._change(count)
         return wait
 
+    def now(self) -> float:
+        """Seconds of its clock."""
+        return self._monotonic()
+
     def late(self, meter: str, took: float) -> None:
         """A request that was counted `took` seconds ago has ended only now, and counts from now on.
 

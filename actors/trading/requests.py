@@ -10,12 +10,13 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeVar
 
 from actors.actor import Address
-from actors.errors import LinewardenError, RuntimeStopped
+from actors.errors import LinewardenError, RuntimeStopped, Timeout
 from actors.protocol.trading import (
     Align,
     AnyMutation,
     Call,
     Contract,
+    Lane,
     OrderOutcome,
     Refused,
     Unknown,
@@ -39,6 +40,7 @@ class Way(Protocol):
     """How requests reach the venue of one feed now; a reload may bring another one."""
 
     settings: FeedSettings
+    has_store: bool
 
     @property
     def why_no_orders(self) -> str: ...
@@ -48,6 +50,7 @@ class Way(Protocol):
 
     def known_contract(self, text: str) -> Contract | None: ...
     def know_contract(self, text: str, contract: Contract) -> None: ...
+    def wait_settled(self, timeout: float | None) -> bool: ...
     def access(self, left: Callable[[], float]) -> Access: ...
     def terms(self) -> Terms: ...
     def first_with(self, tag: str, ask: MutationAsk) -> MutationAsk: ...
@@ -65,8 +68,8 @@ class Requests:
         """The venue's requests, as conversations."""
         return self._way().api
 
-    def read(self, call: Call[T], timeout: float | None = None) -> Asked[T]:
-        """`timeout`: seconds until it has failed.
+    def read(self, call: Call[T], timeout: float | None = None, *, lane: Lane = "read") -> Asked[T]:
+        """`timeout`: seconds until it has failed. `lane`: of what waits for it.
 
         Raises:
             RuntimeStopped: the runtime has ended.
@@ -74,7 +77,7 @@ class Requests:
         """
         check_seconds("timeout", timeout, optional=True)
         until = self._until(READ if timeout is None else timeout)
-        return self._begin(ReadAsk(self._way().access(self._left(until)), call, until))
+        return self._begin(ReadAsk(self._way().access(self._left(until)), call, until, lane=lane))
 
     def _begin(self, ask: ReadAsk) -> Asked[Any]:
         self._requester.ask(AskRead(ask), ask.reply)
@@ -114,8 +117,12 @@ class Requests:
         tag: str | None = None,
         deadline: float | None = None,
         align: Align | None = None,
+        protects: bool | None = None,
     ) -> OrderHandle:
         """Sends it once, or not at all. `resolve`: finds its contract.
+
+        `protects`: whether the order that is cancelled protects a position; None: the venue is asked, if a
+        halt needs to know.
 
         Raises:
             LinewardenError: an argument makes no sense; or the feed was removed from the config.
@@ -128,13 +135,13 @@ class Requests:
             way = self._way()
         except RuntimeStopped as error:
             return refused(tag or unsent_tag(), "stopped", f"{error}. Nothing was sent.")
+        if why := way.why_no_orders:
+            return refused(tag or unsent_tag(), "trading", f"{why}. Nothing was sent.")
         its, terms = way.settings, way.terms()
         until = self._until(its.order_deadline if deadline is None else deadline)
         is_known = tag is not None and terms.knows(tag)
         if tag is None:
             tag = unsent_tag() if terms.store is None else terms.store.new_tag()
-        if why := way.why_no_orders:
-            return refused(tag, "trading", f"{why}. Nothing was sent.")
         if terms.settling and adds_risk(mutation) and not terms.dry_run:
             text = "it is being found out what came of orders of a former process. Nothing was sent."
             if is_known:
@@ -142,7 +149,7 @@ class Requests:
             return refused(tag, "settling", text, retry_after=1.0)
         align = its.align if align is None else align
         access = way.access(self._left(until))
-        ask = MutationAsk(access, terms, mutation, resolve, align, tag, until, is_known=is_known)
+        ask = MutationAsk(access, terms, mutation, resolve, align, tag, until, protects, is_known=is_known)
         first = way.first_with(tag, ask)
         if first is not ask and first.is_under_way_for(mutation):
             return OrderHandle(first.reply)
@@ -150,10 +157,24 @@ class Requests:
         self._watch(ask)
         return OrderHandle(ask.reply)
 
+    def wait_settled(self, timeout: float | None = None) -> None:
+        """Waits until what former processes left open has been looked for: until then nothing adds risk.
+
+        Raises:
+            Timeout: that is not so after `timeout` seconds.
+            RuntimeStopped: the runtime has ended.
+        """
+        check_seconds("timeout", timeout, optional=True)
+        if not self._way().wait_settled(timeout):
+            self._way()  # raises, if that is over
+            raise Timeout(f"the venue has not told within {timeout:g} s what became of former orders")
+
     def settle(self, tag: str, timeout: float | None = None) -> OrderHandle:
         """Looks at the venue for what came of this tag, and records what is found."""
         check_seconds("timeout", timeout, optional=True)
         until, way = self._until(READ if timeout is None else timeout), self._way()
+        if not way.has_store:
+            return settled(Unknown(tag, "there is no order store: the config has no [trading] dir"))
         ask = SettleAsk(way.access(self._left(until)), way.terms(), tag, until)
         self._requester.ask(AskRead(ask), ask.reply)
         self._watch(ask)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
@@ -33,9 +33,11 @@ from actors.trading.settlement import Settlement
 
 if TYPE_CHECKING:
     from actors.trading.order_store import OrderStore
+    from actors.trading.records import Halt
 
 MARK_AGE: Final = 15.0  # seconds: an older price is no mark for a price band
 RECORDING: Final = 0.5  # seconds that a thread has for its record, where a stop has none left
+DAY_NS: Final = 86_400 * 10**9
 CONTRACTS: Final = 86_400.0  # seconds for which a contract that was resolved is known
 
 
@@ -52,6 +54,7 @@ class FeedWay:
             )
         self.api: TradingApi = api
         self.settings: FeedSettings = runtime.settings.feeds[self._feed]
+        self.has_store = bool(runtime.settings.trading.dir)
 
     @property
     def why_no_orders(self) -> str:
@@ -74,9 +77,12 @@ class FeedWay:
         needs_token = spec.venue.needs_token(self._feed)
         return Access(self._feed, login, spec.token_store, spec.dial, left, needs_token=needs_token)
 
+    def wait_settled(self, timeout: float | None) -> bool:
+        return self._runtime.settlement.wait(self._feed, timeout)
+
     def terms(self) -> Terms:
         runtime = self._runtime
-        store, store_error = runtime.order_store() if self.settings.trading else (None, "")
+        store, store_error = runtime.order_store()
         return Terms(
             api=self.api,
             host=self.api.host,
@@ -134,11 +140,12 @@ class RuntimeRequests:
         self._logins = Logins()
         self._opening = threading.Lock()
         self._store: OrderStore | None = None
+        self.held: list[Halt] = []  # which no store could take: the first one that opens takes them
         self._temporary: TemporaryDirectory[str] | None = None
         self.naming = threading.Lock()
         self.named: WeakValueDictionary[str, MutationAsk] = WeakValueDictionary()  # by tag
         self.contracts: dict[tuple[str, str], tuple[Contract, float]] = {}  # by feed and text
-        self.settlement = Settlement({}, self.store, self._settle)
+        self.settlement = Settlement({}, self.store, self._settle, self._tags)
 
     @property
     def settings(self) -> Settings:
@@ -158,7 +165,7 @@ class RuntimeRequests:
             for name, feed in self.settings.feeds.items()
             if feed.trading and (api := self._spec_of(name).venue.trading()) is not None
         }
-        self.settlement = Settlement(hosts, self.store, self._settle)
+        self.settlement = Settlement(hosts, self.store, self._settle, self._tags)
 
     def requests(self, feed: str, holder: object, check: Callable[[], None]) -> Any:
         """The facade of this feed's venue. `holder` is kept; `check` raises once the runtime has ended.
@@ -171,9 +178,11 @@ class RuntimeRequests:
             raise LinewardenError(f"{feed}: venue {spec.venue.name!r} has no requests that can be asked here")
         FeedWay(self, spec).access(lambda: 0.0)  # imports an HTTP client, before a deadline runs
         facade: Callable[[Requests], Any] = imported(spec.venue.requests)
-        return facade(self._requests(feed, holder, check))
+        return facade(self.core(feed, holder, check))
 
-    def _requests(self, feed: str, holder: object, check: Callable[[], None]) -> Requests:
+    def core(self, feed: str, holder: object, check: Callable[[], None]) -> Requests:
+        """The part of a feed's requests that all venues share."""
+
         def way() -> FeedWay:
             check()
             if self.is_stopping:
@@ -183,7 +192,13 @@ class RuntimeRequests:
         return Requests(way, self._requester, self.timers, holder)
 
     def _settle(self, feed: str, tag: str) -> OrderHandle:
-        return self._requests(feed, None, lambda: None).settle(tag)
+        return self.core(feed, None, lambda: None).settle(tag)
+
+    def _tags(self, feed: str) -> Mapping[int, tuple[str, ...]]:
+        """Of the orders of the last day. Raises LinewardenError."""
+        requests = self.core(feed, None, lambda: None)
+        api: TradingApi = requests.api
+        return requests.read(api.tags(self.timers.clock.wall_ns() - DAY_NS)).get()
 
     # ── what feeds share ──
 
@@ -215,22 +230,23 @@ class RuntimeRequests:
         return self._temporary.name
 
     def order_store(self) -> tuple[OrderStore | None, str]:
-        """The store, opened when it is first needed; or why it cannot be opened."""
+        """The store, opened when it is first needed; or why it cannot be opened. The config has it."""
         from actors.trading.folder import StoreError
-        from actors.trading.order_store import OrderStore
+        from actors.trading.order_store import OrderStore  # SQLite, where there are orders
 
         with self._opening:
             if self._store is None:
-                trading, now_ns = self.settings.trading, self.timers.clock.wall_ns
                 if self.is_stopping:  # what is opened now would never be closed
                     return None, "the runtime has ended."
-                if not trading.dir:
-                    return None, "the config has no [trading] dir."
+                trading = self.settings.trading
                 try:
-                    durable = trading.require_durable
-                    self._store = OrderStore(Path(trading.dir), now_ns=now_ns, require_durable=durable)
+                    store = OrderStore(Path(trading.dir), require_durable=trading.require_durable)
                 except StoreError as error:
                     return None, str(error)
+                while self.held:
+                    halt = self.held.pop()
+                    store.halt(halt.host, halt.account, reason=halt.reason, by=halt.by)
+                self._store = store
             return self._store, ""
 
     def store(self) -> OrderStore | None:

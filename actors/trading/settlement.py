@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from actors import log_queue
+from actors.errors import LinewardenError
 from actors.protocol.trading import Unknown
 from actors.trading.order_handle import OrderHandle
 
@@ -17,48 +18,68 @@ if TYPE_CHECKING:
 log = log_queue.logger("actors.trading")
 
 AGAIN: Final = 30.0  # seconds until what is still unknown is looked for again
+SOON: Final = 2.0  # seconds until a venue that did not answer is asked again
 
 Settle = Callable[[str, str], OrderHandle]  # with the name of a feed and a tag
+Tags = Callable[[str], Mapping[int, tuple[str, ...]]]  # of a feed's orders of the last day, by account
 
 
 class Settlement:
-    """Looks at the venue for what came of each open intent, on a thread that lives as long as the runtime."""
+    """Looks at the venues for what came of open intents, and for orders of the store that it lacks.
 
-    def __init__(self, hosts: dict[str, str], store: Callable[[], OrderStore | None], settle: Settle) -> None:
-        self._hosts, self._store, self._settle = hosts, store, settle  # hosts: by feed that trades
+    `hosts`: by feed that trades. Its thread lives as long as the runtime.
+    """
+
+    def __init__(
+        self, hosts: Mapping[str, str], store: Callable[[], OrderStore | None], settle: Settle, tags: Tags
+    ) -> None:
+        self._hosts, self._store, self._settle, self._tags = hosts, store, settle, tags
         self._under_way = set(hosts)
         self._stopped = threading.Event()
+        self._changed = threading.Condition()
         if hosts:
             threading.Thread(target=self._run, name="settlement", daemon=True).start()
 
     def is_under_way(self, feed: str) -> bool:
-        """Whether the first look has not come to its end."""
+        """Whether the first look at this feed has not come to its end."""
         return feed in self._under_way
+
+    def wait(self, feed: str, timeout: float | None) -> bool:
+        """Until that is so, for at most `timeout` seconds; returns whether it is. A stop ends it too."""
+        with self._changed:
+            self._changed.wait_for(lambda: feed not in self._under_way or self._stopped.is_set(), timeout)
+        return feed not in self._under_way
 
     def stop(self) -> None:
         self._stopped.set()
+        with self._changed:
+            self._changed.notify_all()
 
     def _run(self) -> None:
-        is_stopped = False
-        while not is_stopped:
+        while not self._stopped.is_set():
             try:
                 self._look()
-            except Exception:  # the store itself refuses what adds risk while an outcome is unknown
+            except Exception:
                 if not self._stopped.is_set():
-                    log.exception("The settling of former intents has failed; it is tried again.")
-            self._under_way.clear()
-            is_stopped = self._stopped.wait(AGAIN)
+                    log.exception("The settling of former orders has failed; it is tried again.")
+            self._stopped.wait(SOON if self._under_way else AGAIN)
 
     def _look(self) -> None:
-        store = self._store()
-        found = () if store is None else store.open_intents(of_ended_processes=True)
-        asked = [self._begin(each) for each in found]
+        self._settle_intents()
+        for feed in tuple(self._under_way):
+            self._look_for_lost_orders(feed)
+
+    def _settle_intents(self) -> None:
+        """While an outcome is still unknown, the store refuses what adds risk."""
+        if (store := self._store()) is None:  # it is told where what adds risk is refused
+            return
+        asked = [self._begin(each) for each in store.open_intents(of_ended_processes=True)]
         unknown = [
             handles[0].tag
             for handles in asked
             if handles and all(isinstance(handle.get(), Unknown) for handle in handles)
         ]
-        if unknown:
+        if unknown and not self._stopped.is_set():
             text = "it is not known what came of %s; the accounts may not add risk. Asked again every %g s"
             log.error(text, ", ".join(unknown), AGAIN)
 
@@ -66,3 +87,19 @@ class Settlement:
         """Every login at the venue is asked: which of them sees the account is not recorded."""
         tag, host = open_intent.intent.tag, open_intent.host
         return [self._settle(feed, tag) for feed, its_host in self._hosts.items() if its_host == host]
+
+    def _look_for_lost_orders(self, feed: str) -> None:
+        """The store halts an account whose orders it has given tags to, and lacks."""
+        try:
+            found = self._tags(feed)
+        except LinewardenError as error:
+            if not self._stopped.is_set():
+                text = "%s: no order adds risk before the venue has told the orders of the last day: %s"
+                log.warning(text, feed, error)
+            return
+        if (store := self._store()) is not None:
+            for account, tags in found.items():
+                store.lost_tags(tags, self._hosts[feed], account)
+        with self._changed:
+            self._under_way.discard(feed)
+            self._changed.notify_all()

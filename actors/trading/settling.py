@@ -33,8 +33,10 @@ class SettleAsk(Ask):
 
     def _outcome(self) -> OrderOutcome:
         store = self._terms.store
-        intent = None if store is None else store.intent(self._tag)
-        if store is None or intent is None:
+        if store is None:
+            return Unknown(self._tag, self._terms.store_error)
+        intent = store.intent(self._tag)
+        if intent is None:
             return Unknown(self._tag, "the order store has no intent with this tag")
         known = store.outcome(self._tag)
         if known is not None and not isinstance(known, Unknown):

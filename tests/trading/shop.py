@@ -20,6 +20,7 @@ from actors.protocol.limits import FrameLimit, RateLimit
 from actors.protocol.session import Session
 from actors.protocol.trading import (
     Accepted,
+    AccountLook,
     Align,
     AnyMutation,
     Call,
@@ -27,6 +28,7 @@ from actors.protocol.trading import (
     Cancel,
     Contract,
     Exposure,
+    FinalRow,
     Intent,
     OrderOutcome,
     Place,
@@ -194,6 +196,15 @@ class ShopApi(TradingApi):
 
         return Call("is_protective", converse)
 
+    def account_ids(self) -> Call[tuple[int, ...]]:
+        raise NotImplementedError
+
+    def working(self, account: int) -> Call[AccountLook]:
+        raise NotImplementedError
+
+    def final_row(self, account: int, order: int) -> Call[FinalRow]:
+        raise NotImplementedError
+
     def _page(self, name: str, secret: Secret) -> Conversation[str | CallRefused]:
         answer = yield self._request("GET", name, secret)
         if answer.status == 409:
@@ -311,7 +322,12 @@ def shop_feed(url: str, **feed: Any) -> dict[str, Any]:
 
 @contextmanager
 def asking(
-    folder: Path, *shops: Shop, url: str = "", runtime: Mapping[str, Any] | None = None, **feed: Any
+    folder: Path,
+    *shops: Shop,
+    url: str = "",
+    runtime: Mapping[str, Any] | None = None,
+    settled: bool = True,
+    **feed: Any,
 ) -> Iterator[tuple[Runtime, ShopRequests]]:
     """A runtime on these shops, with an order store in the folder; each feed is named `shop`, `shop2`, …"""
     trading = folder / "trading"
@@ -323,4 +339,7 @@ def asking(
     }
     config = {"runtime": dict(runtime or {}), "trading": {"dir": str(trading)}, "feeds": feeds}
     with actors.start(config) as started:
-        yield started, cast(ShopRequests, started.ask("shop"))
+        px = cast(ShopRequests, started.ask("shop"))
+        if settled:
+            px.core.wait_settled(10.0)
+        yield started, px

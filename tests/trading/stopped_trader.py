@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def main() -> None:
     def stopping(right: SendRight, *args: Any) -> None:
         if right.used:  # its head has left
             os.kill(os.getpid(), signal.SIGSTOP)
+            time.sleep(0.05)  # another thread may take the signal: this one runs on for a moment
         write(right, *args)
 
     with actors.start(config(url, folder)) as runtime:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from actors import AskFailedError, AskRefusedError, Runtime, RuntimeStopped, Timeout, gather
+from actors import Accepted, AskFailedError, AskRefusedError, Runtime, RuntimeStopped, Timeout, gather
 from actors.errors import LinewardenError
 from actors.trading.login import ROOM
 from tests.trading.shop import Shop, ShopRequests, asking, nothing, wait_for
@@ -252,3 +252,40 @@ def test_a_read_that_meets_a_429_is_asked_again_after_the_pause_that_it_names(
     shop.retry_after = 0.2
     assert px.page("a").get(5.0) == "a"
     assert pages(shop, "a") == 2
+
+
+def test_32_threads_keep_to_the_meter_together(px: ShopRequests, shop: Shop) -> None:
+    """Of 200 requests in 60 s reads leave 40. A login is one of them."""
+    failed: list[AskFailedError] = []
+
+    def ask() -> None:
+        for _ in range(10):
+            try:
+                px.page("a", timeout=30.0).get()
+            except AskFailedError as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(32)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert pages(shop, "a") == 160 - shop.logins
+    assert len(failed) == 160 + shop.logins
+    assert {error.code for error in failed} == {"meter"}
+    assert isinstance(px.place().get(5.0), Accepted)  # it has room of its own
+
+
+def test_reads_that_wait_when_their_meter_is_found_empty_fail_at_once(px: ShopRequests, shop: Shop) -> None:
+    gather([px.page("bars", "bars") for _ in range(5)], timeout=5.0)  # of 5 in 30 s none is left
+    go = threading.Event()
+    shop.before = wait_for(go, "/slow")
+    slow = [px.page("slow") for _ in range(ROOM["read"])]  # all places of reads are taken
+    late = [px.page("bars", "bars", timeout=10.0) for _ in range(20)]
+    started = time.monotonic()
+    go.set()
+    for each in late:
+        with pytest.raises(AskFailedError, match="may not be asked so often"):
+            each.get(9.0)
+    assert time.monotonic() - started < 5.0
+    gather(slow, timeout=5.0)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from actors import Accepted, ForkError, Refused, Runtime, RuntimeStopped, Unknown, gather
+from actors import Accepted, ForkError, Refused, Runtime, RuntimeStopped, Timeout, Unknown, gather
 from actors.actor import Address
 from actors.protocol.trading import Intent, Place
 from actors.trading.order_store import OrderStore
@@ -39,7 +39,7 @@ def px(desk: tuple[Runtime, ShopRequests]) -> ShopRequests:
 
 def store_of(px: ShopRequests) -> OrderStore:
     store = px.core._way().terms().store
-    assert store is not None
+    assert isinstance(store, OrderStore)
     return store
 
 
@@ -209,8 +209,7 @@ def test_a_halt_refuses_what_adds_risk_and_lets_a_cancel_pass_that_protects_noth
 def test_without_a_store_only_what_reduces_risk_leaves(tmp_path: Path, shop: Shop) -> None:
     (tmp_path / "trading").mkdir(mode=0o700)
     with asking(tmp_path, shop) as (_, px):
-        outcome = px.place().get(5.0)
-        assert outcome.code == "store"
+        assert px.place().get(5.0).code == "store"
         assert px.cancel(order=1).get(5.0).code == "halted"
         assert isinstance(px.cancel(order=2).get(5.0), Accepted)
     assert len(shop.orders) == 1
@@ -378,13 +377,14 @@ def test_intents_of_an_ended_process_are_settled_before_anything_adds_risk(
     shop.orders.append(tag)  # it had left, and its process ended
     go = threading.Event()
     shop.before = wait_for(go, "/find")
-    with asking(tmp_path, shop) as (_, px):
+    with asking(tmp_path, shop, settled=False) as (_, px):
+        with pytest.raises(Timeout):
+            px.core.wait_settled(0.05)
         early = px.place().get(5.0)
         assert early.code == "settling"
         go.set()
-        while isinstance(outcome := px.place().get(5.0), Refused):
-            assert outcome.code == "settling"
-        assert isinstance(outcome, Accepted)
+        px.core.wait_settled(10.0)
+        assert isinstance(px.place().get(5.0), Accepted)
         assert store_of(px).outcome(tag) == Accepted(tag, 1)
 
 
@@ -395,9 +395,7 @@ def test_what_stays_unknown_refuses_what_adds_risk(tmp_path: Path, shop: Shop) -
     store.begin(Intent(tag=tag, mutation=place, begun_ns=time.time_ns()), shop.host, lambda _: None)
     store.close()
     with asking(tmp_path, shop) as (_, px):
-        while (outcome := px.place().get(5.0)).code == "settling":
-            time.sleep(0.01)
-        assert outcome.code == "unknown"
+        assert px.place().get(5.0).code == "unknown"
         assert isinstance(px.cancel().get(5.0), Accepted)
 
 

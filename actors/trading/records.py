@@ -66,7 +66,7 @@ class Halt(Struct, frozen=True):
 
 
 class RecordedOrder(Struct, frozen=True):
-    """A `Place` or `Modify` as the limits need it. Times: wall-clock nanoseconds."""
+    """A `Place` or `Modify` as the limits need it. `finished_ns`: wall clock."""
 
     tag: str
     kind: Literal["place", "modify"]
@@ -75,14 +75,14 @@ class RecordedOrder(Struct, frozen=True):
     size: int | None
     legs: int  # further orders that its bracket makes
     state: State
-    begun_ns: int
+    age_ns: int  # since its beginning, by the boot-time clock
     finished_ns: int | None
 
 
 class StoreView(Struct, frozen=True):
     """What the store knows of an account, in the transaction that writes an intent.
 
-    `orders`: each `Place` and `Modify` that began within the last minute, or has no known outcome.
+    `orders`: each `Place` and `Modify` that began or ended within the last minute, or has no known outcome.
     `sizes`: of the order that is to be modified, each size that it was given; `side`: its side, if known.
     """
 

@@ -46,10 +46,11 @@ FIRST: Final = 0.1
 
 
 class Window(Struct, array_like=True):
-    """The requests of one meter: their times, ascending, and until when the venue wants none."""
+    """The requests of one meter: their times, ascending; until when the venue wants none, and since when."""
 
     times: list[float] = []
     closed_until: float = 0.0
+    closed_at: float = 0.0
 
 
 class Record(Struct, array_like=True):
@@ -92,7 +93,7 @@ class RequestMeter:
         self._turn = threading.Lock()
         self._alone = Record(self._boot)  # the record as it was last, and what this process has sent since
         self._unwritten: list[tuple[str, float]] = []  # meters and times of these
-        self._is_alone = False
+        self._is_alone = self._is_closed = False
         digest = hashlib.sha256(login.encode()).hexdigest()[:16]
         self._path = folder / f"requests-{digest}"
         self._lock: FileLock | None = None
@@ -116,7 +117,8 @@ class RequestMeter:
         def count(record: Record, now: float) -> None:
             nonlocal wait
             window, limit = record.meters[meter], self._limits[meter]
-            wait = _wait(window, limit, room(limit.frames, lane, is_shared=_is_shared(meter)), now)
+            closed = _closed(window, limit, lane, now)
+            wait = _wait(window, limit, room(limit.frames, lane, is_shared=_is_shared(meter)), now, closed)
             if not wait:
                 window.times.append(now)
 
@@ -143,16 +145,21 @@ class RequestMeter:
         self._change(move)
 
     def leave(self, meter: str, seconds: float) -> None:
-        """Closes a meter to all lanes for so many seconds, an hour at most: the venue answered 429."""
+        """Closes a meter for so many seconds, an hour at most: the venue answered 429.
+
+        What reduces risk tries again after one window: it may be the way out of a position.
+        """
 
         def close(record: Record, now: float) -> None:
             window = record.meters[meter]
             window.closed_until = max(window.closed_until, now + min(seconds, LONGEST_LEAVE))
+            window.closed_at = now
 
         self._change(close)
 
     def close(self) -> None:
         """Closes the file; what was counted stays. Any number of times."""
+        self._is_closed = True
         if self._lock is not None:
             self._lock.close()
 
@@ -162,6 +169,7 @@ class RequestMeter:
         """Reads the record, changes it, and writes it, all under its lock."""
         self._home.check()
         with self._turn:
+            self._open_again()
             if self._lock is None or not self._locked(self._lock):
                 self._change_alone(change, "another process holds it")
                 return
@@ -177,6 +185,19 @@ class RequestMeter:
             finally:
                 with suppress(OSError):
                     self._lock.release()
+
+    def _open_again(self) -> None:
+        """A record that was removed or replaced is not that of the other processes any more."""
+        if self._is_closed:
+            return
+        with suppress(OSError):
+            if self._lock is not None and os.path.samestat(os.fstat(self._lock.fd), self._path.stat()):
+                return
+        with suppress(OSError):
+            lock = FileLock(self._path)
+            if self._lock is not None:
+                self._lock.close()
+            self._lock = lock
 
     def _locked(self, lock: FileLock) -> bool:
         deadline = self._monotonic() + STUCK
@@ -205,6 +226,7 @@ class RequestMeter:
         for name, window in self._alone.meters.items() if self._is_alone else ():
             known = record.meters[name]
             known.closed_until = max(known.closed_until, window.closed_until)
+            known.closed_at = max(known.closed_at, window.closed_at)
 
     def _tell_alone(self, why: str) -> None:
         if not self._is_alone:
@@ -214,10 +236,15 @@ class RequestMeter:
 
     def _read(self, fd: int, now: float) -> Record:
         record = _decoded(os.pread(fd, os.fstat(fd).st_size, 0))
-        if record is None:
-            record = Record(self._boot)
-        elif record.boot != self._boot or any(w.times and w.times[-1] > now for w in record.meters.values()):
+        if record is None:  # what this process knew of it goes on
+            self._unwritten = []
+            record = Record(self._boot, self._alone.meters)
+        is_to_come = any(w.times and w.times[-1] > now for w in record.meters.values())
+        if record.boot != self._boot or (is_to_come and not self._boot):
             record = _of_former_boot(record, self._boot)
+        elif is_to_come:  # another clock of this boot, as in a container with a time namespace
+            for window in record.meters.values():
+                window.times = [min(at, now) for at in window.times]
         return self._pruned(record, now)
 
     def _pruned(self, record: Record, now: float) -> Record:
@@ -254,9 +281,16 @@ def _is_shared(meter: str) -> bool:
     return meter == "rest"
 
 
-def _wait(window: Window, limit: FrameLimit, room: int, now: float) -> float:
-    """Seconds until one more request has room; 0.0: it has."""
-    wait = max(0.0, window.closed_until - now)
+def _closed(window: Window, limit: FrameLimit, lane: Lane, now: float) -> float:
+    """Seconds for which the venue wants none of this lane."""
+    until = window.closed_until
+    if lane == "flatten":
+        until = min(until, window.closed_at + limit.seconds + MARGIN)
+    return max(0.0, until - now)
+
+
+def _wait(window: Window, limit: FrameLimit, room: int, now: float, wait: float) -> float:
+    """Seconds until one more request has room, `wait` at least; 0.0: it has."""
     if len(window.times) >= room:
         oldest = window.times[len(window.times) - room]
         wait = max(wait, oldest + limit.seconds + MARGIN - now, BUSY)

@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from actors.supervision.permit import Permit as Permit
     from actors.trading.asks import Asked as Asked
     from actors.trading.gathering import gather as gather
+    from actors.trading.halt_handle import HaltHandle as HaltHandle
+    from actors.trading.halt_sweep import CancelReport as CancelReport, HaltReport as HaltReport
     from actors.trading.order_handle import OrderHandle as OrderHandle
     from actors.trading.sweep import Sweep as Sweep, SweepHandle as SweepHandle
 else:  # a type checker would take `__getattr__` for every name there may be
@@ -71,12 +73,15 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "Blind": "actors.errors",
         "BookView": "actors.rules.order_book",
         "Bracket": "actors.protocol.trading",
+        "CancelReport": "actors.trading.halt_sweep",
         "Closed": "actors.events",
         "ConfigError": "actors.errors",
         "ForkError": "actors.errors",
         "Fresh": "actors.events",
         "Freshness": "actors.events",
         "Gap": "actors.events",
+        "HaltHandle": "actors.trading.halt_handle",
+        "HaltReport": "actors.trading.halt_sweep",
         "LatestPrice": "actors.rules.latest_price",
         "Lifecycle": "actors.events",
         "LinewardenError": "actors.errors",

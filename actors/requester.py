@@ -132,6 +132,8 @@ class Requester(Actor):
         pause = Pause(self._turn, self._clock.monotonic() + seconds)
         if self._asks.pause(ask.login, ask.meter, pause):
             self.send_later(seconds, MeterDue(ask.login, ask.meter, pause.turn))
+            for waiting in self._asks.waiting(ask.login, ask.meter):
+                self._is_too_late(waiting)
         if not self._is_too_late(ask):
             self._asks.put_back(ask)
 

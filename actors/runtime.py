@@ -44,6 +44,8 @@ from actors.supervision.state import Environment, LineView
 from actors.supervision.token_refresh import refresh_token
 from actors.supervision.tree import Tree
 from actors.timers import SystemClock, ThreadTimers, Timers, check_seconds, seconds_left
+from actors.trading.halt_handle import HaltHandle
+from actors.trading.runtime_halts import RuntimeHalts
 from actors.trading.runtime_requests import RuntimeRequests
 from actors.typed_calls import TypedCalls
 
@@ -167,8 +169,11 @@ class Runtime(TypedCalls):
         self._requests = RuntimeRequests(
             tree.roles.named("requester"), timers, lambda: tree.shared.specs, self._prices
         )
+        self._halts = RuntimeHalts(self._requests, tree.shared, tree.check)
+        weakref.finalize(self, self._halts.stop).atexit = False
         tree.launch()
         self._requests.begin()
+        self._halts.begin()
         enter(settings.runtime.name, tree, weakref.ref(self))
         self._lifetime = Lifetime(
             self, tree.home, tree.roles, self._builder.simulators, self._requests.abandon
@@ -384,6 +389,42 @@ class Runtime(TypedCalls):
         self._tree.check()
         return cast("ProjectXRequests", self._requests.requests(feed, self, self._tree.check))
 
+    def halt(
+        self, target: str = "", *, reason: str, cancel: bool = False, all_orders: bool = False
+    ) -> HaltHandle:
+        """Halt at once: what adds risk is refused in every process of the folder, until a person ends it.
+
+        `target`: a feed, which means all accounts at its venue; `FEED/ACCOUNT`; or empty for all. When this
+        returns the halt is in the file. If it could not be written it holds in this process alone, which is
+        logged and told by `handle.halt.is_written`. A program cannot end a halt: `linewarden unhalt ID` does.
+
+        `cancel`: then takes back the orders that can open a position, each with an intent of its own, until
+        two looks at the venue show none, for a minute at most. What protects a position stays, unless
+        `all_orders`. `handle.cancels` has the outcomes one by one, `handle.get()` what is left.
+
+        Raises:
+            LinewardenError: the target is not known, `reason` is empty, or the config has no [trading] dir.
+            RuntimeStopped: the runtime has ended.
+        """
+        self._tree.check()
+        return self._halts.halt(target, reason=reason, cancel=cancel, every=all_orders)
+
+    def beat(self, feed: str = "", *, last: bool = False) -> None:
+        """Tells the service that watches this program that it is alive (`[feeds.FEED.dead_mans_switch]`).
+
+        Call it in the loop of your program, where its work is done; it returns at once. The first beat arms
+        the switch, and the service halts the feed when none has come for too long. `last`: the program ends
+        in good order, and the switch is disarmed; that waits for the answer, 2 s at most. `stop()` disarms
+        nothing. The service is another process, at the address in [service]. `feed` may be left out where
+        one feed alone has a switch.
+
+        Raises:
+            LinewardenError: there is no such feed, it has no switch, or the last beat was not taken.
+            RuntimeStopped: the runtime has ended.
+        """
+        self._tree.check()
+        self._halts.beat(feed, last=last)
+
     @property
     def supervisor(self) -> SupervisorProxy:
         """The supervisor's proxy: `status()`, `restart(t)`, `pause(t)`, `resume(t)` give futures.
@@ -526,6 +567,7 @@ class Runtime(TypedCalls):
         deadline = time.monotonic() + timeout + GRACE
         self._requests.stop()
         left = self._tree.stop(timeout, deadline)
+        self._halts.stop(seconds_left(deadline))
         self._requests.close(deadline)
         self._builder.keep_only({})
         self._lifetime.close()

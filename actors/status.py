@@ -149,6 +149,21 @@ class CooldownStatus(Struct, frozen=True):
     asked_by: Literal["venue", "linewarden"]  # venue: it named the time
 
 
+class HaltStatus(Struct, frozen=True):
+    """A halt that stands: what adds risk is refused there, in every process of the folder."""
+
+    id: str  # `linewarden unhalt ID` ends it
+    target: str  # all, the host of a venue, or one account there
+    reason: str
+    since_ns: int  # wall clock
+    by: str  # a user, or what has halted it by itself
+    is_written: bool = True  # False: it holds in this process alone, or the order store cannot be read
+
+    def __str__(self) -> str:
+        alone = "" if self.is_written else "; it is not written"
+        return f"HALTED: {self.target}: {self.reason} (halt {self.id}, by {self.by}{alone})"
+
+
 class Status(Struct, frozen=True):
     schema_version: int
     name: str
@@ -161,13 +176,15 @@ class Status(Struct, frozen=True):
     metrics_errors: int = 0  # calls of the program's metrics object that failed
     cooldowns: tuple[CooldownStatus, ...] = ()
     untrusted: dict[str, Freshness] = {}  # the topics that are not fresh, by their policies alone, and why
+    halts: tuple[HaltStatus, ...] = ()  # that stand, where a feed trades
 
     @property
     def text(self) -> str:
         """Name, state, and the live lines of each feed, in one line."""
         told = [f"{name} {feed.lines_live}" for name, feed in islice(self.feeds.items(), SHOWN)]
         more = [f"{len(self.feeds) - SHOWN:,} more feeds"] if len(self.feeds) > SHOWN else []
-        return f"{self.name}: {self.state}; {', '.join([*told, *more]) or 'no feeds'}"
+        halted = f"; {counted(len(self.halts), 'halt')}" if self.halts else ""
+        return f"{self.name}: {self.state}; {', '.join([*told, *more]) or 'no feeds'}{halted}"
 
     def __repr__(self) -> str:
         return f"<Status {self.text}; {counted(len(self.streams), 'stream')}>"

@@ -26,6 +26,7 @@ import actors
 from actors import cli
 from actors.runtime import Runtime
 from actors.service.routes import ServiceRoutes
+from actors.service.switches import Switches
 from actors.settings import load, schema
 from actors.settings.config import ENTRY_KEYS, FEED_KEYS
 from actors.settings.venue_tables import read_venue
@@ -134,16 +135,15 @@ class Printer:
 
 
 @contextmanager
-def asking(folder: Path) -> Iterator[Any]:
-    """The requests of a feed that trades, on a simulator."""
+def trading(folder: Path) -> Iterator[actors.Runtime]:
+    """A runtime with a feed that trades, on a simulator."""
     OrderStore.create(folder / "orders").close()
     limits = {"max_size": 3, "orders_per_minute": 30}
     feed = {"venue": "projectx", "url": "sim://projectx", "user_name": "trader", "api_key": "K"}
     feeds = {"projectx": {**feed, "trading": True, "limits": limits}}
     with actors.start({"trading": {"dir": str(folder / "orders")}, "feeds": feeds}, wait=10.0) as runtime:
-        px = runtime.ask("projectx")
-        px.wait_settled(10.0)
-        yield px
+        runtime.ask("projectx").wait_settled(10.0)
+        yield runtime
 
 
 @pytest.mark.parametrize("code", blocks("python"))
@@ -153,8 +153,9 @@ def test_python(code: str, names: dict[str, Any], tmp_path: Path) -> None:
         return
     names["print"] = Printer(names)
     if "px." in code or "handle." in code:
-        with asking(tmp_path) as px:
-            names |= {"px": px, "handle": px.place(4242, "ENQ", "buy", 1)}
+        with trading(tmp_path) as runtime:
+            px = runtime.ask("projectx")
+            names |= {"px": px, "handle": px.place(4242, "ENQ", "buy", 1), "runtime": runtime}
             exec(compile(code, "page", "exec"), names)
         return
     exec(compile(code, "page", "exec"), names)
@@ -336,6 +337,7 @@ def keys_in(text: str) -> dict[str, str]:
         ("Health", HEALTH, None),
         ("Trading", schema.TradingSettings, None),
         ("Limits", LIMITS, None),
+        ("Dead man's switch", schema.DeadMansSwitchSettings, None),
         ("Rates", schema.SendRateSettings, {"batch", "frames", "burst", "interval"}),
         ("Rates", schema.ConnectRateSettings, {"batch", "frames", "burst", "interval"}),
     ],
@@ -385,7 +387,9 @@ def test_every_endpoint_is_explained() -> None:
     told = re.findall(
         r"^\| `([A-Z]+ /[^`]*)` \|", section("docs/command-line.md", "HTTP endpoints"), re.MULTILINE
     )
-    assert sorted(told) == sorted(map(str, ServiceRoutes(cast(Runtime, None), None).routes))
+    assert sorted(told) == sorted(
+        map(str, ServiceRoutes(cast(Runtime, None), None, cast(Switches, None)).routes)
+    )
 
 
 def test_every_metric_is_explained() -> None:

@@ -249,6 +249,9 @@ COVERED_BY = {
     "trading/settlement": "trading/test_mutation",
     "trading/settling": "trading/test_mutation",
     "trading/sweep": "trading/test_projectx_requests",
+    "trading/halt_handle": "stories/test_halts",
+    "trading/runtime_halts": "stories/test_halts",
+    "trading/without_lines": "cli/test_halt_cancel",
     "trading/file_lock": "trading/test_processes",
     "trading/intents": "trading/test_order_store",
     "trading/store_operator": "cli/test_orders",
@@ -295,6 +298,7 @@ CLOCKS = {
     "supervision/snapshot",
     # Deadlines of blocking calls on short-lived threads, and a date in a header.
     *("wire/attempt", "wire/http_client", "wire/kept_connections", "wire/upgrade"),
+    "trading/without_lines",
     "trading/request_meter",  # it waits for another process, for moments
     # Programs.
     *(

@@ -16,12 +16,14 @@ from rich.text import Text
 
 from actors.cli.arguments import complain, known_name, report
 from actors.cli.formatting import day_and_clock, plain_table, printable
+from actors.cli.halt_cancel import halt_and_cancel
 from actors.cli.service_client import read_settings
 from actors.cli.service_commands import AsJson, show
 from actors.errors import ConfigError, LinewardenError
 from actors.protocol.formatting import counted
 from actors.settings import load
 from actors.trading.folder import StoreError
+from actors.trading.halt_target import ALL, halt_target, names_host
 from actors.trading.order_file import OrderFile
 from actors.trading.records import Halt, OpenIntent
 from actors.trading.store_operator import OrderRow, StoreOperator
@@ -87,6 +89,12 @@ def halt(
     timeout: Annotated[
         float, typer.Option("--timeout", metavar="SECONDS", help="How long to wait for orders on their way.")
     ] = 15.0,
+    cancel: Annotated[
+        bool, typer.Option("--cancel", help="Then cancel the orders that can open a position.")
+    ] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="With --cancel: also those that protect a position.")
+    ] = False,
 ) -> None:
     """Refuse every order that adds risk.
 
@@ -95,6 +103,10 @@ def halt(
     their way before. It exits with 1 if the halt could not be written, or if an order is left without an
     outcome; its tag and process are named.
     """
+    if every and not cancel:
+        raise typer.BadParameter("expected --cancel with it", param_hint="--all")
+    if cancel and (code := halt_and_cancel(config, target, reason, every=every)) is not None:
+        raise typer.Exit(code)
     with _store(config) as store:
         host, account = _target(config, target)
         begun, older = store.halt(host, account, reason=reason, by=getpass.getuser())
@@ -105,7 +117,7 @@ def halt(
     for each in left:
         state = ", which has ended" if each.process_ended else ""
         complain(f"{each.intent.tag} of process {each.pid}{state} has no outcome: it may be at the venue.")
-    raise typer.Exit(1 if left else 0)
+    raise typer.Exit(1 if left or cancel else 0)
 
 
 def unhalt(
@@ -180,24 +192,14 @@ def _import(config: Path, file: str) -> None:
 
 def _target(config: Path, target: str) -> tuple[str, int | None]:
     """Host and account. Raises ConfigError; LinewardenError for what is no target."""
-    name, _, number = target.partition("/")
-    if number and not number.isdecimal():
-        raise LinewardenError(
-            f"{target!r}: expected the number of an account after the slash. Nothing is halted."
-        )
-    account = int(number) if number else None
-    if name == "all" and account is None:
-        return "", None
-    if "." in name or ":" in name or name == "localhost":
-        return name, account
-    feeds = load(config).feeds
-    if name not in feeds:
-        known = ", ".join(["all", *feeds])
-        raise LinewardenError(f"{name!r} is no feed and no host; known: {known}. Nothing is halted.")
-    api = feeds[name].build_venue().trading()
-    if api is None:
-        raise LinewardenError(f"feed {name} takes no orders. Nothing is halted.")
-    return api.host, account
+    found = halt_target(target, {} if target == ALL or names_host(target) else _hosts(config))
+    return found.host, found.account
+
+
+def _hosts(config: Path) -> dict[str, str | None]:
+    """Of the venue's REST, by feed; None: it takes no orders. Raises ConfigError."""
+    apis = {name: feed.build_venue().trading() for name, feed in load(config).feeds.items()}
+    return {name: None if api is None else api.host for name, api in apis.items()}
 
 
 def _wait(store: StoreOperator, older: tuple[OpenIntent, ...], timeout: float) -> list[OpenIntent]:

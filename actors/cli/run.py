@@ -144,12 +144,18 @@ class _Run(Struct):
         try:
             if self.serve:
                 service.start()
+            else:
+                self._warn_of_switches()
             streams = StreamView(runtime.subscribe, self.settings) if self.show_events else None
             with Screen(streams) as screen:
                 return self._watch(runtime, reload, screen)
         finally:
             self.systemd.stopping()
             service.stop()
+
+    def _warn_of_switches(self) -> None:
+        for name in (name for name, feed in self.settings.feeds.items() if feed.is_watched):
+            log.warning("%s: its dead man's switch is off: without a port no program can beat", name)
 
     def _watch(self, runtime: Runtime, reload: Reloader, screen: Screen) -> Status | None:
         """Returns the last status that could be read.

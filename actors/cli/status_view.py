@@ -14,7 +14,15 @@ from actors.events import Freshness, Gap, Topic, VenueState
 from actors.protocol.formatting import counted, short
 from actors.rules.counters import StreamStatus
 from actors.rules.journal import KEPT, LineExit, RecoveryTimes
-from actors.status import CooldownStatus, DeadLettersStatus, LineStatus, QuarantineStatus, Status, TopicStatus
+from actors.status import (
+    CooldownStatus,
+    DeadLettersStatus,
+    HaltStatus,
+    LineStatus,
+    QuarantineStatus,
+    Status,
+    TopicStatus,
+)
 
 WINDOW = 3.0  # seconds over which events are counted
 # Columns of a terminal: from here on with round trip, data age and score, and with the last gap or reason.
@@ -43,10 +51,11 @@ class StatusView:
         self._brief, self._fresh = brief, fresh
 
     def render(self, status: Status, now: float, at: float, width: int) -> RenderableType:
-        """One row per line, and notes below."""
+        """Halts first; then one row per line, and notes below."""
         lines = status.lines()
         head = [f"{status.name}: {status.state}", how_many_live(lines)]
-        parts: list[RenderableType] = [self._lines(lines, now, at, width)] if lines else []
+        parts: list[RenderableType] = [*halts(status.halts)]
+        parts += [self._lines(lines, now, at, width)] if lines else []
         parts += _notes(lines, explained=width >= WIDE, gaps=not self._brief)
         if status.streams and not self._brief:
             parts += [Text(), _streams(status.streams, width)]
@@ -113,6 +122,12 @@ class Rates:
             counts.popleft()
         (since, before), (until, after) = counts[0], counts[-1]
         return (after - before) / (until - since) if until > since else 0.0
+
+
+def halts(standing: Sequence[HaltStatus]) -> Iterator[Text]:
+    """One row per halt. Times are local."""
+    for each in standing:
+        yield Text(printable(f"{each}, since {day_and_clock(each.since_ns)}"), "bold red")
 
 
 def how_many_live(lines: Mapping[str, LineStatus]) -> str:

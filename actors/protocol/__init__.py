@@ -66,6 +66,7 @@ from actors.protocol.ticks import money, nearest_tick, off_tick, on_tick, ticks
 from actors.protocol.timestamps import iso_nanoseconds
 from actors.protocol.trading import (
     Accepted,
+    AccountLook,
     Align,
     AnyMutation,
     Bracket,
@@ -75,6 +76,7 @@ from actors.protocol.trading import (
     Close,
     Contract,
     Exposure,
+    FinalRow,
     Intent,
     Lane,
     Modify,
@@ -86,6 +88,7 @@ from actors.protocol.trading import (
     Side,
     TradingApi,
     Unknown,
+    WorkingOrder,
     adds_risk,
     lane_of,
 )
@@ -98,6 +101,7 @@ __all__ = (
     "REDACTED",
     "TEXT",
     "Accepted",
+    "AccountLook",
     "Align",
     "Announce",
     "Answered",
@@ -127,6 +131,7 @@ __all__ = (
     "Exposure",
     "Fatal",
     "Fetch",
+    "FinalRow",
     "Frame",
     "FrameLimit",
     "GapReason",
@@ -181,6 +186,7 @@ __all__ = (
     "VenueSettings",
     "VenueState",
     "Weather",
+    "WorkingOrder",
     "adds_risk",
     "amount",
     "code_of",

@@ -161,6 +161,39 @@ class Exposure(Struct, frozen=True, kw_only=True):
     orders: int
 
 
+class WorkingOrder(Struct, frozen=True, kw_only=True):
+    """An order that works, as the way out of a halt sees it. `text`: what it is, for people.
+
+    `protects`: whether it protects an open position, or waits for an entry that works; None: positions are
+    not known, and so neither is that. `may_protect`: it is a stop, or the leg of a bracket. `excess`:
+    contracts by which what protects a position is larger than it, and could open another one.
+    """
+
+    id: int
+    contract: str
+    text: str
+    protects: bool | None
+    may_protect: bool = False
+    excess: int = 0
+
+
+class AccountLook(Struct, frozen=True):
+    """The working orders of an account. `why`: why orders or positions may be missing; empty: it is whole."""
+
+    orders: tuple[WorkingOrder, ...]
+    why: str = ""
+
+
+class FinalRow(Struct, frozen=True):
+    """An order as the venue has it last; `state`: in its words. None: it does not tell."""
+
+    id: int
+    state: str
+    is_final: bool
+    filled: int | None  # contracts
+    size: int | None
+
+
 # ── what a venue provides ───────────────────────────────────────────────────────────────────────
 
 
@@ -240,6 +273,18 @@ class TradingApi(ABC):
     @abstractmethod
     def is_protective(self, account: int, order: int) -> Call[bool]:
         """Returns the read whether this working order protects an open position."""
+
+    @abstractmethod
+    def account_ids(self) -> Call[tuple[int, ...]]:
+        """Returns the read of the accounts that this login may trade."""
+
+    @abstractmethod
+    def working(self, account: int) -> Call[AccountLook]:
+        """Returns the read of all working orders, suspended ones too, and of what each is for."""
+
+    @abstractmethod
+    def final_row(self, account: int, order: int) -> Call[FinalRow]:
+        """Returns the read of one order, whatever became of it."""
 
     def tags(self, since_ns: int) -> Call[Mapping[int, tuple[str, ...]]]:
         """Returns the read of the tags of orders since then, by account; by default of none.

@@ -24,8 +24,10 @@ from actors.service.responses import (
     ServiceResponse,
     parse_switch,
 )
+from actors.service.switches import Switches
 from actors.service.tail import Tail, open_tail
 from actors.status import why_not_live
+from actors.trading.halting import shown
 
 log = log_queue.logger("actors.service")
 
@@ -52,9 +54,12 @@ class ServiceRoute(Struct, frozen=True):
 class ServiceRoutes:
     """Answers requests about one runtime. Any thread may call."""
 
-    def __init__(self, runtime: Runtime, reload: Callable[[bool], ReloadAnswer] | None) -> None:
+    def __init__(
+        self, runtime: Runtime, reload: Callable[[bool], ReloadAnswer] | None, switches: Switches
+    ) -> None:
         self._runtime = runtime
         self._reload = reload
+        self._switches = switches
         self._reloading = threading.Lock()
         self.routes = (
             ServiceRoute("GET", "/status", self.status),
@@ -63,6 +68,9 @@ class ServiceRoutes:
             *(ServiceRoute("POST", f"/{name}/", self.command, "TARGET") for name in COMMANDS),
             ServiceRoute("POST", "/cooldowns/clear", self.clear_cooldowns),
             ServiceRoute("POST", "/cooldowns/clear/", self.clear_cooldowns, "ACCOUNT"),
+            ServiceRoute("POST", "/halt", self.halt),
+            ServiceRoute("POST", "/halt/", self.halt, "TARGET"),
+            ServiceRoute("POST", "/beat/", self.beat, "FEED"),
             ServiceRoute("POST", "/reload", self.reload),
             ServiceRoute("GET", "/journal", self.journal),
             ServiceRoute("GET", "/journal/", self.journal, "LINE"),
@@ -151,6 +159,28 @@ class ServiceRoutes:
         except LinewardenError as error:
             raise RequestDeclined(404, str(error)) from None
 
+    def halt(self, asked: ServiceRequest) -> ServiceResponse:
+        """Halts a feed, an account of it, or all, `?reason=TEXT`. Nothing here ends a halt.
+
+        `&cancel=1`, `&all=1`: orders are taken back, in the background; the log tells of each.
+        """
+        given = _words(asked, "halt", ("reason", "cancel", "all"))
+        cancel = parse_switch(given.get("cancel", "0"), "cancel")
+        handle = self._runtime.halt(
+            asked.argument,
+            reason=given.get("reason", ""),
+            cancel=cancel,
+            all_orders=parse_switch(given.get("all", "0"), "all"),
+        )
+        return ServiceResponse(202 if cancel else 200, {"halt": shown(handle.halt)})
+
+    def beat(self, asked: ServiceRequest) -> ServiceResponse:
+        """A program that a switch watches is alive, `?by=NAME`; `&last=1`: it ends in good order."""
+        given = _words(asked, "a beat", ("by", "last"))
+        last = parse_switch(given.get("last", "0"), "last")
+        self._switches.beat(asked.argument, given.get("by", ""), last=last)
+        return ServiceResponse(200, {"ok": True})
+
     def reload(self, asked: ServiceRequest) -> ServiceResponse:
         """`?plan=1`: lists the changes and makes none."""
         if self._reload is None:
@@ -181,6 +211,14 @@ class ServiceRoutes:
         if not asked.upgrade:
             raise RequestDeclined(426, "/tail is a WebSocket; send an upgrade", ("Upgrade", "websocket"))
         return open_tail(self._runtime, asked.query)
+
+
+def _words(asked: ServiceRequest, name: str, known: Sequence[str]) -> dict[str, str]:
+    """The query. Raises RequestDeclined for what it does not take."""
+    for key, _ in asked.query:
+        if key not in known:
+            raise RequestDeclined(400, f"{name} takes {', '.join(known)} and nothing else, not {key[:40]!r}")
+    return dict(asked.query)
 
 
 def _nothing_at(path: str, routes: Sequence[ServiceRoute]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import selectors
 import socket
 import sys
@@ -37,6 +38,7 @@ from actors.service.responses import (
     response,
 )
 from actors.service.routes import ServiceRoutes
+from actors.service.switches import Switches
 from actors.service.tail import Tail
 from actors.settings.addresses import local_url
 from actors.settings.schema import ServiceSettings
@@ -45,6 +47,7 @@ log = log_queue.logger("actors.service")
 
 SURPLUS = 16  # clients beyond the limit that get an answer; further ones are closed
 PAUSE = 0.2  # seconds until the next try when out of threads or file descriptors
+LOOK = 0.01  # seconds between two looks whether all requests are answered
 POLITE, FORCED = 0.4, 0.5  # seconds that stop() gives clients to end, and their threads after that
 
 _AGAIN = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ECONNABORTED}
@@ -60,6 +63,7 @@ class _Slot:
     def __init__(self, *, surplus: bool) -> None:
         self.surplus = surplus
         self.client: Client | None = None
+        self.is_answered = False
 
 
 class Service:
@@ -80,7 +84,8 @@ class Service:
         self._host, self.port = settings.address
         self._token = settings.token
         self._limits = limits or Limits()
-        self._routes = ServiceRoutes(runtime, reload)
+        self._switches = Switches(runtime, self.answer_all)
+        self._routes = ServiceRoutes(runtime, reload, self._switches)
         self._lock = threading.Lock()
         self._slots: dict[threading.Thread, _Slot] = {}
         self._running = False
@@ -120,7 +125,9 @@ class Service:
         self._accepting = threading.Thread(
             target=self._accept, args=(listener, wakened), name="service/accept", daemon=True
         )
+        self._listener = listener
         self._accepting.start()
+        self._switches.begin()
         log.info("Answers at %s", self.url)
 
     @property
@@ -137,6 +144,7 @@ class Service:
             if not self._running:
                 return
             self._running = False
+        self._switches.stop()
         self._stopping.set()
         self._waker.send(b"!")
         self._accepting.join()
@@ -159,6 +167,15 @@ class Service:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def answer_all(self, seconds: float) -> None:
+        """Waits until every request that has arrived by now is answered; for so many seconds at most."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and select.select([self._listener], [], [], 0)[0]:
+            self._stopping.wait(LOOK)  # a connection waits to be accepted
+        arrived = [slot for slot in self._present().values() if not slot.is_answered]
+        while time.monotonic() < deadline and not all(slot.is_answered for slot in arrived):
+            self._stopping.wait(LOOK)
 
     # ── connections ──
 
@@ -211,7 +228,7 @@ class Service:
                 client.join()
         finally:
             with self._lock:
-                del self._slots[thread]
+                self._slots.pop(thread).is_answered = True
 
     def _receive(self, sock: socket.socket, _protocol: Any, server: Server, **_: Any) -> Client:
         """The library's factory of connections, called on the connection's thread."""
@@ -228,6 +245,7 @@ class Service:
             answer = self._respond(client, request)
         except RequestDeclined as refused:
             answer = refused.answer
+        self._slots[threading.current_thread()].is_answered = True
         path = request.path.partition("?")[0]
         if isinstance(answer, Tail):
             log.debug("%s %r: %r", request.method, path, answer)

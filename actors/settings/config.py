@@ -35,6 +35,7 @@ from actors.settings.addresses import (
 from actors.settings.schema import (
     CalendarSettings,
     ConnectRateSettings,
+    DeadMansSwitchSettings,
     FeedSettings,
     RuntimeSettings,
     SendRateSettings,
@@ -52,7 +53,8 @@ TABLES = {"runtime", "service", "trading", "defaults", "calendars", "feeds"}
 FEED_KEYS = keys_of(FeedSettings) - {"name", "kind", "own", "doors"}
 # Those that are just converted; the others are read by rules of their own.
 PLAIN_KEYS = FEED_KEYS - {
-    *("venue", "send_rate", "connect_rate", "restart", "heartbeat", "health", "subscribe", "limits")
+    *("venue", "send_rate", "connect_rate", "restart", "heartbeat", "health", "subscribe"),
+    *("limits", "dead_mans_switch"),
 }
 ENTRY_KEYS = keys_of(WantedTopics) - {"options"}
 PLAIN_ENTRY_KEYS = ENTRY_KEYS - {"calendar"}
@@ -120,6 +122,7 @@ class ConfigReader(SettingsReader):
             "an entry of subscribe": ENTRY_KEYS,
             "[calendars.NAME]": keys_of(CalendarSettings),
             "[feeds.NAME.limits]": keys_of(Limits),
+            "[feeds.NAME.dead_mans_switch]": keys_of(DeadMansSwitchSettings),
             **{f"[feeds.NAME.{key}]": keys_of(rate) for key, rate in RATES.items()},
         }
         super().__init__(file, environ, homes)
@@ -216,8 +219,22 @@ class ConfigReader(SettingsReader):
                 if not _says(limits, key):
                     inside = f"{where.removesuffix(']')}.limits]"
                     self.complain(inside, key, "missing; a feed with trading = true has this limit")
-        elif feed.dry_run:
-            self.warn(where, "dry_run", "it has no effect without trading = true")
+        else:
+            given = {
+                "dry_run": feed.dry_run,
+                "on_blind": feed.on_blind != "none",
+                "dead_mans_switch": feed.dead_mans_switch.after > 0,
+            }
+            for key in (key for key, is_given in given.items() if is_given):
+                self.warn(where, key, "it has no effect without trading = true")
+
+    def _switch(self, where: str, table: Table) -> DeadMansSwitchSettings:
+        raw = table.get("dead_mans_switch")
+        if raw is None:
+            return DeadMansSwitchSettings()
+        if isinstance(raw, Mapping) and not _says(raw, "after"):
+            self.complain(where, "after", "missing: the seconds without a beat after which it halts")
+        return DeadMansSwitchSettings(**self.fields(where, raw, DeadMansSwitchSettings))
 
     def _warn_of_mixed_worlds(self, settings: Settings) -> None:
         for feed in settings.feeds.values():
@@ -297,6 +314,7 @@ class ConfigReader(SettingsReader):
                     given["frames"] = self._each(f"{sub}.{key}]", "frames", given["frames"], FrameLimit.parse)
                 fields[key] = structs.replace(own_rate, **given)
         fields["limits"] = Limits(**self.fields(f"{sub}.limits]", table.get("limits", {}), Limits))
+        fields["dead_mans_switch"] = self._switch(f"{sub}.dead_mans_switch]", table)
         venue = self.quoting(where, "", lambda: kind(name, own)) if kind and own else None
         fields["doors"] = doors if len(doors) > 1 else ()
         fields["subscribe"] = self._subscribe(where, table.get("subscribe", ()), venue or kind)

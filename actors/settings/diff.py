@@ -25,6 +25,9 @@ SOFT = (
     "align",
     "order_deadline",
     "limits",
+    "on_blind",
+    "on_blind_after",
+    "dead_mans_switch",
 )
 
 Kind = Literal["added", "removed", "reconnected", "adjusted", "next start"]

@@ -28,6 +28,13 @@ Deadline = Annotated[
 ]
 
 
+SHORTEST_SWITCH = 2.0  # seconds: two rounds of the service that watches
+SwitchSeconds = Annotated[
+    float, Meta(ge=SHORTEST_SWITCH, le=86_400.0, description="seconds, 2 or more and at most a day")
+]
+HaltAction = Literal["halt", "halt+cancel"]
+
+
 class ConfigTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One table of the config, complete: what it leaves out has its default."""
 
@@ -57,6 +64,16 @@ class TradingSettings(ConfigTable, frozen=True, kw_only=True):
 
     dir: str = ""  # an absolute path
     require_durable: bool = True  # a full disk refuses what adds risk
+
+
+class DeadMansSwitchSettings(ConfigTable, frozen=True, kw_only=True):
+    """`[feeds.NAME.dead_mans_switch]`: `linewarden run` halts the feed when a program stops to beat.
+
+    `after`: seconds without a beat; 0: off.
+    """
+
+    after: SwitchSeconds = 0.0
+    action: HaltAction = "halt"
 
 
 class SendRateSettings(ConfigTable, frozen=True, kw_only=True):
@@ -110,12 +127,30 @@ class FeedSettings(LinePolicy, RedactedStruct, frozen=True, kw_only=True):
     align: Align = "refuse"
     order_deadline: Deadline = 5.0
     limits: Limits = Limits()
+    on_blind: Literal["none", HaltAction] = "none"  # what follows where an account is blind for too long
+    on_blind_after: Seconds = 10.0
+    dead_mans_switch: DeadMansSwitchSettings = DeadMansSwitchSettings()
     doors: tuple[str, ...] = ()  # all of its addresses, where `url` has several; the first is in `own`
 
     @property
     def is_simulated(self) -> bool:
         """Whether no venue hears it: it talks to a simulator of this process, or to a recording."""
         return is_simulated(self.own.url)
+
+    @property
+    def halts_when_blind(self) -> bool:
+        """Whether an account is halted to which it is blind for too long."""
+        return self.trading and self.on_blind != "none" and not self.is_replayed
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether it has a dead man's switch."""
+        return self.trading and self.dead_mans_switch.after > 0 and not self.is_replayed
+
+    @property
+    def is_replayed(self) -> bool:
+        """Whether it is a recording, which halts nothing."""
+        return self.own.url.startswith("replay:")
 
     @property
     def sends_orders(self) -> bool:

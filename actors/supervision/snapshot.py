@@ -141,6 +141,7 @@ class SharedStatus:
             quarantine=QuarantineStatus(shared.quarantine.count, shared.quarantine.newest()),
             metrics_errors=self._metrics.errors,
             cooldowns=cooldowns_of(shared.cooldowns, self._clock.wall_ns()),
+            halts=shared.halts,
         )
 
     def _feed(

@@ -31,7 +31,7 @@ from actors.rules.liveness import RecentRoundTrips, Watched
 from actors.rules.poor_health import HealthWatch
 from actors.rules.restarts import Restarts
 from actors.secret import origin
-from actors.status import ActorStatus, cause_of
+from actors.status import ActorStatus, HaltStatus, cause_of
 from actors.supervision.cooldown_file import Cooldown, Cooldowns
 from actors.timers import Timer, Timers
 from actors.wire.connect import ConnectCancel
@@ -76,6 +76,7 @@ class SharedState:
             for feed, spec in specs.feeds.items()
             for name in spec.venue.spread(spec.wanted)
         }
+        self.halts: tuple[HaltStatus, ...] = ()  # that stand; `trading/halting.py` replaces it
         self.actors: tuple[ActorStatus, ...] = ()  # all but connections, as the supervisor shows them
         self.change: object = None  # replaced with each change that the next status is to show
 
@@ -87,6 +88,11 @@ class SharedState:
             self.lines[line.name] = line.view()
         if news:
             self.note_change()
+
+    def show_halts(self, halts: tuple[HaltStatus, ...]) -> None:
+        """These stand now."""
+        self.halts = halts
+        self.note_change()
 
     def note_change(self) -> None:
         """The next look at the status builds a new one. Any thread."""

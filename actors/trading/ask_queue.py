@@ -45,6 +45,11 @@ class AskQueue:
         if (pause := self._paused.get((login, meter))) is not None and pause.turn == turn:
             del self._paused[login, meter]
 
+    def waiting(self, login: Login, meter: str) -> tuple[Ask, ...]:
+        """The reads that wait for this meter."""
+        lines = [asks for line, asks in self._lines.items() if (line[0], line[2]) == ("read", meter)]
+        return tuple(ask for asks in lines for ask in asks if ask.login is login)
+
     def begins_at(self, ask: Ask) -> float:
         """Monotonic seconds before which this ask does not begin."""
         pause = self._paused.get((ask.login, ask.meter)) if ask.lane == "read" else None

@@ -329,9 +329,15 @@ class ReadAsk(Ask):
     """
 
     def __init__(
-        self, access: Access, call: Call[Any], until: float, then: Callable[[Any], Call[Any]] | None = None
+        self,
+        access: Access,
+        call: Call[Any],
+        until: float,
+        then: Callable[[Any], Call[Any]] | None = None,
+        *,
+        lane: Lane = "read",
     ) -> None:
-        super().__init__(access.feed, access.login, "read", call.meter, until)
+        super().__init__(access.feed, access.login, lane, call.meter, until)
         self.reply = Reply("requester")
         self._access, self._then = access, then
         self._reading: Reading[Any] = Reading(access, call, self.lane)

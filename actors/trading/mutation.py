@@ -101,12 +101,14 @@ class MutationAsk(Ask):
         align: Align,
         tag: str,
         until: float,
+        protects: bool | None = None,
     ) -> None:
         super().__init__(access.feed, access.login, lane_of(mutation), METER, until)
         self.reply = OutcomeReply(tag)
         self.reply.given_up = self._refuse_unless_begun
         self._access, self._terms, self._tag = access, terms, tag
         self._mutation, self._resolve, self._align = mutation, resolve, align
+        self._known_to_protect = protects
         self._right = SendRight(access.left)
 
     # ── on its own thread ──
@@ -181,6 +183,8 @@ class MutationAsk(Ask):
         log.error("%s: %s is sent without a record, with tag %s: %s", self.feed, kind, self._tag, why)
 
     def _protects(self, cancel: Cancel) -> bool:
+        if self._known_to_protect is not None:
+            return self._known_to_protect
         return self._access.read(self._terms.api.is_protective(cancel.account, cancel.order), self.lane)
 
     def _exchange(self, mutation: AnyMutation, seen: Seen, secret: Secret) -> OrderOutcome:

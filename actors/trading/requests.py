@@ -16,6 +16,7 @@ from actors.protocol.trading import (
     AnyMutation,
     Call,
     Contract,
+    Lane,
     OrderOutcome,
     Refused,
     Unknown,
@@ -66,8 +67,8 @@ class Requests:
         """The venue's requests, as conversations."""
         return self._way().api
 
-    def read(self, call: Call[T], timeout: float | None = None) -> Asked[T]:
-        """`timeout`: seconds until it has failed.
+    def read(self, call: Call[T], timeout: float | None = None, *, lane: Lane = "read") -> Asked[T]:
+        """`timeout`: seconds until it has failed. `lane`: of what waits for it.
 
         Raises:
             RuntimeStopped: the runtime has ended.
@@ -75,7 +76,7 @@ class Requests:
         """
         check_seconds("timeout", timeout, optional=True)
         until = self._until(READ if timeout is None else timeout)
-        return self._begin(ReadAsk(self._way().access(self._left(until)), call, until))
+        return self._begin(ReadAsk(self._way().access(self._left(until)), call, until, lane=lane))
 
     def _begin(self, ask: ReadAsk) -> Asked[Any]:
         self._requester.ask(AskRead(ask), ask.reply)
@@ -115,8 +116,12 @@ class Requests:
         tag: str | None = None,
         deadline: float | None = None,
         align: Align | None = None,
+        protects: bool | None = None,
     ) -> OrderHandle:
         """Sends it once, or not at all. `resolve`: finds its contract.
+
+        `protects`: whether the order that is cancelled protects a position; None: the venue is asked, if a
+        halt needs to know.
 
         Raises:
             LinewardenError: an argument makes no sense; or the feed was removed from the config.
@@ -136,7 +141,8 @@ class Requests:
             text = "it is being found out what came of orders of a former process. Nothing was sent."
             return refused(tag, "settling", text, retry_after=1.0)
         align = its.align if align is None else align
-        ask = MutationAsk(way.access(self._left(until)), terms, mutation, resolve, align, tag, until)
+        access = way.access(self._left(until))
+        ask = MutationAsk(access, terms, mutation, resolve, align, tag, until, protects)
         self._requester.ask(AskMutation(ask), ask.reply)
         self._watch(ask)
         return OrderHandle(ask.reply)

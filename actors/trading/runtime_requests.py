@@ -32,6 +32,7 @@ from actors.trading.settlement import Settlement
 
 if TYPE_CHECKING:
     from actors.trading.order_store import OrderStore
+    from actors.trading.records import Halt
 
 MARK_AGE: Final = 15.0  # seconds: an older price is no mark for a price band
 DAY_NS: Final = 86_400 * 10**9
@@ -129,6 +130,7 @@ class RuntimeRequests:
         self._logins = Logins()
         self._opening = threading.Lock()
         self._store: OrderStore | None = None
+        self.held: list[Halt] = []  # which no store could take: the first one that opens takes them
         self._temporary: TemporaryDirectory[str] | None = None
         self.contracts: dict[tuple[str, str], tuple[Contract, float]] = {}  # by feed and text
         self.settlement = Settlement({}, self.store, self._settle, self._tags)
@@ -164,9 +166,11 @@ class RuntimeRequests:
             raise LinewardenError(f"{feed}: venue {spec.venue.name!r} has no requests that can be asked here")
         FeedWay(self, spec).access(lambda: 0.0)  # imports an HTTP client, before a deadline runs
         facade: Callable[[Requests], Any] = imported(spec.venue.requests)
-        return facade(self._requests(feed, holder, check))
+        return facade(self.core(feed, holder, check))
 
-    def _requests(self, feed: str, holder: object, check: Callable[[], None]) -> Requests:
+    def core(self, feed: str, holder: object, check: Callable[[], None]) -> Requests:
+        """The part of a feed's requests that all venues share."""
+
         def way() -> FeedWay:
             check()
             if self.is_stopping:
@@ -176,11 +180,11 @@ class RuntimeRequests:
         return Requests(way, self._requester, self.timers, holder)
 
     def _settle(self, feed: str, tag: str) -> OrderHandle:
-        return self._requests(feed, None, lambda: None).settle(tag)
+        return self.core(feed, None, lambda: None).settle(tag)
 
     def _tags(self, feed: str) -> Mapping[int, tuple[str, ...]]:
         """Of the orders of the last day. Raises LinewardenError."""
-        requests = self._requests(feed, None, lambda: None)
+        requests = self.core(feed, None, lambda: None)
         api: TradingApi = requests.api
         return requests.read(api.tags(self.timers.clock.wall_ns() - DAY_NS)).get()
 
@@ -222,9 +226,13 @@ class RuntimeRequests:
             if self._store is None:
                 trading = self.settings.trading
                 try:
-                    self._store = OrderStore(Path(trading.dir), require_durable=trading.require_durable)
+                    store = OrderStore(Path(trading.dir), require_durable=trading.require_durable)
                 except StoreError as error:
                     return None, str(error)
+                while self.held:
+                    halt = self.held.pop()
+                    store.halt(halt.host, halt.account, reason=halt.reason, by=halt.by)
+                self._store = store
             return self._store, ""
 
     def store(self) -> OrderStore | None:

@@ -171,6 +171,7 @@ class Fake:
         self.state = "live"
         self.failures: list[Exception] = []  # of the next looks
         self._tree = self
+        self.settings = Settings(feeds={})
 
     def status(self) -> Status:
         if self.failures:

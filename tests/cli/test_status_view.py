@@ -23,6 +23,7 @@ from actors.status import (
     Cause,
     CooldownStatus,
     DeadLettersStatus,
+    HaltStatus,
     QuarantineStatus,
     Status,
     TopicStatus,
@@ -223,6 +224,18 @@ def test_topics_that_are_not_fresh_are_listed_if_that_is_asked_for() -> None:
     assert "o2/trades/A is not fresh (pongs): nothing for 60 s\\x1b" in below({"o2/trades/A": stale})
     many = {f"o2/trades/{number:03}": stale for number in range(status_view.MOST_TOPICS + 7)}
     assert "... and 7 more" in below(many)
+
+
+def test_halts_are_the_first_thing_above_all_lines() -> None:
+    halt = HaltStatus("h1", "api.venue.example/7", "fat\nfinger", int(NOW * 1e9), "ann")
+    held = structs.replace(halt, id="h2", target="all", is_written=False)
+    told = structs.replace(status(o2=line()), halts=(halt, held))
+    rows = drawn(status_view.StatusView().render(told, NOW, NOW, 160))
+    since = day_and_clock(int(NOW * 1e9))
+    assert rows[0] == f"HALTED: api.venue.example/7: fat\\nfinger (halt h1, by ann), since {since}"
+    assert rows[1] == f"HALTED: all: fat\\nfinger (halt h2, by ann; it is not written), since {since}"
+    assert rows[2].split()[:2] == ["line", "state"]
+    assert told.text.endswith("; 2 halts")
 
 
 def test_what_was_put_aside_is_counted() -> None:

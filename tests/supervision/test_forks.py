@@ -23,11 +23,13 @@ pytestmark = [needs_fork, pytest.mark.filterwarnings("ignore:.*fork.*:Deprecatio
 
 RUNTIME: dict[str, Callable[[Runtime, Stream[Any]], object]] = {
     "ask": lambda runtime, _: runtime.ask("o2"),
+    "beat": lambda runtime, _: runtime.beat("o2"),
     "book": lambda runtime, _: runtime.book("o2", "0x1"),
     "clear_cooldowns": lambda runtime, _: runtime.clear_cooldowns(),
     "end_reason": lambda runtime, _: runtime.end_reason,
     "fresh": lambda runtime, _: runtime.fresh("o2"),
     "forget_book": lambda runtime, _: runtime.forget_book("o2", "0x1"),
+    "halt": lambda runtime, _: runtime.halt("o2", reason="r"),
     "latest": lambda runtime, _: runtime.latest("o2", "0x1"),
     "lifecycle": lambda runtime, _: runtime.lifecycle(),
     "merge": lambda runtime, stream: runtime.merge(stream),

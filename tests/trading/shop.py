@@ -20,6 +20,7 @@ from actors.protocol.limits import FrameLimit, RateLimit
 from actors.protocol.session import Session
 from actors.protocol.trading import (
     Accepted,
+    AccountLook,
     Align,
     AnyMutation,
     Call,
@@ -27,6 +28,7 @@ from actors.protocol.trading import (
     Cancel,
     Contract,
     Exposure,
+    FinalRow,
     Intent,
     OrderOutcome,
     Place,
@@ -193,6 +195,15 @@ class ShopApi(TradingApi):
             return order % 2 == 1 if isinstance(page, str) else page
 
         return Call("is_protective", converse)
+
+    def account_ids(self) -> Call[tuple[int, ...]]:
+        raise NotImplementedError
+
+    def working(self, account: int) -> Call[AccountLook]:
+        raise NotImplementedError
+
+    def final_row(self, account: int, order: int) -> Call[FinalRow]:
+        raise NotImplementedError
 
     def _page(self, name: str, secret: Secret) -> Conversation[str | CallRefused]:
         answer = yield self._request("GET", name, secret)

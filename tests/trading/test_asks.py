@@ -274,3 +274,18 @@ def test_32_threads_keep_to_the_meter_together(px: ShopRequests, shop: Shop) -> 
     assert len(failed) == 160
     assert {error.code for error in failed} == {"meter"}
     assert isinstance(px.place().get(5.0), Accepted)  # it has room of its own
+
+
+def test_reads_that_wait_when_their_meter_is_found_empty_fail_at_once(px: ShopRequests, shop: Shop) -> None:
+    gather([px.page("bars", "bars") for _ in range(5)], timeout=5.0)  # of 5 in 30 s none is left
+    go = threading.Event()
+    shop.before = wait_for(go, "/slow")
+    slow = [px.page("slow") for _ in range(ROOM["read"])]  # all places of reads are taken
+    late = [px.page("bars", "bars", timeout=10.0) for _ in range(20)]
+    started = time.monotonic()
+    go.set()
+    for each in late:
+        with pytest.raises(AskFailedError, match="may not be asked so often"):
+            each.get(9.0)
+    assert time.monotonic() - started < 5.0
+    gather(slow, timeout=5.0)

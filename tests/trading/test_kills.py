@@ -105,7 +105,7 @@ def strace() -> str:
     found = shutil.which("strace")
     if found is None:
         told = "strace is not installed (apt-get install strace)"
-        if os.environ.get("CI"):
+        if "LINEWARDEN_CI" in os.environ:
             pytest.fail(told)
         pytest.skip(told)
     allowed = subprocess.run([found, "-o", os.devnull, "true"], capture_output=True, check=False)

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from actors.protocol import (
+    AccountLook,
     Align,
     AnyMutation,
     Call,
@@ -15,6 +16,7 @@ from actors.protocol import (
     Contract,
     Conversation,
     Exposure,
+    FinalRow,
     FrameLimit,
     Intent,
     LinewardenError,
@@ -27,7 +29,7 @@ from actors.venues.projectx import messages as m
 from actors.venues.projectx.rest import account as lists
 from actors.venues.projectx.rest import bars as bar_pages
 from actors.venues.projectx.rest import contracts as found
-from actors.venues.projectx.rest import holdings, mutations, settling, terms
+from actors.venues.projectx.rest import holdings, mutations, settling, terms, working
 from actors.venues.projectx.rest.account import Listing
 from actors.venues.projectx.rest.asking import ORDINARY, Asking, Envelope, Gateway, Steps, conversation
 from actors.venues.projectx.rest.bars import Bar, BarQuery, BarUnit
@@ -207,6 +209,20 @@ class ProjectXApi(TradingApi):
         return self._call(
             f"is_protective({order})", lambda asking: holdings.is_protective(asking, account, order)
         )
+
+    # ── the way out of a halt ──
+
+    def account_ids(self) -> Call[tuple[int, ...]]:
+        """Returns the read of the accounts that are active."""
+        return self._call("account_ids", working.account_ids)
+
+    def working(self, account: int) -> Call[AccountLook]:
+        """Returns the read of the working orders, and of what each is for."""
+        return self._call(f"working({account})", lambda asking: working.look(asking, account))
+
+    def final_row(self, account: int, order: int) -> Call[FinalRow]:
+        """Returns the read of one order, as the way out of a halt reports it."""
+        return self._call(f"final_row({order})", lambda asking: working.final_row(asking, account, order))
 
     def tags(self, since_ns: int) -> Call[Mapping[int, tuple[str, ...]]]:
         """Returns the read of the tags of orders since then, of all active accounts."""

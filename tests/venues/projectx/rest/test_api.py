@@ -29,6 +29,9 @@ CALLS: dict[str, Any] = {
     "find": API.find(Intent(tag="t", mutation=Cancel(account=1, order=1), begun_ns=0)),
     "exposure": API.exposure(ACCOUNT, EP.id),
     "is_protective": API.is_protective(ACCOUNT, 9),
+    "account_ids": API.account_ids(),
+    "working": API.working(ACCOUNT),
+    "final_row": API.final_row(ACCOUNT, 9),
     "tags": API.tags(0),
 }
 

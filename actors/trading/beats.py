@@ -1,0 +1,96 @@
+"""The beats of a program, for the service whose dead man's switch watches it."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Final
+from urllib.parse import quote, urlencode, urlsplit
+
+from actors import log_queue
+from actors.errors import LinewardenError
+from actors.secret import Secret
+from actors.supervision.forks import Home
+
+log = log_queue.logger("actors.trading.beats")
+
+ANSWER: Final = 2.0  # seconds for one beat
+
+
+class Beats:
+    """Sends beats for one feed. Any thread may call.
+
+    A beat is sent because the program has called, and never by itself: a program that hangs does not beat.
+    `url`: of the service. `by`: the program's name there; several programs of a feed have different ones.
+    """
+
+    def __init__(self, url: str, feed: str, *, by: str, token: Secret | None = None) -> None:
+        parts = urlsplit(url)
+        self._kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+        self._host, self._port = str(parts.hostname), parts.port
+        self._path = f"{parts.path.rstrip('/')}/beat/{quote(feed, safe='')}?{urlencode({'by': by})}"
+        self._feed, self._url, self._token = feed, url, token
+        self._home = Home()
+        self._lock = threading.Lock()
+        self._asked = threading.Event()
+        self._is_stopped = False
+        self._thread: threading.Thread | None = None
+        self._is_unheard = False
+
+    def beat(self) -> None:
+        """The program is alive. Returns at once; a beat that waits stands for later ones."""
+        self._home.check()
+        with self._lock:
+            self._asked.set()
+            if self._thread is None and not self._is_stopped:
+                self._thread = threading.Thread(target=self._run, name="beats", daemon=True)
+                self._thread.start()
+
+    def end(self) -> None:
+        """The program ends in good order: its switch is disarmed. Waits for the answer, 2 s at most.
+
+        Raises:
+            LinewardenError: the service has not confirmed it, and will halt the feed.
+        """
+        self._home.check()
+        self.stop()
+        if why := self._send("&last=1"):
+            raise LinewardenError(f"{self._feed}: its dead man's switch is still armed: {why}")
+
+    def stop(self) -> None:
+        """Sends no beat any more. The switch stays armed. Any number of times."""
+        with self._lock:
+            self._is_stopped = True
+            self._asked.set()
+
+    # ── on its own thread ──
+
+    def _run(self) -> None:
+        while True:
+            self._asked.wait()
+            self._asked.clear()  # first: a beat that is asked for meanwhile is sent
+            if self._is_stopped:
+                return
+            self._note(self._send())
+
+    def _send(self, more: str = "") -> str:
+        """Returns why it was not taken; empty: it was."""
+        headers = {} if self._token is None else {"Authorization": f"Bearer {self._token.reveal()}"}
+        try:
+            with closing(self._kind(self._host, self._port, timeout=ANSWER)) as connection:
+                connection.request("POST", self._path + more, headers=headers)
+                answer = connection.getresponse()
+                body = answer.read(1_000)
+        except (OSError, HTTPException) as error:
+            return f"the service at {self._url} does not answer ({error or type(error).__name__})"
+        if answer.status >= 300:
+            return f"the service at {self._url} answered {answer.status}: {body.decode(errors='replace')}"
+        return ""
+
+    def _note(self, why: str) -> None:
+        if why and not self._is_unheard:
+            log.error("%s: a beat was not taken: %s. The feed will be halted if none is.", self._feed, why)
+        if not why and self._is_unheard:
+            log.warning("%s: beats are taken again", self._feed)
+        self._is_unheard = bool(why)

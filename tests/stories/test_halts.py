@@ -1,0 +1,232 @@
+"""Halts: made by a program or by blindness, shown everywhere, and orders taken back under them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import actors
+from actors import Accepted, Bracket, LinewardenError, Refused, Runtime, Unknown
+from actors.protocol.trading import Cancel
+from actors.simulators.projectx import SimulatedProjectX
+from actors.trading import halt_sweep
+from actors.trading.halt_sweep import HaltReport
+from actors.trading.order_store import OrderStore
+from actors.trading.projectx_requests import ProjectXRequests
+from tests.trading.halts import ACCOUNT, THIS, accepted, config, far_below, resting, settled, until, working
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks follow each other at once: the simulator's lists do not lag behind, unless they are made to."""
+    monkeypatch.setattr(halt_sweep, "PAUSE", 0.05)
+
+
+@pytest.fixture
+def venue() -> Iterator[SimulatedProjectX]:
+    with SimulatedProjectX(rate=0, snapshots=False) as venue:
+        yield venue
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    OrderStore.create(tmp_path / "orders").close()
+    return tmp_path / "orders"
+
+
+@pytest.fixture
+def runtime(folder: Path, venue: SimulatedProjectX) -> Iterator[Runtime]:
+    with actors.start(config(folder, venue)) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+def px(runtime: Runtime) -> ProjectXRequests:
+    return settled(runtime)
+
+
+def done(handle: actors.HaltHandle) -> HaltReport:
+    report = handle.get(20.0)
+    assert handle.done
+    return report
+
+
+# ── runtime.halt ──
+
+
+def test_t4_a_halt_is_in_force_for_every_process_of_the_folder_when_it_returns(
+    px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX, folder: Path
+) -> None:
+    handle = runtime.halt(THIS, reason="the market is mad")
+    assert handle.done
+    assert handle.halt.is_written
+    refused = px.place(ACCOUNT, "ENQ", "buy", 1).get(5.0)
+    assert isinstance(refused, Refused)
+    assert (refused.code, refused.name) == ("halted", handle.halt.id)
+    with actors.start(config(folder, venue)) as second:
+        refused = settled(second).place(ACCOUNT, "ENQ", "buy", 1).get(5.0)
+        assert isinstance(refused, Refused)
+        assert (refused.code, refused.name) == ("halted", handle.halt.id)
+        until(lambda: [halt.id for halt in second.status().halts] == [handle.halt.id])
+
+
+def test_t4_a_program_cannot_unhalt(runtime: Runtime) -> None:
+    runtime.halt(THIS, reason="the market is mad")
+    assert not [name for name in dir(runtime) if "unhalt" in name]
+    assert not [name for name in dir(OrderStore) if "unhalt" in name]
+
+
+def test_a_halt_of_a_feed_is_of_all_accounts_at_its_venue_and_one_of_nothing_is_of_all(
+    runtime: Runtime, venue: SimulatedProjectX
+) -> None:
+    host = runtime.ask("projectx")._api.host
+    assert runtime.halt("projectx", reason="r").halt.target == host
+    assert runtime.halt(reason="r").halt.target == "all"
+    assert runtime.halt(THIS, reason="r").halt.target == f"{host}/{ACCOUNT}"
+    told = [(each.target, each.reason, each.is_written) for each in runtime.status().halts]
+    assert told == [(host, "r", True), ("all", "r", True), (f"{host}/{ACCOUNT}", "r", True)]
+    assert all(each.by == f"linewarden (process {os.getpid()})" for each in runtime.status().halts)
+
+
+def test_what_makes_no_sense_halts_nothing(runtime: Runtime) -> None:
+    for target, reason in (("nowhere", "r"), ("projectx/market", "r"), (THIS, " ")):
+        with pytest.raises(LinewardenError, match="Nothing is halted"):
+            runtime.halt(target, reason=reason)
+    assert runtime.status().halts == ()
+
+
+def test_where_nothing_trades_there_is_nothing_to_halt(venue: SimulatedProjectX) -> None:
+    listening = {"venue": "projectx", "url": venue.url, "user_name": "me", "api_key": "a-key-of-the-gateway"}
+    with (
+        actors.start({"feeds": {"projectx": listening}}) as runtime,
+        pytest.raises(LinewardenError, match="nothing trades here"),
+    ):
+        runtime.halt(reason="r")
+
+
+# ── cancel ──
+
+
+def test_t8_under_a_halt_with_cancel_entries_go_and_what_protects_a_position_stays(
+    px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX
+) -> None:
+    accepted(px.place(ACCOUNT, "ENQ", "buy", 1, bracket=Bracket(stop=40, target=80)))
+    legs = working(px)
+    assert len(legs) == 2
+    entries = {resting(px, venue) for _ in range(3)}
+    handle = runtime.halt(THIS, reason="the market is mad", cancel=True)
+    report = done(handle)
+    assert report.is_clear, report
+    assert working(px) == legs
+    assert len(report.kept) == 2
+    assert report.left == ()
+    assert {each.order for each in report.cancels} == entries
+    for each in report.cancels:
+        assert isinstance(each.outcome, Accepted)
+        assert each.final is not None
+        assert (each.final.state, each.final.is_final, each.final.filled) == ("cancelled", True, 0)
+    tags = {each.outcome.tag for each in report.cancels}
+    assert len(tags) == 3, "each cancel is an intent of its own"
+    store = runtime._requests.store()
+    assert store is not None
+    assert {type(intent.mutation) for tag in tags if (intent := store.intent(tag))} == {Cancel}
+
+
+def test_t8_all_orders_takes_protective_legs_as_well(
+    px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX
+) -> None:
+    accepted(px.place(ACCOUNT, "ENQ", "buy", 1, bracket=Bracket(stop=40, target=80)))
+    report = done(runtime.halt(THIS, reason="r", cancel=True, all_orders=True))
+    assert report.is_clear, report
+    assert working(px) == set()
+
+
+def test_t8_an_entry_and_its_suspended_legs_go_together(
+    px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX
+) -> None:
+    bracket = Bracket(stop=40, target=80)
+    accepted(px.place(ACCOUNT, "ENQ", "buy", 1, limit=far_below(px, venue), bracket=bracket))
+    report = done(runtime.halt(THIS, reason="r", cancel=True))
+    assert report.is_clear, report
+    assert working(px) == set()
+
+
+def test_t8_legs_that_a_close_left_behind_are_taken_back(
+    px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX
+) -> None:
+    accepted(px.place(ACCOUNT, "ENQ", "buy", 1, bracket=Bracket(stop=40, target=80)))
+    assert isinstance(px.close(ACCOUNT, "ENQ").get(5.0), Accepted)
+    assert len(working(px)) == 2
+    report = done(runtime.halt(THIS, reason="r", cancel=True))
+    assert report.is_clear, report
+    assert working(px) == set()
+
+
+def test_t8_a_cancel_whose_answer_is_lost_is_told_as_unknown_and_the_venues_list_decides(
+    px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX
+) -> None:
+    order = resting(px, venue)
+    venue.answer_lost(page="Order/cancel")
+    report = done(runtime.halt(THIS, reason="r", cancel=True))
+    (cancel,) = report.cancels
+    assert isinstance(cancel.outcome, Unknown)
+    assert cancel.final is not None
+    assert cancel.final.state == "cancelled"
+    assert cancel.order == order
+    assert report.is_clear, report
+    assert working(px) == set()
+
+
+def test_t8_a_cancel_that_is_refused_is_repeated_with_a_new_intent(
+    px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX
+) -> None:
+    resting(px, venue)
+    venue.refuse_mutation(page="Order/cancel")
+    report = done(runtime.halt(THIS, reason="r", cancel=True))
+    assert report.is_clear, report
+    assert [type(each.outcome) for each in report.cancels] == [Refused, Accepted]
+    assert len({each.outcome.tag for each in report.cancels}) == 2
+    assert working(px) == set()
+
+
+def test_t8_if_positions_are_unknown_only_known_entries_are_cancelled_and_the_rest_is_named(
+    px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(halt_sweep, "MOST_LOOKS", 4)
+    accepted(px.place(ACCOUNT, "ENQ", "buy", 1, bracket=Bracket(stop=40, target=80)))
+    legs = working(px)
+    entry = resting(px, venue)
+    venue.refuse_page(page="Position/searchOpen", n=1_000)
+    report = done(runtime.halt(THIS, reason="r", cancel=True))
+    assert not report.is_clear
+    assert [each.order for each in report.cancels] == [entry]
+    for leg in legs:
+        assert any(f"order {leg} " in sentence for sentence in report.left)
+    assert any("positions are not known" in sentence for sentence in report.left)
+    venue.heal()
+    assert working(px) == legs
+
+
+def test_t8_cancels_of_a_feed_are_of_every_account_of_its_login(
+    px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX
+) -> None:
+    for account in venue.accounts:
+        resting(px, venue, account)
+    report = done(runtime.halt("projectx", reason="r", cancel=True))
+    assert report.is_clear, report
+    assert {each.account for each in report.cancels} == set(venue.accounts)
+
+
+def test_cancels_come_to_an_end_with_the_runtime(
+    folder: Path, venue: SimulatedProjectX, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(halt_sweep, "PAUSE", 30.0)
+    with actors.start(config(folder, venue)) as runtime:
+        handle = runtime.halt(THIS, reason="r", cancel=True)
+        until(lambda: handle.get(0.0).left == ())
+    report = handle.get(5.0)
+    assert handle.done
+    assert not report.is_clear

@@ -36,7 +36,7 @@ class ArgumentError(LinewardenError):
 
 
 def account_number(account: object) -> int:
-    hint = "accounts() lists the numbers and names of your accounts"
+    hint = "accounts() lists your accounts, with the number as .id"
     return _number("account", "the number of an account", account, hint)
 
 
@@ -121,7 +121,8 @@ def check_moment(name: str, moment: object) -> None:
 def _number(name: str, what: str, value: object, hint: str) -> int:
     number = _whole(value)
     if number is None:
-        raise ArgumentError(f"{name} is {what}, and {value!r} is none; {hint}")
+        given = repr(value) if isinstance(value, str | float | None) else f"a {type(value).__name__}"
+        raise ArgumentError(f"{name} is {what}, and {given} is none; {hint}")
     return number
 
 

@@ -21,6 +21,7 @@ from actors.reasons import Reason
 from actors.secret import Secret
 from actors.supervision.forks import Home
 from actors.timers import Timer, check_seconds
+from actors.trading.gathering import Gettable
 from actors.trading.login import Login
 from actors.wire.attempt import ConnectCancel, ConnectFailed
 from actors.wire.connect import Dial
@@ -287,7 +288,7 @@ class Reading(Generic[T]):
 # ── reads ───────────────────────────────────────────────────────────────────────────────────────
 
 
-class Asked(Generic[T_co]):
+class Asked(Gettable[T_co]):
     """The future of one read. Any thread, any number of times."""
 
     def __init__(self, reply: Reply, feed: str) -> None:

@@ -10,6 +10,7 @@ from actors.actor import Reply, ReplyTimeout
 from actors.protocol.trading import OrderOutcome, Unknown
 from actors.supervision.forks import Home
 from actors.timers import check_seconds
+from actors.trading.gathering import Gettable
 
 UNDER_WAY = "under way"
 
@@ -46,7 +47,7 @@ class OutcomeReply(Reply):
         return self._outcome
 
 
-class OrderHandle:
+class OrderHandle(Gettable[OrderOutcome]):
     """A mutation under way. Any thread, any number of times; what comes of it is never raised."""
 
     def __init__(self, reply: OutcomeReply) -> None:

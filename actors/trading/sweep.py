@@ -12,6 +12,7 @@ from actors import log_queue
 from actors.errors import LinewardenError
 from actors.protocol.trading import OrderOutcome
 from actors.timers import check_seconds
+from actors.trading.gathering import Gettable
 from actors.trading.order_handle import UNDER_WAY, OrderHandle
 
 log = log_queue.logger("actors.trading")
@@ -38,7 +39,7 @@ class SweepIncompleteError(Exception):
 Steps: TypeAlias = Generator[list[OrderHandle], list[OrderOutcome], None]
 
 
-class SweepHandle:
+class SweepHandle(Gettable[Sweep]):
     """A sweep under way, on a thread of its own. Any thread may look; what comes of it is never raised."""
 
     def __init__(self, name: str, steps: Steps, first: OrderHandle | None = None) -> None:

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from actors.stream import Marked as Marked, Stream as Stream
     from actors.supervision.permit import Permit as Permit
     from actors.trading.asks import Asked as Asked
+    from actors.trading.beats import Beats as Beats
     from actors.trading.gathering import gather as gather
     from actors.trading.halt_handle import HaltHandle as HaltHandle
     from actors.trading.halt_sweep import CancelReport as CancelReport, HaltReport as HaltReport
@@ -70,6 +71,7 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "AskFailedError": "actors.errors",
         "AskRefusedError": "actors.errors",
         "Asked": "actors.trading.asks",
+        "Beats": "actors.trading.beats",
         "Blind": "actors.errors",
         "BookView": "actors.rules.order_book",
         "Bracket": "actors.protocol.trading",

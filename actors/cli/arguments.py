@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import sys
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
@@ -45,6 +47,14 @@ def complain(*sentences: str, code: int = 1) -> int:
     for sentence in sentences:
         print(sentence, file=sys.stderr)
     return code
+
+
+def user_name() -> str:
+    """Who runs the command; in a container the user may have a number alone."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def one_of(parameter: str, values: Sequence[str], help: str) -> Any:

@@ -6,7 +6,6 @@ before the first cancel leaves, for every process of the folder.
 
 from __future__ import annotations
 
-import getpass
 import logging
 import os
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import typer
 
-from actors.cli.arguments import complain, report
+from actors.cli.arguments import complain, report, user_name
 from actors.cli.formatting import printable
 from actors.errors import ConfigError, LinewardenError
 from actors.settings import Settings, load
@@ -41,7 +40,7 @@ def halt_and_cancel(config: Path, target: str, reason: str, *, every: bool) -> i
     logging.getLogger("actors").addHandler(logging.NullHandler())  # all of it is printed here
     try:
         with halts_without_lines(settings) as halts:
-            handle = halts.halt(target, reason=reason, cancel=True, every=every, by=getpass.getuser())
+            handle = halts.halt(target, reason=reason, cancel=True, every=every, by=user_name())
             _tell_halt(handle, settings, config)
             _tell_cancels(handle)
             return _judgement(handle.get())

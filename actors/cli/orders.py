@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +13,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from actors.cli.arguments import complain, known_name, report
+from actors.cli.arguments import complain, known_name, report, user_name
 from actors.cli.formatting import day_and_clock, plain_table, printable
 from actors.cli.halt_cancel import halt_and_cancel
 from actors.cli.service_client import read_settings
@@ -100,8 +99,8 @@ def halt(
 
     It holds in all processes that trade from the folder, until `unhalt`. A feed stands for its venue: all
     accounts there are halted. The command lists the processes that trade, and waits for orders that were on
-    their way before. It exits with 1 if the halt could not be written, or if an order is left without an
-    outcome; its tag and process are named.
+    their way before. It exits with 1 if the halt could not be written, if no orders go to that host, or if an
+    order is left without an outcome; its tag and process are named.
     """
     if not reason.strip():
         raise typer.BadParameter("expected some words", param_hint="--reason")
@@ -111,15 +110,18 @@ def halt(
         raise typer.Exit(code)
     with _store(config) as store:
         host, account = _target(config, target)
-        begun, older = store.halt(host, account, reason=reason, by=getpass.getuser())
+        begun, older = store.halt(host, account, reason=reason, by=user_name())
         typer.echo(printable(f"{begun}. To end it: linewarden unhalt {begun.id} -c {config}"))
         for process in store.processes():
             typer.echo(f"trading: process {process.pid or 'of unknown number'}")
         left = _wait(store, older, timeout)
+        is_known = not host or host in store.hosts() or _is_of_a_feed(config, host)
     for each in left:
         state = ", which has ended" if each.process_ended else ""
         complain(f"{each.intent.tag} of process {each.pid}{state} has no outcome: it may be at the venue.")
-    raise typer.Exit(1 if left or cancel else 0)
+    if not is_known:
+        complain(f"No order has gone to {host}, and no feed of {config} sends any there. Check the name.")
+    raise typer.Exit(1 if left or cancel or not is_known else 0)
 
 
 def unhalt(
@@ -128,7 +130,7 @@ def unhalt(
 ) -> None:
     """End a halt."""
     with _store(config) as store:
-        typer.echo(printable(f"ended: {store.unhalt(id, by=getpass.getuser())}"))
+        typer.echo(printable(f"ended: {store.unhalt(id, by=user_name())}"))
 
 
 # ── the store ───────────────────────────────────────────────────────────────────────────────────
@@ -172,13 +174,13 @@ def _resolve(config: Path, tag: str, reason: str, *, absent: bool) -> None:
     if not (tag and absent and reason.strip()):
         raise typer.BadParameter("resolve takes a TAG, --absent and --reason TEXT", param_hint="ACTION")
     with _store(config) as store:
-        store.resolve(tag, reason=reason, by=getpass.getuser())
+        store.resolve(tag, reason=reason, by=user_name())
         typer.echo(f"resolved: {printable(tag)}")
 
 
 def _adopt(config: Path) -> None:
     with _store(config) as store:
-        adopted = store.adopt(by=getpass.getuser())
+        adopted = store.adopt(by=user_name())
     for tag in adopted:
         typer.echo(f"adopted: {printable(tag)}")
     if not adopted:
@@ -194,8 +196,19 @@ def _import(config: Path, file: str) -> None:
 
 def _target(config: Path, target: str) -> tuple[str, int | None]:
     """Host and account. Raises ConfigError; LinewardenError for what is no target."""
-    found = halt_target(target, {} if target == ALL or names_host(target) else _hosts(config))
+    try:
+        found = halt_target(target, {} if target == ALL or names_host(target) else _hosts(config))
+    except ConfigError:
+        complain("The feeds cannot be read: nothing is halted. This needs none of them: linewarden halt all")
+        raise
     return found.host, found.account
+
+
+def _is_of_a_feed(config: Path, host: str) -> bool:
+    """False also where the feeds cannot be read."""
+    with suppress(ConfigError):
+        return host in _hosts(config).values()
+    return False
 
 
 def _hosts(config: Path) -> dict[str, str | None]:

@@ -26,10 +26,6 @@ class FileLock:
         self.fd = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0) | os.O_CLOEXEC, 0o600)
         _OPEN.add(self)
 
-    def acquire(self) -> None:
-        """Waits for the lock. Raises OSError."""
-        fcntl.flock(self.fd, fcntl.LOCK_EX)
-
     def try_acquire(self, *, shared: bool = False) -> bool:
         """Returns whether the lock is taken now. Raises OSError where a file system has no locks."""
         try:

@@ -70,7 +70,7 @@ class Halting:
         if self._timer is not None:
             self._timer.cancel()
         self._jobs.put(None)
-        if self._thread is not None:
+        if self._thread is not None and timeout:  # else it may be called on any thread, its own one too
             self._thread.join(timeout)
 
     def tell(self, _: Any) -> None:

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from actors.protocol.trading import AnyMutation, Cancel, Close
-from actors.trading.order_file import random_text
+from actors.trading.order_file import random_text, storable
 from actors.trading.records import Halt, HaltKind
 
 COLUMNS = "id, host, account, kind, reason, by, begun_ns"
@@ -22,7 +22,7 @@ def allowed_under_halt(mutation: AnyMutation, protects: bool | None) -> bool:
 
 
 def new_halt(host: str, account: int | None, kind: HaltKind, reason: str, by: str, now_ns: int) -> Halt:
-    return Halt(random_text(40), host, account, kind, reason, by, now_ns)
+    return Halt(random_text(40), host, account, kind, storable(reason), storable(by), now_ns)
 
 
 def unreadable(host: str, account: int | None, why: object, now_ns: int) -> Halt:
@@ -32,6 +32,7 @@ def unreadable(host: str, account: int | None, why: object, now_ns: int) -> Halt
 
 
 def write(db: sqlite3.Connection, halt: Halt, tags: Sequence[str] = ()) -> None:
+    """Writes a halt. One that is there stays: an error may come after it was written."""
     values = (
         halt.id,
         halt.host,
@@ -42,7 +43,7 @@ def write(db: sqlite3.Connection, halt: Halt, tags: Sequence[str] = ()) -> None:
         halt.begun_ns,
         " ".join(tags),
     )
-    db.execute(f"INSERT INTO halts ({COLUMNS}, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+    db.execute(f"INSERT OR IGNORE INTO halts ({COLUMNS}, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
 
 
 def read(db: sqlite3.Connection) -> tuple[Halt, ...]:

@@ -24,9 +24,11 @@ from actors.protocol.trading import (
     Refused,
     Unknown,
 )
+from actors.trading.order_file import storable
 from actors.trading.processes import TradingProcess, is_alive
 from actors.trading.records import MINUTE_NS, Check, OpenIntent, RecordedOrder, State, StoreView
 
+LARGEST: Final = 2**63 - 1  # a whole number that a column holds
 LEGS: Final = ("-SL", "-TP")  # what the venue adds to an entry's tag for the legs of its bracket
 COLUMNS = """tag, host, account, kind, contract, side, size, legs, order_id, digest, mutation, process, pid,
     begun_ns"""
@@ -69,6 +71,7 @@ class Entry:
         self.intent, self.host, self.check, self.protects = intent, host, check, protects
         self.kind = type(intent.mutation).__name__.lower()
         self.digest = digest(intent.mutation, host)
+        self.is_new = False  # its tag was not known in the transaction that was to write it
 
 
 class Unrecorded:
@@ -77,6 +80,9 @@ class Unrecorded:
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
         self.outcome: OrderOutcome | None = None
+
+    def is_of(self, host: str, account: int) -> bool:
+        return self.entry.host == host and self.entry.intent.mutation.account == account
 
 
 class Known(Struct, frozen=True):
@@ -104,6 +110,18 @@ def digest(mutation: AnyMutation, host: str) -> bytes:
     return hashlib.sha256(msgspec.json.encode((host, structs.replace(mutation, **prices)))).digest()
 
 
+def mistake(mutation: AnyMutation) -> str:
+    """Returns why a mutation cannot be recorded, so that it is read again as it was; empty: it can."""
+    try:
+        again = _mutation(msgspec.json.encode(mutation))
+    except (sqlite3.DatabaseError, UnicodeError) as error:
+        return str(error)
+    numbers = [value for value in structs.astuple(mutation) if isinstance(value, int)]
+    if again != mutation or any(abs(number) > LARGEST for number in numbers):
+        return "a number in it is none, or too large"
+    return ""
+
+
 # ── writing ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -123,11 +141,22 @@ def record(db: sqlite3.Connection, outcome: OrderOutcome, state: State, now_ns: 
     """Writes an outcome over a state, if it says more."""
     if new := NEXT.get((state, type(outcome))):
         order_id = None if isinstance(outcome, Unknown) else outcome.order_id
+        order_id = None if order_id is None or abs(order_id) > LARGEST else order_id
         db.execute(
             """UPDATE intents SET state = ?, outcome = ?, order_id = coalesce(?, order_id), finished_ns = ?
             WHERE tag = ?""",
-            (new, msgspec.json.encode(outcome), order_id, now_ns, outcome.tag),
+            (new, _encoded(outcome), order_id, now_ns, outcome.tag),
         )
+
+
+def _encoded(outcome: OrderOutcome) -> bytes:
+    """Words of elsewhere may be no Unicode."""
+    texts = {
+        name: storable(value)
+        for name in outcome.__struct_fields__
+        if isinstance(value := getattr(outcome, name), str)
+    }
+    return msgspec.json.encode(structs.replace(outcome, **texts))
 
 
 def _order(entry: Entry) -> RecordedOrder:
@@ -189,11 +218,12 @@ def open_intents(db: sqlite3.Connection, folder: Path, own: str = "") -> tuple[O
 
 
 def view(db: sqlite3.Connection, entry: Entry, now_ns: int, unrecorded: Iterable[Entry]) -> StoreView:
-    """Returns what the limits need to know. `unrecorded`: intents that are in no row."""
+    """Returns what the limits need to know. `unrecorded`: intents of the account that are in no row."""
     host, mutation = entry.host, entry.intent.mutation
     query = f"""SELECT {ORDERS} FROM intents WHERE host = ? AND account = ?
-        AND (begun_ns > ? OR state IN ('open', 'unknown')) AND kind IN ('place', 'modify')"""
-    rows = db.execute(query, (host, mutation.account, now_ns - MINUTE_NS))
+        AND kind IN ('place', 'modify')
+        AND (begun_ns > ? OR finished_ns > ? OR state IN ('open', 'unknown'))"""
+    rows = db.execute(query, (host, mutation.account, now_ns - MINUTE_NS, now_ns - MINUTE_NS))
     orders = [RecordedOrder(*row) for row in rows]
     orders += [_order(each) for each in unrecorded if each.kind in {"place", "modify"}]
     if not isinstance(mutation, Modify):
@@ -229,7 +259,7 @@ def take_over(other: sqlite3.Connection, db: sqlite3.Connection, process: str) -
     Returns how many are new.
     """
     for (id,) in other.execute("SELECT id FROM stores"):
-        db.execute("INSERT OR IGNORE INTO stores VALUES (?, 0)", (id,))
+        db.execute("INSERT OR IGNORE INTO stores (id, is_own) VALUES (?, 0)", (id,))
     columns, count = f"{COLUMNS}, state, outcome, finished_ns", 0
     theirs = columns.replace("process", "?")
     for row in other.execute(f"SELECT {theirs} FROM intents", (process,)):

@@ -16,7 +16,7 @@ from actors.feed_spec import FeedSpec
 from actors.rules.blindness import Account, BlindTimes, LongBlind
 from actors.rules.dead_mans_switch import Rounds
 from actors.settings import FeedSettings
-from actors.supervision.freshness import FreshnessLooks
+from actors.supervision.freshness import FreshnessLooks, policies_of
 from actors.supervision.state import SharedState
 from actors.timers import Timer, Timers
 
@@ -80,6 +80,7 @@ class OnBlind:
         own = [topic for topic in topics if spec.venue.channels[topic.channel].account]
         if not own:
             return dict(self._blind_lines(spec))
+        own = [topic for topic in own if not self._is_closed(spec, topic)]
         named = tuple(dict.fromkeys(account for topic in own if (account := account_of(topic)) is not None))
         blind: dict[Account, str] = {}
         for topic in own:
@@ -89,6 +90,12 @@ class OnBlind:
                 for each in (named or (None,)) if account is None else (account,):
                     blind.setdefault(each, _words(topic, found))
         return blind
+
+    def _is_closed(self, spec: FeedSpec, topic: Topic) -> bool:
+        """Whether a calendar of the topic says that the market is closed: then no order is filled."""
+        cell, now_ns = self._shared.cells.get(topic), self._timers.clock.wall_ns()
+        policies = () if cell is None else policies_of(spec, topic, cell)
+        return any(each.calendar is not None and not each.calendar.is_open(now_ns) for each in policies)
 
     def _blind_lines(self, spec: FeedSpec) -> Iterator[tuple[Account, str]]:
         for name, line in self._shared.lines.copy().items():

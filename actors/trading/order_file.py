@@ -30,7 +30,7 @@ RESTORE: Final = (
     "and run: linewarden orders init -c CONFIG"
 )
 SCHEMA: Final = f"""
-CREATE TABLE stores (id TEXT PRIMARY KEY, is_own INTEGER NOT NULL);
+CREATE TABLE stores (id TEXT PRIMARY KEY, is_own INTEGER NOT NULL, writes INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE intents (
     tag TEXT PRIMARY KEY, host TEXT NOT NULL, account INTEGER NOT NULL, kind TEXT NOT NULL,
     contract TEXT, side TEXT, size INTEGER, legs INTEGER NOT NULL, order_id INTEGER,
@@ -55,6 +55,11 @@ PRAGMA user_version = {VERSION};
 def random_text(bits: int) -> str:
     """Returns so many random bits of the system's as lower-case letters and digits."""
     return b32encode(secrets.token_bytes(bits // 8)).decode().rstrip("=").lower()
+
+
+def storable(text: str) -> str:
+    """Returns a text as the file can hold it: what is no Unicode is escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class OrderFile:
@@ -82,6 +87,7 @@ class OrderFile:
         self._is_closed = False
         self._turn = threading.RLock()  # held while this process forks, too: no transaction is torn in two
         self._inode = _checked(self.path)
+        self._writes = 0  # how many transactions the file has had, as this process has seen it
         self._db = open_file(self.path, patience)
         self.id: str = self._own_id()
         _OPEN.add(self)
@@ -127,7 +133,9 @@ class OrderFile:
         """
         with self._reading("BEGIN IMMEDIATE") as db:
             yield db
+            db.execute("UPDATE stores SET writes = writes + 1 WHERE is_own")
             db.execute("COMMIT")
+            self._writes += 1
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -143,8 +151,9 @@ class OrderFile:
             self._check_inode()
             try:
                 self._db.execute(begin)
+                self._check_writes()
                 yield self._db
-            except UnicodeDecodeError as error:  # a broken file may hold anything, and SQLite tells of it
+            except (UnicodeError, OverflowError) as error:  # a broken file, or what no file can hold
                 raise sqlite3.DatabaseError(f"{self.path}: {error}") from None
             finally:
                 if self._db.in_transaction:
@@ -159,6 +168,14 @@ class OrderFile:
             raise sqlite3.OperationalError(f"{self.path}: {error.strerror}") from None
         if (found.st_dev, found.st_ino) != self._inode:
             raise sqlite3.OperationalError(f"{self.path} was replaced by another file; start again")
+
+    def _check_writes(self) -> None:
+        """An older copy that was written over the file has lost halts and intents, and is not used."""
+        row = self._db.execute("SELECT writes FROM stores WHERE is_own").fetchone()
+        writes = 0 if row is None else row[0]
+        if not isinstance(writes, int) or writes < self._writes:
+            raise sqlite3.OperationalError(f"{self.path} is an older copy than before; start again")
+        self._writes = writes
 
     def _own_id(self) -> str:
         try:
@@ -182,7 +199,7 @@ def _make(path: Path) -> None:
         try:
             db.execute("PRAGMA synchronous = EXTRA")
             db.executescript(f"BEGIN;{SCHEMA}")
-            db.execute("INSERT INTO stores VALUES (?, 1)", (random_text(64),))
+            db.execute("INSERT INTO stores (id, is_own) VALUES (?, 1)", (random_text(64),))
             db.execute("COMMIT")
         finally:
             db.close()

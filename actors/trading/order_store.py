@@ -6,6 +6,7 @@ of the account is unknown, its limits are kept. All processes that trade an acco
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -101,7 +102,7 @@ class OrderStore(OrderFile):
             return f"a tag has 1 to {LONGEST_TAG} printable ASCII characters"
         if tag.upper().endswith(intents.LEGS):
             return "a tag does not end in -SL or -TP: the venue gives such tags to the legs of brackets"
-        if tag.startswith("lw-") and not tag.startswith(f"lw-{self.id}-"):
+        if tag.startswith("lw-") and not re.fullmatch(f"lw-{self.id}-[a-z2-7]{{26}}", tag):
             return "a tag of your own does not begin with lw-"
         return ""
 
@@ -118,11 +119,16 @@ class OrderStore(OrderFile):
 
         Returns `Begun`. With an outcome, the tag is known and nothing is sent; else send it, once. `recorded`
         False: the disk took nothing, and this mutation may leave all the same, as it reduces risk and may be
-        repeated. Returns `Refused` with code `tag`, `halted`, `unknown`, `store`, or that of `check`.
+        repeated. Returns `Refused` with code `tag`, `terms`, `halted`, `unknown`, `store`, or that of
+        `check`.
         """
         self.check()
         if mistake := self.tag_mistake(intent.tag):
             return Refused(intent.tag, "tag", message=f"{mistake}. Nothing was sent.")
+        if mistake := intents.mistake(intent.mutation):
+            return Refused(
+                intent.tag, "terms", message=f"it cannot be recorded ({mistake}). Nothing was sent."
+            )
         entry = Entry(intent, host, check, protects)
         with self._turn:
             if known := self._unrecorded.get(intent.tag):
@@ -237,43 +243,59 @@ class OrderStore(OrderFile):
         with self.writing() as db:
             self._write_kept(db)
             answer = self._judged(db, entry)
+            entry.is_new = answer is None
             if answer is None:
                 intents.write(db, entry, self.process)
         self._forget_kept()
         return answer or Begun()
 
-    def _judged(self, db: sqlite3.Connection, entry: Entry) -> Begun | Refused | None:
+    def _judged(
+        self, db: sqlite3.Connection, entry: Entry, unrecorded: Iterable[Unrecorded] = ()
+    ) -> Begun | Refused | None:
         """The known outcome of its tag, or why it is refused: a halt, an unknown outcome, a limit."""
         mutation, account = entry.intent.mutation, entry.intent.mutation.account
-        if known := intents.find(db, entry.intent.tag):
+        known = None if entry.is_new else intents.find(db, entry.intent.tag)
+        if known is not None:
             return _same(entry, known.digest, known.outcome)
         halt = halts.applying(db, entry.host, account) or self._held_halt(entry.host, account)
         if halt is not None and not allowed_under_halt(mutation, entry.protects):
             return _halted(halt, entry)
         if not adds_risk(mutation):
             return None
-        unrecorded = [each.entry for each in self._unrecorded.values()]
-        return self._doubt(db, entry) or entry.check(intents.view(db, entry, self._now_ns(), unrecorded))
+        kept = [each for each in unrecorded if each.is_of(entry.host, account)]
+        view = intents.view(db, entry, self._now_ns(), [each.entry for each in kept])
+        return self._doubt(db, entry, kept) or entry.check(view)
 
     def _held_halt(self, host: str, account: int) -> Halt | None:
         return next((each for each in self._held if halts.applies(each, host, account)), None)
 
-    def _doubt(self, db: sqlite3.Connection, entry: Entry) -> Refused | None:
+    def _doubt(
+        self, db: sqlite3.Connection, entry: Entry, unrecorded: Iterable[Unrecorded]
+    ) -> Refused | None:
         """While an outcome of the account is unknown, it adds no risk."""
         account = entry.intent.mutation.account
-        for tag, state, process, begun_ns in intents.unsettled(db, entry.host, account):
-            if state == "unknown" or self._is_lost(process, begun_ns):
-                message = (
-                    f"it is not known what came of {tag}, so account {account} may not add risk. It is "
-                    "looked for at the venue; if you know that it is not there, run: "
-                    f"linewarden orders resolve {tag} --absent --reason TEXT"
-                )
-                return Refused(entry.intent.tag, "unknown", message=message)
-        return None
+        unknown = [each.entry.intent.tag for each in unrecorded if isinstance(each.outcome, Unknown)]
+        unknown += [
+            tag
+            for tag, state, process, begun_ns in intents.unsettled(db, entry.host, account)
+            if state == "unknown" or self._is_unknown(tag) or self._is_lost(process, begun_ns)
+        ]
+        if not unknown:
+            return None
+        message = (
+            f"it is not known what came of {unknown[0]}, so account {account} may not add risk. It is "
+            "looked for at the venue; if you know that it is not there, run: "
+            f"linewarden orders resolve {unknown[0]} --absent --reason TEXT"
+        )
+        return Refused(entry.intent.tag, "unknown", message=message)
+
+    def _is_unknown(self, tag: str) -> bool:
+        """Whether its outcome could not be written, and is `Unknown`."""
+        return isinstance(self._outcomes.get(tag), Unknown)
 
     def _is_lost(self, process: str, begun_ns: int) -> bool:
         """Whether an intent without outcome can get none from its process any more."""
-        if self._now_ns() - begun_ns > OVERDUE_NS:
+        if abs(self._now_ns() - begun_ns) > OVERDUE_NS:  # or the wall clock was set
             return True
         return process != self.process.token and not is_alive(self.folder, process)
 
@@ -319,7 +341,8 @@ class OrderStore(OrderFile):
         if self._require_durable and not intents.is_repeatable(mutation):
             message = f"the order store cannot be written ({error}). Nothing was sent."
             refused = Refused(tag, "store", message=message)
-            self._outcomes[tag] = refused  # an error may come after the intent is on the disk
+            if entry.is_new:  # an error may come after the intent is on the disk
+                self._outcomes[tag] = refused
             return refused
         self._unrecorded[tag] = Unrecorded(entry)
         kind = f"{entry.kind} of account {mutation.account}"
@@ -329,9 +352,12 @@ class OrderStore(OrderFile):
     def _judged_without_disk(self, entry: Entry) -> Begun | Refused | None:
         try:
             with self.reading() as db:
-                return self._judged(db, entry)
+                return self._judged(db, entry, self._unrecorded.values())
         except sqlite3.Error as error:
             mutation: AnyMutation = entry.intent.mutation
+            if not intents.is_repeatable(mutation) and not adds_risk(mutation):
+                message = f"the order store cannot be read ({error}): it may have been sent. Nothing was sent"
+                return Refused(entry.intent.tag, "store", message=f"{message} now.")
             if allowed_under_halt(mutation, entry.protects):
                 return None
             return _halted(halts.unreadable(entry.host, mutation.account, error, self._now_ns()), entry)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from actors.trading.file_lock import FileLock
+
+TRIES: Final = 50
+BESIDE: Final = ".new"
 
 
 class TradingProcess(Struct, frozen=True):
@@ -29,11 +33,12 @@ class Membership:
         self.process = TradingProcess(secrets.token_hex(8), os.getpid())
         self._path = _room(folder) / self.process.token
         _room(folder).mkdir(mode=0o700, exist_ok=True)
-        with _gate(folder):  # a file without its lock is that of an ended process
-            self._lock = FileLock(self._path)
-            self._lock.try_acquire()
+        lock = next(filter(None, (_locked(self._path) for _ in range(TRIES))), None)
+        if lock is None:
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        self._lock = lock
         with suppress(OSError):  # a full disk: the process goes without its number
-            self._path.write_bytes(msgspec.json.encode(self.process))
+            os.pwrite(self._lock.fd, msgspec.json.encode(self.process), 0)
 
     def close(self) -> None:
         with suppress(OSError):
@@ -55,15 +60,15 @@ def is_alive(folder: Path, token: str) -> bool:
 
 def living(folder: Path) -> tuple[TradingProcess, ...]:
     """Returns the processes that trade from this folder now. Raises OSError."""
-    with suppress(FileNotFoundError), _gate(folder):
-        tokens = sorted(path.name for path in _room(folder).iterdir())
+    with suppress(FileNotFoundError):
+        tokens = sorted(path.name for path in _room(folder).iterdir() if path.suffix != BESIDE)
         return tuple(_process(folder, token) for token in tokens if is_alive(folder, token))
     return ()
 
 
 def forget_ended(folder: Path) -> None:
     """Removes the files of ended processes. Raises OSError."""
-    with suppress(FileNotFoundError), _gate(folder):
+    with suppress(FileNotFoundError):
         for path in _room(folder).iterdir():
             if not is_alive(folder, path.name):
                 path.unlink(missing_ok=True)
@@ -80,9 +85,16 @@ def _room(folder: Path) -> Path:
     return folder / "processes"
 
 
-@contextmanager
-def _gate(folder: Path) -> Iterator[None]:
-    """While it is held, no process comes or is forgotten."""
-    with closing(FileLock(folder / "processes.lock")) as lock:
-        lock.acquire()
-        yield
+def _locked(path: Path) -> FileLock | None:
+    """Makes the file beside its place and moves it there locked: without its lock, its process has ended.
+
+    None: another process looks at it, or took it for one that was left behind. Raises OSError.
+    """
+    beside = path.with_name(f"{secrets.token_hex(8)}{BESIDE}")
+    lock = FileLock(beside)
+    if lock.try_acquire():
+        with suppress(FileNotFoundError):
+            beside.rename(path)
+            return lock
+    lock.close()
+    return None

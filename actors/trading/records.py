@@ -82,7 +82,7 @@ class RecordedOrder(Struct, frozen=True):
 class StoreView(Struct, frozen=True):
     """What the store knows of an account, in the transaction that writes an intent.
 
-    `orders`: each `Place` and `Modify` that began within the last minute, or has no known outcome.
+    `orders`: each `Place` and `Modify` that began or ended within the last minute, or has no known outcome.
     `sizes`: of the order that is to be modified, each size that it was given; `side`: its side, if known.
     """
 

@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 from actors.protocol.trading import Cancel, Refused
 from actors.trading import halts, intents
 from actors.trading.folder import StoreError
-from actors.trading.order_file import OrderFile, open_file
+from actors.trading.order_file import OrderFile, open_file, storable
 from actors.trading.processes import TradingProcess, is_alive, living
 from actors.trading.records import LONGEST_DEADLINE, Halt, OpenIntent
 
@@ -66,6 +66,11 @@ class StoreOperator(OrderFile):
         with self.reading() as db:
             return intents.open_intents(db, self.folder)
 
+    def hosts(self) -> set[str]:
+        """Returns the hosts that orders went to."""
+        with self.reading() as db:
+            return {str(host) for (host,) in db.execute("SELECT DISTINCT host FROM intents")}
+
     def halts(self) -> tuple[Halt, ...]:
         """Returns the halts that stand."""
         with self.reading() as db:
@@ -80,14 +85,21 @@ class StoreOperator(OrderFile):
     def halt(
         self, host: str = "", account: int | None = None, *, reason: str, by: str
     ) -> tuple[Halt, tuple[OpenIntent, ...]]:
-        """Writes a halt. Returns it, and the intents of its target that are older and have no outcome."""
+        """Writes a halt. Returns it, and the intents of its target that have no outcome.
+
+        Raises:
+            StoreError: it is written, and the intents cannot be read.
+        """
         halt = halts.new_halt(host, account, "asked", reason, by, self._now_ns())
         with self.writing() as db:
             halts.write(db, halt)
-            older = [each for each in intents.open_intents(db, self.folder) if each.outcome is None]
-        return halt, tuple(
-            each for each in older if halts.applies(halt, each.host, each.intent.mutation.account)
-        )
+        try:
+            found = self.open_intents()
+        except sqlite3.Error as error:
+            text = f"{halt}. What was on its way before cannot be read ({error}): look at the venue."
+            raise StoreError(text) from None
+        mine = [each for each in found if halts.applies(halt, each.host, each.intent.mutation.account)]
+        return halt, tuple(each for each in mine if each.outcome is None)
 
     def unhalt(self, id: str, *, by: str) -> Halt:
         """Ends a halt and returns it. Raises StoreError: there is none with this id, or `adopt` ends it."""
@@ -143,7 +155,8 @@ class StoreOperator(OrderFile):
             if wait > 0:
                 text = "its last byte may have left less than 5 minutes ago"
                 raise StoreError(f"{tag}: {text}. Look at the venue again in {wait // 10**9 + 1} s.")
-            outcome = Refused(tag, "absent", message=f"not at the venue, says {by}: {reason}")
+            message = storable(f"not at the venue, says {by}: {reason}")
+            outcome = Refused(tag, "absent", message=message)
             query = "UPDATE intents SET state = 'resolved', outcome = ?, finished_ns = ? WHERE tag = ?"
             db.execute(query, (msgspec.json.encode(outcome), self._now_ns(), tag))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.cli.arguments import user_name
 from actors.protocol.trading import Accepted, Refused, Unknown
 from actors.trading.folder import StoreError
 from actors.trading.order_file import NAME
@@ -140,7 +142,7 @@ def test_t4_a_halt_holds_in_every_process_and_ends_by_its_id(config: Path, store
 def test_t4_what_a_target_means(
     config: Path, store: OrderStore, target: str, host: str, account: int | None
 ) -> None:
-    assert asked("halt", target, "-c", config).returncode == 0
+    assert asked("halt", target, "-c", config).returncode == (not target.startswith("px"))
     assert [(halt.host, halt.account) for halt in store.halts()] == [(host, account)]
 
 
@@ -198,7 +200,8 @@ def test_t4_a_halt_names_what_is_left_without_an_outcome(
         f"{left} of process {os.getpid()}, which has ended has no outcome: it may be at the venue.",
         f"{under_way} of process {os.getpid()} has no outcome: it may be at the venue.",
     ]
-    assert asked("halt", "elsewhere.example", "--timeout", "0.1", "-c", config).returncode == 0
+    elsewhere = asked("halt", "elsewhere.example", "--timeout", "0.1", "-c", config)
+    assert "has no outcome" not in elsewhere.stderr
 
 
 def test_t7_a_halt_that_cannot_be_written_is_told_and_is_exit_code_1(
@@ -360,3 +363,44 @@ def test_check_tells_what_becomes_of_orders_and_whether_the_store_is_there(
     told = asked("check", config)
     assert "px: orders are refused: feed o2 is no real venue" in told.stdout
     assert "px] trading: its orders are refused: feed o2 is no real venue" in told.stderr
+
+
+# ── a command in bad times ──
+
+
+def test_t4_a_halt_of_a_host_that_no_orders_go_to_is_told(config: Path, store: OrderStore) -> None:
+    missed = asked("halt", "api.topstpx.example", "-c", config)
+    assert missed.returncode == 1
+    told = (
+        f"No order has gone to api.topstpx.example, and no feed of {config} sends any there. Check the name."
+    )
+    assert missed.stderr == f"{told}\n"
+    store.finish(Accepted(begun(store, CLOSE)))
+    assert asked("halt", f"{HOST.upper()}/7", "-c", config).returncode == 0
+    assert [halt.target for halt in store.halts()] == ["api.topstpx.example", f"{HOST}/7"]
+
+
+@pytest.mark.parametrize("number", [str(2**63), "9" * 5_000])
+def test_t4_a_number_that_is_no_account_is_told(config: Path, store: OrderStore, number: str) -> None:
+    missed = asked("halt", f"px/{number}", "-c", config)
+    assert missed.returncode == 1
+    assert "expected the number of an account" in missed.stderr
+    assert "Traceback" not in missed.stderr
+    assert store.halts() == ()
+
+
+def test_t4_a_user_without_a_name_can_halt(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("uid not found")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    assert user_name() == f"uid {os.getuid()}"
+
+
+def test_t4_feeds_that_cannot_be_read_leave_halt_all(config: Path, store: OrderStore) -> None:
+    config.write_text(config.read_text() + '\n[feeds.x]\nvenue = "o2"\nurl = "${NEVER_SET_ANYWHERE}"\n')
+    missed = asked("halt", "px", "-c", config)
+    assert missed.returncode
+    assert "linewarden halt all" in missed.stderr
+    assert asked("halt", "all", "-c", config).returncode == 0
+    assert [halt.target for halt in store.halts()] == ["all"]

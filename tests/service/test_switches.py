@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -61,8 +61,14 @@ def clock() -> Clock:
 
 @pytest.fixture
 def switches(trading: Runtime, clock: Clock) -> Switches:
+    return unwatched(trading, clock)
+
+
+def unwatched(runtime: Runtime, clock: Clock, answer_all: Callable[[float], object] = float) -> Switches:
     """No thread judges: the test does."""
-    return Switches(trading, lambda _: None, monotonic=clock)
+    switches = Switches(runtime, answer_all, monotonic=clock)
+    switches.stop()
+    return switches
 
 
 def judge(switches: Switches, clock: Clock, seconds: float) -> None:
@@ -124,14 +130,10 @@ def test_t9_a_round_that_is_late_by_half_its_period_judges_nothing(
 
 def test_t9_all_beats_that_wait_are_read_before_it_judges(trading: Runtime, clock: Clock) -> None:
     """The beat lies in the socket when the round begins."""
-    switches: Switches
-
-    def answer_all(_: float) -> None:
-        switches.beat("projectx", "bot")
-
-    switches = Switches(trading, answer_all, monotonic=clock)
-    switches.beat("projectx", "bot")
-    judge(switches, clock, 60.0)
+    made: list[Switches] = []
+    made.append(unwatched(trading, clock, lambda _: made[0].beat("projectx", "bot")))
+    made[0].beat("projectx", "bot")
+    judge(made[0], clock, 60.0)
     assert targets(trading) == []
 
 
@@ -139,7 +141,7 @@ def test_t9_a_pause_while_it_reads_them_judges_nothing(trading: Runtime, clock: 
     def answer_all(_: float) -> None:
         clock.now += 30.0
 
-    switches = Switches(trading, answer_all, monotonic=clock)
+    switches = unwatched(trading, clock, answer_all)
     switches.beat("projectx", "bot")
     rounds = Rounds(PERIOD, clock.now)
     for _ in range(11):
@@ -156,7 +158,7 @@ def test_t9_what_was_armed_stays_armed_over_a_restart_of_the_service(
     switches.beat("projectx", "other", last=True)
     assert msgspec.json.decode((folder / "armed-linewarden.json").read_bytes()) == {"projectx": ["bot"]}
     clock.now += 3_600.0
-    after = Switches(trading, lambda _: None, monotonic=clock)
+    after = unwatched(trading, clock)
     after.begin()
     after.stop()
     judge(after, clock, 10.0)
@@ -176,7 +178,7 @@ def test_a_file_that_cannot_be_read_arms_nothing(trading: Runtime, folder: Path,
 
 def test_it_is_opt_in(folder: Path, venue: SimulatedProjectX, clock: Clock) -> None:
     with actors.start(config(folder, venue)) as runtime:
-        switches = Switches(runtime, lambda _: None, monotonic=clock)
+        switches = unwatched(runtime, clock)
         switches.begin()
         assert switches._thread is None
         with Service(runtime, HERE) as service:
@@ -193,7 +195,7 @@ def test_it_cancels_if_that_was_asked_for(
     with actors.start(config(folder, venue, dead_mans_switch=switch)) as runtime:
         px = settled(runtime)
         resting(px, venue)
-        switches = Switches(runtime, lambda _: None, monotonic=clock)
+        switches = unwatched(runtime, clock)
         switches.beat("projectx", "bot")
         judge(switches, clock, 12.0)
         until(lambda: working(px) == set())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -218,6 +220,77 @@ def test_t8_cancels_of_a_feed_are_of_every_account_of_its_login(
     report = done(runtime.halt("projectx", reason="r", cancel=True))
     assert report.is_clear, report
     assert {each.account for each in report.cancels} == set(venue.accounts)
+
+
+OPEN, STOP = {1, 6, 8}, {3, 4, 5}
+
+
+def at_the_venue(venue: SimulatedProjectX) -> dict[int, dict[str, Any]]:
+    """The rows of the orders that work there."""
+    return {id: row for id, row in venue.accounts[ACCOUNT].orders.items() if row["status"] in OPEN}
+
+
+def protects(venue: SimulatedProjectX, row: dict[str, Any]) -> bool:
+    """By other words than those of the program: it ends a position that is open. A suspended leg does not."""
+    held = [
+        each for each in venue.accounts[ACCOUNT].positions.values() if each["contractId"] == row["contractId"]
+    ]
+    is_exit = row["type"] in STOP or (row.get("customTag") or "").endswith(("-SL", "-TP"))
+    ends = [each for each in held if each["size"] and each["type"] == (1 if row["side"] == 1 else 2)]
+    return bool(ends) and is_exit and row["status"] != 8
+
+
+def mess(px: ProjectXRequests, venue: SimulatedProjectX, chance: random.Random) -> None:
+    """Entries, brackets, positions, and legs that a close left behind, in two contracts."""
+    for _ in range(chance.randint(3, 7)):
+        contract = chance.choice(venue.contracts[:2])
+        listing = venue.listings[contract]
+        side, size = chance.choice(("buy", "sell")), chance.randint(1, 3)
+        bracket = Bracket(stop=40, target=80) if chance.random() < 0.5 else None
+        away = (-1 if side == "buy" else 1) * 400 * listing.terms.tick
+        terms: dict[str, Any] = chance.choice(
+            ({}, {"limit": listing.last + away}, {"stop": listing.last - away})
+        )
+        px.place(ACCOUNT, contract, side, size, bracket=bracket, **terms).get(5.0)  # type: ignore[arg-type]
+        if chance.random() < 0.3:
+            px.close(ACCOUNT, contract).get(5.0)
+
+
+def trouble(venue: SimulatedProjectX, chance: random.Random) -> None:
+    faults: list[Callable[[], object]] = [
+        lambda: venue.answer_lost(n=2, page="Order/cancel"),
+        lambda: venue.request_lost(n=2, page="Order/cancel"),
+        lambda: venue.refuse_mutation(n=2, page="Order/cancel"),
+        lambda: venue.list_absent(n=2),
+        lambda: venue.refuse_page(page="Position/searchOpen", n=2),
+        lambda: venue.refuse_page(page="Order/v2/query", n=1),
+    ]
+    for fault in chance.sample(faults, 2):
+        fault()
+
+
+@pytest.mark.parametrize(
+    "seed", [*range(6), *(pytest.param(n, marks=pytest.mark.long) for n in range(6, 100))]
+)
+def test_t8_whatever_lies_at_the_venue_entries_go_and_protection_stays(
+    px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX, seed: int
+) -> None:
+    chance = random.Random(seed)
+    mess(px, venue, chance)
+    before = at_the_venue(venue)
+    protecting = {id for id, row in before.items() if protects(venue, row)}
+    trouble(venue, chance)
+    report = done(runtime.halt(THIS, reason=f"seed {seed}", cancel=True))
+    after = at_the_venue(venue)
+    assert protecting <= after.keys(), report
+    left = [row for row in after.values() if not protects(venue, row)]
+    assert all(row["status"] == 8 and row["parentOrderId"] in after for row in left), report
+    gone, cancelled = before.keys() - after.keys(), {each.order for each in report.cancels}
+    assert cancelled <= gone
+    assert all("-" in (before[id]["customTag"] or "")[-3:] for id in gone - cancelled), (
+        "legs go with an entry"
+    )
+    assert report.is_clear or all("could open" in sentence for sentence in report.left), report
 
 
 def test_cancels_come_to_an_end_with_the_runtime(

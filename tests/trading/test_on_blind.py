@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,23 @@ def test_a_channel_of_all_accounts_counts_for_those_that_are_named(
         assert [each.target.rpartition("/")[2] for each in standing(clock)] == [str(ACCOUNT)]
     assert account_of(Topic("projectx", "accounts", "")) is None
     assert account_of(Topic("projectx", "orders", "4242")) == 4242
+
+
+def test_a_closed_market_makes_no_blindness(tmp_path: Path, venue: SimulatedProjectX) -> None:
+    """The time of these tests begins on a Monday at 14:13 UTC."""
+    subscribed = ORDERS | {"calendar": "day"}
+    OrderStore.create(tmp_path / "orders").close()
+    table = config(tmp_path / "orders", venue, subscribed)
+    table["calendars"] = {"day": {"zone": "UTC", "sessions": ["Mon-Fri 15:00-15:10"]}}
+    with clockwork(table) as clock:
+        now = datetime.fromtimestamp(clock.timers.wall_ns() / 1e9, UTC)
+        opens = now.replace(hour=15, minute=0, second=0, microsecond=0)
+        assert now < opens
+        go_dark(clock, venue)
+        clock.advance((opens - now).total_seconds())
+        assert standing(clock) == ()
+        clock.advance(DELAY + 2 * PERIOD)
+        assert len(standing(clock)) == 1
 
 
 @pytest.mark.parametrize("feed", [{"on_blind": "none"}, {"trading": False}])

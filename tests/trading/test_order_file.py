@@ -133,7 +133,7 @@ def test_t6_it_is_never_in_write_ahead_mode_and_syncs_all_there_is(folder: Path)
     found = [store._db.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]
     assert found == ["delete", 3, 0x4C574F52]
     begun(store, place())
-    assert sorted(path.name for path in folder.iterdir()) == [NAME, "processes", "processes.lock"]
+    assert sorted(path.name for path in folder.iterdir()) == [NAME, "processes"]
     store.close()
 
 

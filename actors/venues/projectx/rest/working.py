@@ -51,27 +51,26 @@ def judged(rows: Iterable[m.Order], nets: Nets | None) -> tuple[WorkingOrder, ..
     """Returns what each order is for. `nets` None: positions are not known."""
     rows = tuple(rows)
     known = {each.id for each in rows} | {each.custom_tag for each in rows if each.custom_tag}
-    awaited = {_entry_of(each) for each in rows if is_leg(each) and _is_suspended(each)}
-    protects = {each.id: _protects(each, nets, known, awaited) for each in rows}
-    excess = {} if nets is None else _excess([each for each in rows if protects[each.id]], nets)
+    protects = {each.id: _protects(each, nets, known) for each in rows}
+    protecting = [each for each in rows if protects[each.id]]
+    excess = {} if nets is None else _excess(protecting, nets)
+    awaited = {_entry_of(each) for each in protecting if _is_suspended(each)}
     return tuple(
         WorkingOrder(
             id=each.id,
             contract=each.contract_id or "",
             text=words(each),
             protects=protects[each.id],
-            may_protect=_may_protect(each) and not _is_entry(each, awaited),
-            excess=excess.get(each.contract_id or "", 0) if protects[each.id] else 0,
+            may_protect=_may_protect(each),
+            excess=_excess_of(each, excess, awaited) if protects[each.id] and not _is_suspended(each) else 0,
         )
         for each in rows
     )
 
 
-def _protects(
-    order: m.Order, nets: Nets | None, known: Collection[object], awaited: Collection[object]
-) -> bool | None:
-    """`known`: ids and tags of all orders that work. `awaited`: those of entries that have suspended legs."""
-    if _is_entry(order, awaited) or not _may_protect(order):
+def _protects(order: m.Order, nets: Nets | None, known: Collection[object]) -> bool | None:
+    """`known`: ids and tags of all orders that work."""
+    if not _may_protect(order):
         return False
     if _is_suspended(order) and _entry_of(order) in known:
         return True
@@ -83,11 +82,6 @@ def _protects(
 
 def _may_protect(order: m.Order) -> bool:
     return is_leg(order) or order.type in STOPS
-
-
-def _is_entry(order: m.Order, awaited: Collection[object]) -> bool:
-    """Whether suspended legs wait for it to be filled."""
-    return not is_leg(order) and (order.id in awaited or order.custom_tag in awaited)
 
 
 def _is_suspended(order: m.Order) -> bool:
@@ -110,9 +104,19 @@ def _excess(protecting: Iterable[m.Order], nets: Nets) -> dict[str, int]:
         if not _is_suspended(each):
             group = could.setdefault(each.contract_id or "", {})
             key = (_entry_of(each) or each.id) if is_leg(each) else each.id
-            group[key] = max(group.get(key, 0), (each.size or 0) - (each.fill_volume or 0))
+            group[key] = max(group.get(key, 0), _left_of(each))
     more = {contract: sum(group.values()) - abs(nets.get(contract, 0)) for contract, group in could.items()}
     return {contract: most for contract, most in more.items() if most > 0}
+
+
+def _excess_of(order: m.Order, excess: Mapping[str, int], awaited: Collection[object]) -> int:
+    """A stop that ends a position and has legs of its own: once it is filled, these can open another one."""
+    own = _left_of(order) if not is_leg(order) and {order.id, order.custom_tag} & set(awaited) else 0
+    return max(own, excess.get(order.contract_id or "", 0))
+
+
+def _left_of(order: m.Order) -> int:
+    return max(0, (order.size or 0) - (order.fill_volume or 0))
 
 
 def words(order: m.Order) -> str:

@@ -75,11 +75,16 @@ def test_suspended_legs_wait_for_their_entry_which_can_open_a_position() -> None
     assert protecting(bracket(), []) == {1: False, 2: True, 3: True}
 
 
-def test_a_stop_for_which_legs_wait_is_an_entry() -> None:
+def test_a_stop_that_ends_a_position_and_has_legs_of_its_own_protects_and_could_open_another_one() -> None:
     entry, *legs = bracket()
-    (found, *_) = look([entry | {"type": STOP, "stopPrice": 6900}, *legs], [position_row(SHORT, 1)]).orders
+    stop = entry | {"type": STOP, "stopPrice": 6900}
+    (found, *waiting) = look([stop, *legs], [position_row(SHORT, 2)]).orders
+    assert (found.protects, found.excess) == (True, 2)
+    assert [each.excess for each in waiting] == [0, 0]
+    (found, *_) = look([stop, *legs], []).orders
     assert found.protects is False
-    assert not found.may_protect
+    (found, *_) = look([order_row(5, type=STOP, side=BUY)], [position_row(SHORT, 2)]).orders
+    assert (found.protects, found.excess) == (True, 0)
 
 
 def test_legs_whose_entry_is_told_by_its_tag_alone_wait_for_it() -> None:

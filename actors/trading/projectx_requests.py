@@ -229,9 +229,10 @@ class ProjectXRequests:
         """A new order: at the market, or with one of `limit`, `stop`, `trail` (an absolute price) and `join`.
 
         A price is a `Decimal`, text or int; one that is None is refused, so that a price that was not found
-        does not become an order at the market. `size`: contracts. `bracket`: exits in ticks from the fill,
-        unsigned. `tag`: one of your own; an order with a tag that is known is not sent again. `align`: a
-        price off its tick is refused, or moved to the side that is never worse. `deadline`: seconds.
+        does not become an order at the market. `side`: "buy" or "sell". `size`: contracts. `bracket`: exits
+        in ticks from the fill, unsigned. `tag`: one of your own; an order with a tag that is known
+        is not sent again. `align`: "refuse" a price off its tick, or "safe": move it to the side
+        that is never worse. `deadline`: seconds.
 
         Returns its handle at once, also where an argument makes no sense: `Refused` with the code `terms`.
 

@@ -152,13 +152,14 @@ class Exposure(Struct, frozen=True, kw_only=True):
     """What an account has in one contract, as the venue tells it: for limits.
 
     `position` is signed. `buys` and `sells` are contracts of working orders, `orders` the number of all
-    working orders of the account.
+    working orders of the account. `left`: of each order in `buys` and `sells`, by its id, its contracts.
     """
 
     position: int
     buys: int
     sells: int
     orders: int
+    left: Mapping[int, int] = {}
 
 
 class WorkingOrder(Struct, frozen=True, kw_only=True):

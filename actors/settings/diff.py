@@ -61,14 +61,32 @@ def without_new_orders(old: Settings, new: Settings) -> Settings:
     feeds = dict(new.feeds)
     for name in _newly_trading(old, new):
         before = old.feeds.get(name)
-        trading, dry_run = (False, False) if before is None else (before.trading, before.dry_run)
+        if before is None or before.sends_orders:
+            trading, dry_run = False, False
+        else:
+            trading, dry_run = before.trading, before.dry_run
         feeds[name] = structs.replace(feeds[name], trading=trading, dry_run=dry_run)
     return structs.replace(new, feeds=feeds)
 
 
 def _newly_trading(old: Settings, new: Settings) -> list[str]:
-    before = {name for name, feed in old.feeds.items() if feed.sends_orders}
-    return [name for name, feed in new.feeds.items() if feed.sends_orders and name not in before]
+    return [name for name in new.feeds if _sends(new, name) and not _sent_there(old, new.feeds[name])]
+
+
+def _sends(settings: Settings, name: str) -> bool:
+    """Whether its orders leave: a simulator beside it may be in their way."""
+    its = settings.feeds.get(name)
+    return its is not None and its.sends_orders and not settings.why_no_orders(name)
+
+
+def _sent_there(old: Settings, feed: FeedSettings) -> bool:
+    """Whether its orders left before, to the same venue. A simulator takes them at any time."""
+    return _sends(old, feed.name) and (feed.is_simulated or _host(feed) == _host(old.feeds[feed.name]))
+
+
+def _host(feed: FeedSettings) -> str:
+    api = feed.build_venue().trading()
+    return "" if api is None else api.host
 
 
 def _trading(old: Settings, new: Settings) -> Iterator[PlannedChange]:

@@ -25,14 +25,15 @@ from actors.protocol.trading import (
     Unknown,
 )
 from actors.trading.order_file import storable
-from actors.trading.processes import TradingProcess, is_alive
+from actors.trading.processes import TradingProcess, Uptime, is_alive
 from actors.trading.records import MINUTE_NS, Check, OpenIntent, RecordedOrder, State, StoreView
 
 LARGEST: Final = 2**63 - 1  # a whole number that a column holds
 LEGS: Final = ("-SL", "-TP")  # what the venue adds to an entry's tag for the legs of its bracket
 COLUMNS = """tag, host, account, kind, contract, side, size, legs, order_id, digest, mutation, process, pid,
-    begun_ns"""
-ORDERS = "tag, kind, contract, side, size, legs, state, begun_ns, finished_ns"  # of a RecordedOrder
+    begun_ns, boot, up_ns"""
+AGE = "CASE WHEN boot = ? AND boot != '' THEN ? - up_ns ELSE ? - begun_ns END"
+ORDERS = f"tag, kind, contract, side, size, legs, state, {AGE}, finished_ns"  # of a RecordedOrder
 
 # What a new outcome makes of a recorded state. What is not in this table leaves it as it is.
 NEXT: Final[dict[tuple[str, type], State]] = {
@@ -67,8 +68,9 @@ _unknown: Callable[[bytes], Unknown] = _reader(Unknown)
 class Entry:
     """An intent on its way into the store."""
 
-    def __init__(self, intent: Intent, host: str, check: Check, protects: bool | None) -> None:
+    def __init__(self, intent: Intent, host: str, check: Check, protects: bool | None, begun: Uptime) -> None:
         self.intent, self.host, self.check, self.protects = intent, host, check, protects
+        self.begun = begun
         self.kind = type(intent.mutation).__name__.lower()
         self.digest = digest(intent.mutation, host)
         self.is_new = False  # its tag was not known in the transaction that was to write it
@@ -127,11 +129,12 @@ def mistake(mutation: AnyMutation) -> str:
 
 def write(db: sqlite3.Connection, entry: Entry, process: TradingProcess) -> None:
     """Writes an intent without outcome; one whose tag is there stays as it is."""
-    mutation, order = entry.intent.mutation, _order(entry)
+    mutation, order, begun = entry.intent.mutation, _order(entry), entry.begun
     values = (
         *(order.tag, entry.host, mutation.account, entry.kind, order.contract, order.side, order.size),
         *(order.legs, mutation.order if isinstance(mutation, Modify) else None, entry.digest),
-        *(msgspec.json.encode(mutation), process.token, process.pid, order.begun_ns),
+        *(msgspec.json.encode(mutation), process.token, process.pid),
+        *(entry.intent.begun_ns, begun.boot, begun.ns),
     )
     marks = "?, " * len(values)
     db.execute(f"INSERT OR IGNORE INTO intents ({COLUMNS}, state) VALUES ({marks}'open')", values)
@@ -159,7 +162,7 @@ def _encoded(outcome: OrderOutcome) -> bytes:
     return msgspec.json.encode(structs.replace(outcome, **texts))
 
 
-def _order(entry: Entry) -> RecordedOrder:
+def _order(entry: Entry, now: Uptime | None = None) -> RecordedOrder:
     mutation = entry.intent.mutation
     bracket = mutation.bracket if isinstance(mutation, Place) else None
     return RecordedOrder(
@@ -170,7 +173,7 @@ def _order(entry: Entry) -> RecordedOrder:
         size=getattr(mutation, "size", None),
         legs=0 if bracket is None else (bracket.stop is not None) + (bracket.target is not None),
         state="open",
-        begun_ns=entry.intent.begun_ns,
+        age_ns=0 if now is None else now.ns - entry.begun.ns,
         finished_ns=None,
     )
 
@@ -217,15 +220,18 @@ def open_intents(db: sqlite3.Connection, folder: Path, own: str = "") -> tuple[O
     )
 
 
-def view(db: sqlite3.Connection, entry: Entry, now_ns: int, unrecorded: Iterable[Entry]) -> StoreView:
+def view(
+    db: sqlite3.Connection, entry: Entry, now_ns: int, up: Uptime, unrecorded: Iterable[Entry]
+) -> StoreView:
     """Returns what the limits need to know. `unrecorded`: intents of the account that are in no row."""
     host, mutation = entry.host, entry.intent.mutation
     query = f"""SELECT {ORDERS} FROM intents WHERE host = ? AND account = ?
         AND kind IN ('place', 'modify')
-        AND (begun_ns > ? OR finished_ns > ? OR state IN ('open', 'unknown'))"""
-    rows = db.execute(query, (host, mutation.account, now_ns - MINUTE_NS, now_ns - MINUTE_NS))
+        AND ({AGE} < ? OR finished_ns > ? OR state IN ('open', 'unknown'))"""
+    age, recent = (up.boot, up.ns, now_ns), (MINUTE_NS, now_ns - MINUTE_NS)
+    rows = db.execute(query, (*age, host, mutation.account, *age, *recent))
     orders = [RecordedOrder(*row) for row in rows]
-    orders += [_order(each) for each in unrecorded if each.kind in {"place", "modify"}]
+    orders += [_order(each, up) for each in unrecorded if each.kind in {"place", "modify"}]
     if not isinstance(mutation, Modify):
         return StoreView(now_ns, tuple(orders))
     query = "SELECT size, side FROM intents WHERE host = ? AND account = ? AND order_id = ?"
@@ -248,7 +254,7 @@ def adopt(db: sqlite3.Connection, tag: str, host: str, account: int, now_ns: int
     """Writes the tag of an order of which nothing else is known."""
     db.execute(
         f"""INSERT OR IGNORE INTO intents ({COLUMNS}, state, finished_ns)
-        VALUES (?, ?, ?, 'place', NULL, NULL, NULL, 0, NULL, x'', x'', '', 0, ?, 'adopted', ?)""",
+        VALUES (?, ?, ?, 'place', NULL, NULL, NULL, 0, NULL, x'', x'', '', 0, ?, '', 0, 'adopted', ?)""",
         (tag, host, account, now_ns, now_ns),
     )
 

@@ -82,11 +82,10 @@ class _Order:
             yield self._refused("max_size", most, f"this order has {size} contracts")
 
     def _rate(self, most: int) -> Iterator[Refused]:
-        since = self._view.now_ns - MINUTE_NS
-        begun = sorted(each.begun_ns for each in self._view.orders if each.begun_ns > since)
-        if len(begun) >= most:
-            wait = (begun[-most] - since) / 1e9
-            text = f"{len(begun)} were begun within the last minute"
+        ages = sorted(each.age_ns for each in self._view.orders if each.age_ns < MINUTE_NS)
+        if len(ages) >= most:
+            wait = (MINUTE_NS - ages[most - 1]) / 1e9
+            text = f"{len(ages)} were begun within the last minute"
             yield self._refused("orders_per_minute", most, text, retry_after=max(0.0, wait))
 
     def _net(self, most: int, mutation: Place | Modify) -> Iterator[Refused]:
@@ -107,10 +106,16 @@ class _Order:
                 yield self._refused("max_net", most, f"{each}s come to {total}: {parts}")
 
     def _more(self, mutation: Place | Modify) -> int:
-        """The contracts that it adds at most: an order may have the smallest size that it was ever given."""
+        """The contracts that it adds at most.
+
+        An order may have the smallest size that it was ever given, also by another program. Where it is
+        partly filled, it is not known whether a size counts that: all of it is taken for what is to come.
+        """
         if isinstance(mutation, Place):
             return mutation.size
-        return max(0, (mutation.size or 0) - min(self._view.sizes, default=0))
+        listed = {} if self._facts.exposure is None else self._facts.exposure.left
+        left = listed.get(mutation.order, 0)
+        return max(0, (mutation.size or 0) - min([left, *self._view.sizes]))
 
     def _open_orders(self, most: int, mutation: Place) -> Iterator[Refused]:
         if self._facts.exposure is None:

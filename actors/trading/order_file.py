@@ -35,7 +35,8 @@ CREATE TABLE intents (
     tag TEXT PRIMARY KEY, host TEXT NOT NULL, account INTEGER NOT NULL, kind TEXT NOT NULL,
     contract TEXT, side TEXT, size INTEGER, legs INTEGER NOT NULL, order_id INTEGER,
     digest BLOB NOT NULL, mutation BLOB NOT NULL, process TEXT NOT NULL, pid INTEGER NOT NULL,
-    begun_ns INTEGER NOT NULL, state TEXT NOT NULL, outcome BLOB, finished_ns INTEGER,
+    begun_ns INTEGER NOT NULL, boot TEXT NOT NULL, up_ns INTEGER NOT NULL,
+    state TEXT NOT NULL, outcome BLOB, finished_ns INTEGER,
     CHECK (state IN ('open', 'accepted', 'refused', 'unknown', 'resolved', 'adopted')),
     CHECK (kind IN ('place', 'modify', 'cancel', 'close'))
 );

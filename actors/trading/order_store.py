@@ -32,7 +32,7 @@ from actors.trading.folder import MOUNTS, StoreError
 from actors.trading.halts import allowed_under_halt
 from actors.trading.intents import Entry, Unrecorded
 from actors.trading.order_file import PATIENCE, OrderFile, random_text
-from actors.trading.processes import Membership, forget_ended, is_alive
+from actors.trading.processes import Membership, Uptime, boot_id, forget_ended, is_alive
 from actors.trading.records import Begun, Check, Halt, OpenIntent
 
 log = log_queue.logger("actors.trading.order_store")
@@ -53,17 +53,21 @@ class OrderStore(OrderFile):
         folder: Path,
         *,
         now_ns: Callable[[], int] = SystemClock.wall_ns,
+        monotonic: Callable[[], float] = SystemClock.monotonic,
         require_durable: bool = True,
         mounts: Path = MOUNTS,
         patience: float = PATIENCE,
     ) -> None:
         """Opens the store. `require_durable` False: with a full disk, what adds risk may leave unrecorded.
 
+        `monotonic`: seconds of the boot-time clock; orders of the last minute are counted by it.
+
         Raises:
             StoreError: it cannot be used; see `OrderFile`.
         """
         super().__init__(folder, now_ns=now_ns, mounts=mounts, patience=patience)
         self._require_durable = require_durable
+        self._monotonic, self._boot = monotonic, boot_id()
         # What could not be written. It is written with the next transaction that can be.
         self._unrecorded: dict[str, Unrecorded] = {}  # by tag
         self._outcomes: dict[str, OrderOutcome] = {}  # of recorded intents, by tag
@@ -129,7 +133,7 @@ class OrderStore(OrderFile):
             return Refused(
                 intent.tag, "terms", message=f"it cannot be recorded ({mistake}). Nothing was sent."
             )
-        entry = Entry(intent, host, check, protects)
+        entry = Entry(intent, host, check, protects, self._up())
         with self._turn:
             if known := self._unrecorded.get(intent.tag):
                 return _same(entry, known.entry.digest, known.outcome)
@@ -263,8 +267,11 @@ class OrderStore(OrderFile):
         if not adds_risk(mutation):
             return None
         kept = [each for each in unrecorded if each.is_of(entry.host, account)]
-        view = intents.view(db, entry, self._now_ns(), [each.entry for each in kept])
+        view = intents.view(db, entry, self._now_ns(), self._up(), [each.entry for each in kept])
         return self._doubt(db, entry, kept) or entry.check(view)
+
+    def _up(self) -> Uptime:
+        return Uptime(self._boot, int(self._monotonic() * 1e9))
 
     def _held_halt(self, host: str, account: int) -> Halt | None:
         return next((each for each in self._held if halts.applies(each, host, account)), None)

@@ -18,11 +18,29 @@ TRIES: Final = 50
 BESIDE: Final = ".new"
 
 
+BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
 class TradingProcess(Struct, frozen=True):
     """One process that trades. `token` is random and never used again; `pid` is for people."""
 
     token: str
     pid: int
+
+
+class Uptime(Struct, frozen=True):
+    """A moment of the boot-time clock, which is never set. `boot` empty: the system has no id of its boot."""
+
+    boot: str
+    ns: int
+
+
+def boot_id() -> str:
+    """Empty where the system has none."""
+    try:
+        return BOOT.read_text("ascii").strip()
+    except OSError:
+        return ""
 
 
 class Membership:

@@ -66,7 +66,7 @@ class Halt(Struct, frozen=True):
 
 
 class RecordedOrder(Struct, frozen=True):
-    """A `Place` or `Modify` as the limits need it. Times: wall-clock nanoseconds."""
+    """A `Place` or `Modify` as the limits need it. `finished_ns`: wall clock."""
 
     tag: str
     kind: Literal["place", "modify"]
@@ -75,7 +75,7 @@ class RecordedOrder(Struct, frozen=True):
     size: int | None
     legs: int  # further orders that its bracket makes
     state: State
-    begun_ns: int
+    age_ns: int  # since its beginning, by the boot-time clock
     finished_ns: int | None
 
 

@@ -38,6 +38,10 @@ class Wall:
     def __call__(self) -> int:
         return self.now_ns
 
+    def monotonic(self) -> float:
+        """A boot-time clock that goes with it."""
+        return self.now_ns / 1e9
+
 
 def allow(view: StoreView) -> None:
     """No limits."""

@@ -12,7 +12,7 @@ from actors.feed_builder import FeedBuilder
 from actors.feed_spec import Specs
 from actors.protocol.venue import Venue
 from actors.settings import Settings, load
-from actors.settings.diff import compare
+from actors.settings.diff import compare, without_new_orders
 from actors.timers import SystemClock
 from actors.trading.limits import Limits
 from actors.venues.o2.venue import O2
@@ -176,3 +176,47 @@ def test_other_limits_are_taken_over_by_a_reload() -> None:
 def test_another_folder_counts_from_the_next_start_on() -> None:
     (change,) = compare(read(), read(FEED, {"dir": "/elsewhere"})).changes
     assert (change.where, change.kind) == ("trading", "next start")
+
+
+# ── T13, T16: what a reload would let out, and one feed in two worlds ──
+
+SIMULATED = FEED | {"url": "sim://o2"}
+
+
+@pytest.mark.parametrize(
+    "before", [{"px": SIMULATED}, {"px": FEED, "demo": {"venue": "o2", "url": "sim://o2"}}]
+)
+def test_t16_a_reload_sends_no_orders_to_a_real_venue_that_had_none(before: dict[str, Any]) -> None:
+    """They went to a simulator, or one beside it was in their way."""
+    old = load({"trading": TRADING, "feeds": before}, {}, venues=VENUES)
+    new = read()
+    told = [change.text for change in compare(old, new).changes if change.kind == "next start"]
+    assert told == ["feed px sends no orders before the next start: a reload does not turn them on"]
+    taken = without_new_orders(old, new)
+    assert taken.why_no_orders("px").startswith("trading is off")
+    assert without_new_orders(taken, new).why_no_orders("px") == taken.why_no_orders("px")
+    assert without_new_orders(old, old) == old
+
+
+def test_t16_a_reload_may_send_orders_to_a_simulator_instead() -> None:
+    taken = without_new_orders(read(), read(SIMULATED))
+    assert taken.feeds["px"].sends_orders
+
+
+def test_t16_a_reload_moves_no_orders_to_another_gateway() -> None:
+    feed = {"venue": "projectx", "trading": True, "limits": LIMITS, "user_name": "anna", "api_key": "k"}
+    demo, real = (
+        load({"trading": TRADING, "feeds": {"px": feed | {"platform": name}}}, {})
+        for name in ("demo", "topstepx")
+    )
+    assert without_new_orders(demo, real).why_no_orders("px").startswith("trading is off")
+    assert without_new_orders(demo, demo).feeds["px"].sends_orders
+
+
+@pytest.mark.parametrize(
+    "more", [{"api_url": "https://api.topstepx.com"}, {"market_url": "wss://rtc.topstepx.com/hubs/market"}]
+)
+def test_t13_a_simulator_is_all_of_its_gateway(more: dict[str, str]) -> None:
+    feed = {"venue": "projectx", "url": "sim://projectx", "user_name": "anna", "api_key": "k"} | more
+    with pytest.raises(ConfigError, match="url is a simulator of all of the gateway"):
+        load({"feeds": {"px": feed}}, {})

@@ -74,7 +74,7 @@ class Desk:
 def desk(folder: Any) -> Any:
     OrderStore.make(folder)
     wall = Wall()
-    store = OrderStore(folder, now_ns=wall)
+    store = OrderStore(folder, now_ns=wall, monotonic=wall.monotonic)
     yield Desk(store, wall)
     store.close()
 
@@ -177,13 +177,36 @@ def test_t15_a_modification_counts_for_what_it_adds(
     for size in sizes[1:]:
         desk.accepted(free, Modify(account=ACCOUNT, order=8, size=size))
     desk.wall.now_ns += MINUTE
-    exposure = Exposure(position=1, buys=sizes[-1], sells=5, orders=1)
+    exposure = Exposure(position=1, buys=sizes[-1], sells=5, orders=1, left={8: sizes[-1]})
     limits = Limits(max_net=1 + sizes[-1] + 1)
     modify = Modify(account=ACCOUNT, order=8, size=new)
     if fits:
         desk.accepted(limits, modify, exposure)
     else:
         assert desk.refused(limits, modify, exposure).startswith("max_net is 3, and buys come to 4")
+
+
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        ({8: 2}, "position 3, working 2, on their way 0, this order 3"),  # 3 of its 5 are filled
+        (
+            {8: 1},
+            "position 3, working 2, on their way 0, this order 4",
+        ),  # another program changed it
+        ({9: 5}, "position 3, working 2, on their way 0, this order 5"),  # it is not among those that work
+    ],
+)
+def test_t15_a_modification_counts_from_what_is_left_of_the_order(
+    desk: Desk, left: dict[int, int], told: str
+) -> None:
+    """The venue does not document whether a new size counts what is filled."""
+    desk.accepted(Limits(), place(5), order=8)
+    desk.wall.now_ns += MINUTE
+    exposure = Exposure(position=3, buys=2, sells=0, orders=1, left=left)
+    refused = desk.refused(Limits(max_net=5), Modify(account=ACCOUNT, order=8, size=5), exposure)
+    assert refused.endswith(told)
+    desk.accepted(Limits(max_net=5), Modify(account=ACCOUNT, order=8, limit_price=Decimal(1)), exposure)
 
 
 def test_t15_a_modification_of_an_order_that_is_not_ours_counts_on_both_sides(desk: Desk) -> None:
@@ -211,7 +234,7 @@ def test_t15_a_price_far_from_a_fresh_mark_is_refused(desk: Desk, price: str) ->
 
 def test_t15_two_processes_cannot_pass_one_limit_together(desk: Desk, folder: Any) -> None:
     limits = Limits(max_net=1, orders_per_minute=1)
-    other = Desk(OrderStore(folder, now_ns=desk.wall), desk.wall)
+    other = Desk(OrderStore(folder, now_ns=desk.wall, monotonic=desk.wall.monotonic), desk.wall)
     desk.ask(limits, place())
     assert other.refused(Limits(max_net=1), place()).startswith("max_net is 1")
     assert other.refused(Limits(orders_per_minute=1), place()).startswith("orders_per_minute is 1")
@@ -236,3 +259,33 @@ def test_t15_orders_of_another_contract_are_not_on_their_way_in_this_one(desk: D
     desk.ask(Limits(), place(5, contract="CON.F.US.NQ.Z26"))
     desk.accepted(Limits(max_net=1), place())
     assert "on their way 2" in desk.refused(Limits(max_open_orders=2), place())
+
+
+@pytest.mark.parametrize("step", [3_600 * SECOND, -3_600 * SECOND])
+def test_t15_a_wall_clock_that_is_set_changes_no_rate(folder: Any, step: int) -> None:
+    OrderStore.make(folder)
+    wall, up = Wall(), Wall()
+    limits = Limits(orders_per_minute=2)
+    desks = [Desk(OrderStore(folder, now_ns=wall, monotonic=up.monotonic), wall) for _ in range(2)]
+    for desk in desks:
+        desk.accepted(limits, place())
+        up.now_ns += 20 * SECOND
+    wall.now_ns += step
+    for desk in desks:
+        answer = desk.ask(limits, place())
+        assert isinstance(answer, Refused)
+        assert answer.retry_after == pytest.approx(20.0, abs=0.01)
+    up.now_ns += 21 * SECOND
+    desks[0].accepted(limits, place())
+    for desk in desks:
+        desk.store.close()
+
+
+def test_t15_orders_of_a_former_boot_count_by_the_wall_clock(folder: Any, monkeypatch: Any) -> None:
+    OrderStore.make(folder)
+    wall, limits = Wall(), Limits(orders_per_minute=1)
+    for boot, passes in (("first", True), ("second", False)):
+        monkeypatch.setattr("actors.trading.order_store.boot_id", lambda boot=boot: boot)
+        store = OrderStore(folder, now_ns=wall, monotonic=lambda: 5.0)
+        assert isinstance(Desk(store, wall).ask(limits, place()), str) == passes
+        store.close()

@@ -169,6 +169,8 @@ class Position(OfAccount, frozen=True, gc=False, kw_only=True):
         """The size with its sign, below zero for short; None: the gateway does not say."""
         if self.size == 0:
             return 0
+        if self.size is not None and self.size < 0:  # a sign where there is none: of which side is it?
+            return None
         sign = {PositionType.LONG: 1, PositionType.SHORT: -1}.get(self.type or PositionType.UNDEFINED)
         return None if sign is None or self.size is None else sign * self.size
 

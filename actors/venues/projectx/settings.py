@@ -46,6 +46,8 @@ class ProjectXSettings(VenueSettings, frozen=True, kw_only=True, forbid_unknown_
             raise ValueError("api_url is a URL that starts with https:// or http://")
         if "access_token=" in (self.url + self.market_url).lower():  # as the gateway's examples have it
             raise ValueError('an access_token in a URL is not used: add token = "${NAME}" instead')
+        if self.url.startswith(("sim:", "replay:")) and (self.market_url or self.api_url):
+            raise ValueError("url is a simulator of all of the gateway: leave market_url and api_url out")
         FrameLimit.parse(self.bars_rate)
         _ = self.places
 

@@ -27,6 +27,7 @@ def exposure(asking: Asking, account: int, contract: str) -> Steps[Exposure]:
         buys=sum(left_of(each) for each in here if _side(each) == m.OrderSide.BID),
         sells=sum(left_of(each) for each in here if _side(each) == m.OrderSide.ASK),
         orders=len(working),
+        left={each.id: left_of(each) for each in here},
     )
 
 
@@ -35,10 +36,12 @@ def is_protective(asking: Asking, account: int, order_id: int) -> Steps[bool]:
     order = yield from lists.order(asking, account, order_id)
     if order.status is not None and order.status.is_final:
         return False
-    if is_leg(order) and order.status == m.OrderStatus.SUSPENDED:
+    if is_leg(order) and order.status != m.OrderStatus.OPEN:
         return True
+    if order.contract_id is None:
+        raise NoResultError(unproved(lists.ORDER, f"order {order_id} has no contract"))
     positions = (yield from lists.positions(asking, account)).required()
-    net = net_of(positions, order.contract_id or "")
+    net = net_of(positions, order.contract_id)
     reduces = net > 0 if _side(order) == m.OrderSide.ASK else net < 0
     return reduces and (is_leg(order) or order.type in STOPS)
 
@@ -52,9 +55,12 @@ def net_of(positions: Iterable[m.Position], contract: str) -> int:
     """Returns the position in a contract with its sign; 0: the list, which is there, has none of it.
 
     Raises:
-        NoResultError: a row names no direction, or no contract.
+        NoResultError: a row names no direction, or no contract, or several are of one contract.
     """
+    positions = tuple(positions)
     net = 0
+    if sum(each.contract_id == contract for each in positions) > 1:
+        raise NoResultError(unproved(lists.POSITIONS, f"{contract} has several positions"))
     for each in positions:
         if each.net is None or each.contract_id is None:
             raise NoResultError(
@@ -68,9 +74,9 @@ def left_of(order: m.Order) -> int:
     """Returns how many contracts of an order are not filled.
 
     Raises:
-        NoResultError: it names no size.
+        NoResultError: it names no size, or one below zero.
     """
-    if order.size is None:
+    if order.size is None or order.size < 0 or (order.fill_volume or 0) < 0:
         raise NoResultError(unproved(lists.QUERY, f"order {order.id} has no size"))
     return max(0, order.size - (order.fill_volume or 0))
 

@@ -35,7 +35,9 @@ def test_what_is_filled_of_an_order_is_in_the_position() -> None:
         order_row(4, side=0, size=9, contractId=OTHER),
     ]
     positions = [position_row(2, 2), position_row(1, 7, OTHER)]
-    assert exposure(orders, positions) == Exposure(position=-2, buys=3, sells=4, orders=4)
+    assert exposure(orders, positions) == Exposure(
+        position=-2, buys=3, sells=4, orders=4, left={1: 3, 2: 2, 3: 2}
+    )
 
 
 @pytest.mark.parametrize("filled", [2, 3])
@@ -54,6 +56,9 @@ def test_an_account_without_anything_has_no_exposure() -> None:
         ([], [position_row(0, 3, OTHER)]),
         ([], [position_row(1, 3) | {"contractId": None}]),
         ([order_row(size=None)], []),
+        ([order_row(size=-2)], []),
+        ([order_row(size=2, fillVolume=-1)], []),
+        ([], [position_row(1, -3)]),
         ([order_row(side=None)], []),
         ([order_row(side=5)], []),
     ],
@@ -110,6 +115,8 @@ STOP, LIMIT, TRAIL = 4, 1, 5
         (order_row(side=BUY, type=STOP, customTag="a-SL"), position_row(1, 2), False),
         (order_row(side=SELL, type=STOP, customTag="a-SL"), None, False),
         (order_row(side=SELL, type=STOP, customTag="a-SL", status=8), None, True),
+        (order_row(side=SELL, type=STOP, customTag="a-SL", status=6), None, True),
+        (order_row(side=SELL, type=STOP, parentOrderId=1, status=0), None, True),
         (order_row(side=SELL, type=STOP, status=3), position_row(1, 2), False),
         (order_row(side=SELL, type=LIMIT, customTag="a-TP", status=2), position_row(1, 2), False),
     ],
@@ -126,3 +133,20 @@ def test_whether_it_protects_is_unknown_while_positions_are() -> None:
     for positions in (None, [position_row(0, 3)]):
         reply = pages(searchById={"order": stop}, searchOpen={"positions": positions})
         assert serve(API.is_protective(ACCOUNT, 9), reply).code == "no_evidence"
+
+
+def test_what_an_order_without_a_contract_protects_is_unknown() -> None:
+    stop = order_row(side=SELL, type=STOP, contractId=None)
+    reply = pages(searchById={"order": stop}, searchOpen={"positions": [position_row(1, 2)]})
+    assert serve(API.is_protective(ACCOUNT, 9), reply).code == "no_evidence"
+
+
+def test_several_positions_in_one_contract_prove_nothing() -> None:
+    """The gateway nets: a sum of both could hide that one of them is gone."""
+    rows = [position_row(1, 2), position_row(1, 2)]
+    reason = exposure([], rows)
+    assert (
+        reason.text
+        == f"ProjectX' answer to Position/searchOpen proves nothing: {EP.id} has several positions"
+    )
+    assert exposure([], [*rows, position_row(2, 1, OTHER)]).code == "no_evidence"

@@ -246,7 +246,6 @@ COVERED_BY = {
     "trading/order_handle": "trading/test_mutation",
     "trading/requests": "trading/test_mutation",
     "trading/runtime_requests": "trading/test_mutation",
-    "trading/settlement": "trading/test_mutation",
     "trading/settling": "trading/test_mutation",
     "trading/sweep": "trading/test_projectx_requests",
     "trading/halt_handle": "stories/test_halts",

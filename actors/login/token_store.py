@@ -71,6 +71,7 @@ class TokenStore:
         self._failed_at = 0.0  # monotonic seconds
         self._told: set[str] = set()  # lines that have heard of that failure
         self._logins = 0
+        self._requests = 0  # of all logins
 
     def token(
         self,
@@ -141,6 +142,11 @@ class TokenStore:
         """A person acts: the next line may log in, whatever pause the venue has asked for. Never waits."""
         if isinstance(self._failed, Slow):
             self._failed = None
+
+    @property
+    def login_requests(self) -> int:
+        """How many requests all logins have taken, those of lines among them."""
+        return self._requests
 
     @property
     def renewal_in(self) -> float | None:
@@ -279,6 +285,7 @@ class TokenStore:
                 partial(converse, dial=self._dial, connect_cancel=connect_cancel, count=count)
             )
         finally:
+            self._requests += count.sent
             if not count.sent:  # no request left: the way was blocked, or none was needed
                 self._bucket.give_back()
         if connect_cancel.cancelled:

@@ -33,9 +33,11 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 NO_TOKEN: Final = Token(Secret(""))  # of a venue that needs none
+METER: Final = "rest"  # of mutations and logins
 UNAUTHORIZED: Final = 401
 LOST: Final = frozenset({"lost", "handshake", "tls"})  # what ended a connection, and may be over already
 TOO_MANY: Final = 429
+SLOW: Final = 0.9  # seconds: a request that takes longer may arrive outside of the margin of its meter
 PATIENCE: Final = 60.0  # seconds without requests after a venue answers 429 and names no time
 
 
@@ -56,6 +58,7 @@ class Ask:
         self._state = AskState.WAITING
         self._lock = threading.Lock()
         self._timer: Timer | None = None
+        self._thread_left = threading.Event()
 
     @property
     def is_waiting(self) -> bool:
@@ -70,6 +73,12 @@ class Ask:
             if self._state is AskState.DONE:  # it was given up just before; another thread would leave itself
                 self.login.leave(self)
             return 0.0
+        try:
+            return self._run()
+        finally:
+            self._thread_left.set()
+
+    def _run(self) -> float:
         pause = 0.0
         try:
             pause = self.carry_on()
@@ -89,6 +98,11 @@ class Ask:
     def give_up(self, error: LinewardenError) -> None:
         """Nothing comes of it: `error` says why."""
         raise NotImplementedError
+
+    def await_thread(self, seconds: float) -> None:
+        """Waits until the thread that has begun it has left it, if one has."""
+        if not self.ended_unless_begun():
+            self._thread_left.wait(seconds)
 
     def stop(self) -> None:
         """The runtime ends."""
@@ -163,6 +177,9 @@ class Access:
             token, _ = self.tokens.token(f"{self.feed}/ask", self.connect_cancel, self._refused)
         except ConnectFailed as failed:
             raise AskFailedError(self.feed, failed.reason.text, failed.reason.code) from None
+        finally:
+            for _ in range(self.login.new_requests_of(self.tokens)):
+                self.login.take(METER, "flatten")  # a login is a request as well, also that of a line
         return token
 
     def fetch(self, request: HttpRequest, right: SendRight | None = None) -> HttpAnswer | HttpFailed:
@@ -207,14 +224,25 @@ def empty_meter(seconds: float) -> str:
 
 
 class Seen:
-    """The status of the last answer. A 429 closes the meter for the time that it names."""
+    """The requests of one conversation: each is counted before, and its answer noted after.
+
+    `status` is of the last answer. A 429 closes the meter for the time that it names.
+    """
 
     def __init__(self, login: Login, meter: str) -> None:
         self.status: int | None = None
         self.pause = 0.0  # seconds, by the last answer
         self._login, self._meter = login, meter
+        self._counted_at = 0.0
+
+    def take(self, lane: Lane) -> float:
+        """0.0: the request is counted, send it. Else seconds until it may be asked for again."""
+        self._counted_at = self._login.meter.now()
+        return self._login.take(self._meter, lane)
 
     def note(self, answer: HttpAnswer | HttpFailed) -> None:
+        if (took := self._login.meter.now() - self._counted_at) > SLOW:
+            self._login.meter.late(self._meter, took)
         self.status, self.pause = (answer.status if isinstance(answer, HttpAnswer) else None), 0.0
         if isinstance(answer, HttpAnswer) and answer.status == TOO_MANY:
             self.pause = PATIENCE if answer.retry_after is None else answer.retry_after
@@ -262,7 +290,7 @@ class Reading(Generic[T]):
                 self._request = next(self._talk)
             while True:
                 assert self._request is not None
-                if wait := self._access.login.take(self._call.meter, self._lane):
+                if wait := seen.take(self._lane):
                     return wait
                 answer = self._access.fetch(self._request)
                 seen.note(answer)

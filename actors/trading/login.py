@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
+from weakref import WeakKeyDictionary
 
 from actors.protocol.trading import Lane
 
 if TYPE_CHECKING:
+    from actors.login.token_store import TokenStore
     from actors.wire.kept_connections import KeptConnections
 
 # Of 8 connections two are kept for mutations, and one of these for cancel and close.
@@ -19,6 +21,8 @@ class Meter(Protocol):
     """How often a login may ask: see `request_meter.py`."""
 
     def take(self, meter: str, lane: Lane) -> float: ...
+    def now(self) -> float: ...
+    def late(self, meter: str, took: float) -> None: ...
     def leave(self, meter: str, seconds: float) -> None: ...
     def close(self) -> None: ...
 
@@ -36,6 +40,7 @@ class Login:
     def __init__(self, name: str, meter: Meter, connections: KeptConnections) -> None:
         self.name, self.meter, self.connections = name, meter, connections
         self._inside: dict[Inside, None] = {}
+        self._logins: WeakKeyDictionary[TokenStore, int] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def enter(self, ask: Inside, lane: Lane) -> bool:
@@ -55,6 +60,12 @@ class Login:
         """Those that have a place."""
         with self._lock:
             return tuple(self._inside)
+
+    def new_requests_of(self, tokens: TokenStore) -> int:
+        """How many requests of logins of a feed there have been since the last call."""
+        with self._lock:
+            counted, self._logins[tokens] = self._logins.get(tokens, 0), tokens.login_requests
+            return max(0, self._logins[tokens] - counted)
 
     def take(self, meter: str, lane: Lane) -> float:
         """0.0: the request is counted, send it. Else seconds until it may be asked for again."""

@@ -9,6 +9,7 @@ first byte is written under the lock of its `SendRight`, which the deadline, a s
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
@@ -36,7 +37,8 @@ from actors.protocol.trading import (
 )
 from actors.reasons import Reason
 from actors.secret import Secret
-from actors.trading.asks import UNAUTHORIZED, Access, Ask, Seen, empty_meter
+from actors.trading.asks import METER, UNAUTHORIZED, Access, Ask, Seen, empty_meter
+from actors.trading.folder import StoreError
 from actors.trading.intents import is_repeatable
 from actors.trading.order_handle import OutcomeReply
 from actors.trading.records import Check
@@ -46,8 +48,6 @@ if TYPE_CHECKING:
     from actors.trading.order_store import OrderStore
 
 log = log_queue.logger("actors.trading")
-
-METER: Final = "rest"
 
 GIVEN_UP: Final = ((TimeoutError, "deadline"), (RuntimeStopped, "stopped"))
 
@@ -86,9 +86,22 @@ class Terms(Struct, frozen=True):
     dry_run: bool = False
     settling: bool = False
 
+    def knows(self, tag: str) -> bool:
+        """Whether an intent has this tag; true where that cannot be read."""
+        if self.store is None:
+            return False
+        try:
+            return self.store.intent(tag) is not None
+        except sqlite3.Error:
+            return True
+
 
 class MutationAsk(Ask):
-    """A mutation. `resolve`: finds its instrument; None: it needs none."""
+    """A mutation. `resolve`: finds its instrument; None: it needs none.
+
+    `is_known`: its tag is that of an earlier call. That this call sends nothing does not mean then that the
+    order was not sent.
+    """
 
     is_mutation: ClassVar[bool] = True
 
@@ -102,14 +115,21 @@ class MutationAsk(Ask):
         tag: str,
         until: float,
         protects: bool | None = None,
+        *,
+        is_known: bool = False,
     ) -> None:
         super().__init__(access.feed, access.login, lane_of(mutation), METER, until)
+        self._is_known = is_known
         self.reply = OutcomeReply(tag)
         self.reply.given_up = self._refuse_unless_begun
         self._access, self._terms, self._tag = access, terms, tag
         self._mutation, self._resolve, self._align = mutation, resolve, align
         self._known_to_protect = protects
         self._right = SendRight(access.left)
+
+    def is_under_way_for(self, mutation: AnyMutation) -> bool:
+        """Whether it is this very mutation, and has no outcome yet."""
+        return self._mutation == mutation and self.reply.open
 
     # ── on its own thread ──
 
@@ -123,11 +143,14 @@ class MutationAsk(Ask):
         try:
             return self._send(*self._prepared())
         except DeclinedError as declined:
-            return declined.refused
+            return self._not_sent(declined.refused)
         except AskFailedError as error:
-            return Refused(self._tag, error.code, message=error.why, retry_after=error.retry_after)
+            refused = Refused(self._tag, error.code, message=error.why, retry_after=error.retry_after)
+            return self._not_sent(refused)
         except AskError as error:
-            return Refused(self._tag, "read", message=str(error))
+            return self._not_sent(Refused(self._tag, "read", message=str(error)))
+        except LinewardenError as error:  # the runtime ends, or the feed was removed
+            return self._given_up(error)
 
     def _prepared(self) -> tuple[Intent, Check]:
         found = None if self._resolve is None else self._resolve(self._access)
@@ -144,15 +167,14 @@ class MutationAsk(Ask):
         return intent, self._terms.check(self._access, intent, contract)
 
     def _send(self, intent: Intent, check: Check) -> OrderOutcome:
-        token = self._access.token()
-        if wait := self.login.take(self.meter, self.lane):
+        token, seen = self._access.token(), Seen(self.login, self.meter)
+        if wait := seen.take(self.lane):
             raise self._declined("meter", empty_meter(wait), retry_after=wait)
         if self._right.revoked or self._access.left() <= 0:
             raise self._declined("deadline", "its deadline is over; nothing was sent")
         known = self._begin(intent, check)
         if known is not None:
             return known
-        seen = Seen(self.login, self.meter)
         outcome = self._exchange(intent.mutation, seen, token.value)
         if seen.status == UNAUTHORIZED:
             self._access.refuse(token)
@@ -217,6 +239,8 @@ class MutationAsk(Ask):
         try:
             if self._terms.store is not None:
                 self._terms.store.finish(outcome)
+        except StoreError as error:  # its runtime has ended meanwhile: the next one settles it
+            log.error("%s: the outcome of %s is not recorded: %s", self.feed, self._tag, error)  # noqa: TRY400
         except Exception:  # the intent stays open: it is settled as one whose outcome is not known
             log.exception("%s: the outcome of %s is not recorded.", self.feed, self._tag)
 
@@ -235,11 +259,7 @@ class MutationAsk(Ask):
 
     def give_up(self, error: LinewardenError) -> None:
         """Its deadline is over, and its thread has not ended it; or the runtime does not wait any longer."""
-        if self._right.revoke():
-            outcome: OrderOutcome = Unknown(self._tag, str(error))
-        else:
-            code = next((code for kind, code in GIVEN_UP if isinstance(error, kind)), "failed")
-            outcome = Refused(self._tag, code, message=f"{error}; nothing was sent")
+        outcome = self._given_up(error)
         self._access.connect_cancel.cancel()
         self.ended_unless_begun()
         self.reply.finish(outcome)
@@ -252,6 +272,18 @@ class MutationAsk(Ask):
     def _refuse_unless_begun(self, error: BaseException) -> None:
         """Its letter is not read to its end. A thread that has begun it goes on, and ends it."""
         if self.ended_unless_begun():
-            self._right.revoke()
-            code = "stopped" if isinstance(error, RuntimeStopped) else "failed"
-            self.reply.finish(Refused(self._tag, code, message=f"{error}; nothing was sent"))
+            self.reply.finish(self._given_up(error))
+
+    def _given_up(self, error: BaseException) -> OrderOutcome:
+        if self._right.revoke():
+            return Unknown(self._tag, str(error))
+        code = next((code for kind, code in GIVEN_UP if isinstance(error, kind)), "failed")
+        return self._not_sent(Refused(self._tag, code, message=f"{error}; nothing was sent"))
+
+    def _not_sent(self, refused: Refused) -> OrderOutcome:
+        """What this call comes to, which has sent nothing."""
+        if not self._is_known or refused.code == "tag":
+            return refused
+        return Unknown(
+            self._tag, f"an earlier call has this tag, and its outcome is not known here: {refused.message}"
+        )

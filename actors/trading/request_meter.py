@@ -13,6 +13,7 @@ import os
 import threading
 import time
 import zlib
+from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -27,7 +28,7 @@ from actors.protocol.trading import Lane
 from actors.supervision.forks import Home
 from actors.timers import SystemClock
 from actors.trading.file_lock import FileLock
-from actors.trading.folder import MOUNTS, StoreError, check_file_system, make_folder
+from actors.trading.folder import MOUNTS, check_file_system, make_folder
 
 log = log_queue.logger("actors.trading.request_meter")
 
@@ -78,8 +79,10 @@ class RequestMeter:
         the meter; `rest` is the one that mutations use. `starts_spent` False: without a record nothing
         counts as sent, which is for simulators. `monotonic`: seconds of the boot-time clock.
 
+        A record that cannot be opened is told, and the requests of this process alone are counted.
+
         Raises:
-            StoreError: the folder cannot be used.
+            StoreError: the folder lies on a network file system, or has no absolute path.
         """
         self._limits = dict(limits)
         self._monotonic = monotonic
@@ -87,16 +90,20 @@ class RequestMeter:
         self._boot = _boot_id() if boot is None else boot
         self._home = Home()
         self._turn = threading.Lock()
-        self._alone = Record(self._boot)  # what this process has sent while the record could not be used
+        self._alone = Record(self._boot)  # the record as it was last, and what this process has sent since
+        self._unwritten: list[tuple[str, float]] = []  # meters and times of these
         self._is_alone = False
         digest = hashlib.sha256(login.encode()).hexdigest()[:16]
         self._path = folder / f"requests-{digest}"
+        self._lock: FileLock | None = None
         try:
             make_folder(folder)
             check_file_system(folder, mounts)
             self._lock = FileLock(self._path)
-        except OSError as error:
-            raise StoreError(f"{self._path}: cannot be opened ({error.strerror}).") from None
+        except (
+            OSError
+        ) as error:  # a full disk, or one that is read-only: a position can be closed all the same
+            self._tell_alone(error.strerror or "unknown error")
 
     def take(self, meter: str, lane: Lane) -> float:
         """Counts one request and returns 0.0: send it. Else returns the seconds until it may be asked again.
@@ -116,6 +123,25 @@ class RequestMeter:
         self._change(count)
         return wait
 
+    def now(self) -> float:
+        """Seconds of its clock."""
+        return self._monotonic()
+
+    def late(self, meter: str, took: float) -> None:
+        """A request that was counted `took` seconds ago has ended only now, and counts from now on.
+
+        It may have arrived at any time since, so for all that is known the venue's window begins now.
+        """
+
+        def move(record: Record, now: float) -> None:
+            times, begun = record.meters[meter].times, now - took
+            if begun > now - self._limits[meter].seconds - MARGIN:  # else it is in no window any more
+                at = bisect_left(times, begun)
+                del times[at : at + 1]
+            times.append(now)
+
+        self._change(move)
+
     def leave(self, meter: str, seconds: float) -> None:
         """Closes a meter to all lanes for so many seconds, an hour at most: the venue answered 429."""
 
@@ -127,7 +153,8 @@ class RequestMeter:
 
     def close(self) -> None:
         """Closes the file; what was counted stays. Any number of times."""
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
     # ── the record ──
 
@@ -135,25 +162,26 @@ class RequestMeter:
         """Reads the record, changes it, and writes it, all under its lock."""
         self._home.check()
         with self._turn:
-            if not self._locked():
+            if self._lock is None or not self._locked(self._lock):
                 self._change_alone(change, "another process holds it")
                 return
             try:
                 now = self._monotonic()
-                record = self._read(now)
+                record = self._read(self._lock.fd, now)
+                self._add_unwritten(record)
                 change(record, now)
-                self._write(record)
-                self._is_alone = False
+                self._write(self._lock.fd, record)
+                self._alone, self._unwritten, self._is_alone = record, [], False
             except OSError as error:
                 self._change_alone(change, error.strerror or "unknown error")
             finally:
                 with suppress(OSError):
                     self._lock.release()
 
-    def _locked(self) -> bool:
+    def _locked(self, lock: FileLock) -> bool:
         deadline = self._monotonic() + STUCK
         with suppress(OSError):
-            while not self._lock.try_acquire():
+            while not lock.try_acquire():
                 if self._monotonic() >= deadline:
                     return False
                 time.sleep(BUSY)
@@ -161,15 +189,31 @@ class RequestMeter:
         return False
 
     def _change_alone(self, change: Callable[[Record, float], None], why: str) -> None:
+        self._tell_alone(why)
+        now = self._monotonic()
+        record = self._pruned(self._alone, now)
+        before = {name: len(window.times) for name, window in record.meters.items()}
+        change(record, now)
+        self._unwritten += [
+            (name, now) for name, count in before.items() if len(record.meters[name].times) > count
+        ]
+
+    def _add_unwritten(self, record: Record) -> None:
+        """What was sent while the record could not be used."""
+        for name, at in self._unwritten:
+            insort(record.meters[name].times, at)
+        for name, window in self._alone.meters.items() if self._is_alone else ():
+            known = record.meters[name]
+            known.closed_until = max(known.closed_until, window.closed_until)
+
+    def _tell_alone(self, why: str) -> None:
         if not self._is_alone:
             text = "%s: cannot be used (%s); the requests of this process alone are counted meanwhile"
             log.error(text, self._path, why)
         self._is_alone = True
-        now = self._monotonic()
-        change(self._pruned(self._alone, now), now)
 
-    def _read(self, now: float) -> Record:
-        record = _decoded(os.pread(self._lock.fd, os.fstat(self._lock.fd).st_size, 0))
+    def _read(self, fd: int, now: float) -> Record:
+        record = _decoded(os.pread(fd, os.fstat(fd).st_size, 0))
         if record is None:
             record = Record(self._boot)
         elif record.boot != self._boot or any(w.times and w.times[-1] > now for w in record.meters.values()):
@@ -190,14 +234,14 @@ class RequestMeter:
         spent = room(limit.frames, "read", is_shared=_is_shared(name)) - math.ceil(limit.frames * FIRST)
         return Window([now] * max(0, spent) if self._starts_spent else [])
 
-    def _write(self, record: Record) -> None:
+    def _write(self, fd: int, record: Record) -> None:
         """In one piece. One that a kill tears in two has a wrong checksum, and counts as missing."""
         body = msgspec.msgpack.encode(record)
         size = 256 + 16 * sum(
             limit.frames for limit in self._limits.values()
         )  # a full disk can be written over
         header = zlib.crc32(body).to_bytes(4, "big") + len(body).to_bytes(4, "big")
-        os.pwrite(self._lock.fd, (header + body).ljust(size, b"\0"), 0)
+        os.pwrite(fd, (header + body).ljust(size, b"\0"), 0)
 
 
 def room(frames: int, lane: Lane, *, is_shared: bool = True) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeVar
 
 from actors.actor import Address
-from actors.errors import RuntimeStopped, Timeout
+from actors.errors import LinewardenError, RuntimeStopped, Timeout
 from actors.protocol.trading import (
     Align,
     AnyMutation,
@@ -53,6 +53,7 @@ class Way(Protocol):
     def wait_settled(self, timeout: float | None) -> bool: ...
     def access(self, left: Callable[[], float]) -> Access: ...
     def terms(self) -> Terms: ...
+    def first_with(self, tag: str, ask: MutationAsk) -> MutationAsk: ...
 
 
 class Requests:
@@ -128,6 +129,8 @@ class Requests:
             ForkError: this is a forked child.
         """
         check_seconds("deadline", deadline, optional=True)
+        if tag is not None and not isinstance(tag, str):
+            raise LinewardenError(f"a tag is a text, and {tag!r} is none")
         try:
             way = self._way()
         except RuntimeStopped as error:
@@ -136,13 +139,20 @@ class Requests:
             return refused(tag or unsent_tag(), "trading", f"{why}. Nothing was sent.")
         its, terms = way.settings, way.terms()
         until = self._until(its.order_deadline if deadline is None else deadline)
-        tag = tag or (unsent_tag() if terms.store is None else terms.store.new_tag())
+        is_known = tag is not None and terms.knows(tag)
+        if tag is None:
+            tag = unsent_tag() if terms.store is None else terms.store.new_tag()
         if terms.settling and adds_risk(mutation) and not terms.dry_run:
             text = "it is being found out what came of orders of a former process. Nothing was sent."
+            if is_known:
+                return settled(Unknown(tag, text))
             return refused(tag, "settling", text, retry_after=1.0)
         align = its.align if align is None else align
         access = way.access(self._left(until))
-        ask = MutationAsk(access, terms, mutation, resolve, align, tag, until, protects)
+        ask = MutationAsk(access, terms, mutation, resolve, align, tag, until, protects, is_known=is_known)
+        first = way.first_with(tag, ask)
+        if first is not ask and first.is_under_way_for(mutation):
+            return OrderHandle(first.reply)
         self._requester.ask(AskMutation(ask), ask.reply)
         self._watch(ask)
         return OrderHandle(ask.reply)

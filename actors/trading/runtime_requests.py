@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 from actors.actor import Address
 from actors.errors import AskError, LinewardenError, RuntimeStopped
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from actors.trading.records import Halt
 
 MARK_AGE: Final = 15.0  # seconds: an older price is no mark for a price band
+RECORDING: Final = 0.5  # seconds that a thread has for its record, where a stop has none left
 DAY_NS: Final = 86_400 * 10**9
 CONTRACTS: Final = 86_400.0  # seconds for which a contract that was resolved is known
 
@@ -92,6 +94,14 @@ class FeedWay:
             settling=runtime.settlement.is_under_way(self._feed),
         )
 
+    def first_with(self, tag: str, ask: MutationAsk) -> MutationAsk:
+        """The mutation that is under way with this tag; this one, if there is none."""
+        with self._runtime.naming:
+            first = self._runtime.named.get(tag)
+            if first is None or not first.reply.open:
+                first = self._runtime.named[tag] = ask
+        return first
+
     def _check(self, access: Access, intent: Intent, contract: Contract | None) -> Check:
         """Reads what the limits compare with. A read that fails leaves it unknown, and the limit refuses."""
         limits, mutation = self.settings.limits, intent.mutation
@@ -132,6 +142,8 @@ class RuntimeRequests:
         self._store: OrderStore | None = None
         self.held: list[Halt] = []  # which no store could take: the first one that opens takes them
         self._temporary: TemporaryDirectory[str] | None = None
+        self.naming = threading.Lock()
+        self.named: WeakValueDictionary[str, MutationAsk] = WeakValueDictionary()  # by tag
         self.contracts: dict[tuple[str, str], tuple[Contract, float]] = {}  # by feed and text
         self.settlement = Settlement({}, self.store, self._settle, self._tags)
 
@@ -224,6 +236,8 @@ class RuntimeRequests:
 
         with self._opening:
             if self._store is None:
+                if self.is_stopping:  # what is opened now would never be closed
+                    return None, "the runtime has ended."
                 trading = self.settings.trading
                 try:
                     store = OrderStore(Path(trading.dir), require_durable=trading.require_durable)
@@ -259,6 +273,9 @@ class RuntimeRequests:
             if isinstance(ask, MutationAsk):
                 ask.reply.outcome(seconds_left(deadline))
                 ask.give_up(RuntimeStopped("it was stopped before the venue answered"))
+        for ask in under_way:
+            if isinstance(ask, MutationAsk):  # its outcome is to be on the disk before the store is closed
+                ask.await_thread(max(RECORDING, seconds_left(deadline)))
         self._logins.close()
         with self._opening:
             if self._store is not None:

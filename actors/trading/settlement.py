@@ -1,4 +1,4 @@
-"""At a start: settles what former processes left open, before anything may add risk."""
+"""Settles what former processes left open, before anything may add risk; later what has become unknown."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from actors.trading.order_handle import OrderHandle
 
 if TYPE_CHECKING:
     from actors.trading.order_store import OrderStore
+    from actors.trading.records import OpenIntent
 
 log = log_queue.logger("actors.trading")
 
@@ -26,7 +27,7 @@ Tags = Callable[[str], Mapping[int, tuple[str, ...]]]  # of a feed's orders of t
 class Settlement:
     """Looks at the venues for what came of open intents, and for orders of the store that it lacks.
 
-    `hosts`: by feed that trades. Its thread ends when all is known.
+    `hosts`: by feed that trades. Its thread lives as long as the runtime.
     """
 
     def __init__(
@@ -55,33 +56,37 @@ class Settlement:
             self._changed.notify_all()
 
     def _run(self) -> None:
-        try:
-            while not self._stopped.is_set():
-                unknown = self._settle_intents()
-                for feed in tuple(self._under_way):
-                    self._look_for_lost_orders(feed)
-                if not unknown and not self._under_way:
-                    return
-                self._stopped.wait(SOON if self._under_way else AGAIN)
-        except Exception:
-            text = "The settling of former orders has failed; what adds risk is refused until the next start."
-            log.exception(text)
+        while not self._stopped.is_set():
+            try:
+                self._look()
+            except Exception:
+                if not self._stopped.is_set():
+                    log.exception("The settling of former orders has failed; it is tried again.")
+            self._stopped.wait(SOON if self._under_way else AGAIN)
 
-    def _settle_intents(self) -> bool:
-        """Returns whether some outcome is still unknown: then the store refuses what adds risk."""
+    def _look(self) -> None:
+        self._settle_intents()
+        for feed in tuple(self._under_way):
+            self._look_for_lost_orders(feed)
+
+    def _settle_intents(self) -> None:
+        """While an outcome is still unknown, the store refuses what adds risk."""
         if (store := self._store()) is None:  # it is told where what adds risk is refused
-            return False
-        feeds = {host: feed for feed, host in self._hosts.items()}
-        asked = [
-            self._settle(feed, each.intent.tag)
-            for each in store.open_intents(of_ended_processes=True)
-            if (feed := feeds.get(each.host)) is not None
+            return
+        asked = [self._begin(each) for each in store.open_intents(of_ended_processes=True)]
+        unknown = [
+            handles[0].tag
+            for handles in asked
+            if handles and all(isinstance(handle.get(), Unknown) for handle in handles)
         ]
-        unknown = [handle.tag for handle in asked if isinstance(handle.get(), Unknown)]
         if unknown and not self._stopped.is_set():
             text = "it is not known what came of %s; the accounts may not add risk. Asked again every %g s"
             log.error(text, ", ".join(unknown), AGAIN)
-        return bool(unknown)
+
+    def _begin(self, open_intent: OpenIntent) -> list[OrderHandle]:
+        """Every login at the venue is asked: which of them sees the account is not recorded."""
+        tag, host = open_intent.intent.tag, open_intent.host
+        return [self._settle(feed, tag) for feed, its_host in self._hosts.items() if its_host == host]
 
     def _look_for_lost_orders(self, feed: str) -> None:
         """The store halts an account whose orders it has given tags to, and lacks."""

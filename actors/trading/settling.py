@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from actors.errors import AskError, AskFailedError, LinewardenError
 from actors.protocol.trading import OrderOutcome, Unknown
-from actors.trading.asks import Access, Ask
-from actors.trading.mutation import METER, Terms
+from actors.trading.asks import METER, Access, Ask
+from actors.trading.mutation import Terms
 from actors.trading.order_handle import OutcomeReply
 
 

@@ -28,7 +28,8 @@ class Deadline(Protocol):
 class SendRight:
     """The right to write one request. It is used once; after `revoke` no byte of the request is written.
 
-    `left`: seconds until its deadline, asked under the lock right before the first byte.
+    `left`: seconds until its deadline, asked under the lock right before each piece. A process that was
+    stopped between head and body does not complete the request.
     """
 
     def __init__(self, left: Callable[[], float]) -> None:
@@ -46,7 +47,7 @@ class SendRight:
         """All of `data`. The lock is never held while this waits.
 
         Raises:
-            RightRevokedError: it was revoked; or nothing had left, and its deadline is over.
+            RightRevokedError: it was revoked, or its deadline is over; what had left is reset.
             OSError: the connection is lost, or `deadline` is over.
         """
         rest = memoryview(data)
@@ -60,8 +61,10 @@ class SendRight:
         with self._lock:
             if self._revoked or self._over:
                 raise RightRevokedError("its right was revoked")
-            if not self._used and self._left() <= 0:
+            if self._left() <= 0:
                 self._revoked = True
+                if self._used:
+                    reset(sock)  # a part of it has left, and must not be completed
                 raise RightRevokedError("its deadline is over")
             self._used, self._sock = True, sock  # first: what fails below may have written
             sock.setblocking(False)

@@ -181,12 +181,70 @@ def test_t10_a_record_that_another_process_keeps_is_replaced_by_the_own_count(
     meter = RequestMeter(tmp_path, "anna", LIMITS, starts_spent=False)
     (file,) = tmp_path.iterdir()
     holder = RequestMeter(tmp_path, "anna", LIMITS, starts_spent=False)
+    assert holder._lock is not None
     assert holder._lock.try_acquire()
     assert not meter.take("rest", "flatten")
     assert f"{file}: cannot be used" in caplog.text
     holder.close()
     assert not meter.take("rest", "flatten")
     meter.close()
+
+
+def test_t10_what_was_sent_alone_is_in_the_record_as_soon_as_it_can_be_used(tmp_path: Path) -> None:
+    limits = {"rest": FrameLimit(4, 60.0)}
+    first = RequestMeter(tmp_path, "anna", limits, starts_spent=False)
+    second = RequestMeter(tmp_path, "anna", limits, starts_spent=False)
+    assert second._lock is not None
+    assert not first.take("rest", "flatten")
+    assert second._lock.try_acquire()
+    assert not first.take("rest", "flatten")  # alone
+    first.leave("rest", 100.0)
+    second._lock.release()
+    assert first.take("rest", "flatten") > 90.0  # it is written now
+    assert second.take("rest", "flatten") > 90.0
+    assert second._alone.meters["rest"].times == first._alone.meters["rest"].times
+    assert len(second._alone.meters["rest"].times) == 2
+    for meter in (first, second):
+        meter.close()
+
+
+def test_t10_alone_it_goes_on_from_what_the_record_was(tmp_path: Path) -> None:
+    limits = {"rest": FrameLimit(2, 60.0)}
+    meter = RequestMeter(tmp_path, "anna", limits, starts_spent=False)
+    other = RequestMeter(tmp_path, "anna", limits, starts_spent=False)
+    assert [meter.take("rest", "flatten") for _ in range(2)] == [0.0, 0.0]
+    assert other._lock is not None
+    assert other._lock.try_acquire()
+    assert meter.take("rest", "flatten") > 50.0
+    for each in (meter, other):
+        each.close()
+
+
+def test_t7_a_record_that_cannot_be_opened_does_not_keep_a_position_open(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    RequestMeter(tmp_path, "anna", LIMITS).close()
+    (file,) = tmp_path.iterdir()
+    file.unlink()
+    file.mkdir()  # as a disk that is read-only or full, it cannot be opened for writing
+    meter = RequestMeter(tmp_path, "anna", LIMITS)
+    assert f"{file}: cannot be used" in caplog.text
+    assert [taken(meter, lane) for lane in LANES] == [20, 20, 20]
+    meter.close()
+
+
+def test_t10_a_request_that_took_long_counts_from_its_end(meter: RequestMeter, clock: Time) -> None:
+    """It may have arrived at its end, and the venue's window begins then."""
+    assert taken(meter, "flatten") == 200
+    clock.now += 20.0
+    meter.late("rest", 20.0)
+    clock.now += 60.0 + MARGIN - 20.0
+    assert taken(meter, "flatten") == 199
+    clock.now += 20.0
+    assert taken(meter, "flatten") == 1
+    clock.now += 100.0
+    meter.late("rest", 100.0)  # its count has been forgotten
+    assert taken(meter, "flatten") == 199
 
 
 def test_t10_a_folder_on_the_network_is_refused(tmp_path: Path) -> None:

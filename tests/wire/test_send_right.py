@@ -180,3 +180,19 @@ def test_unless_it_was_used_means_that_a_used_one_goes_on(pair: tuple[socket.soc
     unused = right()
     assert unused.revoke(unless_used=True) is False
     assert unused.revoked
+
+
+def test_t3_a_thread_that_was_stopped_between_two_pieces_does_not_complete_the_request(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """Head and body are two writes: the process may stand still between them."""
+    client, server = pair
+    left = [5.0]
+    its = SendRight(lambda: left[0])
+    its.write(client, b"head", Seconds())
+    left[0] = 0.0
+    with pytest.raises(RightRevokedError, match="deadline"):
+        its.write(client, b"body", Seconds())
+    assert (its.used, its.revoke()) == (True, True)
+    assert server.recv(4) == b"head"
+    assert received(server) == (0, True)

@@ -47,6 +47,7 @@ def prepared(
 ) -> AnyMutation | str:
     """Returns the mutation with its prices on their ticks, or the sentence why it may not be sent."""
     try:
+        _check_whole("account", mutation.account)
         match mutation:
             case Place():
                 return _place(mutation, contract, align)

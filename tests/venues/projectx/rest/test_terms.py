@@ -95,6 +95,11 @@ def test_what_may_be_sent_stays_as_it_is(mutation: Any) -> None:
         (modify(), "a change of an order names a size or a price"),
         (modify(size=0), "size is a whole number from 1 on, not 0"),
         (Modify(account=ACCOUNT, order=0, size=1), "order is a whole number from 1 on, not 0"),
+        # The gateway takes "4242" for a number, and no row of the account equals it: limits would see none.
+        (structs.replace(place(), account="4242"), "account is a whole number from 1 on, not '4242'"),
+        (structs.replace(modify(size=1), account=True), "account is a whole number from 1 on, not True"),
+        (Cancel(account="4242", order=1), "account is a whole number from 1 on, not '4242'"),  # type: ignore[arg-type]
+        (Close(account=0, contract=EP.id), "account is a whole number from 1 on, not 0"),
         (Cancel(account=ACCOUNT, order=0), "order is a whole number from 1 on, not 0"),
         (Close(account=ACCOUNT, contract=EP.id, size=0), "size is a whole number from 1 on, not 0"),
     ],

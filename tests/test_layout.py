@@ -238,6 +238,7 @@ COVERED_BY = {
     "supervision/tree": "stories/test_supervisor_laws",
     "supervisor": "stories/test_supervisor_laws",
     "testing": "simulators/test_o2",
+    "trading/arguments": "trading/test_projectx_requests",
     "trading/ask_messages": "trading/test_asks",
     "trading/ask_queue": "trading/test_asks",
     "trading/gathering": "trading/test_asks",

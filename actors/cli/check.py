@@ -92,7 +92,7 @@ def _store_mistake(settings: Settings) -> str:
     try:
         StoreOperator(Path(settings.trading.dir)).close()
     except StoreError as error:
-        return f"; not from here: {str(error).rstrip('.')}"
+        return f". On this machine, what adds risk is refused: {str(error).rstrip('.')}"
     return ""
 
 

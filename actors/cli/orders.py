@@ -102,6 +102,8 @@ def halt(
     their way before. It exits with 1 if the halt could not be written, if no orders go to that host, or if an
     order is left without an outcome; its tag and process are named.
     """
+    if not reason.strip():
+        raise typer.BadParameter("expected some words", param_hint="--reason")
     if every and not cancel:
         raise typer.BadParameter("expected --cancel with it", param_hint="--all")
     if cancel and (code := halt_and_cancel(config, target, reason, every=every)) is not None:
@@ -258,7 +260,8 @@ def _order_table(rows: tuple[OrderRow, ...]) -> RenderableType:
     for each in rows:
         parts = (each.kind, each.side, each.size, each.contract, each.order_id and f"(order {each.order_id})")
         order = " ".join(str(part) for part in parts if part is not None)
-        words = (day_and_clock(each.begun_ns), each.tag, f"{each.host}/{each.account}", order, each.state)
+        state = "no outcome" if each.state == "open" else each.state
+        words = (day_and_clock(each.begun_ns), each.tag, f"{each.host}/{each.account}", order, state)
         table.add_row(*map(printable, words))
     return table
 

@@ -187,7 +187,7 @@ class Settings(ConfigTable, frozen=True, kw_only=True):
         """Why this feed's orders are refused before they leave; empty: nothing is in their way."""
         its = self.feeds[feed]
         if not its.trading:
-            return f"trading is off: it takes trading = true in [feeds.{feed}], and a start"
+            return f"trading is off: write trading = true into [feeds.{feed}], and start again"
         simulated = [each.name for each in self.feeds.values() if each.is_simulated]
         if simulated and not its.is_simulated:
             return (

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, Generic, TypeVar, cast
 from msgspec import structs
 
 from actors import log_queue
-from actors.actor import Reply
+from actors.actor import Reply, ReplyTimeout
 from actors.errors import AskFailedError, AskRefusedError, LinewardenError, RuntimeStopped, Timeout
 from actors.http_types import HttpAnswer, HttpFailed, HttpRequest
 from actors.login.redaction import without_secrets
@@ -20,7 +20,8 @@ from actors.protocol.trading import Call, CallRefused, Lane
 from actors.reasons import Reason
 from actors.secret import Secret
 from actors.supervision.forks import Home
-from actors.timers import Timer
+from actors.timers import Timer, check_seconds
+from actors.trading.gathering import Gettable
 from actors.trading.login import Login
 from actors.wire.attempt import ConnectCancel, ConnectFailed
 from actors.wire.connect import Dial
@@ -105,7 +106,7 @@ class Ask:
 
     def stop(self) -> None:
         """The runtime ends."""
-        self.give_up(RuntimeStopped("asked to"))
+        self.give_up(RuntimeStopped("stop() was called"))
 
     def tell(self, _: object) -> None:
         """The timer's: its deadline is over."""
@@ -315,11 +316,11 @@ class Reading(Generic[T]):
 # ── reads ───────────────────────────────────────────────────────────────────────────────────────
 
 
-class Asked(Generic[T_co]):
+class Asked(Gettable[T_co]):
     """The future of one read. Any thread, any number of times."""
 
-    def __init__(self, reply: Reply) -> None:
-        self._reply = reply
+    def __init__(self, reply: Reply, feed: str) -> None:
+        self._reply, self._feed = reply, feed
         self._home = Home()
 
     def get(self, timeout: float | None = None) -> T_co:
@@ -329,11 +330,16 @@ class Asked(Generic[T_co]):
             AskRefusedError: the venue refused it, with its words.
             AskFailedError: no answer came, or none that can be read; why.
             Timeout: `timeout` is over and the read goes on; or its own deadline is over.
+            LinewardenError: `timeout` is no number of seconds.
             RuntimeStopped: the runtime has ended.
             ForkError: this is a forked child.
         """
+        check_seconds("timeout", timeout, optional=True)
         self._home.check()
-        answer: T_co = self._reply.get(timeout=timeout)
+        try:
+            answer: T_co = self._reply.get(timeout=timeout)
+        except ReplyTimeout:
+            raise Timeout(f"{self._feed}: no answer within {timeout:g} s; the read goes on") from None
         return answer
 
     @property
@@ -342,7 +348,7 @@ class Asked(Generic[T_co]):
         return not self._reply.open
 
     def __repr__(self) -> str:
-        return f"<Asked, {'done' if self.done else 'under way'}>"
+        return f"<Asked of {self._feed}, {'done' if self.done else 'under way'}>"
 
 
 class ReadAsk(Ask):

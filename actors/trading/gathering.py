@@ -47,7 +47,7 @@ def gather(
     timeout: float | None = None,
     return_exceptions: bool = False,
 ) -> dict[Any, Any] | list[Any]:
-    """The answers of reads and the outcomes of mutations: by the same keys, or in the same order.
+    """The answers of reads and the outcomes of mutations: by the same keys, or in the same order. Any thread.
 
     `timeout`: seconds for all of them together; None: until their own deadlines. A read without an answer by
     then raises `Timeout`, and a mutation gives `Unknown(tag, "under way")`: handles never raise. They all go

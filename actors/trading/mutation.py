@@ -198,9 +198,9 @@ class MutationAsk(Ask):
         """What reduces risk and may be repeated goes out. Halts cannot be read, and count as standing."""
         why = self._terms.store_error
         if not is_repeatable(mutation):
-            raise self._declined("store", f"{why} Nothing was sent.")
+            raise self._declined("store", f"nothing was sent: {why}")
         if isinstance(mutation, Cancel) and self._protects(mutation):
-            raise self._declined("halted", f"{why} The order protects a position. Nothing was sent.")
+            raise self._declined("halted", f"nothing was sent, for the order protects a position: {why}")
         kind = type(mutation).__name__.lower()
         log.error("%s: %s is sent without a record, with tag %s: %s", self.feed, kind, self._tag, why)
 
@@ -267,7 +267,7 @@ class MutationAsk(Ask):
     def stop(self) -> None:
         """The runtime ends: what has not left does not leave. What has is waited for."""
         if not self._right.revoke(unless_used=True):
-            self.give_up(RuntimeStopped("asked to"))
+            self.give_up(RuntimeStopped("stop() was called"))
 
     def _refuse_unless_begun(self, error: BaseException) -> None:
         """Its letter is not read to its end. A thread that has begun it goes on, and ends it."""

@@ -9,6 +9,8 @@ from typing import Any
 from actors.actor import Reply, ReplyTimeout
 from actors.protocol.trading import OrderOutcome, Unknown
 from actors.supervision.forks import Home
+from actors.timers import check_seconds
+from actors.trading.gathering import Gettable
 
 UNDER_WAY = "under way"
 
@@ -45,8 +47,8 @@ class OutcomeReply(Reply):
         return self._outcome
 
 
-class OrderHandle:
-    """A mutation under way. Any thread, any number of times; it never raises."""
+class OrderHandle(Gettable[OrderOutcome]):
+    """A mutation under way. Any thread, any number of times; what comes of it is never raised."""
 
     def __init__(self, reply: OutcomeReply) -> None:
         self._reply = reply
@@ -68,7 +70,11 @@ class OrderHandle:
         Returns `Accepted`, `Refused` or `Unknown`. `Unknown(tag, "under way")`: `timeout` is over, and it
         goes on; a later `get` gives the outcome. Never place it again with another tag: it may be at the
         venue.
+
+        Raises:
+            LinewardenError: `timeout` is no number of seconds.
         """
+        check_seconds("timeout", timeout, optional=True)
         if self._home.is_left:
             return Unknown(self.tag, "this is a forked child; its parent has the outcome")
         return self._reply.outcome(timeout)

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast, overload
+from functools import wraps
+from numbers import Real
+from typing import TYPE_CHECKING, Final, Literal, ParamSpec, cast, overload
 
-from actors.errors import LinewardenError
 from actors.protocol.trading import (
     Accepted,
     Align,
+    AnyMutation,
     Bracket,
     Cancel,
     Close,
@@ -28,22 +29,42 @@ from actors.protocol.trading import (
     Refused,
     Side,
 )
+from actors.trading.arguments import (
+    LEFT_OUT,
+    ArgumentError,
+    LeftOut,
+    Price,
+    account_number,
+    check_align,
+    check_bracket,
+    check_deadline,
+    check_moment,
+    check_tag,
+    contract_text,
+    exact_price,
+    order_number,
+    size_of,
+    whole,
+)
 from actors.trading.asks import Access, Asked
 from actors.trading.mutation import Instrument, Resolve
 from actors.trading.order_handle import OrderHandle
-from actors.trading.requests import Requests
+from actors.trading.requests import Requests, refused, unsent_tag
 from actors.trading.sweep import Steps, SweepHandle, SweepIncompleteError, pause, repeat
 from actors.venues.projectx import messages as m
 from actors.venues.projectx.rest import Bar, BarUnit, Listing, ProjectXApi
 from actors.venues.projectx.rest.holdings import is_leg
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actors.protocol.trading import Call
 
-Price: TypeAlias = Decimal | int | str | float
+P = ParamSpec("P")
 
 BARS: Final = 60.0  # seconds: the gateway took 33 for one page on bad days
 ROUNDS: Final = 20  # looks at the account within a sweep
+MOST_DAYS: Final = 20_000
 _EVERY: Final = re.compile(r"([0-9]{0,4}) ?(s|sec|second|min|minute|h|hour|d|day|w|week|month)s?")
 _UNITS: Final[dict[str, BarUnit]] = {
     **dict.fromkeys(("s", "sec", "second"), "second"),
@@ -53,6 +74,21 @@ _UNITS: Final[dict[str, BarUnit]] = {
     **dict.fromkeys(("w", "week"), "week"),
     "month": "month",
 }
+
+
+def _refusing(call: Callable[P, OrderHandle]) -> Callable[P, OrderHandle]:
+    """An argument that makes no sense is `Refused`, as all that is not sent."""
+
+    @wraps(call)
+    def refusing(*args: P.args, **kwargs: P.kwargs) -> OrderHandle:
+        try:
+            return call(*args, **kwargs)
+        except ArgumentError as error:
+            given = kwargs.get("tag")
+            tag = given if isinstance(given, str) and given else unsent_tag()
+            return refused(tag, "terms", f"{error}. This call sent nothing.")
+
+    return refusing
 
 
 class ProjectXRequests:
@@ -77,12 +113,14 @@ class ProjectXRequests:
         self, text: str, *, live: bool | None = None, timeout: float | None = None
     ) -> Asked[Contract]:
         """The one contract that this text names. `live`: of live accounts; None: as the feed has it."""
-        return self._requests.read(self._api.contract(text, live=live), timeout)
+        return self._requests.read(self._api.contract(contract_text(text), live=live), timeout)
 
     def contracts(
         self, text: str, *, live: bool | None = None, timeout: float | None = None
     ) -> Asked[tuple[Contract, ...]]:
         """What the gateway's search finds for a text, at most 20."""
+        if not isinstance(text, str):
+            raise ArgumentError(f"text is what to search for, and {text!r} is none")
         return self._requests.read(self._api.contracts(text, live=live), timeout)
 
     def available_contracts(
@@ -93,7 +131,7 @@ class ProjectXRequests:
 
     def bars(
         self,
-        contract: str,
+        contract: str | Contract,
         every: str = "1min",
         *,
         days: float | None = None,
@@ -113,11 +151,9 @@ class ProjectXRequests:
         Raises:
             LinewardenError: an argument makes no sense, or a time has no time zone.
         """
-        unit, number = _every(every)
-        end = self._now() if end is None else end
-        if (days is None) == (start is None):
-            raise LinewardenError("bars takes either days or start")
-        begin = start if start is not None else end - timedelta(days=days or 0)
+        (unit, number), text = _every(every), contract_text(contract)
+        begin, end = _span(days, start, self._now() if end is None else end)
+        limit = None if limit is None else whole("limit", limit)
         api = self._api
 
         def of(found: Contract) -> Call[tuple[Bar, ...]]:
@@ -125,7 +161,7 @@ class ProjectXRequests:
                 found.id, unit, number, start=begin, end=end, limit=limit, partial=partial, live=live
             )
 
-        return self._requests.read_of(contract, of, BARS if timeout is None else timeout)
+        return self._requests.read_of(text, of, BARS if timeout is None else timeout)
 
     # ── an account ──
 
@@ -139,30 +175,33 @@ class ProjectXRequests:
         self, account: int, since: datetime, until: datetime | None = None, *, timeout: float | None = None
     ) -> Asked[Listing[m.Order]]:
         """Orders created in a time, whatever became of them."""
-        return self._requests.read(self._api.orders(account, since, until), timeout)
+        call = self._api.orders(account_number(account), *_since(since, until))
+        return self._requests.read(call, timeout)
 
     def open_orders(
-        self, account: int, contract: str | None = None, *, timeout: float | None = None
+        self, account: int, contract: str | Contract | None = None, *, timeout: float | None = None
     ) -> Asked[Listing[m.Order]]:
         """Working orders; legs that are suspended are among them, where the gateway tells of them."""
-        api = self._api
+        api, number = self._api, account_number(account)
         if contract is None:
-            return self._requests.read(api.open_orders(account), timeout)
-        return self._requests.read_of(contract, lambda found: api.open_orders(account, found.id), timeout)
+            return self._requests.read(api.open_orders(number), timeout)
+        text = contract_text(contract)
+        return self._requests.read_of(text, lambda found: api.open_orders(number, found.id), timeout)
 
     def order(self, account: int, order: int, *, timeout: float | None = None) -> Asked[m.Order]:
         """One order, whatever became of it."""
-        return self._requests.read(self._api.order(account, order), timeout)
+        return self._requests.read(self._api.order(account_number(account), order_number(order)), timeout)
 
     def positions(self, account: int, *, timeout: float | None = None) -> Asked[Listing[m.Position]]:
         """Open positions, one for each contract. `Position.net` has the sign."""
-        return self._requests.read(self._api.positions(account), timeout)
+        return self._requests.read(self._api.positions(account_number(account)), timeout)
 
     def trades(
         self, account: int, since: datetime, until: datetime | None = None, *, timeout: float | None = None
     ) -> Asked[Listing[m.AccountTrade]]:
         """Fills of a time; those that are `voided` are no fills any more."""
-        return self._requests.read(self._api.trades(account, since, until), timeout)
+        call = self._api.trades(account_number(account), *_since(since, until))
+        return self._requests.read(call, timeout)
 
     def ping(self, *, timeout: float | None = None) -> Asked[str]:
         """ "pong", if the gateway answers."""
@@ -170,17 +209,18 @@ class ProjectXRequests:
 
     # ── mutations ──
 
+    @_refusing
     def place(
         self,
         account: int,
-        contract: str,
+        contract: str | Contract,
         side: Side,
         size: int,
         *,
-        limit: Price | None = None,
-        stop: Price | None = None,
-        trail: Price | None = None,
-        join: Literal["bid", "ask"] | None = None,
+        limit: Price | LeftOut = LEFT_OUT,
+        stop: Price | LeftOut = LEFT_OUT,
+        trail: Price | LeftOut = LEFT_OUT,
+        join: Literal["bid", "ask"] | LeftOut = LEFT_OUT,
         bracket: Bracket | None = None,
         tag: str | None = None,
         deadline: float | None = None,
@@ -188,73 +228,79 @@ class ProjectXRequests:
     ) -> OrderHandle:
         """A new order: at the market, or with one of `limit`, `stop`, `trail` (an absolute price) and `join`.
 
-        `bracket`: exits in ticks from the fill, unsigned. `tag`: one of your own; an order with a tag that is
-        known is not sent again. `align`: a price off its tick is refused, or moved to the side that is never
-        worse.
+        A price is a `Decimal`, text or int; one that is None is refused, so that a price that was not found
+        does not become an order at the market. `side`: "buy" or "sell". `size`: contracts. `bracket`: exits
+        in ticks from the fill, unsigned. `tag`: one of your own; an order with a tag that is known
+        is not sent again. `align`: "refuse" a price off its tick, or "safe": move it to the side
+        that is never worse. `deadline`: seconds.
+
+        Returns its handle at once, also where an argument makes no sense: `Refused` with the code `terms`.
 
         Raises:
-            LinewardenError: an argument makes no sense. Nothing was sent.
+            ForkError: this is a forked child.
         """
-        given = [
-            name for name, value in (("limit", limit), ("stop", stop), ("trail", trail)) if value is not None
-        ]
-        given += ["join"] * (join is not None)
+        prices = {"limit": limit, "stop": stop, "trail": trail}
+        given = [name for name, value in {**prices, "join": join}.items() if value is not LEFT_OUT]
         if len(given) > 1:
-            raise LinewardenError(
+            raise ArgumentError(
                 f"an order has one of limit, stop, trail and join, and not {' and '.join(given)}"
             )
+        check_bracket(bracket)
+        text = contract_text(contract)
         mutation = Place(
-            account=account,
-            contract=contract,
+            account=account_number(account),
+            contract=text,
             side=side,
-            size=size,
+            size=size_of(size),  # type: ignore[arg-type]
             type=_type(given, join),
-            limit_price=_price("limit", limit),
-            stop_price=_price("stop", stop),
-            trail_price=_price("trail", trail),
+            limit_price=exact_price("limit", limit),
+            stop_price=exact_price("stop", stop),
+            trail_price=exact_price("trail", trail),
             bracket=bracket,
         )
-        return self._requests.mutate(
-            mutation, resolve=self._named(contract), tag=tag, deadline=deadline, align=align
-        )
+        return self._mutate(mutation, self._named(text), tag, deadline, align)
 
+    @_refusing
     def modify(
         self,
         account: int,
         order: int,
         *,
-        size: int | None = None,
-        limit: Price | None = None,
-        stop: Price | None = None,
-        trail: Price | None = None,
+        size: int | LeftOut = LEFT_OUT,
+        limit: Price | LeftOut = LEFT_OUT,
+        stop: Price | LeftOut = LEFT_OUT,
+        trail: Price | LeftOut = LEFT_OUT,
         tag: str | None = None,
         deadline: float | None = None,
         align: Align | None = None,
     ) -> OrderHandle:
         """Other terms for a working order; what is left out stays. The order is read first.
 
-        Raises:
-            LinewardenError: an argument makes no sense. Nothing was sent.
+        A size or a price that is None is refused. Otherwise as `place`.
         """
+        order, account = order_number(order), account_number(account)
+        if size is None:
+            raise ArgumentError("size is None, which is no number of contracts; leave it out if it stays")
         mutation = Modify(
             account=account,
             order=order,
-            size=size,
-            limit_price=_price("limit", limit),
-            stop_price=_price("stop", stop),
-            trail_price=_price("trail", trail),
+            size=None if size is LEFT_OUT else size_of(size),  # type: ignore[arg-type]
+            limit_price=exact_price("limit", limit),
+            stop_price=exact_price("stop", stop),
+            trail_price=exact_price("trail", trail),
         )
-        resolve = self._of_order(account, order)
-        return self._requests.mutate(mutation, resolve=resolve, tag=tag, deadline=deadline, align=align)
+        return self._mutate(mutation, self._of_order(account, order), tag, deadline, align)
 
+    @_refusing
     def cancel(
         self, account: int, order: int, *, tag: str | None = None, deadline: float | None = None
     ) -> OrderHandle:
-        """Takes a working order back."""
-        return self._requests.mutate(Cancel(account=account, order=order), tag=tag, deadline=deadline)
+        """Takes a working order back. It may be filled before."""
+        mutation = Cancel(account=account_number(account), order=order_number(order))
+        return self._mutate(mutation, None, tag, deadline)
 
     def cancel_all(
-        self, account: int, contract: str | None = None, *, deadline: float | None = None
+        self, account: int, contract: str | Contract | None = None, *, deadline: float | None = None
     ) -> SweepHandle:
         """Cancels every working order of the account, or of one contract, until two looks show none.
 
@@ -267,7 +313,7 @@ class ProjectXRequests:
     def close(
         self,
         account: int,
-        contract: str,
+        contract: str | Contract,
         size: int | None = None,
         *,
         sweep: Literal[False] = False,
@@ -278,7 +324,7 @@ class ProjectXRequests:
     def close(
         self,
         account: int,
-        contract: str,
+        contract: str | Contract,
         size: None = None,
         *,
         sweep: Literal[True],
@@ -288,7 +334,7 @@ class ProjectXRequests:
     def close(
         self,
         account: int,
-        contract: str,
+        contract: str | Contract,
         size: int | None = None,
         *,
         sweep: bool = False,
@@ -302,15 +348,29 @@ class ProjectXRequests:
         them. If the close is not accepted, or the position does not go, they stay: they protect it.
 
         Raises:
-            LinewardenError: an argument makes no sense. Nothing was sent.
+            ForkError: this is a forked child.
         """
-        if sweep and size is not None:
-            raise LinewardenError("sweep takes the whole position; the legs of what is left protect it")
-        mutation = Close(account=account, contract=contract, size=size)
-        handle = self._requests.mutate(mutation, resolve=self._named(contract), tag=tag, deadline=deadline)
+        handle = self._close(account, contract, size, sweep, tag=tag, deadline=deadline)
         if not sweep:
             return handle
         return SweepHandle("close", self._sweeping(handle, account, contract, deadline), handle)
+
+    @_refusing
+    def _close(
+        self,
+        account: int,
+        contract: str | Contract,
+        size: int | None,
+        sweep: bool,
+        *,
+        tag: str | None,
+        deadline: float | None,
+    ) -> OrderHandle:
+        if sweep and size is not None:
+            raise ArgumentError("sweep takes the whole position; the legs of what is left protect it")
+        text = contract_text(contract)
+        mutation = Close(account=account_number(account), contract=text, size=size_of(size))  # type: ignore[arg-type]
+        return self._mutate(mutation, self._named(text), tag, deadline)
 
     def wait_settled(self, timeout: float | None = None) -> None:
         """Waits until orders of former processes have been looked for; until then nothing adds risk.
@@ -326,13 +386,35 @@ class ProjectXRequests:
 
         Its handle gives `Accepted` or `Refused` by the gateway's evidence, and `Unknown` without: an order
         that is in no list may still come.
+
+        Raises:
+            LinewardenError: `tag` is no text.
+            RuntimeStopped: the runtime has ended.
+            ForkError: this is a forked child.
         """
+        if not isinstance(tag, str) or not tag:
+            raise ArgumentError(
+                f"settle takes the tag of an order, which its handle has as .tag, not {tag!r}"
+            )
         return self._requests.settle(tag, timeout)
 
     # ── how it is done ──
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._requests.wall_ns() / 1e9, UTC)
+
+    def _mutate(
+        self,
+        mutation: AnyMutation,
+        resolve: Resolve | None,
+        tag: str | None,
+        deadline: float | None,
+        align: Align | None = None,
+    ) -> OrderHandle:
+        check_tag(tag)
+        check_deadline(deadline)
+        check_align(align)
+        return self._requests.mutate(mutation, resolve=resolve, tag=tag, deadline=deadline, align=align)
 
     def _named(self, contract: str) -> Resolve:
         def resolve(access: Access) -> Instrument:
@@ -348,8 +430,10 @@ class ProjectXRequests:
 
         return resolve
 
-    def _cancelling(self, account: int, contract: str | None, deadline: float | None) -> Steps:
-        id = None if contract is None else self.contract(contract).get().id
+    def _cancelling(self, account: int, contract: str | Contract | None, deadline: float | None) -> Steps:
+        account = account_number(account)
+        check_deadline(deadline)
+        id = None if contract is None else self._id(contract)
 
         def look() -> list[OrderHandle]:
             working = _whole(self._requests.read(self._api.open_orders(account, id)))
@@ -357,11 +441,13 @@ class ProjectXRequests:
 
         yield from repeat(look, ROUNDS, f"orders of account {account} are still working")
 
-    def _sweeping(self, handle: OrderHandle, account: int, contract: str, deadline: float | None) -> Steps:
+    def _sweeping(
+        self, handle: OrderHandle, account: int, contract: str | Contract, deadline: float | None
+    ) -> Steps:
         (outcome,) = yield [handle]
         if not isinstance(outcome, Accepted):
             raise SweepIncompleteError(f"the position was not closed: {_said(outcome)}. Its legs stay.")
-        id = self.contract(contract).get().id
+        id = self._id(contract)
         self._await_flat(account, id)
 
         def look() -> list[OrderHandle]:
@@ -374,6 +460,9 @@ class ProjectXRequests:
 
         yield from repeat(look, ROUNDS, f"legs of {id} are still working")
         self._await_flat(account, id, most=1)
+
+    def _id(self, contract: str | Contract) -> str:
+        return self.contract(contract_text(contract)).get().id
 
     def _await_flat(self, account: int, contract: str, most: int = ROUNDS) -> None:
         for _ in range(most):
@@ -398,29 +487,40 @@ def _said(outcome: OrderOutcome) -> str:
     return str(getattr(outcome, "why", outcome))
 
 
-def _type(given: list[str], join: str | None) -> OrderType:
-    if join is not None:
-        if join not in ("bid", "ask"):
-            raise LinewardenError(f'join is "bid" or "ask", not {join!r}')
-        return "join_bid" if join == "bid" else "join_ask"
+def _type(given: list[str], join: object) -> OrderType:
     types: dict[str, OrderType] = {"limit": "limit", "stop": "stop", "trail": "trailing_stop"}
-    return types[given[0]] if given else "market"
-
-
-def _price(name: str, price: Price | None) -> Decimal | None:
-    """Exact; a float as it is written."""
-    if price is None or isinstance(price, Decimal):
-        return price
-    if isinstance(price, bool) or not isinstance(price, int | str | float):
-        raise LinewardenError(f"{name} is a price, and {price!r} is none")
-    try:
-        return Decimal(str(price))
-    except InvalidOperation:
-        raise LinewardenError(f"{name} is a price, and {price!r} is none") from None
+    joins: dict[object, OrderType] = {"bid": "join_bid", "ask": "join_ask"}
+    if given != ["join"]:
+        return types[given[0]] if given else "market"
+    if not isinstance(join, str) or join not in joins:
+        raise ArgumentError(f'join is "bid" or "ask", not {join!r}')
+    return joins[join]
 
 
 def _every(text: str) -> tuple[BarUnit, int]:
-    found = _EVERY.fullmatch(text.strip().lower())
-    if found is None or found[1] == "0":
-        raise LinewardenError(f'bars are of a length such as "15s", "5min", "4h" or "1day", not {text!r}')
+    found = _EVERY.fullmatch(text.strip().lower()) if isinstance(text, str) else None
+    if found is None or int(found[1] or 1) == 0:
+        raise ArgumentError(f'bars are of a length such as "15s", "5min", "4h" or "1day", not {text!r}')
     return _UNITS[found[2]], int(found[1] or 1)
+
+
+def _span(days: float | None, start: datetime | None, end: datetime) -> tuple[datetime, datetime]:
+    """The time of bars."""
+    check_moment("end", end)
+    if (days is None) == (start is None):
+        raise ArgumentError("bars takes either days or start")
+    if start is not None:
+        check_moment("start", start)
+        if start >= end:
+            raise ArgumentError(f"start is before end, and {start} is not before {end}")
+        return start, end
+    if not isinstance(days, Real) or isinstance(days, bool) or not 0 < days <= MOST_DAYS:
+        raise ArgumentError(f"days is a number above 0 and at most {MOST_DAYS}, not {days!r}")
+    return end - timedelta(days=float(days)), end
+
+
+def _since(since: datetime, until: datetime | None) -> tuple[datetime, datetime | None]:
+    check_moment("since", since)
+    if until is not None:
+        check_moment("until", until)
+    return since, until

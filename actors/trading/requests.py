@@ -82,7 +82,7 @@ class Requests:
     def _begin(self, ask: ReadAsk) -> Asked[Any]:
         self._requester.ask(AskRead(ask), ask.reply)
         self._watch(ask)
-        return Asked(ask.reply)
+        return Asked(ask.reply, ask.feed)
 
     def read_of(
         self, contract: str, then: Callable[[Contract], Call[T]], timeout: float | None = None
@@ -181,7 +181,7 @@ class Requests:
         return OrderHandle(ask.reply)
 
     def _until(self, seconds: float) -> float:
-        return self._timers.clock.monotonic() + seconds
+        return self._timers.clock.monotonic() + max(0.0, seconds)
 
     def _left(self, until: float) -> Callable[[], float]:
         monotonic = self._timers.clock.monotonic

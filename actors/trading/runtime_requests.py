@@ -186,7 +186,7 @@ class RuntimeRequests:
         def way() -> FeedWay:
             check()
             if self.is_stopping:
-                raise RuntimeStopped("asked to")
+                raise RuntimeStopped("stop() was called")
             return FeedWay(self, self._spec_of(feed))
 
         return Requests(way, self._requester, self.timers, holder)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from actors.protocol.trading import Refused
+from actors.protocol.trading import Cancel, Refused
 from actors.trading import halts, intents
 from actors.trading.folder import StoreError
 from actors.trading.order_file import OrderFile, open_file, storable
@@ -38,6 +38,13 @@ class OrderRow(Struct, frozen=True):
     finished_ns: int | None
 
 
+def _of_order(mutation: bytes, row: OrderRow) -> OrderRow:
+    """A cancel names the order that it takes back; the venue's answer does not."""
+    if row.kind != "cancel" or row.order_id is not None:
+        return row
+    return structs.replace(row, order_id=msgspec.json.decode(mutation, type=Cancel).order)
+
+
 class StoreOperator(OrderFile):
     """The open store of a folder, without being one of the processes that trade. Any thread.
 
@@ -49,10 +56,10 @@ class StoreOperator(OrderFile):
     def orders(self, newest: int) -> tuple[OrderRow, ...]:
         """Returns the newest intents, the oldest of them first."""
         columns = ", ".join(OrderRow.__struct_fields__)
-        query = f"SELECT {columns} FROM intents ORDER BY begun_ns DESC LIMIT ?"
+        query = f"SELECT mutation, {columns} FROM intents ORDER BY begun_ns DESC LIMIT ?"
         with self.reading() as db:
             rows = db.execute(query, (newest,)).fetchall()
-        return tuple(OrderRow(*row) for row in reversed(rows))
+        return tuple(_of_order(mutation, OrderRow(*row)) for mutation, *row in reversed(rows))
 
     def open_intents(self) -> tuple[OpenIntent, ...]:
         """Returns the intents whose outcome is not known, the oldest first."""
@@ -163,7 +170,14 @@ class StoreOperator(OrderFile):
         """
         if file.exists() and file.samefile(self.path):
             raise StoreError(f"{file}: this is the order store itself.")
-        other = open_file(file)
+        if not file.is_file():
+            raise StoreError(f"{file}: there is no such file. Nothing was imported.")
+        try:
+            other = open_file(file)
+        except StoreError as error:
+            why, _, _ = str(error).partition(". ")
+            advice = "Nothing was imported; give a copy of the other host's orders.db."
+            raise StoreError(f"{why}. {advice}") from None
         try:
             with self.writing() as db:
                 halts.take_over(other, db)

@@ -11,6 +11,8 @@ from msgspec import Struct
 from actors import log_queue
 from actors.errors import LinewardenError
 from actors.protocol.trading import OrderOutcome
+from actors.timers import check_seconds
+from actors.trading.gathering import Gettable
 from actors.trading.order_handle import UNDER_WAY, OrderHandle
 
 log = log_queue.logger("actors.trading")
@@ -37,8 +39,8 @@ class SweepIncompleteError(Exception):
 Steps: TypeAlias = Generator[list[OrderHandle], list[OrderOutcome], None]
 
 
-class SweepHandle:
-    """A sweep under way, on a thread of its own. Any thread may look; it never raises."""
+class SweepHandle(Gettable[Sweep]):
+    """A sweep under way, on a thread of its own. Any thread may look; what comes of it is never raised."""
 
     def __init__(self, name: str, steps: Steps, first: OrderHandle | None = None) -> None:
         self._first = first
@@ -61,7 +63,12 @@ class SweepHandle:
         return self._ended.is_set()
 
     def get(self, timeout: float | None = None) -> Sweep:
-        """What came of it. After `timeout` seconds: what is known so far, incomplete as it is under way."""
+        """What came of it. After `timeout` seconds: what is known so far, incomplete as it is under way.
+
+        Raises:
+            LinewardenError: `timeout` is no number of seconds.
+        """
+        check_seconds("timeout", timeout, optional=True)
         if not self._ended.wait(timeout) or self._result is None:
             return Sweep(self._outcomes, False, UNDER_WAY)
         return self._result

@@ -85,10 +85,12 @@ def test_t5_init_alone_makes_a_store(config: Path, folder: Path) -> None:
 def test_orders_and_halts_are_listed(config: Path, store: OrderStore) -> None:
     tag = begun(store, place(2), "mine")
     store.finish(Accepted(tag, 77))
+    begun(store, CANCEL, "taken-back")
     halt = store.halt(HOST, ACCOUNT, reason="lunch", by="anna")
     told = asked("orders", "-c", config).stdout
     assert re.search(rf"{halt.id} +{HOST}/{ACCOUNT} .* anna +lunch", told)
     assert re.search(r"mine +api.venue.example/7 +place buy 2 CON.F.US.EP.Z26 \(order 77\) +accepted", told)
+    assert re.search(rf"taken-back +api.venue.example/7 +cancel \(order {CANCEL.order}\) +no outcome", told)
     listed = json.loads(asked("orders", "--json", "-c", config).stdout)
     assert listed["halts"][0]["reason"] == "lunch"
     assert listed["orders"][0]["order_id"] == 77
@@ -157,6 +159,12 @@ def test_t4_a_target_that_is_none_halts_nothing(
 ) -> None:
     told = asked("halt", target, "-c", config)
     assert (told.returncode, told.stdout, told.stderr) == (1, "", f"{why}\n")
+    assert store.halts() == ()
+
+
+def test_a_halt_has_a_reason_in_words(config: Path, store: OrderStore) -> None:
+    told = asked("halt", "all", "--reason", " ", "-c", config)
+    assert (told.returncode, "expected some words" in told.stderr) == (2, True)
     assert store.halts() == ()
 
 
@@ -315,10 +323,12 @@ def test_import_wants_another_store(config: Path, store: OrderStore, folder: Pat
     told = asked("orders", "import", folder / NAME, "-c", config)
     assert (told.returncode, told.stderr) == (1, f"{folder / NAME}: this is the order store itself.\n")
     (tmp_path / "text").write_text("nothing")
-    for other in ("text", "missing"):
+    for other, why in (("text", "the order store cannot be read"), ("missing", "there is no such file")):
         told = asked("orders", "import", tmp_path / other, "-c", config)
         assert told.returncode == 1
-        assert "the order store cannot be read" in told.stderr
+        assert why in told.stderr
+        assert "othing was imported" in told.stderr
+        assert "init" not in told.stderr  # that is advice for the store itself
 
 
 def test_a_config_without_a_folder_is_told(tmp_path: Path) -> None:
@@ -342,9 +352,8 @@ def test_check_tells_what_becomes_of_orders_and_whether_the_store_is_there(
     told = asked("check", config)
     assert told.returncode == 0
     assert "px: orders leave; max_size 2, orders_per_minute 10, price_band 40.\n" in told.stdout
-    assert (
-        f"orders are recorded in {folder}; not from here: {folder}: there is no such folder." in told.stdout
-    )
+    refused = "On this machine, what adds risk is refused"
+    assert f"orders are recorded in {folder}. {refused}: {folder}: there is no such folder." in told.stdout
     OrderStore.make(folder)
     config.write_text(text.replace("trading = true", "trading = true\ndry_run = true"))
     told = asked("check", config)

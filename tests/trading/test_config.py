@@ -51,7 +51,7 @@ def test_t16_without_a_word_of_it_no_feed_trades() -> None:
     settings = read({"venue": "exchange"}, {})
     assert not settings.feeds["px"].trading
     assert settings.why_no_orders("px") == (
-        "trading is off: it takes trading = true in [feeds.px], and a start"
+        "trading is off: write trading = true into [feeds.px], and start again"
     )
 
 

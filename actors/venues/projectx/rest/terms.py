@@ -68,7 +68,7 @@ def _place(place: Place, contract: Contract | None, align: Align) -> Place:
     if place.type not in NEEDS:
         raise UnsendableError(f"ProjectX places no orders of type {place.type}; it has {', '.join(NEEDS)}")
     if place.side not in ("buy", "sell"):
-        raise UnsendableError(f"the side of an order is buy or sell, not {place.side}")
+        raise UnsendableError(f'the side of an order is "buy" or "sell", not {place.side!r}')
     _check_size(place.size, required=True)
     _check_needs(place)
     _check_bracket(place.bracket)

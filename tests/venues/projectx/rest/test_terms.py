@@ -70,7 +70,7 @@ def test_what_may_be_sent_stays_as_it_is(mutation: Any) -> None:
             "ProjectX places no orders of type stop_limit; it has market, limit, stop, trailing_stop, "
             "join_bid, join_ask",
         ),
-        (place(side="long"), "the side of an order is buy or sell, not long"),
+        (place(side="long"), 'the side of an order is "buy" or "sell", not \'long\''),
         (place(size=0), "size is a whole number from 1 on, not 0"),
         (place(size=-2), "size is a whole number from 1 on, not -2"),
         (place(size=1.5), "size is a whole number from 1 on, not 1.5"),

@@ -29,6 +29,7 @@ from tests.support.runtimes import runtime_on
 
 FEW, MANY = 1_000, 2_000
 LINEAR = 2.2  # times the work for twice the topics, at most
+OF_THREADS = 2.6  # the same, where it depends on their turns how much of the work is done at once
 ACTORS = str(Path(actors.__file__).parent)
 SIMULATORS = str(Path(actors.__file__).parent / "simulators")
 
@@ -273,9 +274,9 @@ def test_a_runtime_adds_and_removes_one_by_one() -> None:
             venue.wait_for(lambda: venue.subscribers("trades", keys[-1]) == 0)
             return added - begun, lines() - added
 
-    assert_linear(work(FEW // 2), work(FEW))
+    assert_linear(work(FEW // 2), work(FEW), OF_THREADS)
 
 
-def assert_linear(few: Sequence[int], many: Sequence[int]) -> None:
+def assert_linear(few: Sequence[int], many: Sequence[int], bound: float = LINEAR) -> None:
     ratios = [more / less for less, more in zip(few, many, strict=True)]
-    assert max(ratios) < LINEAR, (few, many, ratios)
+    assert max(ratios) < bound, (few, many, ratios)

@@ -61,7 +61,10 @@ def standing(clock: Clockwork) -> tuple[HaltStatus, ...]:
 
 
 def go_dark(clock: Clockwork, venue: SimulatedProjectX, line: str = "projectx/user") -> None:
+    """Returns when its connection has ended: that takes real time, and no virtual time."""
+    holder = clock.runtime._shared.cells.holder(line)
     clock.runtime.supervisor.pause(line).get(timeout=5.0)
+    until(lambda: holder is None or not holder.right.valid)
 
 
 def test_an_account_whose_channels_are_blind_for_longer_than_the_delay_is_halted_once_and_logged(

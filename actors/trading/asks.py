@@ -187,7 +187,7 @@ class Access:
         return self.login.connections.fetch(within, self.dial, self.connect_cancel, right)
 
     def refuse(self, token: Token) -> None:
-        """The venue answered 401: whoever asks next gets another one."""
+        """The venue answered 401 to this token: the next ask gets another one."""
         self._refused = token
         self.tokens.refuse(token)
 

@@ -12,7 +12,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from numbers import Real
-from typing import TYPE_CHECKING, Final, Literal, ParamSpec, cast, overload
+from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar, cast, overload
 
 from actors.protocol.trading import (
     Accepted,
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from actors.protocol.trading import Call
 
 P = ParamSpec("P")
+Row = TypeVar("Row", m.Order, m.Position)
 
 BARS: Final = 60.0  # seconds: the gateway took 33 for one page on bad days
 ROUNDS: Final = 20  # looks at the account within a sweep
@@ -473,7 +474,8 @@ class ProjectXRequests:
         raise SweepIncompleteError(f"the position in {contract} is still open; its legs stay")
 
 
-def _whole(asked: Asked[Listing[m.Order]] | Asked[Listing[m.Position]]) -> tuple:  # type: ignore[type-arg]
+def _whole(asked: Asked[Listing[Row]]) -> tuple[Row, ...]:
+    """The rows. Raises SweepIncompleteError: the list may be cut."""
     listing = asked.get()
     if not listing.whole:
         raise SweepIncompleteError(f"{listing.endpoint} may not have told of all")

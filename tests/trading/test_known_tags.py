@@ -43,7 +43,7 @@ def login_of(px: ShopRequests) -> Any:
 
 
 def test_t1_a_call_with_the_tag_of_an_order_under_way_has_its_outcome(px: ShopRequests, shop: Shop) -> None:
-    """Whoever waits for the second handle learns what came of the order."""
+    """The second handle gives the outcome of the order, too."""
     go, came = threading.Event(), threading.Event()
 
     def hold(path: str) -> None:

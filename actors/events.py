@@ -81,6 +81,27 @@ class Gap(Struct, frozen=True):
     epoch: int
 
 
+class Repaired(Struct, frozen=True):
+    """The events of this gap stand before it: the venue was asked for them, and `count` came.
+
+    They are marked (`Received.source` is "rest") and in the venue's order, none twice. `complete`: they are
+    all, as ids or sequence numbers prove over both seams. Otherwise what is from `lacks_since_ns` on to
+    `lacks_until_ns` may be missing still, and `text` says why. Times are wall-clock nanoseconds.
+    """
+
+    gap: Gap
+    count: int
+    complete: bool
+    text: str = ""
+    lacks_since_ns: int | None = None
+    lacks_until_ns: int | None = None
+
+    @property
+    def topic(self) -> Topic:
+        """That of the gap."""
+        return self.gap.topic
+
+
 class Lifecycle(Struct, frozen=True):
     """A line under a stream is in this state from this place between two events on.
 
@@ -207,19 +228,25 @@ class Closed(Struct, frozen=True):
     reason: str
 
 
-Marker = Gap | Lifecycle | VenueState | Stale | Fresh | Closed
+Marker = Gap | Repaired | Lifecycle | VenueState | Stale | Fresh | Closed
+
+
+Source = Literal["stream", "rest"]
 
 
 class Received(Struct, Generic[Event], frozen=True):
-    """An event with where it came from. `received_ns` is wall-clock nanoseconds."""
+    """An event with where it came from. `received_ns` is wall-clock nanoseconds.
+
+    `source`: "rest" where the venue was asked for it after a gap.
+    """
 
     topic: Topic
     received_ns: int
     epoch: int
     event: Event
+    source: Source = "stream"
 
 
-Source = Literal["stream", "rest"]
 Part = Literal["quote", "trade"]
 
 

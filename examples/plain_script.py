@@ -40,6 +40,8 @@ def line_about(item: o2.Trade | Marker) -> str:
         case actors.Gap(reason=reason, missed=missed, since_ns=since, until_ns=until):
             count = "an unknown number of" if missed is None else missed
             return f"-- gap: {count} trades are missing from {(until - since) / 1e9:.2f} s ({reason})"
+        case actors.Repaired(count=count, complete=complete):
+            return f"-- repaired: {count} trades" + ("" if complete else "; some may be missing still")
         case actors.Lifecycle(line=line, state=state, reason=reason):
             return f"-- {line} is {state}" + (f": {reason}" if reason else "")
         case actors.VenueState(text=text):

@@ -11,6 +11,8 @@ Names of types that have no docstring of their own:
 `Option`: text, a number or a truth value. `Options`: the `(name, Option)` pairs of a topic, sorted by name.
 `Bounds`: a tuple of `Bound`. `GapReason`: the reasons of a `Gap`, of which a session uses `sequence`,
 `quarantine` and `unknown`. `StateName`: the states of a `VenueState`.
+`AccountRow`: `AccountOrder`, `AccountPosition`, `Fill`, `AccountBalance`. `OrderState`: the states of an
+order. `BarUnit`: the units of a `Timeframe`.
 `AnyMutation`: `Place`, `Modify`, `Cancel`, `Close`. `OrderOutcome`: `Accepted`, `Refused`, `Unknown`.
 `Side`: "buy" or "sell". `OrderType`: the types of an order. `Align`: "refuse" or "safe", what becomes of a
 price that is off its tick. `Lane`: "read", "change" or "flatten", the part of a meter and of the connections
@@ -26,7 +28,20 @@ from actors.errors import LinewardenError
 from actors.events import GapReason, Option, Options, Scope, StateName, Topic, VenueState
 from actors.http_types import Endpoint, HttpAnswer, HttpFailed, HttpRequest
 from actors.lazy import Imported
+from actors.protocol.accounts import (
+    AccountBalance,
+    AccountOrder,
+    AccountPosition,
+    AccountReads,
+    AccountRow,
+    Fill,
+    Listed,
+    OrderState,
+    Side,
+)
 from actors.protocol.asked import AskedTopic, TopicAnswer, confirm, refuse, topics_of
+from actors.protocol.backfill import Backfilled, Loss
+from actors.protocol.bars import Bar, BarQuery, BarUnit, Print, Timeframe
 from actors.protocol.channel import DepthChannel, TypedChannel
 from actors.protocol.conversation import Conversation, Token, decoded, is_token, settled, status_reason
 from actors.protocol.error_codes import code_of
@@ -36,6 +51,7 @@ from actors.protocol.numbers import exact_decimal, is_bounded, known_time
 from actors.protocol.placement import Bound, Bounds, Placement
 from actors.protocol.prices import BookUpdate, Price
 from actors.protocol.recent_ids import RecentIds
+from actors.protocol.rest import Call, CallRefused, Lane, RestApi
 from actors.protocol.session import (
     BINARY,
     TEXT,
@@ -70,22 +86,18 @@ from actors.protocol.trading import (
     Align,
     AnyMutation,
     Bracket,
-    Call,
-    CallRefused,
     Cancel,
     Close,
     Contract,
     Exposure,
     FinalRow,
     Intent,
-    Lane,
     Modify,
     Mutation,
     OrderOutcome,
     OrderType,
     Place,
     Refused,
-    Side,
     TradingApi,
     Unknown,
     WorkingOrder,
@@ -101,12 +113,21 @@ __all__ = (
     "REDACTED",
     "TEXT",
     "Accepted",
+    "AccountBalance",
     "AccountLook",
+    "AccountOrder",
+    "AccountPosition",
+    "AccountReads",
+    "AccountRow",
     "Align",
     "Announce",
     "Answered",
     "AnyMutation",
     "AskedTopic",
+    "Backfilled",
+    "Bar",
+    "BarQuery",
+    "BarUnit",
     "BookUpdate",
     "Bound",
     "Bounds",
@@ -131,6 +152,7 @@ __all__ = (
     "Exposure",
     "Fatal",
     "Fetch",
+    "Fill",
     "FinalRow",
     "Frame",
     "FrameLimit",
@@ -142,6 +164,8 @@ __all__ = (
     "Intent",
     "Lane",
     "LinewardenError",
+    "Listed",
+    "Loss",
     "Missed",
     "Modify",
     "Mutation",
@@ -149,10 +173,12 @@ __all__ = (
     "Option",
     "Options",
     "OrderOutcome",
+    "OrderState",
     "OrderType",
     "Place",
     "Placement",
     "Price",
+    "Print",
     "Quarantine",
     "RateLimit",
     "Reason",
@@ -162,6 +188,7 @@ __all__ = (
     "Refused",
     "Reject",
     "Resent",
+    "RestApi",
     "Resync",
     "Retryable",
     "Scope",
@@ -173,6 +200,7 @@ __all__ = (
     "Side",
     "Slow",
     "StateName",
+    "Timeframe",
     "Token",
     "TokenBucket",
     "TokenRefused",

@@ -8,22 +8,19 @@ deadline of a mutation are the caller's (`actors/trading`).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+from actors.protocol.accounts import AccountReads, Side
 from actors.protocol.conversation import Conversation, settled
-from actors.protocol.limits import FrameLimit
+from actors.protocol.rest import Call, Lane, RestApi
 from actors.secret import Secret
 
-T = TypeVar("T")
-
-Side = Literal["buy", "sell"]
 OrderType = Literal["market", "limit", "stop", "trailing_stop", "join_bid", "join_ask"]
 Align = Literal["refuse", "safe"]  # what becomes of a price that is off its tick
-Lane = Literal["read", "change", "flatten"]  # which part of a meter and of the connections a request may use
 
 
 class Contract(Struct, frozen=True):
@@ -198,44 +195,11 @@ class FinalRow(Struct, frozen=True):
 # ── what a venue provides ───────────────────────────────────────────────────────────────────────
 
 
-class CallRefused(Struct, frozen=True):
-    """The venue answered a read with a refusal. Codes have a meaning for each endpoint.
+class TradingApi(RestApi, ABC):
+    """The requests of one feed. Immutable; any thread. A conversation returns a `Reason` where it fails.
 
-    `code`: the venue's; None: Linewarden refused to conclude, as where a text fits several contracts.
+    Intents and halts are kept by host and account.
     """
-
-    endpoint: str
-    code: int | None
-    name: str = ""
-    message: str = ""
-
-    def __str__(self) -> str:
-        """Returns the endpoint, the code with its name, and the venue's words."""
-        code = "" if self.code is None else str(self.code)
-        named = " ".join(filter(None, (code, self.name)))
-        return f"{self.endpoint} was refused ({': '.join(filter(None, (named, self.message)))})"
-
-
-class Call(Struct, Generic[T], frozen=True):
-    """One read: a conversation with a token, and what it costs.
-
-    The conversation returns its result, `CallRefused` where the venue refuses in words, or a `Reason`. A
-    reason with the code `http_401` means that the token was not taken: it is renewed, and the call is asked
-    once more. It may take several requests, each of which counts in `meter`, the name of one of the api's
-    meters. `timeout`: seconds for each of its requests.
-    """
-
-    name: str
-    converse: Callable[[Secret], Conversation[T | CallRefused]]
-    meter: str = "rest"
-    timeout: float = 10.0
-
-
-class TradingApi(ABC):
-    """The requests of one feed. Immutable; any thread. A conversation returns a `Reason` where it fails."""
-
-    host: str  # of the venue's REST, such as api.topstepx.com: intents and halts are kept by host and account
-    meters: Mapping[str, FrameLimit]  # by name: so many requests in any so many seconds
 
     @abstractmethod
     def contract(self, text: str) -> Call[Contract]:
@@ -286,6 +250,13 @@ class TradingApi(ABC):
     @abstractmethod
     def final_row(self, account: int, order: int) -> Call[FinalRow]:
         """Returns the read of one order, whatever became of it."""
+
+    def account_reads(self, account: int, since_ns: int) -> AccountReads | None:
+        """Returns the reads of what an account has; None: the venue has none, and no account view.
+
+        `since_ns`: from where on history and fills are told; the venue's time, wall clock, nanoseconds.
+        """
+        return None
 
     def tags(self, since_ns: int) -> Call[Mapping[int, tuple[str, ...]]]:
         """Returns the read of the tags of orders since then, by account; by default of none.

@@ -13,12 +13,16 @@ from msgspec import Struct
 from actors.errors import LinewardenError
 from actors.events import Option, Topic
 from actors.http_types import Endpoint
+from actors.protocol.accounts import AccountRow
+from actors.protocol.backfill import Backfilled, Loss
+from actors.protocol.bars import Bar, BarQuery, Print
 from actors.protocol.channel import TypedChannel
 from actors.protocol.conversation import Conversation, Token
 from actors.protocol.formatting import suggestion
 from actors.protocol.limits import RateLimit, SendRate
 from actors.protocol.placement import Bounds, Placement
 from actors.protocol.prices import BookUpdate, Price
+from actors.protocol.rest import Call, RestApi
 from actors.protocol.session import Session
 from actors.protocol.trading import TradingApi
 from actors.secret import RedactedStruct, Secret, Shown, origin
@@ -38,6 +42,7 @@ class Channel(Struct, frozen=True):
     resyncable: bool = False  # `Session.resync` makes the venue send a topic of this channel from the start
     account: bool = False  # of an account: by default no event is dropped
     unique: bool = False  # `duplicate_key` identifies its events: a rotation delivers none twice
+    backfill: bool = False  # `Venue.backfill` may be asked for the events of a loss
 
 
 class Opening(Struct, frozen=True):
@@ -100,6 +105,8 @@ class Venue(ABC):
     variables: ClassVar[Mapping[str, str]] = {}  # for people: environment variables and what they hold
     book_channel: ClassVar[str] = ""  # whose events make an order book; empty: none
     price_channels: ClassVar[frozenset[str]] = frozenset()  # whose events hold prices
+    tape_channel: ClassVar[str] = ""  # whose events are the trades that bars are made of; empty: none
+    account_channels: ClassVar[tuple[str, ...]] = ()  # whose events tell what an account has; empty: none
     connect_rate: ClassVar[RateLimit] = RateLimit(1, 0.0)  # of all lines of one account; 0.0: no limit
     login_budget: ClassVar[RateLimit] = RateLimit(10, 45.0)  # of `login` and `renew`
     login_settings: ClassVar[frozenset[str] | None] = None  # keys that its token depends on; None: all
@@ -292,6 +299,34 @@ class Venue(ABC):
 
     def trading(self) -> TradingApi | None:
         """Returns the requests of this feed to the venue's REST; None: it has none."""
+        return None
+
+    def rest(self) -> RestApi | None:
+        """Returns how the venue's REST may be asked for bars and the events of a loss; None: it has none."""
+        return self.trading()
+
+    def bars(self, query: BarQuery) -> Call[tuple[Bar, ...]] | None:
+        """Returns the read of these bars, oldest first, each once, finished ones only; None: it has no such.
+
+        It asks page by page. A timeframe that the venue builds in another way (days that are no sessions) is
+        one that it does not have.
+        """
+        return None
+
+    def trade(self, event: Any) -> Print | None:
+        """Returns the trade in an event of the tape channel; None: it is none. Called on any thread."""
+        return None
+
+    def account_row(self, event: Any) -> AccountRow | None:
+        """Returns what an event of an account channel tells; None: nothing of the account view."""
+        return None
+
+    def backfill(self, topic: Topic, loss: Loss) -> Call[Backfilled] | None:
+        """Returns the read of the events of a loss, for a channel with `backfill`; None: it cannot be asked.
+
+        It is asked when the topic is restored, and may be asked again when the first event after the loss has
+        come. Called on the thread of the line.
+        """
         return None
 
     def duplicate_key(self, topic: Topic, event: Any) -> Hashable | None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from actors.protocol.trading import Lane
+from actors.protocol.rest import Lane
 from actors.trading.asks import Ask
 from actors.trading.login import Login
 

@@ -16,7 +16,7 @@ from actors.http_types import HttpAnswer, HttpFailed, HttpRequest
 from actors.login.redaction import without_secrets
 from actors.login.token_store import TokenStore
 from actors.protocol.conversation import Token
-from actors.protocol.trading import Call, CallRefused, Lane
+from actors.protocol.rest import Call, CallRefused, Lane
 from actors.reasons import Reason
 from actors.secret import Secret
 from actors.supervision.forks import Home

@@ -17,12 +17,11 @@ from msgspec import Struct
 
 from actors import log_queue
 from actors.errors import LinewardenError
+from actors.protocol.rest import Call, Lane
 from actors.protocol.trading import (
     AccountLook,
-    Call,
     Cancel,
     FinalRow,
-    Lane,
     OrderOutcome,
     Refused,
     TradingApi,

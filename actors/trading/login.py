@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 from weakref import WeakKeyDictionary
 
-from actors.protocol.trading import Lane
+from actors.protocol.rest import Lane
 
 if TYPE_CHECKING:
     from actors.login.token_store import TokenStore

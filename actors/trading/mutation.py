@@ -19,6 +19,7 @@ from msgspec import Struct, structs
 from actors import log_queue
 from actors.errors import AskError, AskFailedError, LinewardenError, RuntimeStopped
 from actors.http_types import HttpAnswer, HttpFailed, HttpRequest
+from actors.protocol.accounts import Side
 from actors.protocol.trading import (
     Accepted,
     Align,
@@ -30,7 +31,6 @@ from actors.protocol.trading import (
     OrderOutcome,
     Place,
     Refused,
-    Side,
     TradingApi,
     Unknown,
     lane_of,

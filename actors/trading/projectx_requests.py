@@ -14,6 +14,7 @@ from functools import wraps
 from numbers import Real
 from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar, cast, overload
 
+from actors.protocol.accounts import Side
 from actors.protocol.trading import (
     Accepted,
     Align,
@@ -27,7 +28,6 @@ from actors.protocol.trading import (
     OrderType,
     Place,
     Refused,
-    Side,
 )
 from actors.trading.arguments import (
     LEFT_OUT,
@@ -58,7 +58,7 @@ from actors.venues.projectx.rest.holdings import is_leg
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.protocol.trading import Call
+    from actors.protocol.rest import Call
 
 P = ParamSpec("P")
 Row = TypeVar("Row", m.Order, m.Position)

@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from actors import log_queue
 from actors.protocol.limits import FrameLimit
-from actors.protocol.trading import Lane
+from actors.protocol.rest import Lane
 from actors.supervision.forks import Home
 from actors.timers import SystemClock
 from actors.trading.file_lock import FileLock

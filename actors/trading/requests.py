@@ -11,17 +11,8 @@ from typing import Any, Final, Protocol, TypeVar
 
 from actors.actor import Address
 from actors.errors import LinewardenError, RuntimeStopped, Timeout
-from actors.protocol.trading import (
-    Align,
-    AnyMutation,
-    Call,
-    Contract,
-    Lane,
-    OrderOutcome,
-    Refused,
-    Unknown,
-    adds_risk,
-)
+from actors.protocol.rest import Call, Lane
+from actors.protocol.trading import Align, AnyMutation, Contract, OrderOutcome, Refused, Unknown, adds_risk
 from actors.settings import FeedSettings
 from actors.timers import Timers, check_seconds
 from actors.trading.ask_messages import AskMutation, AskRead

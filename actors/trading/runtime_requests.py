@@ -19,6 +19,7 @@ from actors.feed_spec import FeedSpec, Specs
 from actors.http_types import is_loopback
 from actors.lazy import imported
 from actors.market.latest_prices import LatestPrices
+from actors.protocol.rest import RestApi
 from actors.protocol.trading import Contract, Intent, TradingApi, adds_risk, lane_of
 from actors.settings import FeedSettings, Settings
 from actors.timers import Timers, seconds_left
@@ -47,12 +48,12 @@ class FeedWay:
     def __init__(self, runtime: RuntimeRequests, spec: FeedSpec) -> None:
         self._runtime, self._spec, self._feed = runtime, spec, spec.venue.feed
         venue = spec.venue
-        api = venue.trading()
+        api = venue.rest()
         if api is None:
             raise LinewardenError(
                 f"{venue.feed}: venue {venue.name!r} has no requests that can be asked here"
             )
-        self.api: TradingApi = api
+        self.api: RestApi = api
         self.settings: FeedSettings = runtime.settings.feeds[self._feed]
         self.has_store = bool(runtime.settings.trading.dir)
 
@@ -84,7 +85,7 @@ class FeedWay:
         runtime = self._runtime
         store, store_error = runtime.order_store()
         return Terms(
-            api=self.api,
+            api=cast(TradingApi, self.api),
             host=self.api.host,
             check=self._check,
             now_ns=runtime.timers.clock.wall_ns,
@@ -108,7 +109,7 @@ class FeedWay:
         exposure, asked_ns = None, self._runtime.timers.clock.wall_ns()
         if adds_risk(mutation) and limits.needs_exposure and contract is not None:
             with suppress(AskError):
-                call = self.api.exposure(mutation.account, contract.id)
+                call = cast(TradingApi, self.api).exposure(mutation.account, contract.id)
                 exposure = access.read(call, lane_of(mutation))
         needs_mark = adds_risk(mutation) and limits.price_band is not None and contract is not None
         mark = self._mark(contract.id) if needs_mark and contract is not None else None
@@ -202,12 +203,12 @@ class RuntimeRequests:
 
     # ── what feeds share ──
 
-    def login(self, spec: FeedSpec, api: TradingApi) -> Login:
+    def login(self, spec: FeedSpec, api: RestApi) -> Login:
         """Feeds of one account share its connections and its meter."""
         name = spec.venue.account()
         return self._logins.named(name, lambda: self._new_login(name, api))
 
-    def _new_login(self, name: str, api: TradingApi) -> Login:
+    def _new_login(self, name: str, api: RestApi) -> Login:
         from actors.trading.request_meter import RequestMeter, usual_folder
         from actors.wire.kept_connections import KeptConnections  # an HTTP client, where one is needed
 

@@ -15,16 +15,16 @@ import actors
 from actors import Runtime
 from actors.events import Option, Topic
 from actors.http_types import Endpoint, HttpAnswer, HttpRequest
+from actors.protocol.accounts import Side
 from actors.protocol.conversation import Conversation, Token
 from actors.protocol.limits import FrameLimit, RateLimit
+from actors.protocol.rest import Call, CallRefused
 from actors.protocol.session import Session
 from actors.protocol.trading import (
     Accepted,
     AccountLook,
     Align,
     AnyMutation,
-    Call,
-    CallRefused,
     Cancel,
     Contract,
     Exposure,
@@ -33,7 +33,6 @@ from actors.protocol.trading import (
     OrderOutcome,
     Place,
     Refused,
-    Side,
     TradingApi,
     Unknown,
 )

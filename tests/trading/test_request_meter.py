@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from actors.protocol.limits import FrameLimit
-from actors.protocol.trading import Lane
+from actors.protocol.rest import Lane
 from actors.trading.folder import StoreError
 from actors.trading.request_meter import BUSY, MARGIN, RequestMeter, room
 

@@ -19,10 +19,12 @@ from actors.simulators.projectx import SimulatedProjectX
 from actors.trading.order_store import OrderStore
 from tests.cli.running import Running, running
 from tests.commands import PATIENCE, asked, posix
+from tests.trading import halts
 
 pytestmark = [posix, pytest.mark.long]
 
 AFTER = 2.0  # seconds: the shortest switch
+venue = halts.venue
 BOT = """
 import sys, time
 from actors.trading.beats import Beats
@@ -35,12 +37,6 @@ while True:
         beats.end()
         break
 """
-
-
-@pytest.fixture
-def venue() -> Iterator[SimulatedProjectX]:
-    with SimulatedProjectX(rate=0, snapshots=False) as venue:
-        yield venue
 
 
 @pytest.fixture
@@ -85,7 +81,7 @@ def bot(service: Running) -> Iterator[Bot]:
             process.kill()
 
 
-def halts(service: Running) -> list[dict[str, str]]:
+def standing(service: Running) -> list[dict[str, str]]:
     found: list[dict[str, str]] = service.status()["halts"]
     return found
 
@@ -101,18 +97,18 @@ def beat_for(each: Bot, seconds: float) -> None:
 def test_t9_a_bot_that_is_killed_or_hangs_halts_its_feed(file: Path, end: signal.Signals) -> None:
     with running(file) as service, bot(service) as program:
         beat_for(program, 2 * AFTER)
-        assert halts(service) == []
+        assert standing(service) == []
         program.process.send_signal(end)
         service.logged("dead man's switch: no beat of 'bot' for ")
         service.logged("is halted: dead man's switch")
-        (halt,) = halts(service)
+        (halt,) = standing(service)
         assert halt["by"] == "dead man's switch of projectx"
         shown = service.ask("status")
         assert shown.stdout.startswith("HALTED: ")
         ended = asked("unhalt", halt["id"], "-c", file)
         assert ended.returncode == 0, ended
         service.logged(f"is halted no longer by halt {halt['id']}")
-        assert halts(service) == []
+        assert standing(service) == []
 
 
 def test_t9_a_bot_that_ends_in_good_order_halts_nothing(file: Path) -> None:
@@ -121,7 +117,7 @@ def test_t9_a_bot_that_ends_in_good_order_halts_nothing(file: Path) -> None:
         program.process.wait(PATIENCE)
         service.logged("the dead man's switch of 'bot' is disarmed")
         time.sleep(2 * AFTER)
-        assert halts(service) == []
+        assert standing(service) == []
 
 
 def test_t9_a_service_that_was_stopped_reads_the_beats_that_wait_before_it_judges(file: Path) -> None:
@@ -130,7 +126,7 @@ def test_t9_a_service_that_was_stopped_reads_the_beats_that_wait_before_it_judge
         beat_for(program, 2 * AFTER)
         service.process.send_signal(signal.SIGCONT)
         beat_for(program, 2 * AFTER)
-        assert halts(service) == []
+        assert standing(service) == []
 
 
 def test_t9_a_service_that_is_killed_watches_on_after_its_restart(file: Path) -> None:
@@ -140,7 +136,7 @@ def test_t9_a_service_that_is_killed_watches_on_after_its_restart(file: Path) ->
     with running(file) as service:
         service.logged("; armed: bot")
         service.logged("is halted: dead man's switch")
-        assert len(halts(service)) == 1
+        assert len(standing(service)) == 1
 
 
 def test_t8_cancels_need_no_service_and_one_that_hangs_shows_the_halt_when_it_goes_on(file: Path) -> None:
@@ -150,4 +146,4 @@ def test_t8_cancels_need_no_service_and_one_that_hangs_shows_the_halt_when_it_go
         service.process.send_signal(signal.SIGCONT)
         assert told.returncode == 0, told
         service.logged("is halted: it hangs")
-        assert json.loads(json.dumps(halts(service)))[0]["reason"] == "it hangs"
+        assert json.loads(json.dumps(standing(service)))[0]["reason"] == "it hangs"

@@ -16,23 +16,13 @@ from actors.service import Service
 from actors.settings.schema import ServiceSettings
 from actors.simulators.projectx import SimulatedProjectX
 from actors.trading.beats import Beats
-from actors.trading.order_store import OrderStore
+from tests.trading import halts
 from tests.trading.halts import config, until
 
 TOKEN = "a-token-of-ours"
 SWITCH = {"after": 60.0}
 
-
-@pytest.fixture
-def venue() -> Iterator[SimulatedProjectX]:
-    with SimulatedProjectX(rate=0, snapshots=False) as venue:
-        yield venue
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    OrderStore.create(tmp_path / "orders").close()
-    return tmp_path / "orders"
+venue, folder = halts.venue, halts.folder
 
 
 @pytest.fixture

@@ -7,7 +7,10 @@ from collections.abc import Collection, Hashable, Mapping
 from typing import Any, ClassVar, cast
 
 from actors.protocol import (
+    Bar,
+    BarQuery,
     BookUpdate,
+    Call,
     Channel,
     Conversation,
     Endpoint,
@@ -15,6 +18,7 @@ from actors.protocol import (
     Opening,
     Option,
     Price,
+    Print,
     RateLimit,
     SendRate,
     Session,
@@ -102,6 +106,7 @@ class ProjectX(Venue):
         "PROJECT_X_API_KEY": "the key, for api_key",
     }
     book_channel: ClassVar[str] = str(DEPTH)
+    tape_channel: ClassVar[str] = str(TRADES)
     price_channels: ClassVar[frozenset[str]] = frozenset({str(QUOTES), str(TRADES)})
     # In any minute 12 logins, of the 200 requests that programs with the same key share.
     login_settings: ClassVar[frozenset[str] | None] = frozenset(
@@ -182,7 +187,17 @@ class ProjectX(Venue):
     def trading(self) -> ProjectXApi:
         return self._api
 
+    def bars(self, query: BarQuery) -> Call[tuple[Bar, ...]] | None:
+        """Seconds, minutes and hours. Days, weeks and months of the gateway are no sessions."""
+        return self._api.finished_bars(query)
+
     # ── what events say ──
+
+    def trade(self, event: Any) -> Print | None:
+        """The gateway gives a trade no number, and takes none back."""
+        if type(event) is not m.Trade or event.at_ns is None or event.volume is None:
+            return None
+        return Print(event.price, event.volume, event.at_ns)
 
     def event_time_ns(self, event: Any) -> int | None:
         match event:

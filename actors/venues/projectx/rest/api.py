@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 from urllib.parse import urlsplit
 
+from actors import protocol
 from actors.protocol import (
     AccountLook,
     Align,
@@ -119,6 +120,30 @@ class ProjectXApi(TradingApi):
             meter="bars",
             timeout=bar_pages.TIMEOUT,
         )
+
+    def finished_bars(self, query: protocol.BarQuery) -> Call[tuple[protocol.Bar, ...]] | None:
+        """Returns the read of bars that are over; None: the gateway may align them in another way."""
+        every = query.every
+        if not bar_pages.is_clock_aligned(every):
+            return None
+        unit = cast(BarUnit, every.unit)
+        page = BarQuery(
+            contract=query.key,
+            unit=unit,
+            unit_number=every.number,
+            start_ns=query.start_ns,
+            end_ns=query.end_ns,
+            live=self._live,
+            limit=query.limit,
+        )
+        length_ns = every.number * bar_pages.LENGTHS[unit]
+
+        def steps(asking: Asking) -> Steps[tuple[protocol.Bar, ...]]:
+            rows = yield from bar_pages.retrieved(asking, page)
+            return bar_pages.finished(rows, query.start_ns, query.end_ns, length_ns)
+
+        name = f"bars({query.key}, {every})"
+        return self._call(name, steps, meter="bars", timeout=bar_pages.TIMEOUT)
 
     # ── an account ──
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Hashable, Mapping
 from typing import Any, ClassVar, cast
 
 from actors.protocol import (
+    AccountRow,
     Bar,
     BarQuery,
     BookUpdate,
@@ -35,6 +36,7 @@ from actors.venues.projectx.login import MISSING_LOGIN, given, log_in, no_login,
 from actors.venues.projectx.market_session import MarketSession
 from actors.venues.projectx.platforms import Hub
 from actors.venues.projectx.rest import ProjectXApi
+from actors.venues.projectx.rest.account_rows import row_of
 from actors.venues.projectx.settings import ProjectXSettings
 from actors.venues.projectx.user_session import UserSession
 
@@ -108,6 +110,12 @@ class ProjectX(Venue):
     book_channel: ClassVar[str] = str(DEPTH)
     tape_channel: ClassVar[str] = str(TRADES)
     price_channels: ClassVar[frozenset[str]] = frozenset({str(QUOTES), str(TRADES)})
+    account_channels: ClassVar[tuple[str, ...]] = (
+        str(ORDERS),
+        str(POSITIONS),
+        str(ACCOUNT_TRADES),
+        str(ACCOUNTS),
+    )
     # In any minute 12 logins, of the 200 requests that programs with the same key share.
     login_settings: ClassVar[frozenset[str] | None] = frozenset(
         {"url", "platform", "api_url", "user_name", "api_key", "token"}
@@ -208,6 +216,10 @@ class ProjectX(Venue):
             case m.AccountTrade():
                 return event.created_ns
         return None
+
+    def account_row(self, event: Any) -> AccountRow | None:
+        """`accounts` has no key: its rows say of which account of the login they are."""
+        return row_of(event)
 
     def price(self, event: Any) -> Price | None:
         """A quote's last price counts where the message told it: what was known before has no time."""

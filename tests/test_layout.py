@@ -213,6 +213,7 @@ COVERED_BY = {
     "simulators/base/connections": "simulators/test_signalr_hub",
     "simulators/base/faults": "simulators/test_faults",
     "simulators/base/history": "simulators/test_faults",
+    "simulators/base/history_faults": "simulators/test_history_faults",
     "simulators/base/parameters": "simulators/test_page",
     "simulators/base/random_market": "simulators/test_random_market",
     "simulators/base/server": "simulators/test_misbehaviour",

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
+
+from msgspec import Struct
 
 from actors.actor import Address
 from actors.errors import AskError, LinewardenError, RuntimeStopped
@@ -27,7 +31,7 @@ from actors.trading.asks import Access
 from actors.trading.limits import Facts, limit_check
 from actors.trading.login import Login, Logins
 from actors.trading.mutation import MutationAsk, Terms
-from actors.trading.order_handle import OrderHandle
+from actors.trading.order_handle import OrderHandle, OutcomeReply
 from actors.trading.records import Check
 from actors.trading.requests import Requests
 from actors.trading.settlement import Settlement
@@ -40,6 +44,20 @@ MARK_AGE: Final = 15.0  # seconds: an older price is no mark for a price band
 RECORDING: Final = 0.5  # seconds that a thread has for its record, where a stop has none left
 DAY_NS: Final = 86_400 * 10**9
 CONTRACTS: Final = 86_400.0  # seconds for which a contract that was resolved is known
+
+
+class Unsettled(Struct, frozen=True):
+    """The tags of intents without a known outcome. `why`: why they are not known; empty: they are."""
+
+    tags: tuple[str, ...] = ()
+    why: str = ""
+
+
+OnMutation = Callable[[str, Intent, OutcomeReply], object]  # with the feed
+
+
+def _unwatched(feed: str, intent: Intent, reply: OutcomeReply) -> None:
+    """The default of `on_mutation`."""
 
 
 class FeedWay:
@@ -93,6 +111,7 @@ class FeedWay:
             store_error=store_error,
             dry_run=self.settings.dry_run,
             settling=runtime.settlement.is_under_way(self._feed),
+            note=partial(runtime.on_mutation, self._feed),
         )
 
     def first_with(self, tag: str, ask: MutationAsk) -> MutationAsk:
@@ -147,6 +166,7 @@ class RuntimeRequests:
         self.named: WeakValueDictionary[str, MutationAsk] = WeakValueDictionary()  # by tag
         self.contracts: dict[tuple[str, str], tuple[Contract, float]] = {}  # by feed and text
         self.settlement = Settlement({}, self.store, self._settle, self._tags)
+        self.on_mutation: OnMutation = _unwatched  # is called with each mutation just before it leaves
 
     @property
     def settings(self) -> Settings:
@@ -200,6 +220,20 @@ class RuntimeRequests:
         requests = self.core(feed, None, lambda: None)
         api: TradingApi = requests.api
         return requests.read(api.tags(self.timers.clock.wall_ns() - DAY_NS)).get()
+
+    def unsettled(self, host: str, account: int) -> Unsettled:
+        """What any process has sent for an account, or is about to, of which no outcome is known."""
+        from actors.trading.folder import StoreError
+
+        if not self.settings.trading.dir:
+            return Unsettled(why="the config has no [trading] dir, so orders of other processes are not known")
+        store, error = self.order_store()
+        if store is None:
+            return Unsettled(why=f"the order store cannot be opened: {error}")
+        try:
+            return Unsettled(store.unsettled(host, account))
+        except (sqlite3.Error, StoreError) as error_of_file:
+            return Unsettled(why=f"the order store cannot be read: {error_of_file}")
 
     # ── what feeds share ──
 

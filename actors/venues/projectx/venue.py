@@ -7,7 +7,11 @@ from collections.abc import Collection, Hashable, Mapping
 from typing import Any, ClassVar, cast
 
 from actors.protocol import (
+    AccountRow,
+    Bar,
+    BarQuery,
     BookUpdate,
+    Call,
     Channel,
     Conversation,
     Endpoint,
@@ -15,6 +19,7 @@ from actors.protocol import (
     Opening,
     Option,
     Price,
+    Print,
     RateLimit,
     SendRate,
     Session,
@@ -31,6 +36,7 @@ from actors.venues.projectx.login import MISSING_LOGIN, given, log_in, no_login,
 from actors.venues.projectx.market_session import MarketSession
 from actors.venues.projectx.platforms import Hub
 from actors.venues.projectx.rest import ProjectXApi
+from actors.venues.projectx.rest.account_rows import row_of
 from actors.venues.projectx.settings import ProjectXSettings
 from actors.venues.projectx.user_session import UserSession
 
@@ -102,7 +108,14 @@ class ProjectX(Venue):
         "PROJECT_X_API_KEY": "the key, for api_key",
     }
     book_channel: ClassVar[str] = str(DEPTH)
+    tape_channel: ClassVar[str] = str(TRADES)
     price_channels: ClassVar[frozenset[str]] = frozenset({str(QUOTES), str(TRADES)})
+    account_channels: ClassVar[tuple[str, ...]] = (
+        str(ORDERS),
+        str(POSITIONS),
+        str(ACCOUNT_TRADES),
+        str(ACCOUNTS),
+    )
     # In any minute 12 logins, of the 200 requests that programs with the same key share.
     login_settings: ClassVar[frozenset[str] | None] = frozenset(
         {"url", "platform", "api_url", "user_name", "api_key", "token"}
@@ -182,7 +195,17 @@ class ProjectX(Venue):
     def trading(self) -> ProjectXApi:
         return self._api
 
+    def bars(self, query: BarQuery) -> Call[tuple[Bar, ...]] | None:
+        """Seconds, minutes and hours. Days, weeks and months of the gateway are no sessions."""
+        return self._api.finished_bars(query)
+
     # ── what events say ──
+
+    def trade(self, event: Any) -> Print | None:
+        """The gateway gives a trade no number, and takes none back."""
+        if type(event) is not m.Trade or event.at_ns is None or event.volume is None:
+            return None
+        return Print(event.price, event.volume, event.at_ns)
 
     def event_time_ns(self, event: Any) -> int | None:
         match event:
@@ -193,6 +216,10 @@ class ProjectX(Venue):
             case m.AccountTrade():
                 return event.created_ns
         return None
+
+    def account_row(self, event: Any) -> AccountRow | None:
+        """`accounts` has no key: its rows say of which account of the login they are."""
+        return row_of(event)
 
     def price(self, event: Any) -> Price | None:
         """A quote's last price counts where the message told it: what was known before has no time."""

@@ -56,7 +56,7 @@ def test_a_rate_that_is_none_is_a_mistake_of_the_config() -> None:
 
 def test_every_read_is_here() -> None:
     offered = {name for name, _ in inspect.getmembers(ProjectXApi, inspect.isfunction) if name[0] != "_"}
-    assert offered == CALLS.keys() | {"prepare", "send"}
+    assert offered == CALLS.keys() | {"prepare", "send", "account_reads", "finished_bars"}
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from actors.trading.halt_handle import HaltHandle as HaltHandle
     from actors.trading.halt_sweep import CancelReport as CancelReport, HaltReport as HaltReport
     from actors.trading.order_handle import OrderHandle as OrderHandle
+    from actors.trading.sizing import position_size as position_size
     from actors.trading.sweep import Sweep as Sweep, SweepHandle as SweepHandle, SweepStep as SweepStep
 else:  # a type checker would take `__getattr__` for every name there may be
     # The same names. Each is imported when it is first used, so that the command can handle Ctrl-C before.
@@ -115,6 +116,7 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "Unknown": "actors.protocol.trading",
         "VenueState": "actors.events",
         "gather": "actors.trading.gathering",
+        "position_size": "actors.trading.sizing",
         "running": "actors.runtime",
         "start": "actors.runtime",
     }

@@ -38,7 +38,18 @@ Blindness = Literal[
 # Of a stream: what it holds has not been read, or is over.
 Unread = Literal["gap_unread", "queue", "lag", "closed_stream"]
 Cause = (
-    Literal["", "venue_time", "closed", "not_due", "unwatched", "no_event", "gap", "max_age", "live_for"]
+    Literal[
+        "",
+        "venue_time",
+        "closed",
+        "not_due",
+        "unwatched",
+        "no_event",
+        "gap",
+        "max_age",
+        "live_for",
+        "unproved",
+    ]
     | Company
     | Told
     | Blindness

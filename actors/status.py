@@ -92,7 +92,7 @@ class LineStatus(Struct, frozen=True):
     receive_lag_s: float | None = None  # since its socket was last read to the end; None: it has none
     kernel_bytes: int | None = None  # received and unread, at the last ping or pause; None: not known
     event_lag_s: float | None = None  # by which events come later than they did, by the venue's time
-    silent_losses: tuple[SilentLossEntry, ...] = ()  # the last that audits of accounts have found, oldest first
+    silent_losses: tuple[SilentLossEntry, ...] = ()  # the last that audits have found, oldest first
 
     def entries(self) -> tuple[JournalEntry, ...]:
         """Its endings, what its venue said of itself, and its silent losses, oldest first."""

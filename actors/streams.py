@@ -540,7 +540,7 @@ class LifecycleControl:
 
 def _without_data(stream: Stream[Any]) -> LinewardenError:
     return LinewardenError(
-        f"{stream.feed}/{stream.channel} has no topics that could be fresh: no line brings its events. "
+        f"{stream.feed}/{stream.channel} has no data that could be fresh: no line brings its events. "
         "Ask a stream of data, or runtime.fresh() about a feed"
     )
 

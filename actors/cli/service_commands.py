@@ -208,9 +208,7 @@ def journal(
     without trusted data.
     """
     with asking(url, config) as service:
-        every = msgspec.json.decode(
-            service.get("/journal"), type=dict[str, tuple[JournalEntry, ...]]
-        )
+        every = msgspec.json.decode(service.get("/journal"), type=dict[str, tuple[JournalEntry, ...]])
         if line is not None:
             wanted = {name for name in every if name == line or name.startswith(f"{line}/")}
             if not wanted:

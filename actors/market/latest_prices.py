@@ -59,26 +59,6 @@ class LatestPrices:
             raise StalePriceError(sentence, tried)
         return structs.replace(answer, tried=tuple(tried))
 
-    def mark(self, venue: Venue, symbol: str) -> Mark | None:
-        """The newest price that a stream has brought, however old; None: none has. Takes no lock for long."""
-        parts = self._candidates(venue, symbol)
-        trade, quote = parts.trade, parts.quote
-        last = _exact(None if trade is None else trade.price.last)
-        middle = None if quote is None else _middle(quote.price)
-        if trade is not None and last is not None:
-            if quote is None or middle is None or not trade.older_than(quote):
-                return Mark(last, "last", trade.at, trade.venue_ns)
-        if quote is not None and middle is not None:
-            return Mark(middle, "mid", quote.at, quote.venue_ns)
-        return None
-
-    def _candidates(self, venue: Venue, symbol: str) -> Candidates:
-        candidates = Candidates("stream")
-        for last_events in self._cells.last_events_of_feed(venue.feed):
-            if last_events.prices.are_of(venue):
-                candidates.read(last_events.prices.kept(symbol), venue)
-        return candidates
-
     def newest(self, venue: Venue, symbol: str) -> StreamPrice | None:
         """The newest price that a stream has brought, however old; None: none has. The venue is not asked."""
         found = self._candidates(venue, symbol)

@@ -161,7 +161,9 @@ class AccountWay:
             except LinewardenError as error:
                 refused = str(error)
             if refused:
-                log.warning("%s: line %s is connected again, for it cannot be rotated: %s", self, line, refused)
+                log.warning(
+                    "%s: line %s is connected again, for it cannot be rotated: %s", self, line, refused
+                )
                 supervisor.ask(RestartLines(line), CallingReply("supervisor", lambda _: then()))
             else:
                 then()

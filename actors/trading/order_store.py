@@ -194,7 +194,7 @@ class OrderStore(OrderFile):
         return found
 
     def unsettled(self, host: str, account: int) -> tuple[str, ...]:
-        """Returns the tags of an account without a known outcome, of any process; sent or about to be sent."""
+        """Returns the tags of an account without a known outcome, of any process of the folder."""
         with self._turn:
             with self.reading() as db:
                 tags = [tag for tag, *_ in intents.unsettled(db, host, account)]

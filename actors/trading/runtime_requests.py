@@ -25,6 +25,7 @@ from actors.lazy import imported
 from actors.market.latest_prices import LatestPrices
 from actors.protocol.rest import RestApi
 from actors.protocol.trading import Contract, Intent, TradingApi, adds_risk, lane_of
+from actors.rules.account.view import Flat
 from actors.settings import FeedSettings, Settings
 from actors.timers import Timers, seconds_left
 from actors.trading.asks import Access
@@ -56,6 +57,11 @@ class Unsettled(Struct, frozen=True):
 OnMutation = Callable[[str, Intent, OutcomeReply], object]  # with the feed
 
 
+def _unfollowed(*_: object) -> Flat:
+    """The default of `flat`."""
+    return Flat("unknown", ("the account is not followed",))
+
+
 def _unwatched(feed: str, intent: Intent, reply: OutcomeReply) -> None:
     """The default of `on_mutation`."""
 
@@ -80,6 +86,9 @@ class FeedWay:
         """Why a mutation is refused before it leaves; empty: it is not."""
         return self._runtime.settings.why_no_orders(self._feed)
 
+    def flat(self, account: int) -> Flat:
+        return self._runtime.flat(self._feed, account)
+
     def known_contract(self, text: str) -> Contract | None:
         """What this text was resolved to within the last day."""
         known = self._runtime.contracts.get((self._feed, text))
@@ -88,7 +97,7 @@ class FeedWay:
         return known[0]
 
     def know_contract(self, text: str, contract: Contract) -> None:
-        self._runtime.contracts[self._feed, text] = contract, self._runtime.timers.clock.monotonic()
+        self._runtime.know_contract(self._feed, text, contract)
 
     def access(self, left: Callable[[], float]) -> Access:
         spec = self._spec
@@ -166,7 +175,9 @@ class RuntimeRequests:
         self.named: WeakValueDictionary[str, MutationAsk] = WeakValueDictionary()  # by tag
         self.contracts: dict[tuple[str, str], tuple[Contract, float]] = {}  # by feed and text
         self.settlement = Settlement({}, self.store, self._settle, self._tags)
-        self.on_mutation: OnMutation = _unwatched  # is called with each mutation just before it leaves
+        # The accounts that are followed set both: the first is called with each mutation before it leaves.
+        self.on_mutation: OnMutation = _unwatched
+        self.flat: Callable[[str, int], Flat] = _unfollowed
 
     @property
     def settings(self) -> Settings:
@@ -221,12 +232,18 @@ class RuntimeRequests:
         api: TradingApi = requests.api
         return requests.read(api.tags(self.timers.clock.wall_ns() - DAY_NS)).get()
 
+    def know_contract(self, feed: str, text: str, contract: Contract) -> None:
+        """What this text was resolved to just now."""
+        self.contracts[feed, text] = contract, self.timers.clock.monotonic()
+
     def unsettled(self, host: str, account: int) -> Unsettled:
         """What any process has sent for an account, or is about to, of which no outcome is known."""
         from actors.trading.folder import StoreError
 
         if not self.settings.trading.dir:
-            return Unsettled(why="the config has no [trading] dir, so orders of other processes are not known")
+            return Unsettled(
+                why="the config has no [trading] dir, so orders of other processes are not known"
+            )
         store, error = self.order_store()
         if store is None:
             return Unsettled(why=f"the order store cannot be opened: {error}")

@@ -229,6 +229,7 @@ COVERED_BY = {
     "simulators/base/connections": "simulators/test_signalr_hub",
     "simulators/base/faults": "simulators/test_faults",
     "simulators/base/history": "simulators/test_faults",
+    "simulators/base/history_faults": "simulators/test_history_faults",
     "simulators/base/parameters": "simulators/test_page",
     "simulators/base/random_market": "simulators/test_random_market",
     "simulators/base/server": "simulators/test_misbehaviour",
@@ -258,6 +259,11 @@ COVERED_BY = {
     "supervision/tree": "stories/test_supervisor_laws",
     "supervisor": "stories/test_supervisor_laws",
     "testing": "simulators/test_o2",
+    "trading/account_calls": "stories/test_accounts",
+    "trading/account_look": "stories/test_accounts",
+    "trading/account_way": "stories/test_accounts",
+    "trading/accounts": "stories/test_accounts",
+    "trading/followed_account": "stories/test_accounts",
     "trading/arguments": "trading/test_projectx_requests",
     "trading/ask_messages": "trading/test_asks",
     "trading/ask_queue": "trading/test_asks",
@@ -314,6 +320,7 @@ CLOCKS = {
     "timers",
     # They block a user's own thread.
     *("calls", "stream", "runtime", "market/order_books", "supervision/token_refresh", "trading/gathering"),
+    "trading/accounts",
     "supervision/snapshot",
     # Deadlines of blocking calls on short-lived threads, and a date in a header.
     *("wire/attempt", "wire/http_client", "wire/kept_connections", "wire/upgrade"),

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, cast
 
 from actors.protocol import (
     AccountRow,
+    Backfilled,
     Bar,
     BarQuery,
     BookUpdate,
@@ -16,6 +17,7 @@ from actors.protocol import (
     Conversation,
     Endpoint,
     FrameLimit,
+    Loss,
     Opening,
     Option,
     Price,
@@ -59,12 +61,20 @@ _CONTRACT_ID = re.compile(r"CON(\.[A-Z0-9_+-]+){2,}", re.ASCII)
 _ACCOUNT_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
+# Only fills have back-fill. Lists have accounts, positions and orders as they are now, and not what became of
+# them on the way: the account view reads these. Prints of the market have no id to join them by.
 _CHANNELS = (
     Channel(str(ACCOUNTS), m.Account, "accounts: balance, and whether they may trade", account=True),
     Channel(str(POSITIONS), m.Position, "an account's positions", key=_ACCOUNT, account=True),
     Channel(str(ORDERS), m.Order, "the life of an account's orders", key=_ACCOUNT, account=True, unique=True),
     Channel(
-        str(ACCOUNT_TRADES), m.AccountTrade, "an account's fills", key=_ACCOUNT, account=True, unique=True
+        str(ACCOUNT_TRADES),
+        m.AccountTrade,
+        "an account's fills",
+        key=_ACCOUNT,
+        account=True,
+        unique=True,
+        backfill=True,
     ),
     Channel(str(QUOTES), m.Quote, "best bid and ask, the day's prices: whole each time", key=_CONTRACT),
     Channel(str(TRADES), m.Trade, "prints of the market", key=_CONTRACT),
@@ -199,6 +209,10 @@ class ProjectX(Venue):
         """Seconds, minutes and hours. Days, weeks and months of the gateway are no sessions."""
         return self._api.finished_bars(query)
 
+    def backfill(self, topic: Topic, loss: Loss) -> Call[Backfilled] | None:
+        """Of fills alone."""
+        return self._api.lost_fills(int(topic.key), loss) if topic.channel == ACCOUNT_TRADES else None
+
     # ── what events say ──
 
     def trade(self, event: Any) -> Print | None:
@@ -258,14 +272,14 @@ class ProjectX(Venue):
         return None
 
     def duplicate_key(self, topic: Topic, event: Any) -> Hashable | None:
-        """Orders and fills bear an id and say all there is to say of it, so an equal one is the same one.
+        """A fill has an id, and comes again with it if it is voided; lists tell more of it than the hub does.
 
-        No other channel has such a thing. Positions and accounts have an id, but no time of their change,
-        and may come back to what they were; the market's events have no number, and two of them may be
-        alike.
+        An order says all there is to say of it, so an equal one is the same one. No other channel has such a
+        thing. Positions and accounts have an id, but no time of their change, and may come back to what they
+        were; the market's events have no number, and two of them may be alike.
         """
         if type(event) is m.AccountTrade:
-            return event
+            return event.id, bool(event.voided)
         if type(event) is m.Order and event.update_timestamp:
             return event
         return None

@@ -13,6 +13,7 @@ from actors.protocol import (
     AccountReads,
     Align,
     AnyMutation,
+    Backfilled,
     Call,
     CallRefused,
     Contract,
@@ -22,6 +23,7 @@ from actors.protocol import (
     FrameLimit,
     Intent,
     LinewardenError,
+    Loss,
     OrderOutcome,
     Secret,
     Side,
@@ -29,7 +31,15 @@ from actors.protocol import (
 )
 from actors.venues.projectx import messages as m
 from actors.venues.projectx.rest import account as lists
-from actors.venues.projectx.rest import account_rows, holdings, mutations, settling, terms, working
+from actors.venues.projectx.rest import (
+    account_rows,
+    holdings,
+    lost_fills,
+    mutations,
+    settling,
+    terms,
+    working,
+)
 from actors.venues.projectx.rest import bars as bar_pages
 from actors.venues.projectx.rest import contracts as found
 from actors.venues.projectx.rest.account import Listing
@@ -208,6 +218,12 @@ class ProjectXApi(TradingApi):
             order=lambda order: self._call(
                 f"order({order})", lambda asking: rows.order(asking, account, order)
             ),
+        )
+
+    def lost_fills(self, account: int, loss: Loss) -> Call[Backfilled]:
+        """Returns the read of the fills of a loss."""
+        return self._call(
+            f"lost_fills({account})", lambda asking: lost_fills.backfilled(asking, account, loss)
         )
 
     # ── the gateway ──

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actors.protocol import Cancel, FrameLimit, Intent, TradingApi
+from actors.protocol import Cancel, FrameLimit, Intent, Loss, TradingApi
 from actors.venues.projectx import ProjectX, ProjectXApi, ProjectXSettings
 from tests.venues.projectx.rest.gateway import ACCOUNT, API, EP, TOKEN
 
@@ -33,6 +33,7 @@ CALLS: dict[str, Any] = {
     "working": API.working(ACCOUNT),
     "final_row": API.final_row(ACCOUNT, 9),
     "tags": API.tags(0),
+    "lost_fills": API.lost_fills(ACCOUNT, Loss(0, 1)),
 }
 
 

@@ -45,12 +45,17 @@ if TYPE_CHECKING:
         Topic as Topic,
         VenueState as VenueState,
     )
+    from actors.market.bar_handlers import BarHandler as BarHandler
+    from actors.protocol.bars import Bar as Bar
     from actors.protocol.trading import (
         Accepted as Accepted,
         Bracket as Bracket,
         Refused as Refused,
         Unknown as Unknown,
     )
+    from actors.rules.bars.frame import BarEvent as BarEvent
+    from actors.rules.bars.records import records as records
+    from actors.rules.bars.view import BarsView as BarsView, FrameView as FrameView
     from actors.rules.latest_price import LatestPrice as LatestPrice
     from actors.rules.order_book import BookView as BookView
     from actors.runtime import Runtime as Runtime, running as running, start as start
@@ -72,6 +77,10 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "AskFailedError": "actors.errors",
         "AskRefusedError": "actors.errors",
         "Asked": "actors.trading.asks",
+        "Bar": "actors.protocol.bars",
+        "BarEvent": "actors.rules.bars.frame",
+        "BarHandler": "actors.market.bar_handlers",
+        "BarsView": "actors.rules.bars.view",
         "Beats": "actors.trading.beats",
         "Blind": "actors.errors",
         "BookView": "actors.rules.order_book",
@@ -80,6 +89,7 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "Closed": "actors.events",
         "ConfigError": "actors.errors",
         "ForkError": "actors.errors",
+        "FrameView": "actors.rules.bars.view",
         "Fresh": "actors.events",
         "Freshness": "actors.events",
         "Gap": "actors.events",
@@ -114,6 +124,7 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "Unknown": "actors.protocol.trading",
         "VenueState": "actors.events",
         "gather": "actors.trading.gathering",
+        "records": "actors.rules.bars.records",
         "running": "actors.runtime",
         "start": "actors.runtime",
     }

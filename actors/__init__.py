@@ -47,6 +47,12 @@ if TYPE_CHECKING:
     )
     from actors.market.bar_handlers import BarHandler as BarHandler
     from actors.protocol.bars import Bar as Bar
+    from actors.protocol.accounts import (
+        AccountBalance as AccountBalance,
+        AccountOrder as AccountOrder,
+        AccountPosition as AccountPosition,
+        Fill as Fill,
+    )
     from actors.protocol.trading import (
         Accepted as Accepted,
         Bracket as Bracket,
@@ -56,6 +62,13 @@ if TYPE_CHECKING:
     from actors.rules.bars.frame import BarEvent as BarEvent
     from actors.rules.bars.records import records as records
     from actors.rules.bars.view import BarsView as BarsView, FrameView as FrameView
+    from actors.rules.account.view import (
+        AccountEvent as AccountEvent,
+        AccountView as AccountView,
+        Flat as Flat,
+        OrderView as OrderView,
+        PositionView as PositionView,
+    )
     from actors.rules.latest_price import LatestPrice as LatestPrice
     from actors.rules.order_book import BookView as BookView
     from actors.runtime import Runtime as Runtime, running as running, start as start
@@ -68,11 +81,17 @@ if TYPE_CHECKING:
     from actors.trading.halt_handle import HaltHandle as HaltHandle
     from actors.trading.halt_sweep import CancelReport as CancelReport, HaltReport as HaltReport
     from actors.trading.order_handle import OrderHandle as OrderHandle
-    from actors.trading.sweep import Sweep as Sweep, SweepHandle as SweepHandle
+    from actors.trading.sizing import position_size as position_size
+    from actors.trading.sweep import Sweep as Sweep, SweepHandle as SweepHandle, SweepStep as SweepStep
 else:  # a type checker would take `__getattr__` for every name there may be
     # The same names. Each is imported when it is first used, so that the command can handle Ctrl-C before.
     _MODULES = {
         "Accepted": "actors.protocol.trading",
+        "AccountBalance": "actors.protocol.accounts",
+        "AccountEvent": "actors.rules.account.view",
+        "AccountOrder": "actors.protocol.accounts",
+        "AccountPosition": "actors.protocol.accounts",
+        "AccountView": "actors.rules.account.view",
         "AskError": "actors.errors",
         "AskFailedError": "actors.errors",
         "AskRefusedError": "actors.errors",
@@ -88,6 +107,8 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "CancelReport": "actors.trading.halt_sweep",
         "Closed": "actors.events",
         "ConfigError": "actors.errors",
+        "Fill": "actors.protocol.accounts",
+        "Flat": "actors.rules.account.view",
         "ForkError": "actors.errors",
         "FrameView": "actors.rules.bars.view",
         "Fresh": "actors.events",
@@ -102,7 +123,9 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "Marker": "actors.events",
         "NotLiveError": "actors.errors",
         "OrderHandle": "actors.trading.order_handle",
+        "OrderView": "actors.rules.account.view",
         "Permit": "actors.supervision.permit",
+        "PositionView": "actors.rules.account.view",
         "Received": "actors.events",
         "Refused": "actors.protocol.trading",
         "Repaired": "actors.events",
@@ -119,12 +142,14 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "SubscriptionState": "actors.events",
         "Sweep": "actors.trading.sweep",
         "SweepHandle": "actors.trading.sweep",
+        "SweepStep": "actors.trading.sweep",
         "Timeout": "actors.errors",
         "Topic": "actors.events",
         "Unknown": "actors.protocol.trading",
         "VenueState": "actors.events",
         "gather": "actors.trading.gathering",
         "records": "actors.rules.bars.records",
+        "position_size": "actors.trading.sizing",
         "running": "actors.runtime",
         "start": "actors.runtime",
     }

@@ -19,7 +19,7 @@ from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
 from actors.events import Freshness, Key, Keys, Lifecycle, Option
 from actors.feed_builder import FeedBuilder
 from actors.feed_spec import FeedSpec, Specs
-from actors.market.bar_handlers import BarHandler
+from actors.market.bar_calls import BarCalls
 from actors.market.bars import Bars
 from actors.market.latest_prices import LatestPrices
 from actors.market.order_books import OrderBooks
@@ -27,8 +27,6 @@ from actors.messages import AwaitAnswers, AwaitLive, ClearCooldowns, Reload, Rot
 from actors.metrics import Metrics, UserMetrics, checked
 from actors.protocol.channel import TypedChannel
 from actors.protocol.formatting import suggestion
-from actors.rules.bars.frame import BarEvent
-from actors.rules.bars.view import BarsView
 from actors.rules.latest_price import LatestPrice
 from actors.rules.order_book import BookView
 from actors.settings import Settings, load
@@ -48,6 +46,8 @@ from actors.supervision.state import Environment, LineView
 from actors.supervision.token_refresh import refresh_token
 from actors.supervision.tree import Tree
 from actors.timers import SystemClock, ThreadTimers, Timers, check_seconds, seconds_left
+from actors.trading.account_calls import AccountCalls
+from actors.trading.accounts import Accounts
 from actors.trading.halt_handle import HaltHandle
 from actors.trading.runtime_halts import RuntimeHalts
 from actors.trading.runtime_requests import RuntimeRequests
@@ -118,7 +118,7 @@ def _stop_namesakes(name: str) -> None:
             log.warning("runtime %r was replaced; of the former one is left: %s.", name, ", ".join(left))
 
 
-class Runtime(TypedCalls):
+class Runtime(AccountCalls, BarCalls, TypedCalls):
     """The tree as a program sees it. Any thread may call; leaving it as a context manager stops it."""
 
     def __init__(
@@ -159,8 +159,20 @@ class Runtime(TypedCalls):
         timers.on_resume = LookAtAll(tree.shared, tree.roles)
         self._streams = Streams(tree, self._spec_of, looks)
         self._books = OrderBooks(self._streams, self.status)
+        self._requests = RuntimeRequests(
+            tree.roles.named("requester"), timers, lambda: tree.shared.specs, self._prices
+        )
+        self._accounts = Accounts(
+            self._streams, self._requests, self._prices, tree.shared, tree.roles, tree.check
+        )
+        weakref.finalize(self, self._accounts.abandon).atexit = False
         self._permits = Permits(
-            looks, tree.shared.cells, self._spec_of, self._streams.topics_of, self._books.look
+            looks,
+            tree.shared.cells,
+            self._spec_of,
+            self._streams.topics_of,
+            self._books.look,
+            self._accounts.look,
         )
         self._status = SharedStatus(
             settings.runtime.name,
@@ -170,16 +182,7 @@ class Runtime(TypedCalls):
             timers,
             user_metrics,
         )
-        self._requests = RuntimeRequests(
-            tree.roles.named("requester"), timers, lambda: tree.shared.specs, self._prices
-        )
-        requests = self._requests
-        self._bars = Bars(
-            self._streams,
-            lambda feed: requests.core(feed, None, tree.check),
-            lambda: requests.settings.calendars,
-            clock,
-        )
+        self._bars = Bars(self._streams, self._requests, tree.check, clock)
         self._halts = RuntimeHalts(self._requests, tree.shared, tree.check)
         weakref.finalize(self, self._halts.stop).atexit = False
         tree.launch()
@@ -337,80 +340,6 @@ class Runtime(TypedCalls):
         self._tree.check()
         self._books.forget(feed, key, options)
 
-    # ── bars ──
-
-    def bars(
-        self,
-        feed: str,
-        key: Key,
-        *timeframes: str,
-        calendar: str | None = None,
-        history: int | None = None,
-        keep: int | None = None,
-        wait: float | None = None,
-        **options: Option,
-    ) -> BarsView:
-        """The bars of this key in these timeframes as they are now. The first call begins to follow them.
-
-        A timeframe is such as "15s", "5min", "4h", "1day", "1week", "1month" or "session"; none: those that
-        are followed. `calendar`: one of [calendars], for sessions, and for the zone of days, weeks and
-        months, which is UTC otherwise. `history`: finished bars that the venue's REST is asked for, 300 by
-        default. `keep`: how many are kept, 1,000 by default; 100,000 at most of both. `wait`: seconds that
-        may be spent until they are synced; without it the answer comes at once. `options` are those of the
-        channel of trades. A venue with contracts takes a name, such as `MNQ`, in place of a key: it is
-        resolved strictly, on the first call, within 10 s, and followed as that contract until
-        `forget_bars`.
-
-        Raises:
-            Timeout: `wait` is over; what is missing is named, and the bars are followed all the same.
-            SubscribeError: `wait` was given, and the venue has rejected the subscription.
-            StreamClosed: its feed was removed, or the bars forgotten, while this call waited.
-            AskRefusedError, AskFailedError: the name could not be resolved to one contract.
-            LinewardenError: the feed, the key, a timeframe, the calendar or an option is not known here,
-                or the venue has no trades that make bars.
-            RuntimeError: the machine is out of threads. Nothing was subscribed.
-            RuntimeStopped: the runtime has ended.
-        """
-        self._tree.check()
-        self._streams.refuse_wait(wait, feed)
-        return self._bars.view(
-            feed, key, timeframes, options, calendar=calendar, history=history, keep=keep, wait=wait
-        )
-
-    def on_bar(
-        self,
-        feed: str,
-        key: Key,
-        *timeframes: str,
-        handler: Callable[[BarEvent], object],
-        calendar: str | None = None,
-        history: int | None = None,
-        keep: int | None = None,
-        **options: Option,
-    ) -> BarHandler:
-        """Calls a handler with each bar that is finished, corrected or repaired; see `BarEvent`.
-
-        It has a thread of its own, so it may ask the runtime for anything, and wait. One call at a time; it
-        keeps the runtime in use until it is closed, or the bars are forgotten. An exception is logged, and
-        the next call comes. It is told of bars that end after this call. Otherwise as `bars`.
-
-        Raises:
-            LinewardenError: as `bars` does; or `handler` cannot be called.
-        """
-        self._tree.check()
-        return self._bars.listen(
-            feed, key, timeframes, options, handler, self, calendar=calendar, history=history, keep=keep
-        )
-
-    def forget_bars(self, feed: str, key: Key, **options: Option) -> None:
-        """Follow the bars of this key no longer; their handlers end. One that is not followed is no mistake.
-
-        Raises:
-            LinewardenError: as `bars` does.
-        """
-        self._tree.check()
-        self._bars.forget(feed, key, options)
-
     # ── may I act now? ──
 
     def fresh(
@@ -447,10 +376,12 @@ class Runtime(TypedCalls):
     ) -> Permit:
         """A permit to act on these sources, which all are fresh now. Asks no actor.
 
-        A source is a stream, the view of a book, a `Topic`, a feed's name, or `(feed, channel, *keys)`. Of a
-        stream, no gap may wait unread; a book has to be synced. `max_age` as in `fresh`. `live_for`: seconds
-        that each line must have been up. `max_queue`: events that may wait in each stream. `max_lag`: seconds
-        that the oldest of them, and what a line has received, may have waited.
+        A source is a stream, the view of a book or of an account, a `Topic`, a feed's name, or
+        `(feed, channel, *keys)`. Of a stream, no gap may wait unread; a book has to be synced; of an account,
+        flat or not, the evidence has to be complete that `flat` asks for. `max_age` as in `fresh`; of an
+        account, seconds since the last look at its lists. `live_for`: seconds that each line must have been
+        up. `max_queue`: events that may wait in each stream. `max_lag`: seconds that the oldest of them, and
+        what a line has received, may have waited.
 
         Raises:
             Blind: something is not fresh; `reasons` says what and why. Ask again before the next order.

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 from msgspec import Struct
 
 from actors import log_queue
+from actors.delivery.handlers import check_handler
 from actors.delivery.inlet import Inlet
 from actors.delivery.waits import SLICE, is_reader
 from actors.errors import LinewardenError, StreamClosed, SubscribeError, Timeout
@@ -61,6 +62,14 @@ class Reads(Protocol):
     @property
     def api(self) -> Any: ...
     def read(self, call: Call[Any], timeout: float | None = None) -> Answer: ...
+
+
+class Requests(Protocol):
+    """The requests of a runtime, and its config."""
+
+    @property
+    def settings(self) -> Any: ...
+    def core(self, feed: str, holder: object, check: Callable[[], None]) -> Reads: ...
 
 
 class Asking(Struct):
@@ -277,14 +286,8 @@ class FollowedBars:
 class Bars:
     """The bars that a runtime follows: each key from the first look at it. Any thread."""
 
-    def __init__(
-        self,
-        streams: Streams,
-        reads: Callable[[str], Reads],
-        calendars: Callable[[], Mapping[str, Calendar]],
-        clock: Clock,
-    ) -> None:
-        self._streams, self._reads, self._calendars, self._clock = streams, reads, calendars, clock
+    def __init__(self, streams: Streams, requests: Requests, check: Callable[[], None], clock: Clock) -> None:
+        self._streams, self._requests, self._check, self._clock = streams, requests, check, clock
         self._followed_by: dict[Topic, FollowedBars] = {}
         self._named: dict[tuple[str, str], str] = {}  # contracts by feed and name
         self._handlers: list[BarHandler] = []
@@ -323,8 +326,7 @@ class Bars:
         keep: int | None,
     ) -> BarHandler:
         """What `Runtime.on_bar` answers."""
-        if not callable(handler):
-            raise LinewardenError(f"handler is called with each event, and {handler!r} cannot be called")
+        check_handler(handler)
         followed, names = self._asked(feed, key, timeframes, options, calendar, history, keep)
         name = f"on_bar/{followed.topic}"
         listening = BarHandler(name, frozenset(each for each, _ in names), handler, holder)
@@ -369,7 +371,7 @@ class Bars:
     def _calendar(self, feed: str, name: str | None) -> Calendar | None:
         if name is None:
             return None
-        calendars = self._calendars()
+        calendars: Mapping[str, Calendar] = self._requests.settings.calendars
         if name not in calendars:
             hint = suggestion(str(name), calendars)
             known = ", ".join(calendars) or "none"
@@ -411,7 +413,7 @@ class Bars:
             api = venue.trading()
             if api is None:
                 raise
-        found = self._reads(feed).read(api.contract(text), RESOLVE).get()
+        found = self._requests.core(feed, None, self._check).read(api.contract(text), RESOLVE).get()
         self._named[feed, text] = found.id
         return topics_of(venue, channel, (found.id,), options)[0]
 
@@ -422,13 +424,13 @@ class Bars:
         stream = self._streams.open(
             topic.feed, topic.channel, (key,), options, NO_POLICY, "drop_oldest", CAPACITY, stays=True
         )
-        reads = self._reads
+        requests, check = self._requests, self._check
         streams = weakref.ref(self._streams)
         followed = FollowedBars(
             topic,
             stream,
             lambda: _venue_of(streams(), topic.feed),
-            lambda: reads(topic.feed),
+            lambda: requests.core(topic.feed, None, check),
             lambda: _confirmed(streams(), topic),
             self._clock,
         )

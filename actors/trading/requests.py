@@ -13,8 +13,10 @@ from actors.actor import Address
 from actors.errors import LinewardenError, RuntimeStopped, Timeout
 from actors.protocol.rest import Call, Lane
 from actors.protocol.trading import Align, AnyMutation, Contract, OrderOutcome, Refused, Unknown, adds_risk
+from actors.rules.account.view import Flat
 from actors.settings import FeedSettings
 from actors.timers import Timers, check_seconds
+from actors.trading.arguments import check_deadline
 from actors.trading.ask_messages import AskMutation, AskRead
 from actors.trading.asks import Access, Ask, Asked, ReadAsk
 from actors.trading.mutation import MutationAsk, Resolve, Terms
@@ -39,6 +41,7 @@ class Way(Protocol):
     def api(self) -> Any:
         """The venue's `TradingApi`."""
 
+    def flat(self, account: int) -> Flat: ...
     def known_contract(self, text: str) -> Contract | None: ...
     def know_contract(self, text: str, contract: Contract) -> None: ...
     def wait_settled(self, timeout: float | None) -> bool: ...
@@ -50,7 +53,10 @@ class Way(Protocol):
 class Requests:
     """Asks one feed's venue. Any thread. It keeps its runtime in use."""
 
-    def __init__(self, way: Callable[[], Way], requester: Address, timers: Timers, holder: object) -> None:
+    def __init__(
+        self, feed: str, way: Callable[[], Way], requester: Address, timers: Timers, holder: object
+    ) -> None:
+        self.feed = feed
         self._way, self._requester, self._timers = way, requester, timers
         self._holder = holder  # the runtime
 
@@ -96,6 +102,15 @@ class Requests:
             way.know_contract(text, found)
         return found
 
+    def flat(self, account: int) -> Flat:
+        """Whether an account is flat, by all evidence; it may wait for that for some seconds.
+
+        Raises:
+            RuntimeStopped: the runtime has ended.
+            LinewardenError: the feed was removed from the config.
+        """
+        return self._way().flat(account)
+
     def wall_ns(self) -> int:
         """Nanoseconds since 1970, by the runtime's clock."""
         return self._timers.clock.wall_ns()
@@ -119,7 +134,7 @@ class Requests:
             LinewardenError: an argument makes no sense; or the feed was removed from the config.
             ForkError: this is a forked child.
         """
-        check_seconds("deadline", deadline, optional=True)
+        check_deadline(deadline)
         if tag is not None and not isinstance(tag, str):
             raise LinewardenError(f"a tag is a text, and {tag!r} is none")
         try:

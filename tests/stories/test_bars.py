@@ -1,4 +1,4 @@
-"""`runtime.bars` on simulated gateways: history, live trades, losses that REST mends, and handlers that ask."""
+"""`runtime.bars` on a simulated gateway: history, live trades, losses that REST mends, handlers that ask."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -21,20 +21,22 @@ from actors import (
     LinewardenError,
     Runtime,
     RuntimeStopped,
-    StreamClosed,
-    SubscribeError,
     Timeout,
 )
-from actors.simulators import SimulatedO2
 from actors.simulators.projectx import SimulatedProjectX
-from tests.support.runtimes import HEARTBEAT, RESTART, runtime_on
+from tests.support.runtimes import HEARTBEAT, RESTART
 
 MNQ, EP = "CON.F.US.MNQ.Z26", "CON.F.US.EP.Z26"
 CME = {"zone": "America/Chicago", "sessions": ["Sun-Thu 17:00-16:00"]}
 
 
 def config(px: SimulatedProjectX, **feed: Any) -> dict[str, Any]:
-    table = {"venue": "projectx", "url": px.url, "user_name": "trader", "api_key": "canary-9c1f70aa"}
+    table: dict[str, Any] = {
+        "venue": "projectx",
+        "url": px.url,
+        "user_name": "trader",
+        "api_key": "canary-9c1f70aa",
+    }
     table |= {"restart": RESTART, "heartbeat": HEARTBEAT, "connect_timeout": 5.0}
     return {"feeds": {"px": table | feed}, "calendars": {"cme": CME}}
 
@@ -274,7 +276,7 @@ def test_the_end_of_the_runtime_ends_threads_and_views(px: SimulatedProjectX) ->
     [
         (("5 fortnights",), {}, "bars are of a length such as"),
         (("session",), {}, "need a calendar"),
-        (("session",), {"calendar": "cmo"}, 'no calendar "cmo"|no calendar \'cmo\''),
+        (("session",), {"calendar": "cmo"}, "no calendar \"cmo\"|no calendar 'cmo'"),
         (("2day",), {}, "no agreed beginning"),
         (("1min",), {"history": -1}, "history is a number of bars from 0"),
         (("1min",), {"keep": True}, "keep is a number of bars from 1"),

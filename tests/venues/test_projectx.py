@@ -338,7 +338,7 @@ def test_only_orders_and_fills_can_be_told_from_each_other() -> None:
         assert VENUE.duplicate_key(topic, event) is None
 
 
-def test_numbers_that_nobody_knows_yet_are_themselves() -> None:
+def test_numbers_that_are_not_known_yet_are_themselves() -> None:
     status = projectx.OrderStatus(99)
     assert (status, status.name, status.is_final) == (99, "unknown(99)", False)
     assert projectx.OrderStatus.FILLED.is_final

@@ -7,6 +7,8 @@ from collections.abc import Collection, Hashable, Mapping
 from typing import Any, ClassVar, cast
 
 from actors.protocol import (
+    AccountRow,
+    Backfilled,
     Bar,
     BarQuery,
     BookUpdate,
@@ -15,6 +17,7 @@ from actors.protocol import (
     Conversation,
     Endpoint,
     FrameLimit,
+    Loss,
     Opening,
     Option,
     Price,
@@ -35,6 +38,7 @@ from actors.venues.projectx.login import MISSING_LOGIN, given, log_in, no_login,
 from actors.venues.projectx.market_session import MarketSession
 from actors.venues.projectx.platforms import Hub
 from actors.venues.projectx.rest import ProjectXApi
+from actors.venues.projectx.rest.account_rows import row_of
 from actors.venues.projectx.settings import ProjectXSettings
 from actors.venues.projectx.user_session import UserSession
 
@@ -57,12 +61,20 @@ _CONTRACT_ID = re.compile(r"CON(\.[A-Z0-9_+-]+){2,}", re.ASCII)
 _ACCOUNT_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
+# Only fills have back-fill. Lists have accounts, positions and orders as they are now, and not what became of
+# them on the way: the account view reads these. Prints of the market have no id to join them by.
 _CHANNELS = (
     Channel(str(ACCOUNTS), m.Account, "accounts: balance, and whether they may trade", account=True),
     Channel(str(POSITIONS), m.Position, "an account's positions", key=_ACCOUNT, account=True),
     Channel(str(ORDERS), m.Order, "the life of an account's orders", key=_ACCOUNT, account=True, unique=True),
     Channel(
-        str(ACCOUNT_TRADES), m.AccountTrade, "an account's fills", key=_ACCOUNT, account=True, unique=True
+        str(ACCOUNT_TRADES),
+        m.AccountTrade,
+        "an account's fills",
+        key=_ACCOUNT,
+        account=True,
+        unique=True,
+        backfill=True,
     ),
     Channel(str(QUOTES), m.Quote, "best bid and ask, the day's prices: whole each time", key=_CONTRACT),
     Channel(str(TRADES), m.Trade, "prints of the market", key=_CONTRACT),
@@ -108,6 +120,12 @@ class ProjectX(Venue):
     book_channel: ClassVar[str] = str(DEPTH)
     tape_channel: ClassVar[str] = str(TRADES)
     price_channels: ClassVar[frozenset[str]] = frozenset({str(QUOTES), str(TRADES)})
+    account_channels: ClassVar[tuple[str, ...]] = (
+        str(ORDERS),
+        str(POSITIONS),
+        str(ACCOUNT_TRADES),
+        str(ACCOUNTS),
+    )
     # In any minute 12 logins, of the 200 requests that programs with the same key share.
     login_settings: ClassVar[frozenset[str] | None] = frozenset(
         {"url", "platform", "api_url", "user_name", "api_key", "token"}
@@ -191,6 +209,10 @@ class ProjectX(Venue):
         """Seconds, minutes and hours. Days, weeks and months of the gateway are no sessions."""
         return self._api.finished_bars(query)
 
+    def backfill(self, topic: Topic, loss: Loss) -> Call[Backfilled] | None:
+        """Of fills alone."""
+        return self._api.lost_fills(int(topic.key), loss) if topic.channel == ACCOUNT_TRADES else None
+
     # ── what events say ──
 
     def trade(self, event: Any) -> Print | None:
@@ -208,6 +230,10 @@ class ProjectX(Venue):
             case m.AccountTrade():
                 return event.created_ns
         return None
+
+    def account_row(self, event: Any) -> AccountRow | None:
+        """`accounts` has no key: its rows say of which account of the login they are."""
+        return row_of(event)
 
     def price(self, event: Any) -> Price | None:
         """A quote's last price counts where the message told it: what was known before has no time."""
@@ -246,14 +272,14 @@ class ProjectX(Venue):
         return None
 
     def duplicate_key(self, topic: Topic, event: Any) -> Hashable | None:
-        """Orders and fills bear an id and say all there is to say of it, so an equal one is the same one.
+        """A fill has an id, and comes again with it if it is voided; lists tell more of it than the hub does.
 
-        No other channel has such a thing. Positions and accounts have an id, but no time of their change,
-        and may come back to what they were; the market's events have no number, and two of them may be
-        alike.
+        An order says all there is to say of it, so an equal one is the same one. No other channel has such a
+        thing. Positions and accounts have an id, but no time of their change, and may come back to what they
+        were; the market's events have no number, and two of them may be alike.
         """
         if type(event) is m.AccountTrade:
-            return event
+            return event.id, bool(event.voided)
         if type(event) is m.Order and event.update_timestamp:
             return event
         return None

@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 from actors import protocol
 from actors.protocol import (
     AccountLook,
+    AccountReads,
     Align,
     AnyMutation,
+    Backfilled,
     Call,
     CallRefused,
     Contract,
@@ -21,6 +23,7 @@ from actors.protocol import (
     FrameLimit,
     Intent,
     LinewardenError,
+    Loss,
     OrderOutcome,
     Secret,
     Side,
@@ -28,9 +31,17 @@ from actors.protocol import (
 )
 from actors.venues.projectx import messages as m
 from actors.venues.projectx.rest import account as lists
+from actors.venues.projectx.rest import (
+    account_rows,
+    holdings,
+    lost_fills,
+    mutations,
+    settling,
+    terms,
+    working,
+)
 from actors.venues.projectx.rest import bars as bar_pages
 from actors.venues.projectx.rest import contracts as found
-from actors.venues.projectx.rest import holdings, mutations, settling, terms, working
 from actors.venues.projectx.rest.account import Listing
 from actors.venues.projectx.rest.asking import ORDINARY, Asking, Envelope, Gateway, Steps, conversation
 from actors.venues.projectx.rest.bars import Bar, BarQuery, BarUnit
@@ -191,6 +202,29 @@ class ProjectXApi(TradingApi):
         """
         span = nanoseconds_of(since), None if until is None else nanoseconds_of(until)
         return self._call(f"trades({account})", lambda asking: lists.trades(asking, account, *span))
+
+    def account_reads(self, account: int, since_ns: int) -> AccountReads:
+        """Returns the reads of the account view. The list of working orders has suspended legs.
+
+        It is whole only where the gateway has `Order/v2/query`, which stands in the OpenAPI document alone.
+        """
+        rows = account_rows
+        return AccountReads(
+            orders=self._call(f"orders({account})", lambda asking: rows.working(asking, account)),
+            history=self._call(f"history({account})", lambda asking: rows.history(asking, account, since_ns)),
+            fills=self._call(f"fills({account})", lambda asking: rows.fills(asking, account, since_ns)),
+            positions=self._call(f"positions({account})", lambda asking: rows.positions(asking, account)),
+            balance=self._call(f"balance({account})", lambda asking: rows.balance(asking, account)),
+            order=lambda order: self._call(
+                f"order({order})", lambda asking: rows.order(asking, account, order)
+            ),
+        )
+
+    def lost_fills(self, account: int, loss: Loss) -> Call[Backfilled]:
+        """Returns the read of the fills of a loss."""
+        return self._call(
+            f"lost_fills({account})", lambda asking: lost_fills.backfilled(asking, account, loss)
+        )
 
     # ── the gateway ──
 

@@ -109,7 +109,7 @@ def test_sessions_need_a_calendar_and_days_come_one_at_a_time() -> None:
         periods_of(Timeframe("session"), None)
     for unit in ("day", "week", "month", "session"):
         with pytest.raises(LinewardenError, match="no agreed beginning"):
-            periods_of(Timeframe(unit, 2), CME)  # type: ignore[arg-type]
+            periods_of(Timeframe(unit, 2), CME)
 
 
 @pytest.mark.parametrize(

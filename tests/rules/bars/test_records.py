@@ -8,9 +8,19 @@ from decimal import Decimal
 from actors import Bar, records
 from tests.rules.bars.venue import MINUTE, NOON
 
+ONE = Decimal(1)
 BARS = (
-    Bar(NOON, NOON + MINUTE, *map(Decimal, ("6800.25", "6801", "6799.75", "6800.50", "12")), 3),
-    Bar(NOON + MINUTE, NOON + 2 * MINUTE, *map(Decimal, ("1", "1", "1", "1", "0.1")), None, False, False),
+    Bar(
+        NOON,
+        NOON + MINUTE,
+        Decimal("6800.25"),
+        Decimal(6801),
+        Decimal("6799.75"),
+        Decimal("6800.50"),
+        Decimal(12),
+        3,
+    ),
+    Bar(NOON + MINUTE, NOON + 2 * MINUTE, ONE, ONE, ONE, ONE, Decimal("0.1"), exact=False, complete=False),
 )
 
 

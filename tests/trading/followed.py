@@ -34,8 +34,31 @@ def followed(runtime: Runtime, account: int = ACCOUNT) -> FollowedAccount:
     return found
 
 
+PING = b'{"type":6}\x1e'  # of the hub, whose clock is real: a line that gets none for 30 s ends
+SLICE = 10.0  # seconds between two of them
+
+
 class AccountClock(Clockwork):
     """Its time goes on when no account has anything to do."""
+
+    def __init__(self, config: Mapping[str, Any], venue: SimulatedProjectX) -> None:
+        self._venue = venue
+        super().__init__(config)
+
+    def advance(self, seconds: float) -> None:
+        while seconds > 0:
+            self._hear()
+            super().advance(min(seconds, SLICE))
+            seconds -= SLICE
+
+    def _hear(self) -> None:
+        """The hubs send a sign of life to each line that is up."""
+        before = self._frames()
+        self._venue.say(PING)
+        until(lambda: all(count > before.get(line, -1) for line, count in self._frames().items()))
+
+    def _frames(self) -> dict[str, int]:
+        return {name: line.counters.frames for name, line in self.lines().items() if line.state == "live"}
 
     def _settle(self) -> None:
         super()._settle()
@@ -61,8 +84,8 @@ class AccountClock(Clockwork):
 
 
 @contextmanager
-def account_clock(config: Mapping[str, Any]) -> Iterator[AccountClock]:
-    clock = AccountClock({**config, "runtime": {"watchdog_timeout": 0.0}})
+def account_clock(folder: Path, venue: SimulatedProjectX, **feed: Any) -> Iterator[AccountClock]:
+    clock = AccountClock(config(folder, venue, **feed), venue)
     with clock.runtime:
         clock.runtime.wait_live(timeout=10.0)
         yield clock

@@ -180,7 +180,7 @@ def test_an_order_that_the_hub_tells_of_makes_no_look_due(
     handle = px.place(ACCOUNT, EP, "buy", 1, limit=price(venue) - 50)
     accepted(handle)
     until(lambda: len(clock.view().orders) == 1)
-    assert isinstance(px.place(ACCOUNT, EP, "buy", 99).get(5.0), actors.Refused)  # by a limit: it never leaves
+    assert isinstance(px.place(ACCOUNT, EP, "buy", 99).get(5.0), actors.Refused)  # by a limit
     venue.refuse_mutation(page="Order/place")
     assert isinstance(px.place(ACCOUNT, EP, "buy", 1).get(5.0), actors.Refused)
     clock.advance(10.0)
@@ -259,11 +259,8 @@ def test_trust_returns_when_two_looks_agree_with_the_new_connection(
 
 
 def test_a_line_that_cannot_be_rotated_is_connected_again(
-    clock: AccountClock, venue: SimulatedProjectX, monkeypatch: pytest.MonkeyPatch
+    clock: AccountClock, venue: SimulatedProjectX
 ) -> None:
-    from actors.supervision.rotation import Rotations
-
-    monkeypatch.setattr(Rotations, "_patience", lambda self, line: 0.5)
     runtime = clock.runtime
     clock.synced()
     venue.refuse(n=1)  # the candidate

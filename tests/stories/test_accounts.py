@@ -271,7 +271,8 @@ def test_a_fill_that_is_voided_later_is_told_and_taken_out(
     venue.void(fill.id)
     until(lambda: nets(runtime.account(FEED, ACCOUNT)) == {})
     view = runtime.account(FEED, ACCOUNT)
-    assert (view.fills, view.realised) == ((), 0)
+    assert not view.fills
+    assert view.realised == 0
     last = told.wait(lambda _: len(told.of(Fill)) == 2) and told.of(Fill)[-1]
     assert isinstance(last, actors.AccountEvent)
     assert isinstance(last.row, Fill)

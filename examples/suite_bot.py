@@ -1,4 +1,4 @@
-"""The synchronous bot of project-x-py's migration guide, line by line; both stand side by side in docs/suite.md.
+"""The synchronous bot of project-x-py's migration guide, line by line, as docs/suite.md shows it.
 
     python examples/suite_bot.py
 

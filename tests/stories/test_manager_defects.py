@@ -167,6 +167,7 @@ def test_what_became_of_orders_during_a_loss_is_told(
     order = accepted(px.place(ACCOUNT, "ENQ", "buy", 1, limit=far_below(px, venue)))
     view_of(runtime, lambda view: view.orders)
     runtime.supervisor.pause("projectx").get(timeout=5)
+    venue.wait_for(lambda: venue.connections == 0)
     venue.fill(order)
     runtime.supervisor.resume("projectx").get(timeout=5)
     while True:

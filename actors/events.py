@@ -26,7 +26,14 @@ Company = Literal["nothing", "pongs", "acks", "heartbeats", "others"]
 Told = Literal["halted", "maintenance"]  # by the venue, of itself
 # Of a topic that is blind: its line does not bring it, or not all of it.
 Blindness = Literal[
-    "not_subscribed", "unconfirmed", "rejected", "not_live", "not_reading", "process_paused", "undecodable"
+    "not_subscribed",
+    "unconfirmed",
+    "rejected",
+    "not_live",
+    "not_reading",
+    "process_paused",
+    "undecodable",
+    "backfill",
 ]
 # Of a stream: what it holds has not been read, or is over.
 Unread = Literal["gap_unread", "queue", "lag", "closed_stream"]

@@ -45,6 +45,7 @@ from actors.supervision.token_refresh import refresh_token
 from actors.supervision.tree import Tree
 from actors.timers import SystemClock, ThreadTimers, Timers, check_seconds, seconds_left
 from actors.trading.halt_handle import HaltHandle
+from actors.trading.line_reads import LineReads
 from actors.trading.runtime_halts import RuntimeHalts
 from actors.trading.runtime_requests import RuntimeRequests
 from actors.typed_calls import TypedCalls
@@ -169,6 +170,7 @@ class Runtime(TypedCalls):
         self._requests = RuntimeRequests(
             tree.roles.named("requester"), timers, lambda: tree.shared.specs, self._prices
         )
+        tree.shared.ask_venue = LineReads(self._requests)
         self._halts = RuntimeHalts(self._requests, tree.shared, tree.check)
         weakref.finalize(self, self._halts.stop).atexit = False
         tree.launch()

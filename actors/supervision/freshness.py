@@ -62,6 +62,8 @@ class LineLook(Struct, frozen=True):
             return Freshness("blind", trouble.cause, text=trouble.text)
         if topic in holder.rejected or topic not in holder.settled:
             return _unsettled(cell, is_rejected=topic in holder.rejected)
+        if topic in holder.filling:
+            return Freshness("blind", "backfill", text="the venue is being asked for what a gap lacks")
         if policies is None:
             policies = policies_of(self.spec, topic, cell)
         dated = max_age is not None and _is_market_state(holder.venue, topic)

@@ -63,7 +63,8 @@ if TYPE_CHECKING:
     from actors.trading.halt_handle import HaltHandle as HaltHandle
     from actors.trading.halt_sweep import CancelReport as CancelReport, HaltReport as HaltReport
     from actors.trading.order_handle import OrderHandle as OrderHandle
-    from actors.trading.sweep import Sweep as Sweep, SweepHandle as SweepHandle
+    from actors.trading.sizing import position_size as position_size
+    from actors.trading.sweep import Sweep as Sweep, SweepHandle as SweepHandle, SweepStep as SweepStep
 else:  # a type checker would take `__getattr__` for every name there may be
     # The same names. Each is imported when it is first used, so that the command can handle Ctrl-C before.
     _MODULES = {
@@ -109,11 +110,13 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "SubscriptionState": "actors.events",
         "Sweep": "actors.trading.sweep",
         "SweepHandle": "actors.trading.sweep",
+        "SweepStep": "actors.trading.sweep",
         "Timeout": "actors.errors",
         "Topic": "actors.events",
         "Unknown": "actors.protocol.trading",
         "VenueState": "actors.events",
         "gather": "actors.trading.gathering",
+        "position_size": "actors.trading.sizing",
         "running": "actors.runtime",
         "start": "actors.runtime",
     }

@@ -272,7 +272,7 @@ def test_mail_that_dies_with_a_connection_is_counted(theatre: Theatre) -> None:
         answer.get(timeout=10)
 
 
-def test_a_message_that_nobody_understands_is_counted(theatre: Theatre) -> None:
+def test_a_message_without_a_handler_is_counted(theatre: Theatre) -> None:
     theatre.play()
     theatre.tell(42, "next")
     assert theatre.words(2) == [(1, "hello"), (1, "next")]
@@ -282,7 +282,7 @@ def test_a_message_that_nobody_understands_is_counted(theatre: Theatre) -> None:
 # ── close ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_close_fails_whoever_is_waiting_and_whoever_comes_later(theatre: Theatre) -> None:
+def test_close_fails_calls_that_wait_and_calls_that_come_later(theatre: Theatre) -> None:
     waiting = theatre.address.ask("before")
     theatre.tell("told before")
     theatre.mailbox.close(STOPPED)
@@ -368,9 +368,7 @@ def test_no_exception_of_one_actor_ends_another(theatre: Theatre, error: BaseExc
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()], ids=repr)
-def test_whoever_asked_for_it_gets_an_answer_and_the_actor_ends(
-    theatre: Theatre, error: BaseException
-) -> None:
+def test_the_asking_thread_gets_an_answer_and_the_actor_ends(theatre: Theatre, error: BaseException) -> None:
     worker = theatre.play()
     answer = theatre.address.ask(Crash(error))
     with pytest.raises(RuntimeError, match=type(error).__name__):
@@ -514,7 +512,7 @@ def test_a_socket_on_its_way_to_a_dead_connection_is_refused_not_leaked(theatre:
         assert theirs.recv(1) == b""
 
 
-def test_who_was_taken_over_from_hears_what_is_meant_for_his_life() -> None:
+def test_an_actor_that_was_taken_over_from_gets_what_is_meant_for_its_life() -> None:
     heard: dict[int, list[object]] = {1: [], 2: []}
     address = Address("connection/o2", DeadLetters())
     address.point(lambda envelope: heard[1].append(envelope.message), 1)

@@ -141,7 +141,7 @@ def test_no_shell_stands_between_a_signal_and_the_process(steps: list[tuple[str,
     assert of(steps, "STOPSIGNAL") == "SIGTERM"
 
 
-def test_it_is_nobody_special(steps: list[tuple[str, str]]) -> None:
+def test_it_runs_unprivileged(steps: list[tuple[str, str]]) -> None:
     user, _, group = of(steps, "USER").partition(":")
     assert int(user) >= 10_000
     assert int(group) >= 10_000

@@ -273,7 +273,7 @@ def test_the_thread_ends_when_there_is_nothing_to_do_and_begins_again(
         assert len(handler.records) == number + 1
 
 
-def test_without_a_thread_records_wait_and_whoever_flushes_handles_them(
+def test_without_a_thread_records_wait_and_the_flushing_thread_handles_them(
     log: QueuedLogger, jobs: LogQueue, handler: Handler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def start(self: threading.Thread) -> None:

@@ -106,7 +106,7 @@ def test_round_trips_and_the_age_of_the_last_event_are_told_at_each_ping(
         assert all(waiting >= 0 for waiting in seen.wait_for("linewarden_kernel_bytes"))
 
 
-def test_metrics_that_raise_are_told_once_and_hurt_nobody(
+def test_metrics_that_raise_are_told_once_and_hurt_nothing(
     o2: SimulatedO2, market: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR, "actors.metrics"), counted(o2, Failing()) as runtime:

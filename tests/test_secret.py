@@ -30,7 +30,7 @@ class Login(msgspec.Struct, frozen=True):
     key: Secret
 
 
-def test_it_is_used_only_by_whoever_says_so() -> None:
+def test_it_is_used_only_where_the_code_says_so() -> None:
     assert Secret(CANARY).reveal() == CANARY
 
 

@@ -204,7 +204,7 @@ def test_take_without_an_end_is_plain_iteration(seconds: float | None, pool: Thr
 
 
 @pytest.mark.parametrize("seconds", [5.0, None])
-def test_take_ends_as_iteration_does_where_nobody_asked_for_the_end(seconds: float | None) -> None:
+def test_take_ends_as_iteration_does_where_the_end_was_not_asked_for(seconds: float | None) -> None:
     stream, inlet = make()
     put(inlet, 1)
     end(stream, "the supervisor died", quiet=False)
@@ -297,7 +297,7 @@ def test_iteration_ends_quietly_after_close() -> None:
         stream.get()
 
 
-def test_iteration_raises_when_nobody_asked_for_the_end() -> None:
+def test_iteration_raises_when_the_end_was_not_asked_for() -> None:
     stream, inlet = make()
     put(inlet, 1)
     end(stream, "the supervisor died", quiet=False)

@@ -85,7 +85,7 @@ def test_a_message_sees_the_time_for_which_it_was_meant() -> None:
     assert seen[3:] == [40.0]
 
 
-def test_time_waits_until_everybody_has_settled() -> None:
+def test_time_waits_until_every_thread_has_settled() -> None:
     told: list[str] = []
     timers = VirtualTimers(settle=lambda: told.append("settled"))
 

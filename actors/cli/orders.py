@@ -86,7 +86,10 @@ def halt(
     ],
     reason: Reason = "halted by hand",
     timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", help="How long to wait for orders on their way.")
+        float,
+        typer.Option(
+            "--timeout", min=0.0, metavar="SECONDS", help="How long to wait for orders on their way."
+        ),
     ] = 15.0,
     cancel: Annotated[
         bool, typer.Option("--cancel", help="Then cancel the orders that can open a position.")
@@ -223,7 +226,7 @@ def _wait(store: StoreOperator, older: tuple[OpenIntent, ...], timeout: float) -
     tags = {each.intent.tag for each in older}
     while True:
         left = [each for each in store.open_intents() if each.intent.tag in tags and each.outcome is None]
-        if all(each.process_ended for each in left) or time.monotonic() >= deadline:
+        if all(each.process_ended for each in left) or not time.monotonic() < deadline:
             return left
         time.sleep(POLL)
 

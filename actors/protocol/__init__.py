@@ -46,6 +46,7 @@ from actors.protocol.channel import DepthChannel, TypedChannel
 from actors.protocol.conversation import Conversation, Token, decoded, is_token, settled, status_reason
 from actors.protocol.error_codes import code_of
 from actors.protocol.formatting import amount, price_words, short, suggestion
+from actors.protocol.joining import RowChain, joined
 from actors.protocol.limits import FrameLimit, RateLimit, SendRate, TokenBucket
 from actors.protocol.numbers import exact_decimal, is_bounded, known_time
 from actors.protocol.placement import Bound, Bounds, Placement
@@ -191,6 +192,7 @@ __all__ = (
     "RestApi",
     "Resync",
     "Retryable",
+    "RowChain",
     "Scope",
     "Secret",
     "Send",
@@ -224,6 +226,7 @@ __all__ = (
     "is_bounded",
     "is_token",
     "iso_nanoseconds",
+    "joined",
     "known_time",
     "lane_of",
     "money",

@@ -24,8 +24,9 @@ FINAL_STATES = frozenset({"filled", "cancelled", "expired", "rejected"})
 class AccountOrder(Struct, frozen=True, kw_only=True):
     """An order as the venue has it. `size` and `filled`: contracts. Prices are absolute; None: not told.
 
-    `average_price`: of its fills. `parent`: the id of the entry whose leg it is. `linked`: the id of the
-    order that is cancelled when this one fills. Times are the venue's: wall clock, nanoseconds.
+    `average_price`: of its fills. `parent`: the id of the entry whose leg it is; `parent_tag`: the tag of
+    that entry, where the leg's own tag says it. `linked`: the id of the order that is cancelled when this
+    one fills. Times are the venue's: wall clock, nanoseconds.
     """
 
     id: int
@@ -40,6 +41,7 @@ class AccountOrder(Struct, frozen=True, kw_only=True):
     average_price: Decimal | None = None
     tag: str = ""
     parent: int | None = None
+    parent_tag: str = ""
     linked: int | None = None
     created_ns: int | None = None
     updated_ns: int | None = None
@@ -89,9 +91,10 @@ class Fill(Struct, frozen=True, kw_only=True):
 
 
 class AccountBalance(Struct, frozen=True, kw_only=True):
-    """The account itself. `balance`: money."""
+    """The account itself. `account`: its id at the venue; None: not told. `balance`: money."""
 
     balance: Decimal | None
+    account: int | None = None
     name: str = ""
     can_trade: bool | None = None
 

@@ -16,6 +16,7 @@ from actors.errors import LinewardenError
 from actors.protocol.trading import Align, Bracket, Contract
 from actors.timers import check_seconds
 
+LONGEST_DEADLINE: Final = 3_600.0  # seconds: a mutation that long on its way refuses others of its account
 Price: TypeAlias = Decimal | int | str | float
 
 
@@ -52,10 +53,9 @@ def whole(name: str, value: object) -> int:
     return number
 
 
-def size_of(size: object) -> object:
-    """Whole numbers of other libraries become int; what is none is left to the venue's own check."""
-    number = _whole(size)
-    return size if number is None else number
+def optional_size(size: object) -> int | None:
+    """From 1 on; None: it was left out."""
+    return None if size is None else whole("size", size)
 
 
 def contract_text(contract: object) -> str:
@@ -103,12 +103,14 @@ def check_align(align: Align | None) -> None:
         raise ArgumentError(f'align is "refuse" or "safe", not {align!r}')
 
 
-def check_deadline(deadline: object) -> None:
+def check_deadline(deadline: float | None) -> None:
     """Seconds; None: as the feed has it."""
     try:
         check_seconds("deadline", deadline, optional=True)
     except LinewardenError as error:
         raise ArgumentError(str(error)) from None
+    if deadline is not None and deadline > LONGEST_DEADLINE:
+        raise ArgumentError(f"deadline is at most {LONGEST_DEADLINE:g} seconds, not {deadline!r}")
 
 
 def check_moment(name: str, moment: object) -> None:

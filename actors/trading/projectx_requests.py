@@ -42,15 +42,15 @@ from actors.trading.arguments import (
     check_tag,
     contract_text,
     exact_price,
+    optional_size,
     order_number,
-    size_of,
     whole,
 )
 from actors.trading.asks import Access, Asked
 from actors.trading.mutation import Instrument, Resolve
 from actors.trading.order_handle import OrderHandle
 from actors.trading.requests import Requests, refused, unsent_tag
-from actors.trading.sweep import Steps, SweepHandle, SweepIncompleteError, pause, repeat
+from actors.trading.sweep import Begun, Steps, SweepHandle, SweepIncompleteError, pause, repeat
 from actors.venues.projectx import messages as m
 from actors.venues.projectx.rest import Bar, BarUnit, Listing, ProjectXApi
 from actors.venues.projectx.rest.holdings import is_leg
@@ -67,6 +67,7 @@ BARS: Final = 60.0  # seconds: the gateway took 33 for one page on bad days
 ROUNDS: Final = 20  # looks at the account within a sweep
 MOST_DAYS: Final = 20_000
 _EVERY: Final = re.compile(r"([0-9]{0,4}) ?(s|sec|second|min|minute|h|hour|d|day|w|week|month)s?")
+_SIDES: Final[dict[int, Side]] = {0: "buy", 1: "sell"}
 _UNITS: Final[dict[str, BarUnit]] = {
     **dict.fromkeys(("s", "sec", "second"), "second"),
     **dict.fromkeys(("min", "minute"), "minute"),
@@ -103,6 +104,9 @@ class ProjectXRequests:
 
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
+
+    def __repr__(self) -> str:
+        return f"<ProjectXRequests of {self._requests.feed}>"
 
     @property
     def _api(self) -> ProjectXApi:
@@ -252,7 +256,7 @@ class ProjectXRequests:
             account=account_number(account),
             contract=text,
             side=side,
-            size=size_of(size),  # type: ignore[arg-type]
+            size=whole("size", size),
             type=_type(given, join),
             limit_price=exact_price("limit", limit),
             stop_price=exact_price("stop", stop),
@@ -285,7 +289,7 @@ class ProjectXRequests:
         mutation = Modify(
             account=account,
             order=order,
-            size=None if size is LEFT_OUT else size_of(size),  # type: ignore[arg-type]
+            size=None if size is LEFT_OUT else whole("size", size),
             limit_price=exact_price("limit", limit),
             stop_price=exact_price("stop", stop),
             trail_price=exact_price("trail", trail),
@@ -370,7 +374,7 @@ class ProjectXRequests:
         if sweep and size is not None:
             raise ArgumentError("sweep takes the whole position; the legs of what is left protect it")
         text = contract_text(contract)
-        mutation = Close(account=account_number(account), contract=text, size=size_of(size))  # type: ignore[arg-type]
+        mutation = Close(account=account_number(account), contract=text, size=optional_size(size))
         return self._mutate(mutation, self._named(text), tag, deadline)
 
     def wait_settled(self, timeout: float | None = None) -> None:
@@ -426,7 +430,7 @@ class ProjectXRequests:
     def _of_order(self, account: int, order: int) -> Resolve:
         def resolve(access: Access) -> Instrument:
             row = access.read(self._api.order(account, order), "change")
-            side: Side | None = {0: "buy", 1: "sell"}.get(-1 if row.side is None else row.side)  # type: ignore[assignment]
+            side = None if row.side is None else _SIDES.get(row.side)
             return Instrument(self._requests.contract(access, row.contract_id or ""), side)
 
         return resolve
@@ -436,28 +440,28 @@ class ProjectXRequests:
         check_deadline(deadline)
         id = None if contract is None else self._id(contract)
 
-        def look() -> list[OrderHandle]:
+        def look() -> list[Begun]:
             working = _whole(self._requests.read(self._api.open_orders(account, id)))
-            return [self.cancel(account, each.id, deadline=deadline) for each in working]
+            return [(each.id, self.cancel(account, each.id, deadline=deadline)) for each in working]
 
         yield from repeat(look, ROUNDS, f"orders of account {account} are still working")
 
     def _sweeping(
         self, handle: OrderHandle, account: int, contract: str | Contract, deadline: float | None
     ) -> Steps:
-        (outcome,) = yield [handle]
+        (outcome,) = yield [(None, handle)]
         if not isinstance(outcome, Accepted):
             raise SweepIncompleteError(f"the position was not closed: {_said(outcome)}. Its legs stay.")
         id = self._id(contract)
         self._await_flat(account, id)
 
-        def look() -> list[OrderHandle]:
+        def look() -> list[Begun]:
             legs = [
                 each
                 for each in _whole(self._requests.read(self._api.open_orders(account, id)))
                 if is_leg(each)
             ]
-            return [self.cancel(account, each.id, deadline=deadline) for each in legs]
+            return [(each.id, self.cancel(account, each.id, deadline=deadline)) for each in legs]
 
         yield from repeat(look, ROUNDS, f"legs of {id} are still working")
         self._await_flat(account, id, most=1)

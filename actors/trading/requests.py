@@ -15,6 +15,7 @@ from actors.protocol.rest import Call, Lane
 from actors.protocol.trading import Align, AnyMutation, Contract, OrderOutcome, Refused, Unknown, adds_risk
 from actors.settings import FeedSettings
 from actors.timers import Timers, check_seconds
+from actors.trading.arguments import check_deadline
 from actors.trading.ask_messages import AskMutation, AskRead
 from actors.trading.asks import Access, Ask, Asked, ReadAsk, TellingReply
 from actors.trading.mutation import MutationAsk, Resolve, Terms
@@ -50,7 +51,10 @@ class Way(Protocol):
 class Requests:
     """Asks one feed's venue. Any thread. It keeps its runtime in use."""
 
-    def __init__(self, way: Callable[[], Way], requester: Address, timers: Timers, holder: object) -> None:
+    def __init__(
+        self, feed: str, way: Callable[[], Way], requester: Address, timers: Timers, holder: object
+    ) -> None:
+        self.feed = feed
         self._way, self._requester, self._timers = way, requester, timers
         self._holder = holder  # the runtime
 
@@ -129,7 +133,7 @@ class Requests:
             LinewardenError: an argument makes no sense; or the feed was removed from the config.
             ForkError: this is a forked child.
         """
-        check_seconds("deadline", deadline, optional=True)
+        check_deadline(deadline)
         if tag is not None and not isinstance(tag, str):
             raise LinewardenError(f"a tag is a text, and {tag!r} is none")
         try:

@@ -190,7 +190,7 @@ class RuntimeRequests:
                 raise RuntimeStopped("stop() was called")
             return FeedWay(self, self._spec_of(feed))
 
-        return Requests(way, self._requester, self.timers, holder)
+        return Requests(feed, way, self._requester, self.timers, holder)
 
     def _settle(self, feed: str, tag: str) -> OrderHandle:
         return self.core(feed, None, lambda: None).settle(tag)

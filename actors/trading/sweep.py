@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from actors import log_queue
 from actors.errors import LinewardenError
-from actors.protocol.trading import OrderOutcome
+from actors.protocol.trading import Accepted, OrderOutcome, Refused, Unknown
 from actors.timers import check_seconds
 from actors.trading.gathering import Gettable
 from actors.trading.order_handle import UNDER_WAY, OrderHandle
@@ -20,23 +20,46 @@ log = log_queue.logger("actors.trading")
 PAUSE: Final = 0.25  # seconds between two looks at the account
 
 
+class SweepStep(Struct, frozen=True):
+    """One mutation of a sweep. `order`: the id of the order that it cancels; None: it closes the position."""
+
+    order: int | None
+    outcome: OrderOutcome
+
+    def __str__(self) -> str:
+        what = "close of the position" if self.order is None else f"cancel of order {self.order}"
+        match self.outcome:
+            case Accepted():
+                return f"{what}: accepted"
+            case Refused(code=code, message=message):
+                return f"{what}: refused ({code}: {message})"
+            case Unknown(tag=tag, why=why):
+                return f"{what}: unknown ({why}); its tag is {tag}"
+
+
 class Sweep(Struct, frozen=True):
     """What came of each mutation so far, in their order.
 
     `is_complete`: the venue's lists, looked at twice afterwards, show that nothing is left; `why`: why not.
     """
 
-    outcomes: tuple[OrderOutcome, ...]
+    steps: tuple[SweepStep, ...]
     is_complete: bool
     why: str = ""
+
+    @property
+    def outcomes(self) -> tuple[OrderOutcome, ...]:
+        """Those of the steps."""
+        return tuple(step.outcome for step in self.steps)
 
 
 class SweepIncompleteError(Exception):
     """Something is left, or it is not known whether; the text says why."""
 
 
-# It yields the handles of mutations that it has begun; it is resumed with their outcomes.
-Steps: TypeAlias = Generator[list[OrderHandle], list[OrderOutcome], None]
+Begun: TypeAlias = tuple[int | None, OrderHandle]  # the order that it cancels, as in `SweepStep`
+# It yields the mutations that it has begun; it is resumed with their outcomes.
+Steps: TypeAlias = Generator[list[Begun], list[OrderOutcome], None]
 
 
 class SweepHandle(Gettable[Sweep]):
@@ -44,7 +67,7 @@ class SweepHandle(Gettable[Sweep]):
 
     def __init__(self, name: str, steps: Steps, first: OrderHandle | None = None) -> None:
         self._first = first
-        self._outcomes: tuple[OrderOutcome, ...] = ()
+        self._steps: tuple[SweepStep, ...] = ()
         self._ended = threading.Event()
         self._result: Sweep | None = None
         try:
@@ -70,7 +93,7 @@ class SweepHandle(Gettable[Sweep]):
         """
         check_seconds("timeout", timeout, optional=True)
         if not self._ended.wait(timeout) or self._result is None:
-            return Sweep(self._outcomes, False, UNDER_WAY)
+            return Sweep(self._steps, False, UNDER_WAY)
         return self._result
 
     def __repr__(self) -> str:
@@ -78,11 +101,11 @@ class SweepHandle(Gettable[Sweep]):
 
     def _run(self, steps: Steps) -> None:
         try:
-            handles = next(steps)
+            begun = next(steps)
             while True:
-                outcomes = [handle.get() for handle in handles]
-                self._outcomes += tuple(outcomes)
-                handles = steps.send(outcomes)
+                done = [SweepStep(order, handle.get()) for order, handle in begun]
+                self._steps += tuple(done)
+                begun = steps.send([step.outcome for step in done])
         except StopIteration:
             self._end(True, "")
         except (SweepIncompleteError, LinewardenError) as error:
@@ -92,7 +115,7 @@ class SweepHandle(Gettable[Sweep]):
             self._end(False, f"unexpected error ({type(error).__name__})")
 
     def _end(self, is_complete: bool, why: str) -> None:
-        self._result = Sweep(self._outcomes, is_complete, why)
+        self._result = Sweep(self._steps, is_complete, why)
         self._ended.set()
 
 
@@ -101,7 +124,7 @@ def pause() -> None:
     threading.Event().wait(PAUSE)
 
 
-def repeat(look: Callable[[], list[OrderHandle]], most: int, left: str) -> Steps:
+def repeat(look: Callable[[], list[Begun]], most: int, left: str) -> Steps:
     """Until two looks in a row find nothing to do; `left` says what is left after so many.
 
     Raises:
@@ -109,11 +132,11 @@ def repeat(look: Callable[[], list[OrderHandle]], most: int, left: str) -> Steps
     """
     quiet = 0
     for _ in range(most):
-        handles = look()
-        quiet = 0 if handles else quiet + 1
+        begun = look()
+        quiet = 0 if begun else quiet + 1
         if quiet == 2:
             return
-        if handles:
-            yield handles
+        if begun:
+            yield begun
         pause()
     raise SweepIncompleteError(left)

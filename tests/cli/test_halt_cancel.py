@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import actors
 from actors import Bracket, Runtime
 from actors.simulators.projectx import SimulatedProjectX
 from actors.trading import halt_sweep
@@ -15,24 +13,11 @@ from actors.trading.order_file import NAME
 from actors.trading.order_store import OrderStore
 from actors.trading.projectx_requests import ProjectXRequests
 from tests.commands import asked
-from tests.trading.halts import ACCOUNT, THIS, accepted, config, resting, settled, until, working
+from tests.trading import halts
+from tests.trading.halts import ACCOUNT, THIS, accepted, resting, until, working
 
-
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(halt_sweep, "PAUSE", 0.05)
-
-
-@pytest.fixture
-def venue() -> Iterator[SimulatedProjectX]:
-    with SimulatedProjectX(rate=0, snapshots=False) as venue:
-        yield venue
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    OrderStore.create(tmp_path / "orders").close()
-    return tmp_path / "orders"
+pytestmark = pytest.mark.usefixtures("soon")
+venue, folder, runtime, px, soon = halts.venue, halts.folder, halts.runtime, halts.px, halts.soon
 
 
 @pytest.fixture
@@ -46,18 +31,6 @@ def file(tmp_path: Path, folder: Path, venue: SimulatedProjectX) -> Path:
         f'subscribe = [{{ channel = "orders", keys = ["{ACCOUNT}"] }}]\n'
     )
     return file
-
-
-@pytest.fixture
-def runtime(folder: Path, venue: SimulatedProjectX) -> Iterator[Runtime]:
-    """Another process of the folder, as far as the store is concerned."""
-    with actors.start(config(folder, venue)) as runtime:
-        yield runtime
-
-
-@pytest.fixture
-def px(runtime: Runtime) -> ProjectXRequests:
-    return settled(runtime)
 
 
 def test_t8_it_halts_takes_entries_back_and_leaves_what_protects_a_position(

@@ -14,16 +14,7 @@ from actors import log_queue
 from actors.cli import logs
 from actors.cli.log_folding import LONGEST, Folding
 from actors.events import Topic
-
-
-class Clock:
-    """Time that the test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.virtual_time import Clock
 
 
 class Keeper(logging.Handler):

@@ -188,6 +188,14 @@ def test_t4_a_halt_waits_for_orders_that_are_older(config: Path, store: OrderSto
     assert process.returncode == 0
 
 
+@pytest.mark.parametrize("timeout", ["-3", "soon"])
+def test_a_time_to_wait_that_is_none_halts_nothing(config: Path, store: OrderStore, timeout: str) -> None:
+    told = asked("halt", "all", "--timeout", timeout, "-c", config)
+    assert told.returncode == 2
+    assert "--timeout" in told.stderr
+    assert store.halts() == ()
+
+
 def test_t4_a_halt_names_what_is_left_without_an_outcome(
     config: Path, store: OrderStore, folder: Path
 ) -> None:

@@ -79,7 +79,7 @@ def test_a_feed_out_of_reach_is_1_and_the_service_answers_all_the_same(
         assert it.end()[0] == 0
 
 
-def test_nobody_there_is_3_and_says_where_it_was_looked_for(
+def test_no_service_is_3_and_says_where_it_was_looked_for(
     nobody: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = written(tmp_path / "desk.toml", service=f'listen = "{nobody}"\ntoken = "{CANARY}"')
@@ -173,7 +173,7 @@ def test_a_tail_shows_a_drop_in_its_place(live_run: Running, o2: SimulatedO2) ->
         assert (it.returncode, out, log) == (0, "", "")
 
 
-def test_a_tail_that_nobody_reads_any_more_ends_quietly(live_run: Running, o2: SimulatedO2) -> None:
+def test_a_tail_that_is_not_read_any_more_ends_quietly(live_run: Running, o2: SimulatedO2) -> None:
     market = o2.markets[1]
     with tailing(live_run, "o2", "trades", market) as (it, heard):
         o2.wait_heard("subscribe_trades", 2, timeout=PATIENCE)

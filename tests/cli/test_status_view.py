@@ -131,7 +131,7 @@ def test_events_a_second_want_two_looks_and_survive_a_restart() -> None:
     assert "250" in picture[2].split()
 
 
-def test_what_somebody_should_look_at_stands_below() -> None:
+def test_what_needs_a_look_stands_below() -> None:
     refused = TopicStatus("o2/depth/B", SubscriptionState("rejected", reason="no\nsuch market"), None, False)
     odd = line(
         "live",

@@ -18,6 +18,7 @@ from actors.status import Cause
 from actors.supervision.state import LineRecord
 from tests.cli.statuses import line, status
 from tests.commands import ENDING, PATIENCE, child
+from tests.support.virtual_time import Clock
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="this platform has no AF_UNIX")
 
@@ -43,14 +44,6 @@ class Listener:
 
     def close(self) -> None:
         self._sock.close()
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def test_a_writer_without_its_right_changes_nothing(policy: Policy) -> None:
     assert inlet.status().received == 1
 
 
-def test_closed_is_the_last_whoever_writes() -> None:
+def test_closed_is_the_last_item_from_every_writer() -> None:
     inlet = new_inlet()
     writer = Writer(inlet)
     put(writer, "A1")

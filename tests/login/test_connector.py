@@ -202,7 +202,7 @@ def test_a_token_is_kept_until_a_minute_before_its_end(clock: Ahead) -> None:
         assert tplus.auth_requests == 2 * A_LOGIN
 
 
-def test_a_refused_token_is_shown_to_nobody_again(tplus: SimulatedTplus) -> None:
+def test_a_refused_token_is_not_shown_again(tplus: SimulatedTplus) -> None:
     token_store = vault_of(tplus)
     first, _ = token_store.token(ORDERS, ConnectCancel())
     second, is_new = token_store.token(ORDERS, ConnectCancel(), first)
@@ -355,7 +355,7 @@ def due_of(token_store: TokenStore) -> float:
 
 
 @pytest.mark.parametrize("given", [None, WRONG])
-def test_a_replacement_waits_for_a_login_of_somebody_else_as_long_as_it_is_told(given: Token | None) -> None:
+def test_a_replacement_waits_for_a_login_of_another_line_as_long_as_it_is_told(given: Token | None) -> None:
     with SlowAtTheGate() as tplus:
         token_store, connect_cancel = vault_of(tplus), ConnectCancel()
         login = threading.Thread(target=asking(token_store))
@@ -464,7 +464,7 @@ def test_a_pause_that_is_capped_or_forgotten_ends_before_its_time(
 # ── a venue that wants to be left alone, or does not know us ────────────────────────────────────
 
 
-def test_a_metered_login_is_not_tried_again_by_anybody_before_its_time(
+def test_a_metered_login_is_not_tried_again_by_any_line_before_its_time(
     tplus: SimulatedTplus, clock: Ahead
 ) -> None:
     token_store = vault_of(tplus, clock)
@@ -481,7 +481,7 @@ def test_a_metered_login_is_not_tried_again_by_anybody_before_its_time(
     assert token_store.token(FILLS, ConnectCancel())[1]
 
 
-def test_bad_credentials_are_tried_once_for_all_lines_and_again_when_somebody_acted(
+def test_bad_credentials_are_tried_once_for_all_lines_and_again_after_a_command(
     tplus: SimulatedTplus,
 ) -> None:
     token_store = vault_of(tplus)
@@ -495,7 +495,7 @@ def test_bad_credentials_are_tried_once_for_all_lines_and_again_when_somebody_ac
     assert token_store.token(ORDERS, ConnectCancel())[1] is False
 
 
-def test_a_login_that_nobody_answers_is_retried_later(tplus: SimulatedTplus) -> None:
+def test_a_login_without_an_answer_is_retried_later(tplus: SimulatedTplus) -> None:
     token_store = vault_of(tplus)
     tplus.stop()
     reason = reason_of(asking(token_store))
@@ -538,7 +538,7 @@ def test_a_certificate_means_the_same_at_the_login_as_at_the_line(
         assert reason_of(asking(login)).text.startswith("the login failed: the certificate of 127.0.0.1:")
 
 
-def test_logins_that_reach_nobody_spend_no_budget(tplus: SimulatedTplus) -> None:
+def test_logins_that_reach_no_server_spend_no_budget(tplus: SimulatedTplus) -> None:
     token_store = vault_of(tplus)
     tplus.stop()
     outage = [reason_of(asking(token_store)) for _ in range(3 * Tplus.login_budget.burst)]
@@ -621,7 +621,7 @@ def test_to_refuse_a_token_waits_for_no_login() -> None:
         assert token_store.token(FILLS, ConnectCancel()) == (new, False)
 
 
-def test_whoever_is_stopped_while_he_waits_for_a_login_begins_none() -> None:
+def test_a_line_that_is_stopped_while_it_waits_for_a_login_begins_none() -> None:
     with SlowAtTheGate() as tplus:
         token_store, connect_cancel = vault_of(tplus), ConnectCancel()
         turnstile: Any = Turnstile()

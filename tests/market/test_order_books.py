@@ -101,7 +101,7 @@ def test_a_view_is_made_once_for_each_depth_and_update(desk: Desk) -> None:
     assert desk.put(NEXT) != view
 
 
-def test_nobody_sees_an_update_that_is_half_done(desk: Desk) -> None:
+def test_no_reader_sees_an_update_that_is_half_done(desk: Desk) -> None:
     desk.put(WHOLE)
     half, go = threading.Event(), threading.Event()
 

@@ -36,7 +36,7 @@ def test_no_window_of_time_holds_more_than_the_budget_allows(
 
 @settings(deadline=None)
 @given(budgets, starts, pauses)
-def test_whoever_waits_as_long_as_he_is_told_is_let_in(
+def test_a_client_that_waits_as_long_as_it_is_told_is_let_in(
     budget: RateLimit, start: float, pauses: list[float]
 ) -> None:
     bucket, now = TokenBucket(budget), start

@@ -127,7 +127,7 @@ def test_the_order_of_keys_means_nothing_and_unknown_ones_are_ignored() -> None:
     assert (message.target, bytes(message.arguments), message.invocation_id) == ("GatewayLogout", b"[]", None)
 
 
-def test_arguments_are_left_to_whoever_knows_the_target() -> None:
+def test_arguments_are_left_to_the_code_that_knows_the_target() -> None:
     message = only('{"type":1,"target":"Quote","arguments":["C",{"bestBid":6801.250}],"invocationId":"7"}')
     assert isinstance(message, Invocation)
     assert bytes(message.arguments) == b'["C",{"bestBid":6801.250}]'

@@ -351,7 +351,7 @@ def test_a_resync_shows_its_seam_to_all_who_share_it() -> None:
     assert hear(session, completion(4), completion(5)) == [Confirm((A,)), Confirm((BOTH,))]
 
 
-def test_a_resync_of_what_nobody_wants_is_nothing() -> None:
+def test_a_resync_of_an_unwanted_topic_is_nothing() -> None:
     assert subscribed(A).resync([B], 0.0) == []
 
 
@@ -369,7 +369,7 @@ def test_true_and_one_are_two_arguments() -> None:
 # ── answers that do not come ────────────────────────────────────────────────────────────────────
 
 
-def test_a_subscription_without_an_answer_ends_the_connection_for_nobody_knows_what_it_did() -> None:
+def test_a_subscription_without_an_answer_ends_the_connection_because_its_effect_is_not_known() -> None:
     session = welcomed()
     session.subscribe([A, B], 1.0)
     looks(session, 15.0)
@@ -381,7 +381,7 @@ def test_a_subscription_without_an_answer_ends_the_connection_for_nobody_knows_w
     assert hear(session, completion(0), now=17.0) == []
 
 
-def test_a_sign_off_without_an_answer_harms_nobody() -> None:
+def test_a_sign_off_without_an_answer_harms_nothing() -> None:
     session = subscribed(A)
     session.unsubscribe([A], 0.0)
     (complaint,) = [effect for effect in session.ping(15.0) if effect != PING]
@@ -398,7 +398,7 @@ def test_but_it_does_where_it_is_wanted_again_meanwhile() -> None:
     assert end_of(session.ping(15.0)).code == "invocation_timeout"
 
 
-def test_completions_that_nobody_waits_for_are_counted() -> None:
+def test_completions_that_answer_no_call_are_counted() -> None:
     assert hear(subscribed(A), completion(0), completion(7, error="e")) == [Unrouted(2)]
 
 

@@ -59,7 +59,7 @@ def test_each_line_has_its_turn_and_waits_for_no_more_than_it() -> None:
     assert limiter.try_acquire("c", budget, 101.0) == 0.0
 
 
-def test_where_no_limit_is_known_nobody_waits() -> None:
+def test_where_no_limit_is_known_no_line_waits() -> None:
     limiter = ConnectLimiter(random.Random(1))
     assert [limiter.try_acquire(line, UNBOUNDED, 0.0) for line in LINES] == [0.0] * 200
 
@@ -98,7 +98,7 @@ def test_who_waited_for_the_same_end_does_not_come_at_the_same_moment(seed: int)
     assert max(tenths) <= 50  # 20 are to be expected
 
 
-def test_an_earlier_end_does_not_replace_a_later_one_and_somebody_may_open() -> None:
+def test_an_earlier_end_does_not_replace_a_later_one_and_one_line_may_open() -> None:
     limiter = ConnectLimiter(random.Random(1))
     assert limiter.close(130.0, "an hour's limit", "asked")
     assert not limiter.close(110.0, "a minute's limit", "cooling")

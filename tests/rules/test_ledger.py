@@ -462,7 +462,7 @@ def test_one_topic_unanswered_keeps_the_line_unsettled() -> None:
     assert ledger.settled(LINE, 1)
 
 
-def test_a_deadline_of_an_earlier_asking_concerns_nobody() -> None:
+def test_a_deadline_of_an_earlier_asking_changes_nothing() -> None:
     ledger = open_ledger(A)
     send(ledger)
     turn = ledger.turn(LINE, 1)

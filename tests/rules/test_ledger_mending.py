@@ -146,7 +146,7 @@ def unsettled(ledger: Ledger, epoch: int) -> set[Topic]:
     return {topic for topic, state in states.items() if state in (DESIRED, SENT)}
 
 
-def test_mending_changes_nothing_where_nobody_died() -> None:
+def test_mending_changes_nothing_where_no_actor_died() -> None:
     ledger = half_way()
     assert ledger.mend() == ([], [])
     assert ledger.wanted() == half_way().wanted()

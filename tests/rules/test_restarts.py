@@ -137,7 +137,7 @@ def test_only_a_stable_life_resets_the_attempts() -> None:
     assert verdict.attempt == 1
 
 
-def test_a_healthy_life_that_was_stopped_lends_its_health_to_nobody() -> None:
+def test_a_healthy_life_that_was_stopped_lends_its_health_to_no_other() -> None:
     restarts = line(max_restarts=0)
     restarts.stable()
     assert restarts.ended(Stopped("paused"), reached=UP, now=0.0) == RestDelay()
@@ -233,7 +233,7 @@ def parked(**policy: Any) -> Restarts:
     return restarts
 
 
-def test_without_a_probe_interval_a_parked_line_waits_for_somebody() -> None:
+def test_without_a_probe_interval_a_parked_line_waits_for_a_command() -> None:
     assert parked(probe_interval=0.0).ended(LOST, reached=DOWN, now=1.0) == Park(None)
 
 

@@ -471,7 +471,7 @@ def test_a_batch_larger_than_the_mailbox_keeps_its_end() -> None:
     assert tale(FifoBuffer(2, "drop_oldest", deltas=False), [A, A, A, A, A]) == [("A", 3), "A4", "A5"]
 
 
-def test_a_flapping_line_costs_a_stream_that_nobody_reads_no_event() -> None:
+def test_a_flapping_line_costs_a_stream_without_a_reader_no_event() -> None:
     """700 losses, five orders between two of them."""
     mailbox, events = FifoBuffer(100_000, "block", deltas=False), 0
     for life in range(700):

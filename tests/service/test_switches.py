@@ -20,32 +20,15 @@ from actors.service.switches import PERIOD, Switches
 from actors.settings.schema import ServiceSettings
 from actors.simulators.projectx import SimulatedProjectX
 from actors.trading import halt_sweep
-from actors.trading.order_store import OrderStore
 from tests.service.conftest import HERE
 from tests.service.visitor import ask
+from tests.support.virtual_time import Clock
+from tests.trading import halts
 from tests.trading.halts import config, resting, settled, until, working
 
 SWITCH = {"after": 10.0}
 
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def venue() -> Iterator[SimulatedProjectX]:
-    with SimulatedProjectX(rate=0, snapshots=False) as venue:
-        yield venue
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    OrderStore.create(tmp_path / "orders").close()
-    return tmp_path / "orders"
+venue, folder = halts.venue, halts.folder
 
 
 @pytest.fixture

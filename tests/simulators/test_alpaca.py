@@ -664,7 +664,7 @@ def test_who_does_not_read_is_cut_off() -> None:
         assert alpaca.connections == 0
 
 
-def test_a_drop_in_the_middle_of_telling_everybody() -> None:
+def test_a_drop_in_the_middle_of_telling_all_clients() -> None:
     with SimulatedAlpaca(rate=0, connections=2) as alpaca:
         with trader(alpaca) as first, trader(alpaca) as second:
             for each in (first, second):
@@ -851,7 +851,7 @@ def test_the_latest(simulated_alpaca: SimulatedAlpaca) -> None:
 
 
 @pytest.mark.parametrize("what", ["trades", "quotes", "bars", "orderbooks"])
-def test_crypto_is_there_for_everybody(simulated_alpaca: SimulatedAlpaca, what: str) -> None:
+def test_crypto_is_there_for_every_client(simulated_alpaca: SimulatedAlpaca, what: str) -> None:
     symbol = quote("BTC/USD", safe="")
     found = get(simulated_alpaca, f"/v1beta3/crypto/us/latest/{what}?symbols={symbol}", {})
     assert found[what].keys() == {"BTC/USD"}

@@ -256,7 +256,7 @@ def test_faults_from_the_start() -> None:
         SimulatedO2(faults=["mutter"])
 
 
-def test_a_slow_reader_is_cut_off_and_nobody_waits_for_it() -> None:
+def test_a_slow_reader_is_cut_off_and_nothing_waits_for_it() -> None:
     with (
         SimulatedO2(rate=0, backlog=100_000, send_buffer=4096) as o2,
         plain_socket(o2.port),

@@ -558,7 +558,7 @@ def test_a_book_is_told_anew(simulated_projectx: SimulatedProjectX, market: HubC
     assert book[2][6700.25] == 8
 
 
-def test_values_come_that_nobody_knows(
+def test_values_come_that_are_not_known(
     simulated_projectx: SimulatedProjectX, market: HubClient, user: HubClient
 ) -> None:
     simulated_projectx.arm("unknown_values")

@@ -327,7 +327,7 @@ def test_tokens_expire_under_open_streams(simulated_tplus: SimulatedTplus, close
         assert refused(simulated_tplus, "/orders", headers)[0] == 401
 
 
-def test_an_old_server_asks_nobody_who_he_is() -> None:
+def test_an_old_server_asks_no_client_for_its_identity() -> None:
     with SimulatedTplus(rate=0, login=False) as tplus, opened(tplus, "/orders") as runtime:
         for user in (ALICE, BOB):
             tplus.order(user.id)

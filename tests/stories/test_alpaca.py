@@ -150,7 +150,7 @@ def test_an_accounts_orders_whatever_the_frames_are_called(binary: bool, encodin
         assert new.ts_ns is not None
 
 
-def test_whoever_logs_in_by_headers_is_welcomed_in_any_of_four_ways() -> None:
+def test_a_login_by_headers_is_welcomed_in_any_of_four_ways() -> None:
     for greeting in ("apart", "together", "short", "connected"):
         with (
             SimulatedAlpaca(rate=0, greeting=greeting) as alpaca,
@@ -418,7 +418,7 @@ def test_413_costs_the_star_alone(alpaca: SimulatedAlpaca) -> None:
         _stream = runtime.subscribe("indicative", "trades", "*", wait=10.0)
 
 
-def test_400_is_the_bad_symbols_and_nobody_elses(runtime: Runtime, alpaca: SimulatedAlpaca) -> None:
+def test_400_concerns_the_bad_symbols_alone(runtime: Runtime, alpaca: SimulatedAlpaca) -> None:
     names = [f"S{number}" for number in range(20)]
     alpaca.reject("S13")
     with pytest.raises(SubscribeError) as caught:
@@ -610,7 +610,7 @@ def stale(status: Status) -> list[str]:
     return [topic.topic for topic in status.lines()["iex"].topics if topic.stale]
 
 
-def test_a_symbol_that_is_mute_is_stale_and_costs_nobody_else(alpaca: SimulatedAlpaca) -> None:
+def test_a_symbol_that_is_mute_is_stale_and_costs_no_other_topic(alpaca: SimulatedAlpaca) -> None:
     wanted = [
         {"channel": "trades", "keys": ["AAPL", "MSFT"], "stale_after": 0.5},
         {"channel": "bars", "keys": ["AAPL"]},  # quiet, and nobody minds
@@ -634,7 +634,7 @@ def test_a_quiet_market_costs_nothing(alpaca: SimulatedAlpaca) -> None:
         assert (line.state, line.epoch, line.health.score) == ("live", 1, 100)
 
 
-def test_what_trails_in_after_the_end_of_a_subscription_is_delivered_to_nobody(
+def test_what_trails_in_after_the_end_of_a_subscription_is_not_delivered(
     runtime: Runtime, alpaca: SimulatedAlpaca
 ) -> None:
     quotes = runtime.subscribe("iex", "quotes", "AAPL", "MSFT", wait=10.0)

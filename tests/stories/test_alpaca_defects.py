@@ -102,7 +102,7 @@ def test_4_a_stream_shows_the_loss_each_attempt_and_the_return(
     assert [type(item) for item in told[-2:]] == [Gap, Trade]
 
 
-def test_5_a_slow_handler_delays_nobody_and_no_ping(alpaca: SimulatedAlpaca) -> None:
+def test_5_a_slow_handler_delays_no_other_stream_and_no_ping(alpaca: SimulatedAlpaca) -> None:
     entered, released = threading.Event(), threading.Event()
 
     def slow(_: object) -> None:
@@ -167,9 +167,7 @@ def test_7_a_handler_may_subscribe_and_unsubscribe(runtime: Runtime, alpaca: Sim
     alpaca.wait_for(lambda: not alpaca.subscribers("quotes", "AAPL"))
 
 
-def test_8_a_symbol_that_nobody_subscribed_to_can_be_given_up(
-    runtime: Runtime, alpaca: SimulatedAlpaca
-) -> None:
+def test_8_a_symbol_without_a_subscription_can_be_given_up(runtime: Runtime, alpaca: SimulatedAlpaca) -> None:
     quotes = runtime.subscribe("iex", "quotes", "AAPL", wait=10.0)
     before = len(alpaca.heard)
     quotes.remove("MSFT")

@@ -153,7 +153,7 @@ def test_a_star_brings_prices_of_whatever_comes_and_no_more_than_there_is_room_f
 # ── from the pages ──────────────────────────────────────────────────────────────────────────────
 
 
-def test_where_nobody_subscribed_the_pages_are_asked_with_the_feeds_own_keys(
+def test_without_a_subscription_the_pages_are_asked_with_the_feeds_own_keys(
     alpaca: SimulatedAlpaca,
 ) -> None:
     alpaca.settings.keys = {KEY: SECRET}
@@ -275,7 +275,7 @@ def test_pages_are_left_alone_for_as_long_as_the_policy_observes_and_no_longer(
     assert "iex: pause of 999999999 s asked for by the venue's pages; 90 s are observed" in caplog.text
 
 
-def test_too_many_requests_of_everybody_who_has_these_keys() -> None:
+def test_too_many_requests_of_all_programs_with_these_keys() -> None:
     with SimulatedAlpaca(rate=0, requests_per_minute=3) as alpaca, alpaca_runtime(alpaca) as runtime:
         assert runtime.latest("iex", "AAPL", timeout=10.0).source == "rest"
         with pytest.raises(StalePriceError, match="answers 429"):
@@ -331,7 +331,7 @@ def test_what_expires_is_told_once_and_so_is_its_return(
         assert told[0].startswith("iex: iex/quotes/AAPL is stale: nothing for 0.")
 
 
-def test_l_the_age_of_the_last_message_is_gauged_without_anybody_asking(alpaca: SimulatedAlpaca) -> None:
+def test_l_the_age_of_the_last_message_is_gauged_without_a_question(alpaca: SimulatedAlpaca) -> None:
     seen = Recorder()
     table = alpaca_config(alpaca, heartbeat={"ping_interval": 0.05})
     with actors.start(table, wait=10.0, metrics=seen) as runtime:

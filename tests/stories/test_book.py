@@ -282,7 +282,7 @@ def test_every_view_is_one_of_the_states_that_the_venue_had(
     assert at == 3  # dropped twice
 
 
-def test_many_readers_of_a_book_that_nobody_follows_yet_follow_it_once(
+def test_many_readers_of_a_book_that_is_not_followed_yet_follow_it_once(
     runtime: Runtime, o2: SimulatedO2, market: str
 ) -> None:
     views: list[BookView] = []

@@ -19,15 +19,17 @@ from actors.simulators.projectx import SimulatedProjectX
 from actors.trading.order_store import OrderStore
 from tests.cli.running import Running, running
 from tests.commands import PATIENCE, asked, posix
+from tests.trading import halts
 
 pytestmark = [posix, pytest.mark.long]
 
 AFTER = 2.0  # seconds: the shortest switch
+venue = halts.venue
 BOT = """
-import sys, time
+import sys
 from actors.trading.beats import Beats
 
-beats = Beats(sys.argv[1], "projectx", by="bot")
+beats = Beats(sys.argv[1], "projectx", by=sys.argv[2])
 while True:
     beats.beat()
     print("beat", flush=True)
@@ -35,12 +37,6 @@ while True:
         beats.end()
         break
 """
-
-
-@pytest.fixture
-def venue() -> Iterator[SimulatedProjectX]:
-    with SimulatedProjectX(rate=0, snapshots=False) as venue:
-        yield venue
 
 
 @pytest.fixture
@@ -72,25 +68,26 @@ class Bot:
 
 
 @contextmanager
-def bot(service: Running) -> Iterator[Bot]:
-    command = [sys.executable, "-c", BOT, service.url]
+def bot(service: Running, name: str = "bot") -> Iterator[Bot]:
+    command = [sys.executable, "-c", BOT, service.url, name]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]
         try:
             assert process.stdout.readline() == "beat\n"
-            service.logged("the dead man's switch of 'bot' is armed")
+            service.logged(f"the dead man's switch of '{name}' is armed")
             yield Bot(process)
         finally:
             process.send_signal(signal.SIGCONT)
             process.kill()
 
 
-def halts(service: Running) -> list[dict[str, str]]:
+def standing(service: Running) -> list[dict[str, str]]:
     found: list[dict[str, str]] = service.status()["halts"]
     return found
 
 
 def beat_for(each: Bot, seconds: float) -> None:
+    """In real time: the switch of another process cannot be given another clock."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         each.say()
@@ -101,27 +98,31 @@ def beat_for(each: Bot, seconds: float) -> None:
 def test_t9_a_bot_that_is_killed_or_hangs_halts_its_feed(file: Path, end: signal.Signals) -> None:
     with running(file) as service, bot(service) as program:
         beat_for(program, 2 * AFTER)
-        assert halts(service) == []
+        assert standing(service) == []
         program.process.send_signal(end)
         service.logged("dead man's switch: no beat of 'bot' for ")
         service.logged("is halted: dead man's switch")
-        (halt,) = halts(service)
+        (halt,) = standing(service)
         assert halt["by"] == "dead man's switch of projectx"
         shown = service.ask("status")
         assert shown.stdout.startswith("HALTED: ")
         ended = asked("unhalt", halt["id"], "-c", file)
         assert ended.returncode == 0, ended
         service.logged(f"is halted no longer by halt {halt['id']}")
-        assert halts(service) == []
+        assert standing(service) == []
 
 
 def test_t9_a_bot_that_ends_in_good_order_halts_nothing(file: Path) -> None:
-    with running(file) as service, bot(service) as program:
+    with running(file) as service, bot(service) as program, bot(service, "killed later") as other:
         program.say("end")
         program.process.wait(PATIENCE)
         service.logged("the dead man's switch of 'bot' is disarmed")
-        time.sleep(2 * AFTER)
-        assert halts(service) == []
+        other.say()
+        other.process.kill()  # its switch would fire after that of the first one
+        service.logged("dead man's switch: no beat of 'killed later' for ")
+        service.logged("is halted: dead man's switch")
+        (halt,) = standing(service)
+        assert "'killed later'" in halt["reason"]
 
 
 def test_t9_a_service_that_was_stopped_reads_the_beats_that_wait_before_it_judges(file: Path) -> None:
@@ -130,7 +131,7 @@ def test_t9_a_service_that_was_stopped_reads_the_beats_that_wait_before_it_judge
         beat_for(program, 2 * AFTER)
         service.process.send_signal(signal.SIGCONT)
         beat_for(program, 2 * AFTER)
-        assert halts(service) == []
+        assert standing(service) == []
 
 
 def test_t9_a_service_that_is_killed_watches_on_after_its_restart(file: Path) -> None:
@@ -140,7 +141,7 @@ def test_t9_a_service_that_is_killed_watches_on_after_its_restart(file: Path) ->
     with running(file) as service:
         service.logged("; armed: bot")
         service.logged("is halted: dead man's switch")
-        assert len(halts(service)) == 1
+        assert len(standing(service)) == 1
 
 
 def test_t8_cancels_need_no_service_and_one_that_hangs_shows_the_halt_when_it_goes_on(file: Path) -> None:
@@ -150,4 +151,4 @@ def test_t8_cancels_need_no_service_and_one_that_hangs_shows_the_halt_when_it_go
         service.process.send_signal(signal.SIGCONT)
         assert told.returncode == 0, told
         service.logged("is halted: it hangs")
-        assert json.loads(json.dumps(halts(service)))[0]["reason"] == "it hangs"
+        assert json.loads(json.dumps(standing(service)))[0]["reason"] == "it hangs"

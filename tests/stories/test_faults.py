@@ -277,7 +277,7 @@ def test_an_error_for_good_parks_the_line_with_advice(runtime: Runtime, o2: Simu
     assert line.next_attempt_s is None
 
 
-def test_an_error_that_concerns_nobody_leaves_the_line_up(
+def test_an_error_that_concerns_no_topic_leaves_the_line_up(
     runtime: Runtime, o2: SimulatedO2, market: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     trades = runtime.subscribe("o2", "trades", market, wait=5.0)

@@ -46,7 +46,7 @@ def test_a_cool_down_of_one_line_holds_for_all_of_the_account(alpaca: SimulatedA
         assert alpaca.lives == lives, "it did not try_acquire"
 
 
-def test_whoever_asks_for_a_restart_is_not_kept_waiting(alpaca: SimulatedAlpaca) -> None:
+def test_a_call_that_asks_for_a_restart_is_not_kept_waiting(alpaca: SimulatedAlpaca) -> None:
     with alpaca_runtime(alpaca, "iex") as runtime:
         told_to_stay_away(runtime, alpaca)
         runtime.supervisor.restart("iex").get(timeout=5)
@@ -100,7 +100,7 @@ def test_lines_of_one_account_connect_at_the_venue_s_pace(alpaca: SimulatedAlpac
         assert alpaca.lives == 1
 
 
-def test_who_waits_for_his_turn_may_be_paused_and_stopped(alpaca: SimulatedAlpaca) -> None:
+def test_a_line_that_waits_for_its_turn_may_be_paused_and_stopped(alpaca: SimulatedAlpaca) -> None:
     with alpaca_runtime(
         alpaca, "iex", "news", live=False, connect_rate={"burst": 1, "interval": 60.0}
     ) as runtime:

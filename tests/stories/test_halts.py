@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,36 +18,11 @@ from actors.trading import halt_sweep
 from actors.trading.halt_sweep import HaltReport
 from actors.trading.order_store import OrderStore
 from actors.trading.projectx_requests import ProjectXRequests
+from tests.trading import halts
 from tests.trading.halts import ACCOUNT, THIS, accepted, config, far_below, resting, settled, until, working
 
-
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks follow each other at once: the simulator's lists do not lag behind, unless they are made to."""
-    monkeypatch.setattr(halt_sweep, "PAUSE", 0.05)
-
-
-@pytest.fixture
-def venue() -> Iterator[SimulatedProjectX]:
-    with SimulatedProjectX(rate=0, snapshots=False) as venue:
-        yield venue
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    OrderStore.create(tmp_path / "orders").close()
-    return tmp_path / "orders"
-
-
-@pytest.fixture
-def runtime(folder: Path, venue: SimulatedProjectX) -> Iterator[Runtime]:
-    with actors.start(config(folder, venue)) as runtime:
-        yield runtime
-
-
-@pytest.fixture
-def px(runtime: Runtime) -> ProjectXRequests:
-    return settled(runtime)
+pytestmark = pytest.mark.usefixtures("soon")
+venue, folder, runtime, px, soon = halts.venue, halts.folder, halts.runtime, halts.px, halts.soon
 
 
 def done(handle: actors.HaltHandle) -> HaltReport:

@@ -181,7 +181,7 @@ def test_actors_stopped_by_a_stranger_come_back(runtime: Runtime, o2: SimulatedO
     assert trades.get(timeout=5).trade_id == "5"
 
 
-def test_nobody_is_left_behind(o2: SimulatedO2, baseline: Any) -> None:
+def test_no_thread_is_left_behind(o2: SimulatedO2, baseline: Any) -> None:
     with runtime_on(o2):
         assert len(pykka.ActorRegistry.get_all()) == 6
     assert not pykka.ActorRegistry.get_all()

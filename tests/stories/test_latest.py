@@ -146,7 +146,7 @@ def streamed(runtime: Runtime, key: str) -> LatestPrice:
 # ── from the stream ─────────────────────────────────────────────────────────────────────────────
 
 
-def test_what_a_stream_brings_is_known_and_nobody_is_asked(
+def test_what_a_stream_brings_is_known_and_the_venue_is_not_asked(
     runtime: Runtime, o2: SimulatedO2, market: str, page: Page
 ) -> None:
     with runtime.subscribe("o2", "trades", market, wait=5.0) as trades:
@@ -232,7 +232,7 @@ def test_why_the_venue_told_nothing_is_in_the_sentence(runtime: Runtime, page: P
         runtime.latest("o2", A)
 
 
-def test_an_answer_that_cannot_be_read_harms_nobody(
+def test_an_answer_that_cannot_be_read_harms_nothing(
     runtime: Runtime, page: Page, caplog: pytest.LogCaptureFixture
 ) -> None:
     page.prices[A], page.prices[B] = {"surprise": 1}, {"last": 5}
@@ -414,7 +414,7 @@ def test_a_requester_that_hangs_costs_the_timeout_and_is_replaced(
         assert trap.over.wait(5)
 
 
-def test_stop_ends_whoever_waits_and_every_conversation(o2: SimulatedO2, page: Page) -> None:
+def test_stop_ends_every_wait_and_every_conversation(o2: SimulatedO2, page: Page) -> None:
     page.may_answer.clear()
     with ThreadPoolExecutor() as pool, priced(o2, page) as runtime:
         asking = pool.submit(runtime.latest, "o2", A, timeout=60.0)

@@ -117,7 +117,9 @@ def test_a_line_is_shared_by_all_who_want_its_topic_and_goes_with_the_last(
     until(runtime, lambda status: status.lines() == {})
 
 
-def test_who_leaves_and_comes_back_at_once_has_his_line(runtime: Runtime, tplus: SimulatedTplus) -> None:
+def test_a_stream_that_leaves_and_comes_back_at_once_has_its_line(
+    runtime: Runtime, tplus: SimulatedTplus
+) -> None:
     one, two = ASSETS[:2]
     stream = runtime.subscribe("tplus", venue.TICKER, one, two, wait=5.0)
     for _ in range(20):

@@ -315,7 +315,7 @@ def test_defect_15_a_wall_clock_that_jumps_changes_no_age_and_ends_nothing(px: S
 # ── events ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_defect_8_a_burst_for_a_reader_who_does_not_read_yet_is_there_when_he_does(
+def test_defect_8_a_burst_for_a_reader_that_does_not_read_yet_is_there_when_it_does(
     px: SimulatedProjectX, runtime: Runtime
 ) -> None:
     depth: Stream[Any] = runtime.subscribe("projectx", "depth", EP, wait=10.0)

@@ -111,7 +111,7 @@ def test_a_handler_that_raises_is_logged_counted_and_goes_on(
     assert errors[0].exc_info[0] is ArithmeticError
 
 
-def test_consumers_that_sleep_or_fail_hurt_nobody_else(
+def test_consumers_that_sleep_or_fail_hurt_no_other_stream(
     runtime: Runtime, o2: SimulatedO2, market: str
 ) -> None:
     wake = threading.Event()

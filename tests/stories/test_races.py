@@ -64,7 +64,7 @@ def test_a_feed_is_removed_while_others_subscribe_to_it(o2: SimulatedO2, market:
         runtime.wait_live(timeout=10)
 
 
-def test_whoever_waits_for_a_line_is_told_of_the_end(o2: SimulatedO2) -> None:
+def test_a_thread_that_waits_for_a_line_is_told_of_the_end(o2: SimulatedO2) -> None:
     o2.refuse(status=503, n=1_000)
     runtime = Runtime(load(config(o2.url)))
     ended: list[BaseException] = []
@@ -92,7 +92,7 @@ def test_a_closed_stream_takes_no_more_keys(runtime: Runtime, o2: SimulatedO2) -
     until(runtime, lambda status: status.lines()["o2"].topics == ())
 
 
-def test_a_key_that_is_added_while_its_stream_closes_stays_with_nobody(
+def test_a_key_that_is_added_while_its_stream_closes_leaves_no_subscription(
     runtime: Runtime, o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another thread closes it when `add` has just seen it open: the dispatcher hears of that first."""

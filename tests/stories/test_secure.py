@@ -100,7 +100,7 @@ def test_a_line_over_tls_with_a_ca_of_its_own(
         assert runtime.stop(timeout=2.0) == ()
 
 
-def test_a_certificate_that_nobody_knows_is_slow(o2: SimulatedO2, ca: trustme.CA) -> None:
+def test_a_certificate_of_an_unknown_authority_is_slow(o2: SimulatedO2, ca: trustme.CA) -> None:
     with tls_before(o2, ca.issue_cert("localhost")) as url, actors.start(config(url)) as runtime:
         line = until(runtime, lambda status: status.lines()["o2"].state == "backoff").lines()["o2"]
         assert line.reason is not None

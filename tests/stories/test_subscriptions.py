@@ -93,7 +93,7 @@ def test_waiting_on_a_line_that_is_down_waits_for_its_return(o2: SimulatedO2, ma
         _stream = runtime.subscribe("o2", "depth", market, wait=10.0)
 
 
-def test_the_pace_is_kept_by_whoever_asks(o2: SimulatedO2) -> None:
+def test_the_pace_is_kept_by_every_kind_of_request(o2: SimulatedO2) -> None:
     """A registry that dies half way is followed by one that asks no faster."""
     markets = [f"0x{number:064x}" for number in range(1, 31)]
     with runtime_on(o2, send_rate={"batch": 1, "frames": ["10/s"]}) as runtime:
@@ -290,7 +290,7 @@ def test_keys_may_be_integers(runtime: Runtime, o2: SimulatedO2) -> None:
 # ── wanted by the config ──
 
 
-def test_what_the_config_wants_is_there_from_the_start_for_whoever_comes(o2: SimulatedO2) -> None:
+def test_what_the_config_wants_is_there_from_the_start_for_later_streams(o2: SimulatedO2) -> None:
     market, other, _ = o2.markets
     wanted = [
         {"channel": "trades", "keys": [market]},

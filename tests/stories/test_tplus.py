@@ -630,7 +630,7 @@ def test_a_new_token_that_takes_too_long_is_given_up_in_time() -> None:
             assert runtime.status().state == "live"  # with the token that it has
 
 
-def test_a_refresh_does_not_wait_longer_than_told_for_a_login_of_somebody_else() -> None:
+def test_a_refresh_does_not_wait_longer_than_told_for_a_login_of_another_line() -> None:
     with SlowAtTheGate() as tplus, actors.start(config(tplus, **FILLS)) as runtime:
         tplus.wait_for(lambda: tplus.waiting)
         with pytest.raises(actors.Timeout, match=r"no new token within 0\.2 s"):

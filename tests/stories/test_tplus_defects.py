@@ -86,7 +86,7 @@ def test_defect_2_a_venue_that_closes_politely_again_and_again_is_not_hammered(
         assert not trades.closed
 
 
-def test_defect_3_nobody_reads_an_empty_stream_that_looks_healthy(tplus: SimulatedTplus) -> None:
+def test_defect_3_no_reader_has_an_empty_stream_that_looks_healthy(tplus: SimulatedTplus) -> None:
     tplus.unauthorized(n=1_000)
     with runtime_on(tplus, live=False, **wants()) as runtime:
         with pytest.raises(actors.SubscribeError):
@@ -212,7 +212,7 @@ def test_defect_11_and_12_each_feed_shows_its_own_token_and_user_and_no_public_l
         assert tplus.auth_requests == 2 * A_LOGIN
 
 
-def test_defect_13_after_a_clean_close_nobody_waits_for_what_cannot_come(
+def test_defect_13_after_a_clean_close_no_reader_waits_for_what_cannot_come(
     runtime: Runtime, tplus: SimulatedTplus
 ) -> None:
     """There is no channel for orders here; what is sent by `send` fails at once, not by a time-out."""
@@ -246,7 +246,7 @@ def test_defect_14_a_schema_that_drifted_fills_no_log(
         assert states(status) == {"tplus/orders": "live"}
 
 
-def test_defect_15_a_slow_reader_loses_his_own_and_is_told_and_the_server_drops_nobody(
+def test_defect_15_a_slow_reader_loses_its_own_and_is_told_and_the_server_drops_no_client(
     runtime: Runtime, tplus: SimulatedTplus
 ) -> None:
     slow = runtime.subscribe("tplus", venue.TRADES, capacity=32, wait=5.0)
@@ -262,7 +262,7 @@ def test_defect_15_a_slow_reader_loses_his_own_and_is_told_and_the_server_drops_
     assert (quick.gap_count, tplus.lives) == (0, 1)
 
 
-def test_defect_15_a_reader_that_may_not_lose_anything_is_named_while_he_holds_the_line(
+def test_defect_15_a_reader_that_may_not_lose_anything_is_named_while_it_holds_the_line(
     tplus: SimulatedTplus,
 ) -> None:
     with runtime_on(tplus, block_timeout=60.0, **wants()) as runtime:

@@ -114,7 +114,7 @@ HANGS = [
 
 
 @pytest.mark.parametrize(("id", "kind", "method"), HANGS)
-def test_whoever_hangs_is_shown_replaced_and_harmless_when_it_wakes(
+def test_an_actor_that_hangs_is_shown_replaced_and_harmless_when_it_wakes(
     id: str,
     kind: type,
     method: str,

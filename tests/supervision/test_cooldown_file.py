@@ -46,7 +46,7 @@ def test_a_file_that_cannot_be_read_is_as_good_as_none(
     assert "cannot be read" in caplog.text
 
 
-def test_a_file_that_cannot_be_written_is_told_and_harms_nobody(
+def test_a_file_that_cannot_be_written_is_told_and_harms_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     blocker = tmp_path / "file"

@@ -19,6 +19,16 @@ from tests.support.runtimes import fresh, until
 PATIENCE = {"connecting": 10.0, "logging_in": 10.0, "subscribing": 0.05}
 
 
+class Clock:
+    """A clock that stands until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class VirtualTimers(HeapTimers):
     """Timers whose time is moved by hand: hours pass in milliseconds, in the caller's thread."""
 

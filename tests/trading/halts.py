@@ -1,19 +1,60 @@
-"""Runtimes that trade at a simulator, for the tests of halts."""
+"""Runtimes that trade at a simulator, for the tests of halts, and the fixtures that these share.
+
+A test module takes a fixture by its name: `venue, folder = halts.venue, halts.folder`.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+import actors
 from actors import Accepted, OrderHandle, Runtime
 from actors.simulators.projectx import SimulatedProjectX
+from actors.trading import halt_sweep
+from actors.trading.order_store import OrderStore
 from actors.trading.projectx_requests import ProjectXRequests
 
 ACCOUNT = 4242
 THIS = f"projectx/{ACCOUNT}"
+
+
+@pytest.fixture
+def venue() -> Iterator[SimulatedProjectX]:
+    """A gateway on loopback where nothing moves by itself."""
+    with SimulatedProjectX(rate=0, snapshots=False) as venue:
+        yield venue
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with an order store."""
+    OrderStore.create(tmp_path / "orders").close()
+    return tmp_path / "orders"
+
+
+@pytest.fixture
+def runtime(folder: Path, venue: SimulatedProjectX) -> Iterator[Runtime]:
+    """It trades at the venue, with the store of the folder."""
+    with actors.start(config(folder, venue)) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+def px(runtime: Runtime) -> ProjectXRequests:
+    """Its requests, once orders may be placed."""
+    return settled(runtime)
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks follow each other at once: the simulator's lists do not lag behind, unless they are made to."""
+    monkeypatch.setattr(halt_sweep, "PAUSE", 0.05)
 
 
 def config(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,23 +17,13 @@ from actors.service import Service
 from actors.settings.schema import ServiceSettings
 from actors.simulators.projectx import SimulatedProjectX
 from actors.trading.beats import Beats
-from actors.trading.order_store import OrderStore
+from tests.trading import halts
 from tests.trading.halts import config, until
 
 TOKEN = "a-token-of-ours"
 SWITCH = {"after": 60.0}
 
-
-@pytest.fixture
-def venue() -> Iterator[SimulatedProjectX]:
-    with SimulatedProjectX(rate=0, snapshots=False) as venue:
-        yield venue
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    OrderStore.create(tmp_path / "orders").close()
-    return tmp_path / "orders"
+venue, folder = halts.venue, halts.folder
 
 
 @pytest.fixture
@@ -61,16 +52,33 @@ def test_a_beat_arms_the_switch_and_the_last_one_disarms_it(service: Service) ->
     assert armed(service) == ()
 
 
+class Asked(threading.Event):
+    """Tells how it was waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits = 0
+        self.timeouts: set[float | None] = set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits += 1
+        self.timeouts.add(timeout)
+        return super().wait(timeout)
+
+
 def test_nothing_beats_by_itself(service: Service) -> None:
     beats = Beats(service.url, "projectx", by="bot", token=Secret(TOKEN))
+    beats._asked = asked = Asked()
     beats.beat()
     until(lambda: armed(service) == ("bot",))
     at = service._switches._switches["projectx"]._beats["bot"]
-    time.sleep(0.2)
-    assert service._switches._switches["projectx"]._beats["bot"] == at
+    until(lambda: asked.waits == 2)
+    assert asked.timeouts == {None}, "its thread waits for its program alone"
     beats.stop()
     beats.beat()
-    time.sleep(0.1)
+    assert beats._thread is not None
+    beats._thread.join(10.0)
+    assert not beats._thread.is_alive()
     assert service._switches._switches["projectx"]._beats["bot"] == at
 
 

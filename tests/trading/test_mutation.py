@@ -14,8 +14,10 @@ from actors import Accepted, ForkError, Refused, Runtime, RuntimeStopped, Timeou
 from actors.actor import Address
 from actors.protocol.trading import Intent, Place
 from actors.trading.order_store import OrderStore
+from actors.trading.runtime_requests import RuntimeRequests
 from actors.wire.send_right import SendRight
 from tests.test_stream import in_a_child, needs_fork
+from tests.trading.halts import until
 from tests.trading.shop import ACCOUNT, Shop, ShopRequests, asking, nothing, wait_for
 
 
@@ -41,6 +43,12 @@ def store_of(px: ShopRequests) -> OrderStore:
     store = px.core._way().terms().store
     assert isinstance(store, OrderStore)
     return store
+
+
+def recorded_of(px: ShopRequests, tag: str) -> Any:
+    """The outcome in the store, once it is there."""
+    until(lambda: store_of(px).outcome(tag) is not None)
+    return store_of(px).outcome(tag)
 
 
 def only_orders(act: Any) -> Any:
@@ -81,13 +89,14 @@ def test_a_refusal_of_the_venue_is_definite(px: ShopRequests, shop: Shop) -> Non
 
 @pytest.mark.parametrize("status", [500, 503, 429, 200])
 def test_an_answer_that_leaves_it_open_is_unknown_and_nothing_is_sent_again(
-    px: ShopRequests, shop: Shop, status: int
+    desk: tuple[Runtime, ShopRequests], shop: Shop, status: int
 ) -> None:
+    runtime, px = desk
     shop.before = only_orders(lambda _: (status, "not json" if status == 200 else None))
     outcome = px.place().get(5.0)
     assert isinstance(outcome, Unknown)
     assert store_of(px).outcome(outcome.tag) == outcome
-    time.sleep(0.05)
+    until(lambda: not runtime._requests._logins.asks())  # its thread has ended
     assert sum(path == "/order" for path, _ in shop.requests) == 1
 
 
@@ -222,19 +231,18 @@ def test_nothing_is_written_once_the_deadline_is_over(
     px: ShopRequests, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The commit takes longer than the deadline."""
-    begin = OrderStore.begin
+    begin, over = OrderStore.begin, threading.Event()
 
     def slow(store: OrderStore, *args: Any, **named: Any) -> Any:
         begun = begin(store, *args, **named)
-        time.sleep(0.3)
+        assert over.wait(10.0)
         return begun
 
     monkeypatch.setattr(OrderStore, "begin", slow)
     outcome = px.place(deadline=0.1).get(5.0)
     assert (outcome.code, shop.orders) == ("deadline", [])
-    while store_of(px).outcome(outcome.tag) is None:  # its thread records it
-        time.sleep(0.01)
-    recorded = store_of(px).outcome(outcome.tag)
+    over.set()
+    recorded = recorded_of(px, outcome.tag)  # by its thread
     assert isinstance(recorded, Refused)
     assert recorded.code == "deadline"
     assert shop.orders == []
@@ -246,8 +254,7 @@ def test_an_answer_that_comes_after_the_deadline_is_no_answer(px: ShopRequests, 
     outcome = px.place(deadline=0.2).get(5.0)
     assert isinstance(outcome, Unknown)
     go.set()
-    while (recorded := store_of(px).outcome(outcome.tag)) is None:  # by its thread, perhaps after the timer
-        time.sleep(0.01)
+    recorded = recorded_of(px, outcome.tag)  # by its thread, perhaps after the timer
     assert isinstance(recorded, Unknown)
     assert len(shop.orders) == 1
 
@@ -269,8 +276,7 @@ def test_a_thread_that_hangs_does_not_hold_up_its_handle(
     assert hung.wait(5.0)
     assert handle.get(5.0).code == "deadline"
     go.set()
-    while store_of(px).outcome(handle.tag) is None:
-        time.sleep(0.01)
+    assert recorded_of(px, handle.tag).code == "deadline"
     assert shop.orders == []
 
 
@@ -291,23 +297,28 @@ def test_a_thread_that_hangs_after_its_first_byte_is_unknown_and_its_late_answer
     assert hung.wait(5.0)
     assert isinstance(handle.get(5.0), Unknown)
     go.set()
-    while store_of(px).outcome(handle.tag) is None:
-        time.sleep(0.01)
-    while not isinstance(handle.get(5.0), Accepted):
-        time.sleep(0.01)
+    assert isinstance(recorded_of(px, handle.tag), Accepted)
+    until(lambda: isinstance(handle.get(5.0), Accepted))
 
 
 # ── the end of the runtime ──
 
 
-def test_a_stop_waits_for_what_has_left(tmp_path: Path, shop: Shop) -> None:
+def test_a_stop_waits_for_what_has_left(tmp_path: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrived, stopping = threading.Event(), threading.Event()
+    stop = RuntimeRequests.stop
+
+    def begin_to_stop(requests: RuntimeRequests) -> None:
+        stop(requests)
+        stopping.set()
+
+    monkeypatch.setattr(RuntimeRequests, "stop", begin_to_stop)
     with asking(tmp_path, shop) as (runtime, px):
         px.page("first").get()
-        arrived = threading.Event()
 
         def slow(_: str) -> None:
             arrived.set()
-            time.sleep(0.2)
+            assert stopping.wait(10.0)
 
         shop.after = only_orders(slow)
         handle = px.place()

@@ -28,11 +28,7 @@ ORDERS = {"channel": "orders", "keys": [str(ACCOUNT)]}
 QUOTES = {"channel": "quotes", "keys": ["CON.F.US.ENQ.Z26"]}
 DELAY = 20.0
 
-
-@pytest.fixture
-def venue() -> Iterator[SimulatedProjectX]:
-    with SimulatedProjectX(rate=0, snapshots=False) as venue:
-        yield venue
+venue = halts.venue
 
 
 def config(folder: Path, venue: SimulatedProjectX, *subscribe: Any, **feed: Any) -> dict[str, Any]:

@@ -164,13 +164,19 @@ def test_a_close_with_a_sweep_takes_orphaned_legs_along_and_leaves_other_orders(
     entry = accepted(
         px.place(ACCOUNT, "ENQ", "buy", 1, limit=venue.listings[contract.id].last - 400 * contract.tick_size)
     )
-    assert len(px.open_orders(ACCOUNT, "ENQ").get(5.0).rows) == 3
+    legs = {each.id for each in px.open_orders(ACCOUNT, "ENQ").get(5.0).rows} - {entry}
+    assert len(legs) == 2
     handle = px.close(ACCOUNT, "ENQ", sweep=True)
     assert isinstance(handle, SweepHandle)
     swept = handle.get(10.0)
     assert swept.is_complete, swept
     assert [type(each) for each in swept.outcomes] == [Accepted] * 3
     assert swept.outcomes[0].tag == handle.tag
+    assert [each.order for each in swept.steps] == [None, *sorted(legs)]
+    assert [str(each) for each in swept.steps] == [
+        "close of the position: accepted",
+        *(f"cancel of order {leg}: accepted" for leg in sorted(legs)),
+    ]
     assert net(px, contract.id) == 0
     assert [each.id for each in px.open_orders(ACCOUNT).get(5.0).rows] == [entry]
 
@@ -181,7 +187,10 @@ def test_legs_stay_where_the_close_was_not_accepted(px: ProjectXRequests, venue:
     swept = px.close(ACCOUNT, "ENQ", sweep=True).get(10.0)
     assert not swept.is_complete
     assert "Its legs stay" in swept.why
-    assert [type(each) for each in swept.outcomes] == [Unknown]
+    (step,) = swept.steps
+    assert isinstance(step.outcome, Unknown)
+    assert str(step).startswith("close of the position: unknown (")
+    assert str(step).endswith(f"; its tag is {step.outcome.tag}")
     assert len(px.open_orders(ACCOUNT).get(5.0).rows) == 2
 
 
@@ -262,6 +271,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"side": 0}, 'the side of an order is "buy" or "sell"'),
     ({"size": 0.5}, "size is a whole number"),
     ({"size": None}, "size is a whole number"),
+    ({"size": 0}, "size is a whole number"),
+    ({"deadline": 3_601}, "deadline is at most 3600 seconds, not 3601"),
+    ({"deadline": float("inf")}, "deadline is at most 3600 seconds, not inf"),
+    ({"deadline": "soon"}, "deadline is a number of seconds"),
 ]
 
 
@@ -286,6 +299,8 @@ CHANGES: list[Any] = [
     lambda px, order: px.cancel("PRAC", order),
     lambda px, _: px.close("PRAC", "ENQ"),
     lambda px, _: px.close(ACCOUNT, None),
+    lambda px, _: px.close(ACCOUNT, "ENQ", 0),
+    lambda px, _: px.close(ACCOUNT, "ENQ", 1, deadline=1e6),
     lambda px, _: px.close(ACCOUNT, "ENQ", 1, sweep=True),
 ]
 
@@ -301,6 +316,10 @@ def test_a_change_that_makes_no_sense_is_refused_and_not_sent(
         assert isinstance(outcome, Refused)
         assert outcome.code == "terms", outcome
     assert {**venue.seen.taken} == asked
+
+
+def test_it_shows_its_feed_and_no_secret(px: ProjectXRequests) -> None:
+    assert repr(px) == "<ProjectXRequests of projectx>"
 
 
 def test_a_contract_that_was_read_can_be_given_everywhere(px: ProjectXRequests) -> None:

@@ -131,7 +131,7 @@ def test_3_a_subscription_that_the_venue_did_not_make_is_seen() -> None:
     assert rejected.topics == (missing,)
 
 
-def test_8_giving_up_what_nobody_asked_for_does_nothing() -> None:
+def test_8_giving_up_what_was_not_asked_for_does_nothing() -> None:
     session, _ = live("quotes/AAPL")
     assert session.unsubscribe(topics(alpaca(), "quotes/XYZ", "trades/AAPL"), 0.0) == []
 

@@ -488,7 +488,7 @@ def test_a_topic_is_spoken_of_by_its_whole_name(key: str, said: str, is_spoken_o
     assert isinstance(effect, Reject if is_spoken_of else Complain)
 
 
-def test_an_error_about_nobody_is_passed_on() -> None:
+def test_an_error_about_no_topic_is_passed_on() -> None:
     session, _ = opened(PIER, "A")
     assert hear(session, {"ok": False, "code": 3, "text": "slow down"}) == [
         Complain("pier_3", "pier error 3: slow down")

@@ -11,7 +11,7 @@ import pytest
 
 from actors.errors import LinewardenError
 from actors.events import Topic
-from actors.protocol import Opening
+from actors.protocol import Opening, Print
 from actors.protocol.channel import TypedChannel
 from actors.protocol.conversation import Token
 from actors.protocol.prices import Price
@@ -267,6 +267,15 @@ def test_prices_of_quotes_and_trades() -> None:
     assert VENUE.price(entry(DomType.BID, 1, 1)) is None
 
 
+def test_a_print_of_the_market_makes_bars_and_a_quote_does_not() -> None:
+    trade = projectx.Trade(
+        contract_id=CONTRACT, price=Decimal(2), volume=Decimal(3), timestamp="2026-10-08T14:32:05Z"
+    )
+    assert VENUE.trade(trade) == Print(Decimal(2), Decimal(3), 1_791_469_925_000_000_000)
+    assert VENUE.trade(projectx.Trade(contract_id=CONTRACT, price=Decimal(2), volume=Decimal(3))) is None
+    assert VENUE.trade(projectx.Quote(contract_id=CONTRACT, changed=(), last_price=Decimal(9))) is None
+
+
 def entry(type: DomType, price: int, volume: int | None, current: int | None = None) -> Depth:
     exact = [None if each is None else Decimal(each) for each in (volume, current)]
     return Depth(
@@ -329,7 +338,7 @@ def test_only_orders_and_fills_can_be_told_from_each_other() -> None:
         assert VENUE.duplicate_key(topic, event) is None
 
 
-def test_numbers_that_nobody_knows_yet_are_themselves() -> None:
+def test_numbers_that_are_not_known_yet_are_themselves() -> None:
     status = projectx.OrderStatus(99)
     assert (status, status.name, status.is_final) == (99, "unknown(99)", False)
     assert projectx.OrderStatus.FILLED.is_final

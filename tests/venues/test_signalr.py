@@ -311,7 +311,7 @@ def test_a_push_that_cannot_be_read_is_missing_where_it_is_named() -> None:
     assert missed == [(topics[0],), (topics[1],)]
 
 
-def test_what_nobody_asked_for_is_counted_and_what_means_nothing_is_not() -> None:
+def test_what_was_not_asked_for_is_counted_and_what_means_nothing_is_not() -> None:
     made = hub('ignore = ["Heartbeat"]\n' + QUAY)
     session = opened(made, made.topic("quotes", "ESZ6", {}))
     heard = hear(session, push("heartbeat"), push("Quotes", "NQZ6", [{}]), push("Strange"), push("Quotes"))

@@ -94,7 +94,9 @@ def back(runtime: actors.Runtime, epoch: int = 2) -> LineStatus:
     return until(runtime, is_back).lines()["quay"]
 
 
-def test_quotes_are_heard_by_whoever_asked_and_a_refusal_is_told(quay: SimulatedQuay, tmp_path: Path) -> None:
+def test_quotes_reach_the_streams_that_asked_and_a_refusal_is_told(
+    quay: SimulatedQuay, tmp_path: Path
+) -> None:
     with runtime_on(quay, tmp_path) as runtime:
         quotes = runtime.subscribe("quay", "quotes", "esz6", wait=10.0)
         assert quay.invocations("SubscribeQuotes") == [[CONTRACT]]

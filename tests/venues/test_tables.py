@@ -436,7 +436,7 @@ def spoilt(node: Any, data: st.DataObject) -> Any:
 
 
 @given(st.sampled_from(TABLES), st.data())
-def test_a_message_that_is_not_as_documented_hurts_nobody(name: str, data: st.DataObject) -> None:
+def test_a_message_that_is_not_as_documented_hurts_nothing(name: str, data: st.DataObject) -> None:
     venue = VENUES[name]
     session = venue.session(Opening(name))
     session.opened(0.0)

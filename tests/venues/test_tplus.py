@@ -144,7 +144,7 @@ def test_events_of_one_read_go_in_one_piece_and_a_burst_loses_nothing() -> None:
     assert [event.trade_id for _, event in burst.pairs] == list(range(5000))
 
 
-def test_what_nobody_asks_for_is_not_kept_for_ever() -> None:
+def test_what_is_not_asked_for_is_not_kept_for_ever() -> None:
     session = opened(wanted=False)
     [end] = heard(session, *map(trade, range(EARLY + 5)))
     assert isinstance(end, End)

@@ -144,7 +144,7 @@ def test_a_lines_name_is_its_topic(channel: str, asset: str) -> None:
 @pytest.mark.parametrize(
     "line", ["tplus", "tplus/", "tplus/depth", "tplus/orders-200", "tplus/2", "tplus/-200"]
 )
-def test_a_line_of_nobody_is_told(line: str) -> None:
+def test_a_line_of_no_feed_is_told(line: str) -> None:
     with pytest.raises(ValueError, match="is no line of tplus"):
         DESK.endpoint(Opening(line))
 

@@ -613,7 +613,7 @@ def test_a_closed_port_refuses() -> None:
     assert refused_as(at(unused_port())) == (Retryable, "refused")
 
 
-def test_a_name_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_name_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     def getaddrinfo(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 

@@ -227,7 +227,7 @@ def test_a_violation_ends_the_stream_after_what_was_right(sent: bytes, code: int
         assert ours.feed(wire(*MARK)) == []
 
 
-def test_a_compressed_message_that_nobody_agreed_to() -> None:
+def test_a_compressed_message_that_was_not_agreed_to() -> None:
     ours = FrameReader()
     assert ours.feed(packed(encoder(), TEXT, b"Hello")) == []
     text = "reserved bits are set where no extension was negotiated that uses them"

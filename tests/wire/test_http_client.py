@@ -187,7 +187,7 @@ def test_a_dripping_server_does_not_outlast_the_deadline(start: bytes, piece: by
     assert failed.text == f"127.0.0.1:{server.port}: the HTTP exchange was not over after 0.3 s"
 
 
-def test_a_request_that_nobody_reads_does_not_outlast_the_deadline() -> None:
+def test_a_request_that_is_not_read_does_not_outlast_the_deadline() -> None:
     ended = threading.Event()
 
     def read_nothing(sock: socket.socket) -> None:
@@ -206,7 +206,7 @@ def test_a_look_up_that_never_returns_does_not_outlast_the_deadline(monkeypatch:
     assert failed == HttpFailed("venue.example: the DNS look-up was not over after 0.2 s", "timeout")
 
 
-def test_without_time_nobody_is_called() -> None:
+def test_without_time_no_server_is_called() -> None:
     with Server(OK) as server:
         assert failure(get(server, timeout=0.0)).code == "timeout"
     assert server.heads == []
@@ -309,7 +309,7 @@ def test_a_reset_is_told_as_a_loss() -> None:
     assert "lost during the HTTP exchange" in failed.text
 
 
-def test_nobody_there_is_told_as_a_refusal() -> None:
+def test_a_closed_port_is_told_as_a_refusal() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     failed = failure(HttpRequest("GET", f"http://127.0.0.1:{port}/?key={SECRET}"))

@@ -29,9 +29,10 @@ _KEY = "symbol, or * for all"
 CHANNELS: Mapping[str, Channel] = {
     channel.name: channel
     for channel in (
-        Channel(str(TRADES), m.Trade, "prints", key=_KEY),
+        # Options have no ids, and no history that can be joined: `Alpaca.backfill` has none for them.
+        Channel(str(TRADES), m.Trade, "prints", key=_KEY, unique=True, backfill=True),
         Channel(str(QUOTES), m.Quote, "the best bid and ask", key=_KEY),
-        Channel(str(BARS), m.Bar, "minute bars", key=_KEY),
+        Channel(str(BARS), m.Bar, "minute bars", key=_KEY, unique=True, backfill=True),
         Channel(str(UPDATED_BARS), m.UpdatedBar, "minute bars once more, with late trades", key=_KEY),
         Channel(str(DAILY_BARS), m.DailyBar, "the day's bar, each minute", key=_KEY),
         Channel(str(STATUSES), m.Status, "stocks: halts and resumes", key=_KEY),

@@ -53,25 +53,31 @@ _CRYPTO = (*_BASIC, "updated_bars", "daily_bars", "orderbooks", "pricing")
 
 
 class DataStream(Struct, frozen=True):
-    """One endpoint; `place` is what its REST twin calls it: a feed, or a location."""
+    """One endpoint; `place` is what its REST twin calls it: a feed, or a location.
+
+    `history`: what the pages of its history call it; empty: it has none that can be joined with the stream.
+    `delay`: seconds by which its events are late, by their own time.
+    """
 
     kind: Kind
     path: str
     channels: tuple[str, ...]
     place: str = ""  # empty: no prices can be asked for over REST
+    history: str = ""
+    delay: int = 0
 
 
 STREAMS: Mapping[str, DataStream] = {
-    "iex": DataStream("stocks", "/v2/iex", _STOCKS, "iex"),
-    "sip": DataStream("stocks", "/v2/sip", _STOCKS, "sip"),
-    "delayed_sip": DataStream("stocks", "/v2/delayed_sip", _STOCKS, "delayed_sip"),
-    "boats": DataStream("stocks", "/v1beta1/boats", _STOCKS, "boats"),
+    "iex": DataStream("stocks", "/v2/iex", _STOCKS, "iex", "iex"),
+    "sip": DataStream("stocks", "/v2/sip", _STOCKS, "sip", "sip"),
+    "delayed_sip": DataStream("stocks", "/v2/delayed_sip", _STOCKS, "delayed_sip", "sip", 900),
+    "boats": DataStream("stocks", "/v1beta1/boats", _STOCKS, "boats", "boats"),
     "overnight": DataStream("stocks", "/v1beta1/overnight", _STOCKS, "overnight"),
     "test": DataStream("stocks", "/v2/test", _BASIC),
-    "crypto": DataStream("crypto", "/v1beta3/crypto/us", _CRYPTO, "us"),
-    "crypto/us": DataStream("crypto", "/v1beta3/crypto/us", _CRYPTO, "us"),
-    "crypto/us-1": DataStream("crypto", "/v1beta3/crypto/us-1", _CRYPTO, "us-1"),
-    "crypto/eu-1": DataStream("crypto", "/v1beta3/crypto/eu-1", _CRYPTO, "eu-1"),
+    "crypto": DataStream("crypto", "/v1beta3/crypto/us", _CRYPTO, "us", "us"),
+    "crypto/us": DataStream("crypto", "/v1beta3/crypto/us", _CRYPTO, "us", "us"),
+    "crypto/us-1": DataStream("crypto", "/v1beta3/crypto/us-1", _CRYPTO, "us-1", "us-1"),
+    "crypto/eu-1": DataStream("crypto", "/v1beta3/crypto/eu-1", _CRYPTO, "eu-1", "eu-1"),
     "news": DataStream("news", "/v1beta1/news", ("news",)),
     "indicative": DataStream("options", "/v1beta1/indicative", ("trades", "quotes"), "indicative"),
     "opra": DataStream("options", "/v1beta1/opra", ("trades", "quotes"), "opra"),

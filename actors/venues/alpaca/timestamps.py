@@ -8,7 +8,7 @@ quote, so events keep what came, and read it when `ts_ns` is asked for.
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -39,6 +39,12 @@ def nanoseconds(stamp: str | int) -> int:
         raise ValueError(f"expected a time such as 2026-03-02T15:04:05.120000045Z, not {stamp[:40]!r}")
     second, fraction, offset = found.groups()
     return _seconds(second, offset) * SECOND + (int(fraction.ljust(9, "0")) if fraction else 0)
+
+
+def text_of(at_ns: int) -> str:
+    """Returns nanoseconds since 1970 as text with nine digits: 2026-03-02T15:04:05.120000045Z."""
+    second, fraction = divmod(at_ns, SECOND)
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:09}Z"
 
 
 def from_extension(extension: Ext) -> int:

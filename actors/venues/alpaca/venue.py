@@ -13,7 +13,8 @@ and what a plan's limit is about. Stocks, crypto and the account are three feeds
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from decimal import Decimal
 from ipaddress import ip_address
 from typing import Annotated, Any, ClassVar, Literal, cast
 from urllib.parse import urlsplit
@@ -21,13 +22,19 @@ from urllib.parse import urlsplit
 from msgspec import Meta
 
 from actors.protocol import (
+    Backfilled,
+    Bar,
+    BarQuery,
     BookUpdate,
+    Call,
     Channel,
     Conversation,
     Endpoint,
+    Loss,
     Opening,
     Option,
     Price,
+    Print,
     RateLimit,
     Secret,
     SendRate,
@@ -38,7 +45,7 @@ from actors.protocol import (
 )
 from actors.venues.alpaca import messages as m
 from actors.venues.alpaca.account_session import AccountSession
-from actors.venues.alpaca.channels import CHANNELS, ORDERBOOKS, QUOTES, TRADES
+from actors.venues.alpaca.channels import BARS, CHANNELS, ORDERBOOKS, QUOTES, TRADES
 from actors.venues.alpaca.codec import Encoding
 from actors.venues.alpaca.endpoints import (
     STREAMS,
@@ -50,6 +57,7 @@ from actors.venues.alpaca.endpoints import (
     stream_of,
     symbol,
 )
+from actors.venues.alpaca.history import AlpacaRest, identity
 from actors.venues.alpaca.latest import ask_latest, price_of
 from actors.venues.alpaca.session import AlpacaSession
 
@@ -131,6 +139,8 @@ class Alpaca(Venue):
     }
     book_channel: ClassVar[str] = str(ORDERBOOKS)
     price_channels: ClassVar[frozenset[str]] = frozenset({str(TRADES), str(QUOTES)})
+    # Corrections and cancellations come in channels of their own, and never in this one.
+    tape_channel: ClassVar[str] = str(TRADES)
     latest_budget: ClassVar[RateLimit] = RateLimit(10, 0.7)  # of two requests each; Basic: 200 a minute
 
     @property
@@ -189,6 +199,37 @@ class Alpaca(Venue):
         if found is None or found == "*":
             return None
         return ask_latest(self._data_url(), stream, found, self._keys())
+
+    # ── history ──
+
+    def rest(self) -> AlpacaRest | None:
+        stream = self._stream
+        return AlpacaRest(self._data_url(), stream, self._keys()) if stream.history else None
+
+    def bars(self, query: BarQuery) -> Call[tuple[Bar, ...]] | None:
+        rest = self.rest()
+        return None if rest is None or query.key == "*" else rest.bars(query)
+
+    def backfill(self, topic: Topic, loss: Loss) -> Call[Backfilled] | None:
+        """Of one symbol: the history cannot be asked for all of them."""
+        rest = self.rest()
+        if rest is None or topic.key == "*" or topic.channel not in {str(TRADES), str(BARS)}:
+            return None
+        return rest.backfill(topic, loss)
+
+    def trade(self, event: Any) -> Print | None:
+        """Each print counts, whatever its conditions; Alpaca's own bars leave some out."""
+        if type(event) is not m.Trade or not event.price.is_finite():
+            return None
+        at_ns = self.event_time_ns(event)
+        if at_ns is None:
+            return None
+        id = None if event.id is None else (event.exchange, event.id)
+        return Print(event.price, Decimal(event.size), at_ns, id)
+
+    def duplicate_key(self, topic: Topic, event: Any) -> Hashable | None:
+        """A trade by its id, its price and its time; a bar by its minute."""
+        return identity(event)
 
     def starts_anew(self, topic: Topic, event: Any) -> bool:
         """A reset is of one symbol: it leaves the other books of a topic of all symbols as they are."""

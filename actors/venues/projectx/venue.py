@@ -7,14 +7,21 @@ from collections.abc import Collection, Hashable, Mapping
 from typing import Any, ClassVar, cast
 
 from actors.protocol import (
+    AccountRow,
+    Backfilled,
+    Bar,
+    BarQuery,
     BookUpdate,
+    Call,
     Channel,
     Conversation,
     Endpoint,
     FrameLimit,
+    Loss,
     Opening,
     Option,
     Price,
+    Print,
     RateLimit,
     SendRate,
     Session,
@@ -31,6 +38,7 @@ from actors.venues.projectx.login import MISSING_LOGIN, given, log_in, no_login,
 from actors.venues.projectx.market_session import MarketSession
 from actors.venues.projectx.platforms import Hub
 from actors.venues.projectx.rest import ProjectXApi
+from actors.venues.projectx.rest.account_rows import row_of
 from actors.venues.projectx.settings import ProjectXSettings
 from actors.venues.projectx.user_session import UserSession
 
@@ -53,12 +61,20 @@ _CONTRACT_ID = re.compile(r"CON(\.[A-Z0-9_+-]+){2,}", re.ASCII)
 _ACCOUNT_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
+# Only fills have back-fill. Lists have accounts, positions and orders as they are now, and not what became of
+# them on the way: the account view reads these. Prints of the market have no id to join them by.
 _CHANNELS = (
     Channel(str(ACCOUNTS), m.Account, "accounts: balance, and whether they may trade", account=True),
     Channel(str(POSITIONS), m.Position, "an account's positions", key=_ACCOUNT, account=True),
     Channel(str(ORDERS), m.Order, "the life of an account's orders", key=_ACCOUNT, account=True, unique=True),
     Channel(
-        str(ACCOUNT_TRADES), m.AccountTrade, "an account's fills", key=_ACCOUNT, account=True, unique=True
+        str(ACCOUNT_TRADES),
+        m.AccountTrade,
+        "an account's fills",
+        key=_ACCOUNT,
+        account=True,
+        unique=True,
+        backfill=True,
     ),
     Channel(str(QUOTES), m.Quote, "best bid and ask, the day's prices: whole each time", key=_CONTRACT),
     Channel(str(TRADES), m.Trade, "prints of the market", key=_CONTRACT),
@@ -102,7 +118,14 @@ class ProjectX(Venue):
         "PROJECT_X_API_KEY": "the key, for api_key",
     }
     book_channel: ClassVar[str] = str(DEPTH)
+    tape_channel: ClassVar[str] = str(TRADES)
     price_channels: ClassVar[frozenset[str]] = frozenset({str(QUOTES), str(TRADES)})
+    account_channels: ClassVar[tuple[str, ...]] = (
+        str(ORDERS),
+        str(POSITIONS),
+        str(ACCOUNT_TRADES),
+        str(ACCOUNTS),
+    )
     # In any minute 12 logins, of the 200 requests that programs with the same key share.
     login_settings: ClassVar[frozenset[str] | None] = frozenset(
         {"url", "platform", "api_url", "user_name", "api_key", "token"}
@@ -182,7 +205,21 @@ class ProjectX(Venue):
     def trading(self) -> ProjectXApi:
         return self._api
 
+    def bars(self, query: BarQuery) -> Call[tuple[Bar, ...]] | None:
+        """Seconds, minutes and hours. Days, weeks and months of the gateway are no sessions."""
+        return self._api.finished_bars(query)
+
+    def backfill(self, topic: Topic, loss: Loss) -> Call[Backfilled] | None:
+        """Of fills alone."""
+        return self._api.lost_fills(int(topic.key), loss) if topic.channel == ACCOUNT_TRADES else None
+
     # ── what events say ──
+
+    def trade(self, event: Any) -> Print | None:
+        """The gateway gives a trade no number, and takes none back."""
+        if type(event) is not m.Trade or event.at_ns is None or event.volume is None:
+            return None
+        return Print(event.price, event.volume, event.at_ns)
 
     def event_time_ns(self, event: Any) -> int | None:
         match event:
@@ -193,6 +230,10 @@ class ProjectX(Venue):
             case m.AccountTrade():
                 return event.created_ns
         return None
+
+    def account_row(self, event: Any) -> AccountRow | None:
+        """`accounts` has no key: its rows say of which account of the login they are."""
+        return row_of(event)
 
     def price(self, event: Any) -> Price | None:
         """A quote's last price counts where the message told it: what was known before has no time."""
@@ -231,14 +272,14 @@ class ProjectX(Venue):
         return None
 
     def duplicate_key(self, topic: Topic, event: Any) -> Hashable | None:
-        """Orders and fills bear an id and say all there is to say of it, so an equal one is the same one.
+        """A fill has an id, and comes again with it if it is voided; lists tell more of it than the hub does.
 
-        No other channel has such a thing. Positions and accounts have an id, but no time of their change,
-        and may come back to what they were; the market's events have no number, and two of them may be
-        alike.
+        An order says all there is to say of it, so an equal one is the same one. No other channel has such a
+        thing. Positions and accounts have an id, but no time of their change, and may come back to what they
+        were; the market's events have no number, and two of them may be alike.
         """
         if type(event) is m.AccountTrade:
-            return event
+            return event.id, bool(event.voided)
         if type(event) is m.Order and event.update_timestamp:
             return event
         return None

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 from urllib.parse import urlsplit
 
+from actors import protocol
 from actors.protocol import (
     AccountLook,
+    AccountReads,
     Align,
     AnyMutation,
+    Backfilled,
     Call,
     CallRefused,
     Contract,
@@ -20,6 +23,7 @@ from actors.protocol import (
     FrameLimit,
     Intent,
     LinewardenError,
+    Loss,
     OrderOutcome,
     Secret,
     Side,
@@ -27,9 +31,17 @@ from actors.protocol import (
 )
 from actors.venues.projectx import messages as m
 from actors.venues.projectx.rest import account as lists
+from actors.venues.projectx.rest import (
+    account_rows,
+    holdings,
+    lost_fills,
+    mutations,
+    settling,
+    terms,
+    working,
+)
 from actors.venues.projectx.rest import bars as bar_pages
 from actors.venues.projectx.rest import contracts as found
-from actors.venues.projectx.rest import holdings, mutations, settling, terms, working
 from actors.venues.projectx.rest.account import Listing
 from actors.venues.projectx.rest.asking import ORDINARY, Asking, Envelope, Gateway, Steps, conversation
 from actors.venues.projectx.rest.bars import Bar, BarQuery, BarUnit
@@ -120,6 +132,30 @@ class ProjectXApi(TradingApi):
             timeout=bar_pages.TIMEOUT,
         )
 
+    def finished_bars(self, query: protocol.BarQuery) -> Call[tuple[protocol.Bar, ...]] | None:
+        """Returns the read of bars that are over; None: the gateway may align them in another way."""
+        every = query.every
+        if not bar_pages.is_clock_aligned(every):
+            return None
+        unit = cast(BarUnit, every.unit)
+        page = BarQuery(
+            contract=query.key,
+            unit=unit,
+            unit_number=every.number,
+            start_ns=query.start_ns,
+            end_ns=query.end_ns,
+            live=self._live,
+            limit=query.limit,
+        )
+        length_ns = every.number * bar_pages.LENGTHS[unit]
+
+        def steps(asking: Asking) -> Steps[tuple[protocol.Bar, ...]]:
+            rows = yield from bar_pages.retrieved(asking, page)
+            return bar_pages.finished(rows, query.start_ns, query.end_ns, length_ns)
+
+        name = f"bars({query.key}, {every})"
+        return self._call(name, steps, meter="bars", timeout=bar_pages.TIMEOUT)
+
     # ── an account ──
 
     def accounts(self, only_active: bool = True) -> Call[tuple[m.Account, ...]]:
@@ -166,6 +202,29 @@ class ProjectXApi(TradingApi):
         """
         span = nanoseconds_of(since), None if until is None else nanoseconds_of(until)
         return self._call(f"trades({account})", lambda asking: lists.trades(asking, account, *span))
+
+    def account_reads(self, account: int, since_ns: int) -> AccountReads:
+        """Returns the reads of the account view. The list of working orders has suspended legs.
+
+        It is whole only where the gateway has `Order/v2/query`, which stands in the OpenAPI document alone.
+        """
+        rows = account_rows
+        return AccountReads(
+            orders=self._call(f"orders({account})", lambda asking: rows.working(asking, account)),
+            history=self._call(f"history({account})", lambda asking: rows.history(asking, account, since_ns)),
+            fills=self._call(f"fills({account})", lambda asking: rows.fills(asking, account, since_ns)),
+            positions=self._call(f"positions({account})", lambda asking: rows.positions(asking, account)),
+            balance=self._call(f"balance({account})", lambda asking: rows.balance(asking, account)),
+            order=lambda order: self._call(
+                f"order({order})", lambda asking: rows.order(asking, account, order)
+            ),
+        )
+
+    def lost_fills(self, account: int, loss: Loss) -> Call[Backfilled]:
+        """Returns the read of the fills of a loss."""
+        return self._call(
+            f"lost_fills({account})", lambda asking: lost_fills.backfilled(asking, account, loss)
+        )
 
     # ── the gateway ──
 

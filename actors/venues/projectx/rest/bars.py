@@ -13,7 +13,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from actors.protocol import iso_nanoseconds, known_time
+from actors import protocol
+from actors.protocol import Timeframe, iso_nanoseconds, known_time
 from actors.venues.projectx.rest.asking import (
     Asking,
     Envelope,
@@ -117,6 +118,34 @@ def retrieved(asking: Asking, query: BarQuery) -> Steps[tuple[Bar, ...]]:
             return _in_order(bars, query, newest_ns)
         end_ns = min(bars)
     raise NoResultError(cut(RETRIEVE, "Ask for a shorter time, or for fewer bars."))
+
+
+def is_clock_aligned(every: Timeframe) -> bool:
+    """Whether bars of this length are known to begin at whole numbers of it, in UTC.
+
+    How bars of several hours, and of minutes that do not divide an hour, are aligned is not documented.
+    Days, weeks and months are no sessions of the exchange.
+    """
+    if every.unit in ("second", "minute"):
+        return 60 % every.number == 0
+    return every.unit == "hour" and every.number == 1
+
+
+def finished(bars: tuple[Bar, ...], start_ns: int, end_ns: int, length_ns: int) -> tuple[protocol.Bar, ...]:
+    """Returns those that are over and begin in the time, in the words that all venues share."""
+    return tuple(
+        protocol.Bar(
+            each.start_ns,
+            each.start_ns + length_ns,
+            each.open,
+            each.high,
+            each.low,
+            each.close,
+            Decimal(each.volume),
+        )
+        for each in bars
+        if not each.partial and start_ns <= each.start_ns < end_ns
+    )
 
 
 def _has(bars: Mapping[int, BarRow], wanted: int | None) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actors.protocol import Cancel, FrameLimit, Intent, TradingApi
+from actors.protocol import Cancel, FrameLimit, Intent, Loss, TradingApi
 from actors.venues.projectx import ProjectX, ProjectXApi, ProjectXSettings
 from tests.venues.projectx.rest.gateway import ACCOUNT, API, EP, TOKEN
 
@@ -33,6 +33,7 @@ CALLS: dict[str, Any] = {
     "working": API.working(ACCOUNT),
     "final_row": API.final_row(ACCOUNT, 9),
     "tags": API.tags(0),
+    "lost_fills": API.lost_fills(ACCOUNT, Loss(0, 1)),
 }
 
 
@@ -56,7 +57,7 @@ def test_a_rate_that_is_none_is_a_mistake_of_the_config() -> None:
 
 def test_every_read_is_here() -> None:
     offered = {name for name, _ in inspect.getmembers(ProjectXApi, inspect.isfunction) if name[0] != "_"}
-    assert offered == CALLS.keys() | {"prepare", "send"}
+    assert offered == CALLS.keys() | {"prepare", "send", "account_reads", "finished_bars"}
 
 
 @pytest.mark.parametrize("name", CALLS)

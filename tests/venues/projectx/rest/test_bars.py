@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from actors.protocol import Call, CallRefused, HttpAnswer, LinewardenError, Retryable
+from actors import protocol
+from actors.protocol import BarQuery, Call, CallRefused, HttpAnswer, LinewardenError, Retryable, Timeframe
 from actors.venues.projectx.rest import Bar, BarUnit
 from actors.venues.projectx.rest.bars import end_of
 from tests.venues.projectx.rest.gateway import (
@@ -175,3 +176,38 @@ def test_a_bar_that_cannot_be_read_is_not_left_out(body: bytes) -> None:
 def test_what_no_gateway_can_answer_is_refused_at_once(wrong: Row) -> None:
     with pytest.raises(LinewardenError):
         bars(**wrong)
+
+
+# ── in the words that all venues share ──
+
+
+def shared(every: Timeframe, start_ns: int, end_ns: int) -> Any:
+    return API.finished_bars(BarQuery(key=EP.id, every=every, start_ns=start_ns, end_ns=end_ns))
+
+
+def test_finished_bars_have_both_ends_and_exact_numbers() -> None:
+    call = shared(Timeframe("minute", 5), NOON_NS - 10 * MINUTE, NOON_NS)
+    came = serve(call, lambda *_: good(bars=minutes(0, 5, 10, 15)))
+    assert came == tuple(
+        protocol.Bar(NOON_NS - each * MINUTE, NOON_NS - (each - 5) * MINUTE, *PRICES, Decimal(7))
+        for each in (10, 5)
+    )
+    assert (call.meter, call.timeout) == ("bars", 30.0)
+
+
+@pytest.mark.parametrize(
+    ("every", "is_known"),
+    [
+        (Timeframe("second", 15), True),
+        (Timeframe("minute", 30), True),
+        (Timeframe("minute", 7), False),
+        (Timeframe("hour"), True),
+        (Timeframe("hour", 4), False),
+        (Timeframe("day"), False),
+        (Timeframe("week"), False),
+        (Timeframe("session"), False),
+    ],
+    ids=str,
+)
+def test_the_gateway_has_the_bars_whose_alignment_is_known(every: Timeframe, is_known: bool) -> None:
+    assert (shared(every, 0, NOON_NS) is not None) == is_known

@@ -1,0 +1,43 @@
+"""How many requests the looks at accounts may take of a meter that mutations need more."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from actors.protocol.limits import FrameLimit
+
+SHARE: Final = 0.25
+
+
+class AuditBudget:
+    """A sliding window over a quarter of a meter, for all accounts of a login.
+
+    All keepers that share one are called by one thread at a time. `limit`: the meter of reads.
+    """
+
+    def __init__(self, limit: FrameLimit) -> None:
+        self._most = max(1, int(limit.frames * SHARE))
+        self._per = limit.seconds
+        self._spent: deque[tuple[float, int]] = deque()
+
+    def spend(self, requests: int, now: float) -> None:
+        """Notes requests that a look took."""
+        self._forget(now)
+        self._spent.append((now, requests))
+
+    def wait(self, requests: int, now: float) -> float:
+        """Returns the seconds until a look of so many requests fits; a larger one waits for all before it."""
+        self._forget(now)
+        over = sum(number for _, number in self._spent) + requests - self._most
+        until = now
+        for at, number in self._spent:
+            if over <= 0:
+                break
+            over -= number
+            until = at + self._per
+        return until - now
+
+    def _forget(self, now: float) -> None:
+        while self._spent and self._spent[0][0] + self._per <= now:
+            self._spent.popleft()

@@ -45,11 +45,24 @@ if TYPE_CHECKING:
         Topic as Topic,
         VenueState as VenueState,
     )
+    from actors.protocol.accounts import (
+        AccountBalance as AccountBalance,
+        AccountOrder as AccountOrder,
+        AccountPosition as AccountPosition,
+        Fill as Fill,
+    )
     from actors.protocol.trading import (
         Accepted as Accepted,
         Bracket as Bracket,
         Refused as Refused,
         Unknown as Unknown,
+    )
+    from actors.rules.account.view import (
+        AccountEvent as AccountEvent,
+        AccountView as AccountView,
+        Flat as Flat,
+        OrderView as OrderView,
+        PositionView as PositionView,
     )
     from actors.rules.latest_price import LatestPrice as LatestPrice
     from actors.rules.order_book import BookView as BookView
@@ -69,6 +82,11 @@ else:  # a type checker would take `__getattr__` for every name there may be
     # The same names. Each is imported when it is first used, so that the command can handle Ctrl-C before.
     _MODULES = {
         "Accepted": "actors.protocol.trading",
+        "AccountBalance": "actors.protocol.accounts",
+        "AccountEvent": "actors.rules.account.view",
+        "AccountOrder": "actors.protocol.accounts",
+        "AccountPosition": "actors.protocol.accounts",
+        "AccountView": "actors.rules.account.view",
         "AskError": "actors.errors",
         "AskFailedError": "actors.errors",
         "AskRefusedError": "actors.errors",
@@ -80,6 +98,8 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "CancelReport": "actors.trading.halt_sweep",
         "Closed": "actors.events",
         "ConfigError": "actors.errors",
+        "Fill": "actors.protocol.accounts",
+        "Flat": "actors.rules.account.view",
         "ForkError": "actors.errors",
         "Fresh": "actors.events",
         "Freshness": "actors.events",
@@ -93,7 +113,9 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "Marker": "actors.events",
         "NotLiveError": "actors.errors",
         "OrderHandle": "actors.trading.order_handle",
+        "OrderView": "actors.rules.account.view",
         "Permit": "actors.supervision.permit",
+        "PositionView": "actors.rules.account.view",
         "Received": "actors.events",
         "Refused": "actors.protocol.trading",
         "Repaired": "actors.events",

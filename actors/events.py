@@ -34,11 +34,23 @@ Blindness = Literal[
     "process_paused",
     "undecodable",
     "backfill",
+    "silent_loss",
 ]
 # Of a stream: what it holds has not been read, or is over.
 Unread = Literal["gap_unread", "queue", "lag", "closed_stream"]
 Cause = (
-    Literal["", "venue_time", "closed", "not_due", "unwatched", "no_event", "gap", "max_age", "live_for"]
+    Literal[
+        "",
+        "venue_time",
+        "closed",
+        "not_due",
+        "unwatched",
+        "no_event",
+        "gap",
+        "max_age",
+        "live_for",
+        "unproved",
+    ]
     | Company
     | Told
     | Blindness

@@ -44,6 +44,8 @@ from actors.supervision.state import Environment, LineView
 from actors.supervision.token_refresh import refresh_token
 from actors.supervision.tree import Tree
 from actors.timers import SystemClock, ThreadTimers, Timers, check_seconds, seconds_left
+from actors.trading.account_calls import AccountCalls
+from actors.trading.accounts import Accounts
 from actors.trading.halt_handle import HaltHandle
 from actors.trading.line_reads import LineReads
 from actors.trading.runtime_halts import RuntimeHalts
@@ -115,7 +117,7 @@ def _stop_namesakes(name: str) -> None:
             log.warning("runtime %r was replaced; of the former one is left: %s.", name, ", ".join(left))
 
 
-class Runtime(TypedCalls):
+class Runtime(AccountCalls, TypedCalls):
     """The tree as a program sees it. Any thread may call; leaving it as a context manager stops it."""
 
     def __init__(
@@ -156,8 +158,20 @@ class Runtime(TypedCalls):
         timers.on_resume = LookAtAll(tree.shared, tree.roles)
         self._streams = Streams(tree, self._spec_of, looks)
         self._books = OrderBooks(self._streams, self.status)
+        self._requests = RuntimeRequests(
+            tree.roles.named("requester"), timers, lambda: tree.shared.specs, self._prices
+        )
+        self._accounts = Accounts(
+            self._streams, self._requests, self._prices, tree.shared, tree.roles, tree.check
+        )
+        weakref.finalize(self, self._accounts.abandon).atexit = False
         self._permits = Permits(
-            looks, tree.shared.cells, self._spec_of, self._streams.topics_of, self._books.look
+            looks,
+            tree.shared.cells,
+            self._spec_of,
+            self._streams.topics_of,
+            self._books.look,
+            self._accounts.look,
         )
         self._status = SharedStatus(
             settings.runtime.name,
@@ -166,9 +180,6 @@ class Runtime(TypedCalls):
             tree.roles.dead_letters,
             timers,
             user_metrics,
-        )
-        self._requests = RuntimeRequests(
-            tree.roles.named("requester"), timers, lambda: tree.shared.specs, self._prices
         )
         tree.shared.ask_venue = LineReads(self._requests)
         self._halts = RuntimeHalts(self._requests, tree.shared, tree.check)
@@ -364,10 +375,12 @@ class Runtime(TypedCalls):
     ) -> Permit:
         """A permit to act on these sources, which all are fresh now. Asks no actor.
 
-        A source is a stream, the view of a book, a `Topic`, a feed's name, or `(feed, channel, *keys)`. Of a
-        stream, no gap may wait unread; a book has to be synced. `max_age` as in `fresh`. `live_for`: seconds
-        that each line must have been up. `max_queue`: events that may wait in each stream. `max_lag`: seconds
-        that the oldest of them, and what a line has received, may have waited.
+        A source is a stream, the view of a book or of an account, a `Topic`, a feed's name, or
+        `(feed, channel, *keys)`. Of a stream, no gap may wait unread; a book has to be synced; of an account,
+        flat or not, the evidence has to be complete that `flat` asks for. `max_age` as in `fresh`; of an
+        account, seconds since the last look at its lists. `live_for`: seconds that each line must have been
+        up. `max_queue`: events that may wait in each stream. `max_lag`: seconds that the oldest of them, and
+        what a line has received, may have waited.
 
         Raises:
             Blind: something is not fresh; `reasons` says what and why. Ask again before the next order.

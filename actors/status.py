@@ -13,7 +13,7 @@ from actors.events import Freshness, Gap, SubscriptionState, VenueState
 from actors.protocol.formatting import counted
 from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Weather
 from actors.rules.counters import StreamStatus
-from actors.rules.journal import LineExit
+from actors.rules.journal import JournalEntry, LineExit, SilentLossEntry
 from actors.rules.lag import Lag
 from actors.rules.line import ShownState
 from actors.rules.liveness import Health
@@ -94,10 +94,12 @@ class LineStatus(Struct, frozen=True):
     receive_lag_s: float | None = None  # since its socket was last read to the end; None: it has none
     kernel_bytes: int | None = None  # received and unread, at the last ping or pause; None: not known
     event_lag_s: float | None = None  # by which events come later than they did, by the venue's time
+    silent_losses: tuple[SilentLossEntry, ...] = ()  # the last that audits have found, oldest first
 
-    def entries(self) -> tuple[LineExit | VenueState, ...]:
-        """Its endings, and what its venue said of itself, oldest first."""
-        return tuple(sorted((*self.journal, *self.venue_journal), key=lambda entry: entry.at_ns))
+    def entries(self) -> tuple[JournalEntry, ...]:
+        """Its endings, what its venue said of itself, and its silent losses, oldest first."""
+        every: tuple[JournalEntry, ...] = (*self.journal, *self.venue_journal, *self.silent_losses)
+        return tuple(sorted(every, key=lambda entry: entry.at_ns))
 
     def __repr__(self) -> str:
         why = f", {_in_a_line(self.reason.text)}" if self.reason is not None and self.state != "live" else ""
@@ -166,6 +168,22 @@ class HaltStatus(Struct, frozen=True):
         return f"HALTED: {self.target}: {self.reason} (halt {self.id}, by {self.by}{alone})"
 
 
+class AccountStatus(Struct, frozen=True):
+    """An account that the runtime follows."""
+
+    state: str  # of its view
+    reason: str  # why it is not synced, or what is in doubt; empty: nothing is
+    age_s: float | None  # since the requests of the last complete look left; None: there was none
+    silent_losses: int  # that audits have found since the start
+    disputed: tuple[str, ...] = ()  # what the venue's lists and its events contradict each other about
+    untrusted: str = ""  # why its channels are not trusted; empty: they are
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing about it needs a look."""
+        return not (self.reason or self.disputed or self.untrusted)
+
+
 class Status(Struct, frozen=True):
     schema_version: int
     name: str
@@ -179,6 +197,7 @@ class Status(Struct, frozen=True):
     cooldowns: tuple[CooldownStatus, ...] = ()
     untrusted: dict[str, Freshness] = {}  # the topics that are not fresh, by their policies alone, and why
     halts: tuple[HaltStatus, ...] = ()  # that stand, where a feed trades
+    accounts: dict[str, AccountStatus] = {}  # that are followed, by feed and number: "projectx/4242"
 
     @property
     def text(self) -> str:

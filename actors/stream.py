@@ -517,6 +517,16 @@ class LifecycleStream(Stream[Lifecycle]):
         self._source = None
 
 
+class ToldStream(Stream[Event]):
+    """What the runtime itself tells of a feed, such as the events of an account. It has no keys."""
+
+    def add(self, *keys: Keys, wait: float | None = None) -> NoReturn:
+        raise LinewardenError(f"{self.feed}/{self.channel} has no keys: no line brings its events")
+
+    def remove(self, *keys: Keys) -> NoReturn:
+        self.add()
+
+
 class InlineStream(Stream[Event]):
     """The stream of an inline handler: it is changed, counted and closed like any other, and not read."""
 

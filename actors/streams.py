@@ -42,7 +42,7 @@ from actors.rules.freshness import FreshnessPolicy, blind, worst_of
 from actors.rules.stream_buffer import Policy
 from actors.rules.stream_policy import checked_age, checked_policy
 from actors.rules.topics import options_of, topics_of
-from actors.stream import InlineStream, LifecycleStream, Stream
+from actors.stream import InlineStream, LifecycleStream, Stream, ToldStream
 from actors.supervision.forks import Home
 from actors.supervision.freshness import FreshnessLooks
 from actors.supervision.tree import Tree
@@ -112,6 +112,38 @@ class Streams:
         )
         control = ViewControl(self) if stays else self
         return self._open(Stream(inlet, control, spec.kind, options), topics)
+
+    def open_view(self, feed: str, name: str, topics: Sequence[Topic], capacity: int) -> Stream[Any]:
+        """A new stream of topics of several channels, of a view of the runtime: see `stays` of `open`.
+
+        `name`: what people read as its channel. Raises as `open` does.
+        """
+        self.check()
+        spec = self.spec_of(feed)
+        inlet = Inlet(
+            next(self._ids),
+            feed,
+            name,
+            "drop_oldest",  # being late shall cost the view, and not its line
+            capacity,
+            deltas=False,
+            now=self._now,
+            stays=True,
+            channels={topic.channel for topic in topics},
+        )
+        return self._open(Stream(inlet, ViewControl(self), spec.kind), topics)
+
+    def open_told(self, feed: str, name: str, capacity: int) -> Stream[Any]:
+        """A new stream of what the runtime itself tells of a feed: no line brings its events.
+
+        It ends with the feed. Raises as `open` does.
+        """
+        self.check()
+        inlet = Inlet(next(self._ids), feed, name, "drop_oldest", capacity, deltas=False, now=self._now)
+        stream: Stream[Any] = ToldStream(inlet, self, self.spec_of(feed).kind)
+        self._register(stream)
+        self._note_change()
+        return stream
 
     def open_lifecycle(self, target: str | None, feed: str | None) -> Stream[Lifecycle]:
         """A new stream of the lifecycle events of a feed, a line of `feed`, or of all lines.
@@ -357,9 +389,9 @@ class Streams:
         """Those that it is subscribed to.
 
         Raises:
-            LinewardenError: it tells the states of lines.
+            LinewardenError: no line brings its events.
         """
-        if isinstance(stream, LifecycleStream):
+        if isinstance(stream, LifecycleStream | ToldStream):
             raise _without_data(stream)
         return stream._topics.copy()
 
@@ -431,7 +463,9 @@ def _may_stay(stream: Stream[Any], spec: FeedSpec | None) -> bool:
     """Whether this spec of its feed still has the venue and the channel of the stream."""
     if isinstance(stream, LifecycleStream):
         return stream.feed == ALL_FEEDS or spec is not None
-    return spec is not None and spec.kind is stream._kind and spec.venue.offers(stream.channel)
+    if spec is None or spec.kind is not stream._kind:
+        return False
+    return isinstance(stream, ToldStream) or all(map(spec.venue.offers, stream._inlet.channels))
 
 
 def _removed(feed: str) -> str:
@@ -507,7 +541,7 @@ class LifecycleControl:
 
 def _without_data(stream: Stream[Any]) -> LinewardenError:
     return LinewardenError(
-        f"{stream.feed}/{stream.channel} tells the states of lines, and has no data that could be fresh. "
+        f"{stream.feed}/{stream.channel} has no data that could be fresh: no line brings its events. "
         "Ask a stream of data, or runtime.fresh() about a feed"
     )
 

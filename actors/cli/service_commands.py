@@ -33,8 +33,7 @@ from actors.cli.service_client import (
     read_status,
 )
 from actors.errors import ConfigError
-from actors.events import VenueState
-from actors.rules.journal import LineExit
+from actors.rules.journal import JournalEntry
 from actors.status import Status
 
 LOOK = 1.0  # seconds between two looks of --watch
@@ -209,9 +208,7 @@ def journal(
     without trusted data.
     """
     with asking(url, config) as service:
-        every = msgspec.json.decode(
-            service.get("/journal"), type=dict[str, tuple[LineExit | VenueState, ...]]
-        )
+        every = msgspec.json.decode(service.get("/journal"), type=dict[str, tuple[JournalEntry, ...]])
         if line is not None:
             wanted = {name for name in every if name == line or name.startswith(f"{line}/")}
             if not wanted:

@@ -13,8 +13,9 @@ from actors.cli.formatting import clock, day_and_clock, one_row, plain_table, pr
 from actors.events import Freshness, Gap, Topic, VenueState
 from actors.protocol.formatting import counted, short
 from actors.rules.counters import StreamStatus
-from actors.rules.journal import KEPT, LineExit, RecoveryTimes
+from actors.rules.journal import KEPT, JournalEntry, LineExit, RecoveryTimes, SilentLossEntry
 from actors.status import (
+    AccountStatus,
     CooldownStatus,
     DeadLettersStatus,
     HaltStatus,
@@ -57,6 +58,7 @@ class StatusView:
         parts: list[RenderableType] = [*halts(status.halts)]
         parts += [self._lines(lines, now, at, width)] if lines else []
         parts += _notes(lines, explained=width >= WIDE, gaps=not self._brief)
+        parts += accounts(status.accounts)
         if status.streams and not self._brief:
             parts += [Text(), _streams(status.streams, width)]
         parts += [
@@ -128,6 +130,15 @@ def halts(standing: Sequence[HaltStatus]) -> Iterator[Text]:
     """One row per halt. Times are local."""
     for each in standing:
         yield Text(printable(f"{each}, since {day_and_clock(each.since_ns)}"), "bold red")
+
+
+def accounts(followed: Mapping[str, AccountStatus]) -> Iterator[Text]:
+    """One row per account that is followed."""
+    for name, each in followed.items():
+        parts = [each.state, "no look yet" if each.age_s is None else f"looked at {span(each.age_s)} ago"]
+        parts += [f"{counted(each.silent_losses, 'event')} lost in silence"] if each.silent_losses else []
+        parts += filter(None, (each.untrusted, each.reason, *each.disputed))
+        yield Text(printable(f"account {name}: {'; '.join(parts)}"), "" if each.is_well else "yellow")
 
 
 def how_many_live(lines: Mapping[str, LineStatus]) -> str:
@@ -328,7 +339,7 @@ def _streams(streams: Iterable[StreamStatus], width: int) -> Table:
 # ── the journal ─────────────────────────────────────────────────────────────────────────────────
 
 
-def journal(entries: Mapping[str, Sequence[LineExit | VenueState]], width: int) -> RenderableType:
+def journal(entries: Mapping[str, Sequence[JournalEntry]], width: int) -> RenderableType:
     """Every ending of these lines and all that their venues said of themselves, oldest first.
 
     Times of the day are local.
@@ -347,6 +358,10 @@ def journal(entries: Mapping[str, Sequence[LineExit | VenueState]], width: int) 
             said = (day_and_clock(ending.at_ns), name, str(ending.epoch), "venue", ending.state)
             table.add_row(*said, *[""] * len(numbers), printable(str(ending)))
             continue
+        if isinstance(ending, SilentLossEntry):
+            found = (day_and_clock(ending.at_ns), name, str(ending.epoch), "audit", "silent_loss")
+            table.add_row(*found, *[""] * len(numbers), printable(_loss_words(ending)))
+            continue
         table.add_row(
             day_and_clock(ending.at_ns),
             name,
@@ -361,6 +376,10 @@ def journal(entries: Mapping[str, Sequence[LineExit | VenueState]], width: int) 
     return Group(table, Text("detect to first data: the way back, in ms", "dim"))
 
 
+def _loss_words(loss: SilentLossEntry) -> str:
+    return f"lost in silence: {loss.account}: {loss.text}"
+
+
 def blind_times(lines: Mapping[str, LineStatus]) -> RenderableType:
     """How long each topic of these lines was without data that could be trusted; days are UTC's."""
     blind = [topic for line in lines.values() for topic in line.topics if topic.blind_s]
@@ -373,11 +392,11 @@ def blind_times(lines: Mapping[str, LineStatus]) -> RenderableType:
     return Group(Text(), table)
 
 
-def _rows(name: str, ending: LineExit | VenueState) -> Iterator[Text]:
+def _rows(name: str, ending: JournalEntry) -> Iterator[Text]:
     """Where a table has no room."""
-    if isinstance(ending, VenueState):
-        words = f"{day_and_clock(ending.at_ns)}  {name}#{ending.epoch}  the venue says: {ending}"
-        yield Text(printable(words))
+    if not isinstance(ending, LineExit):
+        told = f"the venue says: {ending}" if isinstance(ending, VenueState) else _loss_words(ending)
+        yield Text(printable(f"{day_and_clock(ending.at_ns)}  {name}#{ending.epoch}  {told}"))
         return
     why = f"{ending.kind} {ending.code}: {_what_happened(ending)}"
     yield Text(printable(f"{day_and_clock(ending.at_ns)}  {name}#{ending.epoch}  {why}"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import Enum
 from typing import Literal
 
@@ -85,12 +85,15 @@ class Inlet:
         drop_older_than: float = 0.0,
         now: Callable[[], float] = float,
         stays: bool = False,
+        channels: Collection[str] = (),
     ) -> None:
         """`drop_older_than`: seconds that an event may wait; 0: for ever. `now`: monotonic seconds.
 
         `stays`: it belongs to a view of this runtime, which does not end where all lines have failed.
+        `channels`: of its topics, where they are of several; then `channel` is only a name for people.
         """
         self.id, self.feed, self.channel = id, feed, channel
+        self.channels = frozenset(channels or (channel,))
         self.drop_older_than, self._now, self.stays = drop_older_than, now, stays
         self.runtime: object = None  # one object for all inlets of a runtime
         self.freshness = freshness  # what the stream itself was opened with

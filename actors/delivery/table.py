@@ -77,8 +77,8 @@ class RouteTable:
         if scope.key:
             topics = self.reached(scope)
             return dict.fromkeys(inlet for topic in topics for inlet in self.routes[topic].inlets)
-        inlets = self.inlets.values()  # a stream is of one channel
-        return [inlet for inlet in inlets if scope.channel in {"", inlet.channel}]
+        inlets = self.inlets.values()
+        return [inlet for inlet in inlets if not scope.channel or scope.channel in inlet.channels]
 
     def _topics_by_key(self) -> dict[str, dict[Topic, None]]:
         if self._by_key is None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import cast
+from decimal import Decimal
+from typing import Literal, cast
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from actors.actor import Address
 from actors.calls import answer_of
@@ -13,10 +14,25 @@ from actors.delivery.cells import Cells
 from actors.errors import StalePriceError, Timeout
 from actors.events import Key, Tried
 from actors.messages import AskLatest, LatestTold
-from actors.protocol.prices import Price
+from actors.protocol.numbers import known_time
+from actors.protocol.prices import Number, Price
 from actors.protocol.venue import Venue
-from actors.rules.latest_price import Candidates, LatestPrice, in_words, symbol_of
+from actors.rules.latest_price import Candidates, LatestPrice, in_words, one, sides, symbol_of
 from actors.timers import Clock, check_seconds
+
+
+class StreamPrice(Struct, frozen=True):
+    """The newest price of a symbol that a stream has brought. `of`: "trade", or "mid" of bid and ask."""
+
+    price: Decimal
+    of: Literal["trade", "mid"]
+    at: float  # monotonic seconds of its receipt
+    venue_ns: int | None  # the venue's time; None: it named none
+
+    def age(self, now: float, now_ns: int) -> float:
+        """Seconds since its receipt, or since the venue's time, whichever is longer ago."""
+        venue_age = 0.0 if self.venue_ns is None else (now_ns - self.venue_ns) / 1e9
+        return max(0.0, now - self.at, venue_age)
 
 
 class LatestPrices:
@@ -43,11 +59,30 @@ class LatestPrices:
             raise StalePriceError(sentence, tried)
         return structs.replace(answer, tried=tuple(tried))
 
-    def _streamed(self, venue: Venue, symbol: str, max_age: float) -> tuple[LatestPrice | None, list[Tried]]:
+    def newest(self, venue: Venue, symbol: str) -> StreamPrice | None:
+        """The newest price that a stream has brought, however old; None: none has. The venue is not asked."""
+        found = self._candidates(venue, symbol)
+        trade, quote = found.trade, found.quote
+        last = None if trade is None else one("last", trade.price.last, None).get("last")
+        if trade is not None and last is not None and (quote is None or not trade.older_than(quote)):
+            return StreamPrice(_exact(last), "trade", trade.at, known_time(trade.venue_ns))
+        shown = {} if quote is None else sides(quote.price)
+        if quote is not None and shown.keys() >= {"bid", "ask"}:
+            middle = (_exact(shown["bid"]) + _exact(shown["ask"])) / 2
+            return StreamPrice(middle, "mid", quote.at, known_time(quote.venue_ns))
+        if trade is None or last is None:
+            return None
+        return StreamPrice(_exact(last), "trade", trade.at, known_time(trade.venue_ns))
+
+    def _candidates(self, venue: Venue, symbol: str) -> Candidates:
         candidates = Candidates("stream")
         for last_events in self._cells.last_events_of_feed(venue.feed):
             if last_events.prices.are_of(venue):
                 candidates.read(last_events.prices.kept(symbol), venue)
+        return candidates
+
+    def _streamed(self, venue: Venue, symbol: str, max_age: float) -> tuple[LatestPrice | None, list[Tried]]:
+        candidates = self._candidates(venue, symbol)
         return self._judge(candidates, venue, symbol, max_age)
 
     def _asked_for(
@@ -85,3 +120,8 @@ class LatestPrices:
         if not fields:
             return None, tried
         return LatestPrice(feed=venue.feed, symbol=symbol, source=candidates.source, **fields), tried
+
+
+def _exact(number: Number) -> Decimal:
+    """A venue's float is taken as it is written."""
+    return Decimal(str(number)) if isinstance(number, float) else Decimal(number)

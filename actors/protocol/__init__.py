@@ -7,6 +7,7 @@ Names of types that have no docstring of their own:
 `Frame`: `(opcode, payload)` of a whole message, `TEXT` (valid UTF-8) or `BINARY` (RFC 6455, 5.2).
 `Effect`: what a session returns, the union of `Send`, `Announce`, … More members are added to it.
 `Conversation[T]`: a generator that yields `HttpRequest`, is sent `HttpAnswer`, and returns `T` or a `Reason`.
+`Steps[T]`: the same as a part of a conversation: it raises `NoResultError` where it cannot return `T`.
 `Reason`: `Retryable`, `Slow`, `Weather`, `Fatal`, and those with which Linewarden ends a connection itself.
 `Option`: text, a number or a truth value. `Options`: the `(name, Option)` pairs of a topic, sorted by name.
 `Bounds`: a tuple of `Bound`. `GapReason`: the reasons of a `Gap`, of which a session uses `sequence`,
@@ -52,7 +53,7 @@ from actors.protocol.numbers import exact_decimal, is_bounded, known_time
 from actors.protocol.placement import Bound, Bounds, Placement
 from actors.protocol.prices import BookUpdate, Price
 from actors.protocol.recent_ids import RecentIds
-from actors.protocol.rest import Call, CallRefused, Lane, RestApi
+from actors.protocol.rest import Call, CallRefused, Lane, NoResultError, RestApi, Steps, until_failure
 from actors.protocol.session import (
     BINARY,
     TEXT,
@@ -170,6 +171,7 @@ __all__ = (
     "Missed",
     "Modify",
     "Mutation",
+    "NoResultError",
     "Opening",
     "Option",
     "Options",
@@ -202,6 +204,7 @@ __all__ = (
     "Side",
     "Slow",
     "StateName",
+    "Steps",
     "Timeframe",
     "Token",
     "TokenBucket",
@@ -242,4 +245,5 @@ __all__ = (
     "suggestion",
     "ticks",
     "topics_of",
+    "until_failure",
 )

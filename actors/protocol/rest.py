@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Generic, Literal, TypeVar
+from collections.abc import Callable, Generator, Mapping
+from typing import Generic, Literal, TypeAlias, TypeVar
 
 from msgspec import Struct
 
+from actors.http_types import HttpAnswer, HttpRequest
 from actors.protocol.conversation import Conversation
 from actors.protocol.limits import FrameLimit
+from actors.reasons import Reason
 from actors.secret import Secret
 
 T = TypeVar("T")
 
+Steps: TypeAlias = Generator[HttpRequest, HttpAnswer, T]  # a part of a conversation; may raise NoResultError
 Lane = Literal["read", "change", "flatten"]  # which part of a meter and of the connections a request may use
 
 
@@ -32,6 +35,32 @@ class CallRefused(Struct, frozen=True):
         code = "" if self.code is None else str(self.code)
         named = " ".join(filter(None, (code, self.name)))
         return f"{self.endpoint} was refused ({': '.join(filter(None, (named, self.message)))})"
+
+
+class NoResultError(Exception):
+    """A conversation has come to its end without a result. `until_failure` turns it into the failure."""
+
+    def __init__(self, failure: CallRefused | Reason) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+
+    @property
+    def words(self) -> str:
+        """What happened, for people."""
+        return str(self.failure) if isinstance(self.failure, CallRefused) else self.failure.text
+
+    @property
+    def is_missing_page(self) -> bool:
+        """Whether the venue has no such endpoint."""
+        return not isinstance(self.failure, CallRefused) and self.failure.code == "http_404"
+
+
+def until_failure(steps: Steps[T]) -> Conversation[T | CallRefused]:
+    """Returns the conversation that ends with what stopped it, where something does."""
+    try:
+        return (yield from steps)
+    except NoResultError as stopped:
+        return stopped.failure
 
 
 class Call(Struct, Generic[T], frozen=True):

@@ -68,6 +68,11 @@ class Calendar(Struct, frozen=True, cache_hash=True):
         """The next opening in the market's time; None: not within a month."""
         return _opens_after(self, at_ns // MINUTE)
 
+    def opened_before(self, at_ns: int) -> int | None:
+        """When the session that is open, or the last one, began, in nanoseconds; None: not within a month."""
+        spans = self.spans(at_ns - int(HORIZON.total_seconds()) * SECOND, at_ns + 1)
+        return max((since for since, _ in spans), default=None)
+
     def spans(self, since_ns: int, until_ns: int) -> Iterator[Span]:
         """When it is open between two moments: in order, none touches the next."""
         day, last = self.local(since_ns).date() - timedelta(days=WEEK), self.local(until_ns).date()

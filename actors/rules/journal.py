@@ -6,6 +6,8 @@ from itertools import pairwise
 
 from msgspec import Struct
 
+from actors.events import VenueState
+
 KEPT = 20  # endings a line
 
 DAY_NS = 86_400 * 1_000_000_000
@@ -39,6 +41,21 @@ class LineExit(Struct, frozen=True, tag_field="entry", tag="exit"):
     lived_s: float | None
     split: RecoveryTimes
     url: str = ""  # the address of that connection, where its feed has several
+
+
+class SilentLossEntry(Struct, frozen=True, tag_field="entry", tag="silent_loss"):
+    """An audit found that an event of an account had not come, though its line was up.
+
+    `account`: its feed and number. `text`: what was missing. Times are wall-clock nanoseconds.
+    """
+
+    account: str
+    epoch: int
+    at_ns: int
+    text: str
+
+
+JournalEntry = LineExit | VenueState | SilentLossEntry
 
 
 class RecoveryRecord:

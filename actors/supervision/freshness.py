@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -44,6 +45,7 @@ class LineLook(Struct, frozen=True):
     trouble: Trouble | None
     now: float  # monotonic seconds
     now_ns: int
+    distrusted: Mapping[Topic, str] = {}  # topics whose events get lost, and how that is known
 
     def judged(self, topic: Topic, cell: Cell) -> Freshness | None:
         """How it stands to the policies of all who follow it; None: the line is not up."""
@@ -64,6 +66,8 @@ class LineLook(Struct, frozen=True):
             return _unsettled(cell, is_rejected=topic in holder.rejected)
         if topic in holder.filling:
             return Freshness("blind", "backfill", text="the venue is being asked for what a gap lacks")
+        if topic in self.distrusted:
+            return Freshness("blind", "silent_loss", text=self.distrusted[topic])
         if policies is None:
             policies = policies_of(self.spec, topic, cell)
         dated = max_age is not None and _is_market_state(holder.venue, topic)
@@ -95,7 +99,8 @@ class FreshnessLooks:
         holder = self._shared.cells.holder(name)
         if holder is not None and not holder.right.valid:  # looked at once: it may end at any moment
             holder = None
-        return LineLook(spec, holder, self._trouble(name, holder, now), now, now_ns)
+        trouble = self._trouble(name, holder, now)
+        return LineLook(spec, holder, trouble, now, now_ns, self._shared.distrusted)
 
     def placed(self, topic: Topic) -> Placed | Freshness:
         """Where a topic lies, if the line is up; else why it cannot be fresh."""

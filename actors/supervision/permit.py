@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -13,8 +14,10 @@ from actors.errors import Blind, LinewardenError
 from actors.events import Cause, Freshness, Topic
 from actors.feed_spec import FeedSpec
 from actors.protocol.formatting import counted
+from actors.rules.account.keeper import MAX_AGE
 from actors.rules.freshness import FreshnessPolicy, Policies, blind
 from actors.rules.venue_states import RECENT
+from actors.stream import Stream
 from actors.supervision.forks import Home
 from actors.supervision.freshness import BEHIND, FreshnessLooks, LineLook, policies_of
 
@@ -152,6 +155,39 @@ class StreamSource:
             yield blind("lag", text, inlet)
 
 
+class Account(Protocol):
+    """An account that is followed."""
+
+    stream: Stream[Any]
+    topics: tuple[Topic, ...]
+    doubts: int  # how often its view was in doubt
+
+    def unproved(self, max_age: float) -> tuple[str, ...]:
+        """Why no permit may be built on it; empty: the evidence is enough."""
+
+
+class AccountSource:
+    """An account that a permit is about: its evidence has to be complete, and no doubt may have come."""
+
+    def __init__(self, account: Account, cells: Cells) -> None:
+        self._account, self._doubts = account, account.doubts
+        self._stream = StreamSource(account.stream._inlet, cells)
+
+    def ended(self) -> Iterator[Freshness]:
+        """What ends a permit for good."""
+        yield from self._stream.ended()
+        if self._account.doubts != self._doubts:
+            text = "its view was in doubt since the permit was given"
+            yield blind("unproved", text, self._account)
+
+    def waiting(self, limits: Limits) -> Iterator[Freshness]:
+        """What is missing for now."""
+        yield from self._stream.waiting(Limits(max_queue=0))
+        max_age = MAX_AGE if limits.max_age is None else limits.max_age
+        for text in self._account.unproved(max_age):
+            yield blind("unproved", text, self._account)
+
+
 def _waiting(line: str, look: LineLook, holder: Holder, limits: Limits) -> Iterator[Freshness]:
     """What a line that is up has yet to do."""
     live_for = look.now - holder.life_since
@@ -164,11 +200,12 @@ def _waiting(line: str, look: LineLook, holder: Holder, limits: Limits) -> Itera
 
 
 class Permit:
-    """Says whether all that it is about is fresh. Any thread may look; a look waits for no lock and no actor.
+    """Says whether all that it is about is fresh. Any thread may look; a look waits for no actor.
 
     It ends for good at the first loss, `Gap`, stale topic or closed market that is known, even if all is
     well again when it is looked at. While a line is not read, a limit is passed, or the process has just
-    been paused, it does not hold, and it holds again after that.
+    been paused, it does not hold, and it holds again after that. With the view of an account, a look reads
+    the order store; a doubt about the account ends the permit, and an order under way suspends it.
     """
 
     def __init__(
@@ -177,8 +214,10 @@ class Permit:
         lines: Sequence[LineSource],
         streams: Sequence[StreamSource],
         limits: Limits,
+        accounts: Sequence[AccountSource] = (),
     ) -> None:
-        self._looks, self._lines, self._streams, self._limits = looks, lines, streams, limits
+        self._looks, self._lines, self._limits = looks, lines, limits
+        self._streams: tuple[StreamSource | AccountSource, ...] = (*streams, *accounts)
         self._ended: tuple[Freshness, ...] = ()
         self._home = Home()
 

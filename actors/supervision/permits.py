@@ -10,15 +10,24 @@ from actors.errors import Blind, LinewardenError
 from actors.events import Freshness, Keys, Option, Topic
 from actors.feed_spec import FeedSpec
 from actors.protocol.channel import TypedChannel
+from actors.rules.account.view import AccountView
 from actors.rules.freshness import FreshnessPolicy, blind, worst_of
 from actors.rules.order_book import BookView
 from actors.rules.topics import options_of, topics_of
 from actors.stream import Stream
 from actors.supervision.freshness import NOT_SUBSCRIBED, FreshnessLooks
-from actors.supervision.permit import Limits, LineSource, Permit, StreamSource, checked_limits
+from actors.supervision.permit import (
+    Account,
+    AccountSource,
+    Limits,
+    LineSource,
+    Permit,
+    StreamSource,
+    checked_limits,
+)
 
 Source = (
-    Stream[Any] | BookView | Topic | str | tuple[str | TypedChannel[Any] | Keys, ...]
+    Stream[Any] | BookView | AccountView | Topic | str | tuple[str | TypedChannel[Any] | Keys, ...]
 )  # that may be required
 
 
@@ -32,9 +41,11 @@ class Permits:
         spec_of: Callable[[str], FeedSpec],
         topics_of: Callable[[Stream[Any]], Collection[Topic]],
         book_of: Callable[[Topic], tuple[Stream[Any], str] | None],
+        account_of: Callable[[str, int], Account | None],
     ) -> None:
         self._looks, self._cells = looks, cells
         self._spec_of, self._topics_of, self._book_of = spec_of, topics_of, book_of
+        self._account_of = account_of
 
     def fresh(
         self,
@@ -60,14 +71,17 @@ class Permits:
             raise LinewardenError("require() needs at least one stream, topic or feed")
         reasons: list[Freshness] = []
         streams: list[Stream[Any]] = []
+        accounts: list[AccountSource] = []
         topics: dict[tuple[Topic, FreshnessPolicy | None], None] = {}
         for source in sources:
             wanted = self._wanted(source)
             topics.update(dict.fromkeys(wanted))
             if not wanted:
                 reasons.append(NOT_SUBSCRIBED.about(_name_of(source)))
-            found = self._book(source, limits.max_age) if isinstance(source, BookView) else source
-            if isinstance(found, Stream):
+            found = self._found(source, limits)
+            if isinstance(found, AccountSource):
+                accounts.append(found)
+            elif isinstance(found, Stream):
                 streams.append(found)
             elif isinstance(found, Freshness):
                 reasons.append(found)
@@ -81,10 +95,22 @@ class Permits:
             line = lines.get(name) or lines.setdefault(name, LineSource(name, spec, holder))
             line.add(topic, cell, own, holder)
         read = tuple(StreamSource(stream._inlet, self._cells) for stream in streams)
-        permit = Permit(self._looks, tuple(lines.values()), read, limits)
+        permit = Permit(self._looks, tuple(lines.values()), read, limits, accounts)
         if reasons := [*reasons, *permit.reasons]:
             raise Blind(reasons)
         return permit
+
+    def _found(self, source: Source, limits: Limits) -> object:
+        """What a permit looks at beside the topics of a source; or why the source is not to be trusted."""
+        if isinstance(source, BookView):
+            return self._book(source, limits.max_age)
+        if isinstance(source, AccountView):
+            account = self._account_of(source.feed, source.account)
+            if account is not None:
+                return AccountSource(account, self._cells)
+            about = f"{source.feed}/{source.account}"
+            return blind("closed_stream", "its account is followed no longer", about)
+        return source
 
     def _book(self, view: BookView, max_age: float | None) -> Stream[Any] | Freshness:
         """The stream by which a book is followed; or why its view is not to be trusted: it never changes."""
@@ -111,13 +137,16 @@ class Permits:
                 return [(source, None)]
             case BookView():
                 return [(source.topic, None)]
+            case AccountView():
+                account = self._account_of(source.feed, source.account)
+                return [] if account is None else [(topic, None) for topic in account.topics]
             case str():
                 return [(topic, None) for topic in self._topics(source, None, (), {})]
             case (str(feed), str() | TypedChannel() as channel, *keys):
                 return [(topic, None) for topic in self._topics(feed, channel, cast("list[Keys]", keys), {})]
         raise LinewardenError(
-            f"{source!r} cannot be required: give streams, views of books, topics, names of feeds, or tuples "
-            "(feed, channel, *keys), each as an argument of its own"
+            f"{source!r} cannot be required: give streams, views of books and accounts, topics, names of "
+            "feeds, or tuples (feed, channel, *keys), each as an argument of its own"
         )
 
     def _topics(

@@ -142,6 +142,7 @@ class SharedStatus:
             metrics_errors=self._metrics.errors,
             cooldowns=cooldowns_of(shared.cooldowns, self._clock.wall_ns()),
             halts=shared.halts,
+            accounts=dict(shared.accounts()),
         )
 
     def _feed(
@@ -267,6 +268,7 @@ def _line(
         last_venue_error=line.last_venue_error,
         degraded=_degraded(counters) if line.state.is_open and counters.decodes_nothing else "",
         journal=line.journal,
+        silent_losses=shared.silent_losses.get(line.name, ()),
         paused_by_streams=line.paused_by_streams,
         url=line.spec.url(line.name, line.door),
         verify_tls=line.spec.dial.verify_tls,

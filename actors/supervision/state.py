@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -28,14 +29,14 @@ from actors.reasons import Reason, Slow, Stopped
 from actors.rules.connect_limit import Wait
 from actors.rules.counters import LineCounters
 from actors.rules.doors import Doors
-from actors.rules.journal import Journal, LineExit, RecoveryTimes
+from actors.rules.journal import KEPT, Journal, LineExit, RecoveryTimes, SilentLossEntry
 from actors.rules.ledger import Ledger
 from actors.rules.line import LineState, RotationState, ShownState
 from actors.rules.liveness import RecentRoundTrips, Watched
 from actors.rules.poor_health import HealthWatch
 from actors.rules.restarts import Restarts
 from actors.secret import origin
-from actors.status import ActorStatus, HaltStatus, cause_of
+from actors.status import AccountStatus, ActorStatus, HaltStatus, cause_of
 from actors.supervision.cooldown_file import Cooldown, Cooldowns
 from actors.timers import Timer, Timers
 from actors.wire.connect import ConnectCancel
@@ -92,6 +93,12 @@ class SharedState:
             for name in spec.venue.spread(spec.wanted)
         }
         self.halts: tuple[HaltStatus, ...] = ()  # that stand; `trading/halting.py` replaces it
+        # `trading/accounts.py` replaces these three: what is known of the accounts that are followed, by line
+        # what their audits have found missing, and why topics of theirs are not trusted.
+        self.accounts: Callable[[], Mapping[str, AccountStatus]] = dict
+        self._noting = threading.Lock()
+        self.silent_losses: Mapping[str, tuple[SilentLossEntry, ...]] = {}
+        self.distrusted: Mapping[Topic, str] = {}
         self.actors: tuple[ActorStatus, ...] = ()  # all but connections, as the supervisor shows them
         self.change: object = None  # replaced with each change that the next status is to show
 
@@ -107,6 +114,20 @@ class SharedState:
     def show_halts(self, halts: tuple[HaltStatus, ...]) -> None:
         """These stand now."""
         self.halts = halts
+        self.note_change()
+
+    def distrust(self, topics: Collection[Topic], why: str) -> None:
+        """These are not fresh from now on; `why` empty: they may be again. Any thread."""
+        with self._noting:
+            others = {topic: text for topic, text in self.distrusted.items() if topic not in topics}
+            self.distrusted = others | dict.fromkeys(topics, why) if why else others
+        self.note_change()
+
+    def note_silent_loss(self, line: str, entry: SilentLossEntry) -> None:
+        """An audit has found it. Any thread."""
+        with self._noting:
+            known = self.silent_losses.get(line, ())
+            self.silent_losses = {**self.silent_losses, line: (*known, entry)[-KEPT:]}
         self.note_change()
 
     def note_change(self) -> None:

@@ -69,12 +69,16 @@ class Instrument(Struct, frozen=True):
 Resolve: TypeAlias = Callable[[Access], Instrument]  # with the reads that this takes
 
 
+def _unheard(intent: Intent, reply: OutcomeReply) -> None:
+    """The default of `Terms.note`."""
+
+
 class Terms(Struct, frozen=True):
     """What a feed lays down for its mutations.
 
     `check`: reads the facts of the limits, and returns the check for the transaction that writes the intent.
     `store` None: it cannot be opened, and `store_error` says why. `settling`: intents of ended processes are
-    being looked for at the venue.
+    being looked for at the venue. `note`: is called just before one leaves.
     """
 
     api: TradingApi
@@ -85,6 +89,7 @@ class Terms(Struct, frozen=True):
     store_error: str = ""
     dry_run: bool = False
     settling: bool = False
+    note: Callable[[Intent, OutcomeReply], object] = _unheard
 
     def knows(self, tag: str) -> bool:
         """Whether an intent has this tag; true where that cannot be read."""
@@ -175,6 +180,7 @@ class MutationAsk(Ask):
         known = self._begin(intent, check)
         if known is not None:
             return known
+        self._terms.note(intent, self.reply)
         outcome = self._exchange(intent.mutation, seen, token.value)
         if seen.status == UNAUTHORIZED:
             self._access.refuse(token)

@@ -19,11 +19,13 @@ class OutcomeReply(Reply):
     """The reply to the letter that asks for a mutation: it is never an error.
 
     `given_up`: is called where the letter is not read, or not read to its end. It ends what has not begun.
+    `told`: is called with each outcome; of two the second replaces an `Unknown`.
     """
 
     def __init__(self, tag: str) -> None:
         super().__init__("requester")
         self.tag = tag
+        self.told: Callable[[OrderOutcome], object] = _unheard
         self.given_up: Callable[[BaseException], object] = lambda error: self.finish(Unknown(tag, str(error)))
         self._outcome: OrderOutcome | None = None
         self._finishing = threading.Lock()
@@ -31,9 +33,12 @@ class OutcomeReply(Reply):
     def finish(self, outcome: OrderOutcome) -> None:
         """The first outcome counts; but an `Unknown` is replaced by what the venue answered after all."""
         with self._finishing:
-            if self._outcome is None or isinstance(self._outcome, Unknown):
+            is_news = self._outcome is None or isinstance(self._outcome, Unknown)
+            if is_news:
                 self._outcome = outcome
         self.set(outcome)
+        if is_news:
+            self.told(outcome)
 
     def set_exception(self, exc_info: Any = None) -> None:
         self.given_up(exc_info[1] if exc_info else RuntimeError("the requester failed"))
@@ -45,6 +50,10 @@ class OutcomeReply(Reply):
             return Unknown(self.tag, UNDER_WAY)
         assert self._outcome is not None
         return self._outcome
+
+
+def _unheard(outcome: OrderOutcome) -> None:
+    """The default of `told`."""
 
 
 class OrderHandle(Gettable[OrderOutcome]):

@@ -193,6 +193,20 @@ class OrderStore(OrderFile):
             found = tuple(each for each in found if each.process_ended or each.outcome is not None)
         return found
 
+    def unsettled(self, host: str, account: int) -> tuple[str, ...]:
+        """Returns the tags of an account without a known outcome, of any process of the folder."""
+        with self._turn:
+            with self.reading() as db:
+                tags = [tag for tag, *_ in intents.unsettled(db, host, account)]
+            kept = self._outcomes
+            open_tags = [tag for tag in tags if isinstance(kept.get(tag), Unknown | None)]
+            unrecorded = [
+                tag
+                for tag, each in self._unrecorded.items()
+                if each.is_of(host, account) and isinstance(each.outcome, Unknown | None)
+            ]
+        return (*open_tags, *unrecorded)
+
     def lost_tags(self, tags: Iterable[str], host: str, account: int) -> tuple[str, ...]:
         """Returns those of an account's tags at the venue that this store gave, and does not know.
 

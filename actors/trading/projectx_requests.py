@@ -350,7 +350,9 @@ class ProjectXRequests:
 
         The gateway leaves the legs of brackets in the book, where they may open another position. `sweep`:
         once the position is gone they are cancelled, and the account is looked at until it shows none of
-        them. If the close is not accepted, or the position does not go, they stay: they protect it.
+        them. If the close is not accepted, or the position does not go, they stay: they protect it. At the
+        end the account is followed, if it was not, and `Sweep.flat` says whether it is flat, which takes some
+        seconds.
 
         Raises:
             ForkError: this is a forked child.
@@ -444,7 +446,7 @@ class ProjectXRequests:
             working = _whole(self._requests.read(self._api.open_orders(account, id)))
             return [(each.id, self.cancel(account, each.id, deadline=deadline)) for each in working]
 
-        yield from repeat(look, ROUNDS, f"orders of account {account} are still working")
+        return (yield from repeat(look, ROUNDS, f"orders of account {account} are still working"))
 
     def _sweeping(
         self, handle: OrderHandle, account: int, contract: str | Contract, deadline: float | None
@@ -465,6 +467,7 @@ class ProjectXRequests:
 
         yield from repeat(look, ROUNDS, f"legs of {id} are still working")
         self._await_flat(account, id, most=1)
+        return None
 
     def _id(self, contract: str | Contract) -> str:
         return self.contract(contract_text(contract)).get().id

@@ -13,6 +13,7 @@ from actors.actor import Address
 from actors.errors import LinewardenError, RuntimeStopped, Timeout
 from actors.protocol.rest import Call, Lane
 from actors.protocol.trading import Align, AnyMutation, Contract, OrderOutcome, Refused, Unknown, adds_risk
+from actors.rules.account.view import Flat
 from actors.settings import FeedSettings
 from actors.timers import Timers, check_seconds
 from actors.trading.arguments import check_deadline
@@ -40,6 +41,7 @@ class Way(Protocol):
     def api(self) -> Any:
         """The venue's `TradingApi`."""
 
+    def flat(self, account: int) -> Flat: ...
     def known_contract(self, text: str) -> Contract | None: ...
     def know_contract(self, text: str, contract: Contract) -> None: ...
     def wait_settled(self, timeout: float | None) -> bool: ...
@@ -109,6 +111,15 @@ class Requests:
             found = access.read(way.api.contract(text), "flatten")
             way.know_contract(text, found)
         return found
+
+    def flat(self, account: int) -> Flat:
+        """Whether an account is flat, by all evidence; it may wait for that for some seconds.
+
+        Raises:
+            RuntimeStopped: the runtime has ended.
+            LinewardenError: the feed was removed from the config.
+        """
+        return self._way().flat(account)
 
     def wall_ns(self) -> int:
         """Nanoseconds since 1970, by the runtime's clock."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
+
+from msgspec import Struct
 
 from actors.actor import Address
 from actors.errors import AskError, LinewardenError, RuntimeStopped
@@ -21,13 +25,14 @@ from actors.lazy import imported
 from actors.market.latest_prices import LatestPrices
 from actors.protocol.rest import RestApi
 from actors.protocol.trading import Contract, Intent, TradingApi, adds_risk, lane_of
+from actors.rules.account.view import Flat
 from actors.settings import FeedSettings, Settings
 from actors.timers import Timers, seconds_left
 from actors.trading.asks import Access
 from actors.trading.limits import Facts, limit_check
 from actors.trading.login import Login, Logins
 from actors.trading.mutation import MutationAsk, Terms
-from actors.trading.order_handle import OrderHandle
+from actors.trading.order_handle import OrderHandle, OutcomeReply
 from actors.trading.records import Check
 from actors.trading.requests import Requests
 from actors.trading.settlement import Settlement
@@ -40,6 +45,25 @@ MARK_AGE: Final = 15.0  # seconds: an older price is no mark for a price band
 RECORDING: Final = 0.5  # seconds that a thread has for its record, where a stop has none left
 DAY_NS: Final = 86_400 * 10**9
 CONTRACTS: Final = 86_400.0  # seconds for which a contract that was resolved is known
+
+
+class Unsettled(Struct, frozen=True):
+    """The tags of intents without a known outcome. `why`: why they are not known; empty: they are."""
+
+    tags: tuple[str, ...] = ()
+    why: str = ""
+
+
+OnMutation = Callable[[str, Intent, OutcomeReply], object]  # with the feed
+
+
+def _unfollowed(*_: object) -> Flat:
+    """The default of `flat`."""
+    return Flat("unknown", ("the account is not followed",))
+
+
+def _unwatched(feed: str, intent: Intent, reply: OutcomeReply) -> None:
+    """The default of `on_mutation`."""
 
 
 class FeedWay:
@@ -62,6 +86,9 @@ class FeedWay:
         """Why a mutation is refused before it leaves; empty: it is not."""
         return self._runtime.settings.why_no_orders(self._feed)
 
+    def flat(self, account: int) -> Flat:
+        return self._runtime.flat(self._feed, account)
+
     def known_contract(self, text: str) -> Contract | None:
         """What this text was resolved to within the last day."""
         known = self._runtime.contracts.get((self._feed, text))
@@ -70,7 +97,7 @@ class FeedWay:
         return known[0]
 
     def know_contract(self, text: str, contract: Contract) -> None:
-        self._runtime.contracts[self._feed, text] = contract, self._runtime.timers.clock.monotonic()
+        self._runtime.know_contract(self._feed, text, contract)
 
     def access(self, left: Callable[[], float]) -> Access:
         spec = self._spec
@@ -93,6 +120,7 @@ class FeedWay:
             store_error=store_error,
             dry_run=self.settings.dry_run,
             settling=runtime.settlement.is_under_way(self._feed),
+            note=partial(runtime.on_mutation, self._feed),
         )
 
     def first_with(self, tag: str, ask: MutationAsk) -> MutationAsk:
@@ -147,6 +175,9 @@ class RuntimeRequests:
         self.named: WeakValueDictionary[str, MutationAsk] = WeakValueDictionary()  # by tag
         self.contracts: dict[tuple[str, str], tuple[Contract, float]] = {}  # by feed and text
         self.settlement = Settlement({}, self.store, self._settle, self._tags)
+        # The accounts that are followed set both: the first is called with each mutation before it leaves.
+        self.on_mutation: OnMutation = _unwatched
+        self.flat: Callable[[str, int], Flat] = _unfollowed
 
     @property
     def settings(self) -> Settings:
@@ -200,6 +231,26 @@ class RuntimeRequests:
         requests = self.core(feed, None, lambda: None)
         api: TradingApi = requests.api
         return requests.read(api.tags(self.timers.clock.wall_ns() - DAY_NS)).get()
+
+    def know_contract(self, feed: str, text: str, contract: Contract) -> None:
+        """What this text was resolved to just now."""
+        self.contracts[feed, text] = contract, self.timers.clock.monotonic()
+
+    def unsettled(self, host: str, account: int) -> Unsettled:
+        """What any process has sent for an account, or is about to, of which no outcome is known."""
+        from actors.trading.folder import StoreError
+
+        if not self.settings.trading.dir:
+            return Unsettled(
+                why="the config has no [trading] dir, so orders of other processes are not known"
+            )
+        store, error = self.order_store()
+        if store is None:
+            return Unsettled(why=f"the order store cannot be opened: {error}")
+        try:
+            return Unsettled(store.unsettled(host, account))
+        except (sqlite3.Error, StoreError) as error_of_file:
+            return Unsettled(why=f"the order store cannot be read: {error_of_file}")
 
     # ── what feeds share ──
 

@@ -11,12 +11,14 @@ from msgspec import Struct
 from actors import log_queue
 from actors.errors import LinewardenError
 from actors.protocol.trading import Accepted, OrderOutcome, Refused, Unknown
+from actors.rules.account.view import Flat
 from actors.timers import check_seconds
 from actors.trading.gathering import Gettable
 from actors.trading.order_handle import UNDER_WAY, OrderHandle
 
 log = log_queue.logger("actors.trading")
 
+NOT_ASKED: Final = Flat("unknown", ("it was not asked for",))
 PAUSE: Final = 0.25  # seconds between two looks at the account
 
 
@@ -41,11 +43,14 @@ class Sweep(Struct, frozen=True):
     """What came of each mutation so far, in their order.
 
     `is_complete`: the venue's lists, looked at twice afterwards, show that nothing is left; `why`: why not.
+    `flat`: of a close that is complete, whether the account as a whole is flat, by the evidence that
+    `Runtime.flat` asks for. A list without the position is no such evidence.
     """
 
     steps: tuple[SweepStep, ...]
     is_complete: bool
     why: str = ""
+    flat: Flat = NOT_ASKED
 
     @property
     def outcomes(self) -> tuple[OrderOutcome, ...]:
@@ -58,8 +63,8 @@ class SweepIncompleteError(Exception):
 
 
 Begun: TypeAlias = tuple[int | None, OrderHandle]  # the order that it cancels, as in `SweepStep`
-# It yields the mutations that it has begun; it is resumed with their outcomes.
-Steps: TypeAlias = Generator[list[Begun], list[OrderOutcome], None]
+# It yields the mutations that it has begun, and is resumed with their outcomes. It may return a `Sweep.flat`.
+Steps: TypeAlias = Generator[list[Begun], list[OrderOutcome], Flat | None]
 
 
 class SweepHandle(Gettable[Sweep]):
@@ -106,16 +111,16 @@ class SweepHandle(Gettable[Sweep]):
                 done = [SweepStep(order, handle.get()) for order, handle in begun]
                 self._steps += tuple(done)
                 begun = steps.send([step.outcome for step in done])
-        except StopIteration:
-            self._end(True, "")
+        except StopIteration as end:
+            self._end(True, "", end.value or NOT_ASKED)
         except (SweepIncompleteError, LinewardenError) as error:
             self._end(False, str(error))
         except Exception as error:
             log.exception("A sweep ended with an unexpected error.")
             self._end(False, f"unexpected error ({type(error).__name__})")
 
-    def _end(self, is_complete: bool, why: str) -> None:
-        self._result = Sweep(self._steps, is_complete, why)
+    def _end(self, is_complete: bool, why: str, flat: Flat = NOT_ASKED) -> None:
+        self._result = Sweep(self._steps, is_complete, why, flat)
         self._ended.set()
 
 
@@ -135,7 +140,7 @@ def repeat(look: Callable[[], list[Begun]], most: int, left: str) -> Steps:
         begun = look()
         quiet = 0 if begun else quiet + 1
         if quiet == 2:
-            return
+            return None
         if begun:
             yield begun
         pause()

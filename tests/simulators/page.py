@@ -8,15 +8,18 @@ from pathlib import Path
 
 from actors.simulators import SIMULATORS, Simulator
 from actors.simulators.base.faults import FaultKind, table_of
+from actors.simulators.base.history_faults import HistoryFaults
 from actors.simulators.base.parameters import Parameter, parameters_of
 from actors.simulators.signalr import SimulatedHubs
 
 PAGE = Path(__file__).parents[2] / "docs" / "simulators.md"
-GROUPS: tuple[tuple[str, type[Simulator]], ...] = (
+GROUPS: tuple[tuple[str, type], ...] = (
     ("Every simulator", Simulator),
+    ("Pages of history, and so `alpaca`, `o2` and `table`", HistoryFaults),
     ("SignalR hubs, and so `projectx`", SimulatedHubs),
     *((f"`{name}`", kind) for name, kind in SIMULATORS.items()),
 )
+TOLD = {kind for _, kind in GROUPS}
 
 
 def page(text: str) -> str:
@@ -28,12 +31,12 @@ def page(text: str) -> str:
     return text
 
 
-def _tables(rows_of: Callable[[type[Simulator]], Iterable[str]]) -> str:
+def _tables(rows_of: Callable[[type], Iterable[str]]) -> str:
     """One table for each class, of the rows that its parent does not have."""
     text = ""
     for title, kind in GROUPS:
-        parent = kind.__mro__[1]
-        known = set(rows_of(parent)) if issubclass(parent, Simulator) else set()
+        parents = [parent for parent in kind.__mro__[1:] if parent in TOLD]
+        known = {row for parent in parents for row in rows_of(parent)}
         head, *rows = rows_of(kind)
         if rows := [row for row in rows if row not in known]:
             columns = "|".join(" --- " for _ in range(head.count("|") - 1))
@@ -41,15 +44,15 @@ def _tables(rows_of: Callable[[type[Simulator]], Iterable[str]]) -> str:
     return text + "\n"
 
 
-def _settings(kind: type[Simulator]) -> Iterator[str]:
+def _settings(kind: type) -> Iterator[str]:
     yield "| setting | default | meaning |"
-    for each in parameters_of(kind.Settings):
+    for each in parameters_of(kind.Settings) if issubclass(kind, Simulator) else ():
         default = "required" if each.default is None else f"`{each.default or repr(each.default)}`"
         star = "" if each.kind else " *"
         yield f"| `{each.name}`{star} | {default} | {_meaning(each)} |"
 
 
-def _faults(kind: type[Simulator]) -> Iterator[str]:
+def _faults(kind: type) -> Iterator[str]:
     yield "| fault | it | parameters |"
     for row in table_of(kind):
         yield f"| `{row}` | {row.meaning} | {_parameters(row)} |"

@@ -32,7 +32,7 @@ STEPS = st.integers(-4_000, 4_000)
         (EP, 6_800, 6_790, 0, 0),
     ],
 )
-def test_defect_9_3_5_a_size_counts_the_value_of_a_tick(
+def test_a_size_counts_the_value_of_a_tick(
     contract: Contract, entry: Any, stop: Any, risk: Any, size: int
 ) -> None:
     """project-x-py 1.1 takes a point for one unit of money: 50 times as many for EP."""

@@ -25,6 +25,8 @@ NEXT: Final[Mapping[tuple[ViewState, Happening], ViewState]] = {
     ("down", "subscribed"): "syncing",
     ("syncing", "interrupted"): "down",
     ("syncing", "taken"): "synced",
+    ("syncing", "unremoved"): "disputed",
+    ("syncing", "resync"): "syncing",
     ("synced", "interrupted"): "down",
     ("synced", "differs"): "doubted",
     ("synced", "lossy"): "untrusted",
@@ -39,6 +41,7 @@ NEXT: Final[Mapping[tuple[ViewState, Happening], ViewState]] = {
     ("untrusted", "resync"): "syncing",
     ("disputed", "interrupted"): "down",
     ("disputed", "agreed"): "synced",
+    ("disputed", "lossy"): "untrusted",
     ("disputed", "resync"): "syncing",
 }
 

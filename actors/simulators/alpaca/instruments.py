@@ -6,6 +6,7 @@ No socket and no clock: the time is told. A message is a dict with its T and, ne
 from __future__ import annotations
 
 import random
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -22,7 +23,7 @@ Clock = Callable[[], Stamp]
 
 _MINUTE = 60 * 10**9  # ns
 _DAY = 1440 * _MINUTE
-_REMEMBERED = 1000  # messages of a kind, for the history pages
+_REMEMBERED = 10_000  # messages of a kind, for the history pages
 
 # what is known from the start: a symbol and its first price, in units
 KNOWN: Mapping[str, int] = {
@@ -72,6 +73,7 @@ class Listing:
         self.kind = kind_of(symbol)
         self.shape = SHAPES[self.kind]
         self.history: dict[str, deque[Told]] = {}  # by channel
+        self.moments: dict[str, deque[float]] = {}  # when each was told, monotonic seconds
         self._clock = clock
         self._random = random.Random(f"{seed}/{symbol}")
         price = KNOWN.get(symbol) or self._random.randint(20, 400) * 100
@@ -121,10 +123,10 @@ class Listing:
         price = self.shape.price(self.market.last)
         length = _DAY if channel == "dailyBars" else _MINUTE
         now = self._clock().ns
-        slot, grown = self._bars[length]
+        slot, known = self._bars[length]
         # A minute without trades has a bar as well: crypto's bars are made of quotes.
         still = {"o": price, "h": price, "l": price, "c": price, "v": 0, "n": 0, "vw": price}
-        prices = grown if slot == now // length else still
+        prices = known if slot == now // length else still
         start = Stamp.at(now - now % length)
         return {"T": channel[0], "S": self.symbol, **prices, "t": start}
 
@@ -178,12 +180,13 @@ class Listing:
     def remember(self, channel: str, told: Told) -> None:
         """A message was sent: REST answers with it as well."""
         self.history.setdefault(channel, deque(maxlen=_REMEMBERED)).append(told)
+        self.moments.setdefault(channel, deque(maxlen=_REMEMBERED)).append(time.monotonic())
         if channel == "trades" and isinstance(told["t"], Stamp):
             price, size, now = told["p"], told["s"], told["t"].ns
-            for length, grown in self._bars.items():
+            for length, known in self._bars.items():
                 slot = now // length
-                bar = grown[1] if grown[0] == slot else {}
-                self._bars[length] = (slot, _grown(bar, price, size))
+                bar = known[1] if known[0] == slot else {}
+                self._bars[length] = (slot, grown(bar, price, size))
 
     def last(self, channel: str) -> Told:
         """The last that was told on that channel or, where that is nothing, what would be."""
@@ -249,7 +252,7 @@ def _written(levels: Mapping[float, float]) -> list[dict[str, float]]:
     return [{"p": price, "s": size} for price, size in levels.items()]
 
 
-def _grown(bar: Told, price: float, size: float) -> Told:
+def grown(bar: Told, price: float, size: float) -> Told:
     """The bar with one more trade in it."""
     if not bar:
         return {"o": price, "h": price, "l": price, "c": price, "v": size, "n": 1, "vw": price}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from email.utils import formatdate
 from typing import Any, Protocol
 
 import msgspec
@@ -12,14 +13,18 @@ import msgspec
 from actors.simulators.alpaca.account import CLOSED, Account, Update, asset_class
 from actors.simulators.alpaca.connections import Keys, keys_of
 from actors.simulators.alpaca.endpoints import kind_of
+from actors.simulators.alpaca.history import History, bare
 from actors.simulators.alpaca.instruments import Listing, Told
 from actors.simulators.alpaca.payloads import Stamp, to_json
 from actors.simulators.alpaca.settings import SimulatedAlpacaSettings
-from actors.simulators.base.client import HttpReply, Request
+from actors.simulators.base.client import HttpReply, Later, Request
+from actors.simulators.base.faults import PendingFaults
 from actors.simulators.base.history import Meter
+from actors.simulators.base.history_faults import answered
 
 _CHANNELS = ("trades", "quotes", "bars", "orderbooks")
 _HOUR = 3600 * 10**9  # ns
+_RECENT = _HOUR // 4
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -28,6 +33,7 @@ class Backend(Protocol):
     """What the pages need of the venue."""
 
     settings: SimulatedAlpacaSettings
+    pending: PendingFaults
     account: Account
     articles: deque[Told]
 
@@ -35,6 +41,7 @@ class Backend(Protocol):
     def now(self) -> Stamp: ...
     def accepts(self, keys: Keys) -> bool: ...
     def say_update(self, update: Update) -> Update: ...
+    def call_later(self, seconds: float, call: Callable[[], None]) -> None: ...
 
 
 class Pages:
@@ -45,8 +52,9 @@ class Pages:
         self._account = venue.account
         self._find = venue.listing
         self._asked = Meter(60.0)
+        self._history = History(venue.listing, venue.pending)
 
-    def answer(self, request: Request) -> HttpReply:
+    def answer(self, request: Request) -> HttpReply | Later:
         """A page, or what came of an order; 404 where there is none, 400 where it cannot be meant."""
         refusal = self._paced() or self._admitted(request)
         if refusal is not None:
@@ -58,6 +66,8 @@ class Pages:
                 case "DELETE", ["v2", "orders", id] if id in self._account.orders:
                     self._venue.say_update(self._account.update("canceled", {"id": id}))
                     return HttpReply(204)
+                case "GET", [*before, channel] if channel in _CHANNELS and "latest" not in before:
+                    return self._past(request.path, request.query)
                 case "GET", _:
                     return self._get(request.path, request.query)
                 case _:
@@ -84,6 +94,21 @@ class Pages:
         order = {name: _amount(value) for name, value in asked.items() if value is not None}
         self._find(order["symbol"])
         return page(self._venue.say_update(self._account.update("new", order))["order"])
+
+    def _past(self, path: str, query: Mapping[str, str]) -> HttpReply | Later:
+        """A page of history, which may come late or be cut."""
+        if self._is_too_recent(query):
+            return complaint(403, "subscription does not permit querying recent SIP data")
+        date = {"Date": formatdate(self._venue.now().ns // 10**9, usegmt=True)}
+        reply = msgspec.structs.replace(self._get(path, query), headers=date)
+        return answered(reply, self._venue.pending, self._venue.call_later)
+
+    def _is_too_recent(self, query: Mapping[str, str]) -> bool:
+        """The basic plan has data of the SIP that is 15 minutes old."""
+        now = self._venue.now()
+        end = Stamp.parse(query["end"]) if "end" in query else now
+        is_recent = end.ns > now.ns - _RECENT
+        return self._venue.settings.plan == "basic" and query.get("feed") == "sip" and is_recent
 
     def _get(self, path: str, query: Mapping[str, str]) -> HttpReply:
         match path.strip("/").split("/"):
@@ -122,13 +147,12 @@ class Pages:
             case [symbol, "snapshot"]:
                 return page({"symbol": symbol, **self._snapshot(symbol)})
             case [channel] if channel in _CHANNELS:
-                kept = {each: self._history(each, channel, query) for each in symbols}
-                return page({channel: kept, "next_page_token": None})
+                return page(self._history.page(channel, symbols, query))
             case _:
                 return complaint(404, "not found")
 
     def _latest(self, symbol: str, channel: str) -> Told:
-        return _bare(self._find(symbol).last(channel))
+        return bare(self._find(symbol).last(channel))
 
     def _snapshot(self, symbol: str) -> Told:
         trade, quote = self._latest(symbol, "trades"), self._latest(symbol, "quotes")
@@ -138,14 +162,10 @@ class Pages:
         bars = {"minuteBar": self._latest(symbol, "bars"), "dailyBar": self._latest(symbol, "dailyBars")}
         return {**latest, **bars, "prevDailyBar": bars["dailyBar"]}
 
-    def _history(self, symbol: str, channel: str, query: Mapping[str, str]) -> list[Told]:
-        kept = [_bare(each) for each in self._find(symbol).history.get(channel, ())]
-        return _between(kept, "t", query, limit=1000)
-
     def _news(self, query: Mapping[str, str]) -> HttpReply:
         wanted = {each for each in query.get("symbols", "").split(",") if each}
         named = [each for each in self._venue.articles if not wanted or wanted.intersection(each["symbols"])]
-        found = [{**_bare(each), "images": []} for each in _between(named, "created_at", query, limit=0)]
+        found = [{**bare(each), "images": []} for each in _between(named, "created_at", query)]
         return page({"news": found[::-1][: int(query.get("limit", 10))], "next_page_token": None})
 
     def _orders(self, query: Mapping[str, str]) -> HttpReply:
@@ -196,13 +216,7 @@ def _amount(value: Any) -> Any:
     return f"{Decimal(str(value)).normalize():f}" if number else value
 
 
-def _bare(told: Told) -> Told:
-    """A message as the pages have it: the symbol is its key there, and the kind is known."""
-    return {name: value for name, value in told.items() if name not in ("T", "S")}
-
-
-def _between(kept: list[Told], when: str, query: Mapping[str, str], limit: int) -> list[Told]:
+def _between(kept: list[Told], when: str, query: Mapping[str, str]) -> list[Told]:
     start = Stamp.parse(query["start"]).ns if "start" in query else 0
     end = Stamp.parse(query["end"]).ns if "end" in query else 1 << 64
-    found = [each for each in kept if start <= each[when].ns <= end]
-    return found[: int(query.get("limit", limit))] if limit else found
+    return [each for each in kept if start <= each[when].ns <= end]

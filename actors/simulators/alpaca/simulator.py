@@ -16,9 +16,18 @@ from actors.simulators.alpaca.instruments import KNOWN, Listing, Told, article
 from actors.simulators.alpaca.payloads import Codec, Stamp, frame, read, to_json
 from actors.simulators.alpaca.rest import Pages, complaint
 from actors.simulators.alpaca.settings import SimulatedAlpacaSettings
-from actors.simulators.base.client import HttpReply, Peer, Request, RequestRefused, fragments, retry_header
+from actors.simulators.base.client import (
+    HttpReply,
+    Later,
+    Peer,
+    Request,
+    RequestRefused,
+    fragments,
+    retry_header,
+)
 from actors.simulators.base.connections import Groups
 from actors.simulators.base.faults import Code, RetryAfter, Status, Text, Times, fault, waiting
+from actors.simulators.base.history_faults import HistoryFaults
 from actors.simulators.base.parameters import one_of
 from actors.simulators.base.random_market import Market
 from actors.simulators.base.server import Message, Simulator
@@ -47,7 +56,7 @@ _ARTICLES = 100  # that are remembered
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-class SimulatedAlpaca(Simulator):
+class SimulatedAlpaca(Simulator, HistoryFaults):
     """Alpaca on loopback: a context manager.
 
     A symbol tells by its looks whose it is: `AAPL`, `BTC/USD`, `AAPL281215C00200000`, and
@@ -543,7 +552,7 @@ class SimulatedAlpaca(Simulator):
 
     # pages
 
-    def answer(self, request: Request) -> HttpReply:
+    def answer(self, request: Request) -> HttpReply | Later:
         return self.pending.take("refuse_pages") or self._pages.answer(request)
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping
+from email.utils import formatdate
 from typing import Any, Protocol
 
-from actors.simulators.base.client import HttpReply, Request, RequestRefused
+import msgspec
+
+from actors.simulators.base.client import HttpReply, Later, Request, RequestRefused
+from actors.simulators.base.faults import PendingFaults
+from actors.simulators.base.history_faults import answered
 from actors.simulators.o2.account import Account
+from actors.simulators.o2.history import History
 from actors.simulators.o2.instruments import PRECISIONS, Asset, Listing, canonical, make_id
 from actors.simulators.o2.payloads import INVALID, NO_MARKET, encode, sides
+from actors.simulators.o2.settings import SimulatedO2Settings
 
 _NAMES = ("contract", "account", "address", "trade_account_id", "owner")  # of an account in a query
+_OF_HISTORY = ("/v1/trades", "/v1/bars")
 _REGISTRIES = ("books_registry_id", "accounts_registry_id", "trade_account_oracle_id", "base_asset_id")
 
 Query = Mapping[str, str]
@@ -22,23 +29,36 @@ class Backend(Protocol):
 
     known_markets: dict[str, Listing]
     known_accounts: dict[str, Account]
-    recent: dict[str, deque[Any]]
+    settings: SimulatedO2Settings
+    pending: PendingFaults
+    history: History
 
     def account(self, identity: str) -> Account: ...
     def balance_entry(self, account: Account, asset: str) -> dict[str, Any]: ...
+    def call_later(self, seconds: float, call: Callable[[], None]) -> None: ...
 
 
 class Pages:
     def __init__(self, venue: Backend) -> None:
         self._venue = venue
 
-    def answer(self, request: Request) -> HttpReply:
+    def answer(self, request: Request) -> HttpReply | Later:
         """A page; 404 where there is none."""
+        reply = self._page(request)
+        if request.path not in _OF_HISTORY:
+            return reply
+        date = {"Date": formatdate(usegmt=True)}
+        reply = msgspec.structs.replace(reply, headers=date)
+        return answered(reply, self._venue.pending, self._venue.call_later)
+
+    def _page(self, request: Request) -> HttpReply:
         page = self._pages.get(request.path)
         try:
             return page(self, request.query) if page else failure(404, INVALID, "not found")
         except RequestRefused as refused:
             return failure(404 if refused.code == NO_MARKET else 400, refused.code, refused.text)
+        except ValueError:
+            return failure(400, INVALID, "invalid request: a number is none")
 
     def _health(self, query: Query) -> HttpReply:
         return _page({"status": "ok"})
@@ -53,7 +73,10 @@ class Pages:
         return _page({"action": "depth", "market_id": found.id, "orders": orders})
 
     def _trades(self, query: Query) -> HttpReply:
-        return _page({"trades": list(self._venue.recent.get(self._market(query).id, ()))[::-1]})
+        return _page(self._venue.history.trades(self._market(query).id, query))
+
+    def _bars(self, query: Query) -> HttpReply:
+        return _page(self._venue.history.bars(self._market(query).id, query))
 
     def _order(self, query: Query) -> HttpReply:
         id = canonical(query.get("order_id", ""))
@@ -96,6 +119,7 @@ class Pages:
         "/v1/markets": _markets,
         "/v1/depth": _depth,
         "/v1/trades": _trades,
+        "/v1/bars": _bars,
         "/v1/order": _order,
         "/v1/orders": _orders,
         "/v1/balance": _balance,

@@ -21,3 +21,5 @@ class SimulatedO2Settings(SimulatorSettings, kw_only=True):
     name_errors: Annotated[bool, "errors name the action and the market that they are about"] = False
     untidy_ids: Annotated[bool, "ids lose their 0x or are in upper case, differently in each channel"] = False
     nonce_form: Annotated[NonceForm, "how a nonce is written"] = "decimal"
+    start_belongs: Annotated[bool, "the trade that a page of history starts at is in it"] = True
+    bare_lists: Annotated[bool, "pages of history are lists by themselves"] = False

@@ -11,14 +11,16 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec import Struct
 
-from actors.simulators.base.client import HttpReply, Peer, Request, RequestRefused, text_frame
+from actors.simulators.base.client import HttpReply, Later, Peer, Request, RequestRefused, text_frame
 from actors.simulators.base.connections import Groups
 from actors.simulators.base.faults import Code, Text, fault
+from actors.simulators.base.history_faults import HistoryFaults
 from actors.simulators.base.random_market import Levels, Market, Move, Order, Side, Step, Trade
 from actors.simulators.base.server import Message, Simulator
 from actors.simulators.base.settings import given
 from actors.simulators.o2 import payloads
 from actors.simulators.o2.account import Account, Holding, Identity, named
+from actors.simulators.o2.history import History
 from actors.simulators.o2.instruments import PAIRS, PRECISIONS, Listing, book_of, canonical, make_id
 from actors.simulators.o2.payloads import Payloads, SubscriptionRequest, encode, printed
 from actors.simulators.o2.rest import Pages
@@ -47,7 +49,7 @@ class Subscription(Struct, eq=False):
     due: bool = False  # depth_view: the next picture has its timer
 
 
-class SimulatedO2(Simulator):
+class SimulatedO2(Simulator, HistoryFaults):
     """O2 on loopback: a context manager."""
 
     name: ClassVar[str] = "o2"
@@ -68,6 +70,7 @@ class SimulatedO2(Simulator):
             self._add_market(id)
         self._payloads = Payloads(settings)
         self._pages = Pages(self)
+        self.history = History(self)
         self.recent: dict[str, deque[Any]] = {}  # the last trades of each market, as told, oldest first
         self._subscriptions: dict[Peer, dict[Slot, Subscription]] = {}
         self._watching: Groups[tuple[str, str], Subscription] = Groups()  # by channel and key
@@ -398,6 +401,7 @@ class SimulatedO2(Simulator):
             subscription.peer.tell(self._payloads.view(found, subscription.precision))
 
     def _say_trade(self, found: Listing, told: Any) -> None:
+        self.history.remember(found.id, told)
         self.recent.setdefault(found.id, deque(maxlen=_RECENT)).append(told)
         self._tell("trades", found.id, self._payloads.trades, found, [told])
 
@@ -405,7 +409,7 @@ class SimulatedO2(Simulator):
         account.orders[canonical(str(told["order_id"]))] = told
         self._tell("orders", account.id, self._payloads.orders, [told])
 
-    def answer(self, request: Request) -> HttpReply:
+    def answer(self, request: Request) -> HttpReply | Later:
         return self._pages.answer(request)
 
 

@@ -8,7 +8,7 @@ newest row on, and must contain that row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 from urllib.parse import urlencode
@@ -22,20 +22,22 @@ from actors.protocol import (
     BarQuery,
     Call,
     CallRefused,
-    Conversation,
     FrameLimit,
     HttpAnswer,
     HttpRequest,
     Loss,
+    NoResultError,
     Reason,
     RestApi,
     Retryable,
     RowChain,
+    Steps,
     Timeframe,
     Topic,
     is_bounded,
     joined,
     status_reason,
+    until_failure,
 )
 from actors.venues.alpaca import messages as m
 from actors.venues.alpaca.endpoints import DataStream
@@ -45,7 +47,6 @@ from actors.venues.alpaca.timestamps import SECOND, text_of
 T = TypeVar("T")
 Row: TypeAlias = m.Trade | m.Bar
 What: TypeAlias = Literal["trades", "bars"]
-Steps: TypeAlias = Generator[HttpRequest, HttpAnswer, T]
 
 PATHS: Final = {"stocks": "/v2/stocks/{what}", "crypto": "/v1beta3/crypto/{place}/{what}"}
 PAGE: Final = 10_000  # rows of a page, at most
@@ -79,19 +80,6 @@ class Complaint(Struct, frozen=True):
 _decode_page = msgspec.json.Decoder(Page).decode
 _decode_row: Callable[[bytes], Row] = msgspec.json.Decoder(m.Trade | m.Bar).decode
 _decode_complaint = msgspec.json.Decoder(Complaint).decode
-
-
-class NoPageError(Exception):
-    """A page did not come. `failure`: what the conversation ends with."""
-
-    def __init__(self, failure: CallRefused | Reason) -> None:
-        super().__init__(str(failure))
-        self.failure = failure
-
-    @property
-    def words(self) -> str:
-        """What happened, for people."""
-        return str(self.failure) if isinstance(self.failure, CallRefused) else self.failure.text
 
 
 def identity(event: Any) -> Hashable | None:
@@ -131,7 +119,7 @@ class AlpacaRest(RestApi):
         """Returns the read of the trades or bars of a loss."""
         what: What = "bars" if topic.channel == "bars" else "trades"
         name = f"backfill({topic.channel}/{topic.key})"
-        return Call(name, lambda _: conversation(self._backfilled(what, topic.key, loss)), timeout=TIMEOUT)
+        return Call(name, lambda _: until_failure(self._backfilled(what, topic.key, loss)), timeout=TIMEOUT)
 
     def bars(self, query: BarQuery) -> Call[tuple[Bar, ...]] | None:
         """Returns the read of bars; None: Alpaca builds that timeframe in another way.
@@ -143,7 +131,7 @@ class AlpacaRest(RestApi):
         if every is None:
             return None
         name = f"bars({query.key}, {query.every})"
-        return Call(name, lambda _: conversation(self._bars(query, every)), timeout=TIMEOUT)
+        return Call(name, lambda _: until_failure(self._bars(query, every)), timeout=TIMEOUT)
 
     def _backfilled(self, what: What, symbol: str, loss: Loss) -> Steps[Backfilled]:
         chain: RowChain[Row] = RowChain(identity, time_ns)
@@ -151,7 +139,7 @@ class AlpacaRest(RestApi):
         for number in range(MOST_PAGES):
             try:
                 rows, more, _ = yield from self._page(what, symbol, start, end)
-            except NoPageError as failed:
+            except NoResultError as failed:
                 if number == 0:
                     raise
                 return joined(chain.rows, loss, identity, time_ns, why=failed.words)
@@ -187,11 +175,12 @@ class AlpacaRest(RestApi):
             before = len(found)
             found.update({_start(row): row for row in rows if type(row) is m.Bar})
             if more and len(found) == before:
-                raise NoPageError(_unreadable("bars", "a page brings nothing new, and says that more follow"))
-            start, end = (
-                (start, min(found, default=end)) if newest_first else (max(found, default=start), end)
-            )
-        raise NoPageError(
+                raise NoResultError(_unreadable("bars", "a page brings nothing new, and more follow"))
+            if newest_first:
+                end = min(found, default=end)
+            else:
+                start = max(found, default=start)
+        raise NoResultError(
             Retryable(
                 f"alpaca has more than {MOST_PAGES * PAGE:,} bars in this time",
                 "cut",
@@ -213,7 +202,7 @@ class AlpacaRest(RestApi):
         """The rows of a page, whether more follow, and the venue's time.
 
         Raises:
-            NoPageError: none came, or it cannot be read.
+            NoResultError: none came, or it cannot be read.
         """
         span = {"start": text_of(start), "end": text_of(end)}
         query = {"symbols": symbol, **span, "limit": str(limit), "sort": sort}
@@ -225,21 +214,13 @@ class AlpacaRest(RestApi):
         url = f"{self._base}{path}?{urlencode(query)}"
         answer = yield HttpRequest("GET", url, self._headers, timeout=TIMEOUT)
         if answer.status != 200:
-            raise NoPageError(_refusal(answer, path))
+            raise NoResultError(_refusal(answer, path))
         try:
             page = _decode_page(answer.body)
             rows = [_row(entry, what, symbol) for entry in _entries(page, what, symbol)]
         except Exception as error:  # whatever came, it is no reason to raise
-            raise NoPageError(_unreadable(what, str(error)[:WORDS])) from None
+            raise NoResultError(_unreadable(what, str(error)[:WORDS])) from None
         return rows, page.next_page_token is not None, answer.date_ns
-
-
-def conversation(steps: Steps[T]) -> Conversation[T | CallRefused]:
-    """Returns the conversation that ends with what stopped it, where something does."""
-    try:
-        return (yield from steps)
-    except NoPageError as stopped:
-        return stopped.failure
 
 
 def spelled(every: Timeframe) -> str | None:

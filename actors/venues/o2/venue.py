@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from operator import attrgetter
 from typing import Any, ClassVar, Literal, Never, cast, get_args
+from urllib.parse import urlsplit
 
 from actors.protocol import (
+    Backfilled,
+    Bar,
+    BarQuery,
     BookUpdate,
     Bound,
     Bounds,
+    Call,
     Channel,
     DepthChannel,
     Endpoint,
+    Loss,
     Opening,
     Option,
     Options,
     Price,
+    Print,
     Session,
     Topic,
     TypedChannel,
@@ -28,6 +36,7 @@ from actors.protocol import (
     suggestion,
 )
 from actors.venues.o2 import messages as m
+from actors.venues.o2.history import O2Rest
 from actors.venues.o2.messages import identity_key, normal_id
 from actors.venues.o2.session import O2Session
 from actors.venues.o2.subscriptions import BY_IDENTITY
@@ -88,7 +97,9 @@ _CHANNELS = (
         key=_MARKET,
         options={"precision": _PRECISION, "frequency": _FREQUENCY},
     ),
-    Channel(str(TRADES), m.Trade, "public trades", key=_MARKET, acknowledged=False, unique=True),
+    Channel(
+        str(TRADES), m.Trade, "public trades", key=_MARKET, acknowledged=False, unique=True, backfill=True
+    ),
     Channel(str(ORDERS), m.Order, "an account's orders", key=_IDENTITY, acknowledged=False, account=True),
     Channel(
         str(BALANCES), m.Balance, "an account's balances", key=_IDENTITY, acknowledged=False, account=True
@@ -111,12 +122,14 @@ class O2(Venue):
     Settings: ClassVar[type[VenueSettings]] = O2Settings
     channels: ClassVar[Mapping[str, Channel]] = {channel.name: channel for channel in _CHANNELS}
     price_channels: ClassVar[frozenset[str]] = frozenset({str(TRADES), str(DEPTH_VIEW)})
+    tape_channel: ClassVar[str] = str(TRADES)
     ping_interval: ClassVar[float] = PING_INTERVAL
     book_channel: ClassVar[str] = str(DEPTH)
     limits: ClassVar[Mapping[str, str]] = {
         "identities": f"{IDENTITIES} per channel and connection; more open another connection",
         "books": "one depth and one depth_view per market and connection; another precision opens one more",
         "silence": "closed after 60 s without a message from us",
+        "REST": "O2 names no limit; ours is 60 requests per minute",
     }
 
     def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
@@ -169,6 +182,30 @@ class O2(Venue):
             relative=True,  # O2 sends amounts to add; a snapshot's are the first of them
             at_ns=event.seen_ns,
         )
+
+    # ── history ──
+
+    def rest(self) -> O2Rest:
+        return O2Rest(self._http())
+
+    def bars(self, query: BarQuery) -> Call[tuple[Bar, ...]] | None:
+        """Seconds, minutes and hours. Prices and sizes are in on-chain units, as everywhere here."""
+        return self.rest().bars(query)
+
+    def backfill(self, topic: Topic, loss: Loss) -> Call[Backfilled] | None:
+        """Of public trades. An account's channels have the present state, and no history."""
+        return self.rest().backfill(topic.key, loss) if topic.channel == TRADES else None
+
+    def trade(self, event: Any) -> Print | None:
+        """A public trade, by its own time; what the venue saw of it later is no time of a trade."""
+        if type(event) is not m.Trade or event.timestamp_ms is None:
+            return None
+        price, size = Decimal(event.price), Decimal(event.quantity)
+        return Print(price, size, event.timestamp_ms * 1_000_000, event.trade_id)
+
+    def _http(self) -> str:
+        parts = urlsplit(self.endpoint(Opening(self.feed)).url)
+        return f"{'https' if parts.scheme == 'wss' else 'http'}://{parts.netloc}"
 
     def event_time_ns(self, event: Any) -> int | None:
         """A trade's own time where it has one; else when the venue saw it."""

@@ -8,17 +8,9 @@ from typing import Final, Generic, TypeAlias, TypeVar
 
 from msgspec import Struct, structs
 
+from actors.protocol import NoResultError, Steps
 from actors.venues.projectx import messages as m
-from actors.venues.projectx.rest.asking import (
-    Asking,
-    Envelope,
-    NoResultError,
-    Steps,
-    cut,
-    may_be_cut,
-    present,
-    unproved,
-)
+from actors.venues.projectx.rest.asking import Asking, Envelope, cut, may_be_cut, present, unproved
 from actors.venues.projectx.rest.times import DAY, SECOND, text_of
 
 ACCOUNTS: Final = "Account/search"

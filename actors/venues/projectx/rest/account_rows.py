@@ -19,12 +19,14 @@ from actors.protocol import (
     AccountRow,
     Fill,
     Listed,
+    NoResultError,
     OrderState,
     Side,
+    Steps,
 )
 from actors.venues.projectx import messages as m
 from actors.venues.projectx.rest import account as lists
-from actors.venues.projectx.rest.asking import Asking, NoResultError, Steps, unproved
+from actors.venues.projectx.rest.asking import Asking, unproved
 from actors.venues.projectx.rest.holdings import LEG_TAGS
 
 R = TypeVar("R", bound=AccountRow)

@@ -27,7 +27,9 @@ from actors.protocol import (
     OrderOutcome,
     Secret,
     Side,
+    Steps,
     TradingApi,
+    until_failure,
 )
 from actors.venues.projectx import messages as m
 from actors.venues.projectx.rest import account as lists
@@ -43,7 +45,7 @@ from actors.venues.projectx.rest import (
 from actors.venues.projectx.rest import bars as bar_pages
 from actors.venues.projectx.rest import contracts as found
 from actors.venues.projectx.rest.account import Listing
-from actors.venues.projectx.rest.asking import ORDINARY, Asking, Envelope, Gateway, Steps, conversation
+from actors.venues.projectx.rest.asking import ORDINARY, Asking, Envelope, Gateway
 from actors.venues.projectx.rest.bars import Bar, BarQuery, BarUnit
 from actors.venues.projectx.rest.times import nanoseconds_of
 
@@ -298,7 +300,7 @@ class ProjectXApi(TradingApi):
         timeout: float = ORDINARY,
     ) -> Call[T]:
         def converse(secret: Secret) -> Conversation[T | CallRefused]:
-            return conversation(steps(Asking(self._gateway, secret)))
+            return until_failure(steps(Asking(self._gateway, secret)))
 
         return Call(name, converse, meter, timeout)
 

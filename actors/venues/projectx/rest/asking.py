@@ -7,21 +7,21 @@ that is missing in a good envelope, proves nothing: it is not an empty list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from actors.protocol import (
     CallRefused,
-    Conversation,
     HttpAnswer,
     HttpRequest,
-    Reason,
+    NoResultError,
     Retryable,
     Secret,
+    Steps,
     decoded,
 )
 from actors.protocol.signalr.formatting import said
@@ -34,23 +34,8 @@ from actors.venues.projectx.rest.times import SECOND
 T = TypeVar("T")
 R = TypeVar("R", bound=Struct)
 
-Steps: TypeAlias = Generator[HttpRequest, HttpAnswer, T]  # a part of a conversation
-
 ORDINARY: Final = 10.0  # seconds: ordinary calls were seen to take 0.05 to 0.3
 SHORTEST_CUT: Final = 20  # rows: a search for contracts ends here
-
-
-class NoResultError(Exception):
-    """A conversation has come to its end without a result. `conversation` turns it into the failure."""
-
-    def __init__(self, failure: CallRefused | Reason) -> None:
-        super().__init__(str(failure))
-        self.failure = failure
-
-    @property
-    def is_missing_page(self) -> bool:
-        """Whether the gateway has no such endpoint: some are in the OpenAPI document alone."""
-        return not isinstance(self.failure, CallRefused) and self.failure.code == "http_404"
 
 
 class Envelope(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -170,14 +155,6 @@ class VenueClock:
     def latest(self, local_ns: int) -> int | None:
         """Returns the venue's time at a moment of this machine, or a little after; None: unknown."""
         return None if self._at_most is None else local_ns + self._at_most
-
-
-def conversation(steps: Steps[T]) -> Conversation[T | CallRefused]:
-    """Returns the conversation that ends with what stopped it, where something does."""
-    try:
-        return (yield from steps)
-    except NoResultError as stopped:
-        return stopped.failure
 
 
 def present(endpoint: str, rows: Iterable[R] | None) -> tuple[R, ...]:

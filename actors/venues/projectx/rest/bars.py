@@ -14,17 +14,8 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from actors import protocol
-from actors.protocol import Timeframe, iso_nanoseconds, known_time
-from actors.venues.projectx.rest.asking import (
-    Asking,
-    Envelope,
-    NoResultError,
-    Steps,
-    cut,
-    may_be_cut,
-    present,
-    unreadable,
-)
+from actors.protocol import NoResultError, Steps, Timeframe, iso_nanoseconds, known_time
+from actors.venues.projectx.rest.asking import Asking, Envelope, cut, may_be_cut, present, unreadable
 from actors.venues.projectx.rest.times import DAY, HOUR, SECOND, moment_of, nanoseconds_of, text_of
 
 BarUnit = Literal["second", "minute", "hour", "day", "week", "month"]

@@ -9,16 +9,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from actors.protocol import CallRefused, Contract
-from actors.venues.projectx.rest.asking import (
-    SHORTEST_CUT,
-    Asking,
-    Envelope,
-    NoResultError,
-    Steps,
-    present,
-    unproved,
-)
+from actors.protocol import CallRefused, Contract, NoResultError, Steps
+from actors.venues.projectx.rest.asking import SHORTEST_CUT, Asking, Envelope, present, unproved
 
 SEARCH: Final = "Contract/search"
 BY_ID: Final = "Contract/searchById"

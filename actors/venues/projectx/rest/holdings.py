@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from actors.protocol import Exposure
+from actors.protocol import Exposure, NoResultError, Steps
 from actors.venues.projectx import messages as m
 from actors.venues.projectx.rest import account as lists
-from actors.venues.projectx.rest.asking import Asking, NoResultError, Steps, unproved
+from actors.venues.projectx.rest.asking import Asking, unproved
 
 LEG_TAGS: Final = ("-SL", "-TP")  # what the gateway appends to the tag of an entry
 STOPS: Final = (m.OrderType.STOP, m.OrderType.TRAILING_STOP, m.OrderType.STOP_LIMIT)

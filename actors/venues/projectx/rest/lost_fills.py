@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from actors.protocol import Backfilled, Loss, joined
+from actors.protocol import Backfilled, Loss, Steps, joined
 from actors.venues.projectx import messages as m
 from actors.venues.projectx.rest import account as lists
-from actors.venues.projectx.rest.asking import Asking, Steps
+from actors.venues.projectx.rest.asking import Asking
 from actors.venues.projectx.rest.times import SECOND
 
 AROUND: Final = SECOND  # whether the ends of a span belong to it is not documented

@@ -21,11 +21,12 @@ from actors.protocol import (
     OrderOutcome,
     Place,
     Refused,
+    Steps,
     Unknown,
 )
 from actors.venues.projectx import messages as m
 from actors.venues.projectx.rest import account as lists
-from actors.venues.projectx.rest.asking import Asking, Steps
+from actors.venues.projectx.rest.asking import Asking
 from actors.venues.projectx.rest.holdings import net_of
 from actors.venues.projectx.rest.mutations import SIDES, TYPES
 from actors.venues.projectx.rest.times import DAY, SECOND

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final, TypeAlias
 
-from actors.protocol import AccountLook, FinalRow, Side, WorkingOrder
+from actors.protocol import AccountLook, FinalRow, NoResultError, Side, Steps, WorkingOrder
 from actors.venues.projectx import messages as m
 from actors.venues.projectx.rest import account as lists
-from actors.venues.projectx.rest.asking import Asking, NoResultError, Steps
+from actors.venues.projectx.rest.asking import Asking
 from actors.venues.projectx.rest.holdings import LEG_TAGS, STOPS, is_leg, net_of
 
 Nets: TypeAlias = Mapping[str, int]  # the signed position by contract; a contract without one is flat

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
         Topic as Topic,
         VenueState as VenueState,
     )
+    from actors.market.bar_handlers import BarHandler as BarHandler
+    from actors.protocol.bars import Bar as Bar
     from actors.protocol.accounts import (
         AccountBalance as AccountBalance,
         AccountOrder as AccountOrder,
@@ -57,6 +59,9 @@ if TYPE_CHECKING:
         Refused as Refused,
         Unknown as Unknown,
     )
+    from actors.rules.bars.frame import BarEvent as BarEvent
+    from actors.rules.bars.records import records as records
+    from actors.rules.bars.view import BarsView as BarsView, FrameView as FrameView
     from actors.rules.account.view import (
         AccountEvent as AccountEvent,
         AccountView as AccountView,
@@ -91,6 +96,10 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "AskFailedError": "actors.errors",
         "AskRefusedError": "actors.errors",
         "Asked": "actors.trading.asks",
+        "Bar": "actors.protocol.bars",
+        "BarEvent": "actors.rules.bars.frame",
+        "BarHandler": "actors.market.bar_handlers",
+        "BarsView": "actors.rules.bars.view",
         "Beats": "actors.trading.beats",
         "Blind": "actors.errors",
         "BookView": "actors.rules.order_book",
@@ -101,6 +110,7 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "Fill": "actors.protocol.accounts",
         "Flat": "actors.rules.account.view",
         "ForkError": "actors.errors",
+        "FrameView": "actors.rules.bars.view",
         "Fresh": "actors.events",
         "Freshness": "actors.events",
         "Gap": "actors.events",
@@ -138,6 +148,7 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "Unknown": "actors.protocol.trading",
         "VenueState": "actors.events",
         "gather": "actors.trading.gathering",
+        "records": "actors.rules.bars.records",
         "position_size": "actors.trading.sizing",
         "running": "actors.runtime",
         "start": "actors.runtime",

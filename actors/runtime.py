@@ -19,6 +19,8 @@ from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
 from actors.events import Freshness, Key, Keys, Lifecycle, Option
 from actors.feed_builder import FeedBuilder
 from actors.feed_spec import FeedSpec, Specs
+from actors.market.bar_calls import BarCalls
+from actors.market.bars import Bars
 from actors.market.latest_prices import LatestPrices
 from actors.market.order_books import OrderBooks
 from actors.messages import AwaitAnswers, AwaitLive, ClearCooldowns, Reload, Rotate
@@ -117,7 +119,7 @@ def _stop_namesakes(name: str) -> None:
             log.warning("runtime %r was replaced; of the former one is left: %s.", name, ", ".join(left))
 
 
-class Runtime(AccountCalls, TypedCalls):
+class Runtime(AccountCalls, BarCalls, TypedCalls):
     """The tree as a program sees it. Any thread may call; leaving it as a context manager stops it."""
 
     def __init__(
@@ -182,6 +184,7 @@ class Runtime(AccountCalls, TypedCalls):
             user_metrics,
         )
         tree.shared.ask_venue = LineReads(self._requests)
+        self._bars = Bars(self._streams, self._requests, tree.check, clock)
         self._halts = RuntimeHalts(self._requests, tree.shared, tree.check)
         weakref.finalize(self, self._halts.stop).atexit = False
         tree.launch()
@@ -586,7 +589,8 @@ class Runtime(AccountCalls, TypedCalls):
         self._requests.close(deadline)
         self._builder.keep_only({})
         self._lifetime.close()
-        left = (*left, *self._streams.join(deadline, self._builder.lookups.running()))
+        threads = (*self._builder.lookups.running(), *self._bars.threads())
+        left = (*left, *self._streams.join(deadline, threads))
         return left if log_queue.flush(seconds_left(deadline)) else (*left, log_queue.THREAD)
 
     def __enter__(self) -> Runtime:

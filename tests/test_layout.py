@@ -185,6 +185,9 @@ COVERED_BY = {
     "http_types": "login/test_connector",
     "lazy": "venues/test_registry",
     "login/token_store": "login/test_connector",
+    "market/bar_calls": "stories/test_bars",
+    "market/bar_handlers": "stories/test_bars",
+    "market/bars": "stories/test_bars",
     "market/latest_prices": "stories/test_latest",
     "messages": "stories/test_lives_of_lines",
     "protocol/accounts": "trading/test_projectx_requests",
@@ -206,6 +209,10 @@ COVERED_BY = {
     "reasons": "stories/test_supervisor_laws",
     "registry": "stories/test_subscriptions",
     "requester": "stories/test_latest",
+    "rules/bars/buckets": "rules/bars/test_keeper",
+    "rules/bars/frame": "rules/bars/test_keeper",
+    "rules/bars/sources": "rules/bars/test_keeper",
+    "rules/bars/view": "rules/bars/test_keeper",
     "rules/account/agreement": "rules/account/test_truth",
     "rules/account/audit": "rules/account/test_truth",
     "rules/account/budget": "rules/account/test_truth",
@@ -319,7 +326,15 @@ READS = {"monotonic", "monotonic_ns", "time", "time_ns", "perf_counter", "perf_c
 CLOCKS = {
     "timers",
     # They block a user's own thread.
-    *("calls", "stream", "runtime", "market/order_books", "supervision/token_refresh", "trading/gathering"),
+    *(
+        "calls",
+        "stream",
+        "runtime",
+        "market/bars",
+        "market/order_books",
+        "supervision/token_refresh",
+        "trading/gathering",
+    ),
     "trading/accounts",
     "supervision/snapshot",
     # Deadlines of blocking calls on short-lived threads, and a date in a header.

@@ -84,6 +84,15 @@ class Calendar(Struct, frozen=True, cache_hash=True):
             if since < until_ns and until > since_ns:
                 yield max(since, since_ns), min(until, until_ns)
 
+    def hours_of(self, day: date, hours: TradingHours) -> tuple[Span, ...]:
+        """When these hours, which open on this day, are open: what closures leave of them, in order."""
+        zone = ZoneInfo(self.zone)
+        spans = [(moment(day, hours.opens, zone), moment(day, hours.closes, zone))]
+        for closure in self.closed:
+            shut = moment(closure.day, closure.since, zone), moment(closure.day, closure.until, zone)
+            spans = [part for span in spans for part in _without(span, shut)]
+        return tuple(spans)
+
     def local(self, at_ns: int) -> datetime:
         return (EPOCH + timedelta(microseconds=at_ns // 1000)).astimezone(ZoneInfo(self.zone))
 
@@ -104,19 +113,12 @@ def _opens_after(calendar: Calendar, minute: int) -> datetime | None:
 @lru_cache(maxsize=4096)
 def _spans_of(calendar: Calendar, day: date) -> tuple[Span, ...]:
     """When the sessions that open on this day are open."""
-    zone = ZoneInfo(calendar.zone)
-    spans = [
-        (_moment(day, session.opens, zone), _moment(day, session.closes, zone))
-        for session in calendar.sessions
-        if day.weekday() in session.days
-    ]
-    for closure in calendar.closed:
-        shut = _moment(closure.day, closure.since, zone), _moment(closure.day, closure.until, zone)
-        spans = [part for span in spans for part in _without(span, shut)]
-    return tuple(spans)
+    its = (session for session in calendar.sessions if day.weekday() in session.days)
+    return tuple(span for session in its for span in calendar.hours_of(day, session))
 
 
-def _moment(day: date, minutes: int, zone: ZoneInfo) -> int:
+def moment(day: date, minutes: int, zone: ZoneInfo) -> int:
+    """So many minutes after midnight of a day, by the clock of the zone: wall-clock nanoseconds."""
     days, minutes = divmod(minutes, DAY)
     local = datetime.combine(day + timedelta(days=days), time(*divmod(minutes, 60)), zone)
     return int((local.astimezone(UTC) - EPOCH).total_seconds()) * SECOND

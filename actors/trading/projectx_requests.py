@@ -8,13 +8,13 @@ as it is written.
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from numbers import Real
 from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar, cast, overload
 
 from actors.protocol.accounts import Side
+from actors.protocol.bars import timeframe_of
 from actors.protocol.trading import (
     Accepted,
     Align,
@@ -66,16 +66,7 @@ Row = TypeVar("Row", m.Order, m.Position)
 BARS: Final = 60.0  # seconds: the gateway took 33 for one page on bad days
 ROUNDS: Final = 20  # looks at the account within a sweep
 MOST_DAYS: Final = 20_000
-_EVERY: Final = re.compile(r"([0-9]{0,4}) ?(s|sec|second|min|minute|h|hour|d|day|w|week|month)s?")
 _SIDES: Final[dict[int, Side]] = {0: "buy", 1: "sell"}
-_UNITS: Final[dict[str, BarUnit]] = {
-    **dict.fromkeys(("s", "sec", "second"), "second"),
-    **dict.fromkeys(("min", "minute"), "minute"),
-    **dict.fromkeys(("h", "hour"), "hour"),
-    **dict.fromkeys(("d", "day"), "day"),
-    **dict.fromkeys(("w", "week"), "week"),
-    "month": "month",
-}
 
 
 def _refusing(call: Callable[P, OrderHandle]) -> Callable[P, OrderHandle]:
@@ -467,7 +458,7 @@ class ProjectXRequests:
 
         yield from repeat(look, ROUNDS, f"legs of {id} are still working")
         self._await_flat(account, id, most=1)
-        return None
+        return self._requests.flat(account)
 
     def _id(self, contract: str | Contract) -> str:
         return self.contract(contract_text(contract)).get().id
@@ -507,10 +498,10 @@ def _type(given: list[str], join: object) -> OrderType:
 
 
 def _every(text: str) -> tuple[BarUnit, int]:
-    found = _EVERY.fullmatch(text.strip().lower()) if isinstance(text, str) else None
-    if found is None or int(found[1] or 1) == 0:
-        raise ArgumentError(f'bars are of a length such as "15s", "5min", "4h" or "1day", not {text!r}')
-    return _UNITS[found[2]], int(found[1] or 1)
+    every = timeframe_of(text)
+    if every.unit == "session":
+        raise ArgumentError("the gateway has no bars of sessions; runtime.bars puts them together")
+    return every.unit, every.number
 
 
 def _span(days: float | None, start: datetime | None, end: datetime) -> tuple[datetime, datetime]:

@@ -161,6 +161,18 @@ class Listing:
             self.bars.append({**prices, "volume": "0", **stamps})
         return self.bars[-1]
 
+    def klines(self, seconds: int) -> list[Row]:
+        """Bars of this length out of the trades, oldest first; minutes are those that were told."""
+        length = seconds * 10**9
+        made: dict[int, Row] = {}
+        for trade in self.trades:
+            begin = trade["timestamp_ns"] // length * length
+            made[begin] = _grown(made.get(begin), begin, length, trade)
+        if length == _BAR_NS:
+            self.bar()
+            made |= {bar["open_timestamp_ns"]: bar for bar in self.bars}
+        return [made[begin] for begin in sorted(made)]
+
     def ticker(self) -> Row:
         market, now = self.market, time.time_ns()
         last = spell(market.last, PRICE_DECIMALS)
@@ -182,6 +194,18 @@ class Listing:
         steps = {name: spell(_UNIT // 10**decimals) for name, decimals in sizes.items()}
         margin = {"max_leverage": "10", "isolated_only": False}
         return {"asset_id": self.asset, **BOOK_DECIMALS, **steps, **margin}
+
+
+def _grown(bar: Row | None, begin: int, length: int, trade: Row) -> Row:
+    price, volume = str(trade["price"]), Decimal(str(trade["quantity"]))
+    if bar is None:
+        prices = dict.fromkeys(("open", "high", "low", "close"), price)
+        stamps = {"open_timestamp_ns": begin, "close_timestamp_ns": begin + length}
+        return {**prices, "volume": f"{volume:f}", **stamps}
+    highest = max(bar["high"], price, key=Decimal)
+    lowest = min(bar["low"], price, key=Decimal)
+    total = f"{Decimal(bar['volume']) + volume:f}"
+    return {**bar, "high": highest, "low": lowest, "close": price, "volume": total}
 
 
 def _level(price: int, quantity: int) -> list[str]:

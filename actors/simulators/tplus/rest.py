@@ -125,9 +125,9 @@ class Pages:
 
     def _klines(self, asset: str, user: str, query: Query) -> HttpReply:
         listing = self._venue.listing(asset)
-        listing.bar()
         end = _number(query, "end_timestamp_ns", 1 << 63)
-        bars = [each for each in reversed(listing.bars) if each["open_timestamp_ns"] <= end]
+        made = listing.klines(_seconds(query.get("interval", "1")))
+        bars = [each for each in reversed(made) if each["open_timestamp_ns"] <= end]
         rows, meta = _part(bars, query, 500)
         if self._venue.settings.kline_objects:
             return reply(rows)
@@ -189,6 +189,9 @@ class Pages:
     }
 
 
+_UNITS = {"S": 1, "": 60, "D": 86_400, "W": 604_800}
+
+
 def reply(body: object) -> HttpReply:
     return HttpReply(200, encode(body))
 
@@ -204,6 +207,14 @@ def _number(query: Query, name: str, default: int) -> int:
         return max(int(query.get(name, default)), 0)
     except ValueError:
         raise RequestRefused(400, f"{name} is a whole number") from None
+
+
+def _seconds(interval: str) -> int:
+    """The length of an interval: 30S, 5 (minutes), 1D."""
+    number, unit = (interval[:-1], interval[-1]) if interval[-1:] in _UNITS else (interval, "")
+    if not number.isdecimal() or not int(number):
+        raise RequestRefused(400, "interval is none")
+    return int(number) * _UNITS[unit]
 
 
 def _part(rows: Sequence[Row], query: Query, size: int) -> tuple[list[Row], Row]:

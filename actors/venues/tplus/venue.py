@@ -9,7 +9,10 @@ from typing import Any, ClassVar, cast
 from urllib.parse import quote, urlsplit
 
 from actors.protocol import (
+    Bar,
+    BarQuery,
     BookUpdate,
+    Call,
     Channel,
     Conversation,
     Endpoint,
@@ -19,6 +22,7 @@ from actors.protocol import (
     Opening,
     Option,
     Price,
+    Print,
     RateLimit,
     Refusal,
     Retryable,
@@ -36,6 +40,7 @@ from actors.venues.tplus import messages as m
 from actors.venues.tplus.decoding import typed
 from actors.venues.tplus.depth_session import DepthSession
 from actors.venues.tplus.errors import KEY_ADVICE, refusal
+from actors.venues.tplus.history import TplusRest
 from actors.venues.tplus.ids import asset_id, user_id
 from actors.venues.tplus.login import key_of, login, public_key
 from actors.venues.tplus.paths import STREAMS, line_of, topic_of
@@ -128,6 +133,8 @@ class Tplus(Venue):
         "TPLUS_TOKEN": "instead of it: a token from elsewhere; also set user",
     }
     book_channel: ClassVar[str] = "depth"
+    # Bars are of one market. `trades`, which is certain to be there, is of all markets.
+    tape_channel: ClassVar[str] = str(MARKET_TRADES)
     price_channels: ClassVar[frozenset[str]] = frozenset({"ticker", "tickers", "trades", "market_trades"})
     # In any half hour 40 logins, which are 80 requests of the 100: others may log in from this address.
     login_settings: ClassVar[frozenset[str] | None] = frozenset(
@@ -209,7 +216,8 @@ class Tplus(Venue):
     # ── the login ──
 
     def needs_token(self, line: str) -> bool:
-        return STREAMS[topic_of(line).channel].oms
+        """The market data service, which `rest` asks, needs none."""
+        return line != self.feed and STREAMS[topic_of(line).channel].oms
 
     def login(self, now_ns: int) -> Conversation[Token]:
         """A given token is as good as a new one: where the venue refuses it, the line has failed.
@@ -246,6 +254,19 @@ class Tplus(Venue):
     def latest(self, key: str) -> Conversation[Price]:
         """Raises: LinewardenError: the key is no asset."""
         return _latest(self._get(f"/ticker/{self._asset('ticker', key)}"))
+
+    def rest(self) -> TplusRest:
+        return TplusRest(self._mds)
+
+    def bars(self, query: BarQuery) -> Call[tuple[Bar, ...]] | None:
+        """Seconds, minutes and hours; tplus' days, weeks and months are of its own making."""
+        return self.rest().bars(self._asset("klines", query.key), query)
+
+    def trade(self, event: Any) -> Print | None:
+        """A trade that is final. One that is pending may be undone, and comes again with its status."""
+        if type(event) is not m.Trade or event.status != "Confirmed":
+            return None
+        return Print(event.price, event.quantity, event.timestamp_ns, event.trade_id)
 
     def words(self, event: object) -> str:
         if not isinstance(event, m.UserTrade):

@@ -1,0 +1,105 @@
+"""Any order of trades, with duplicates, cancels and losses, makes the bars of the venue's own list."""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import structs
+
+from actors.protocol.bars import Bar, Print, timeframe_of
+from actors.rules.bars.periods import periods_of
+from tests.rules.bars.venue import HOUR, MINUTE, NOON, SECOND, Desk, Rest, plain, trade
+
+FRAMES = ("5s", "1min", "7min", "1h", "4h", "1day", "1week")
+
+prices = st.integers(1, 10**6).map(lambda each: Decimal(each) / 100)
+sizes = st.integers(1, 10**9).map(lambda each: Decimal(each) / 1000)
+
+
+@st.composite
+def tapes(draw: st.DrawFn, since: int = NOON - 3 * HOUR, until: int = NOON) -> list[Print]:
+    """A venue's list; no two trades at one time, and each with an id."""
+    times = sorted(draw(st.sets(st.integers(since, until - 1), min_size=1, max_size=40)))
+    return [Print(draw(prices), draw(sizes), at, number) for number, at in enumerate(times)]
+
+
+def numbers(bars: tuple[Bar, ...] | list[Bar]) -> list[Bar]:
+    """Without what is said of how they were made."""
+    return [structs.replace(each, exact=True, complete=True) for each in bars]
+
+
+def wanted(trades: list[Print], frame: str) -> list[Bar]:
+    return plain(trades, periods_of(timeframe_of(frame), None))
+
+
+@given(tapes(), st.randoms(use_true_random=False), st.data())
+@settings(max_examples=100, deadline=None)
+def test_any_order_with_duplicates_and_cancels_makes_the_bars_of_the_list(
+    tape: list[Print], chance: random.Random, data: st.DataObject
+) -> None:
+    gone = data.draw(st.sets(st.sampled_from([each.id for each in tape])))
+    cancels = [Print(Decimal(0), Decimal(0), tape[0].at_ns, None, id) for id in sorted(gone)]  # type: ignore[type-var]
+    again = data.draw(st.lists(st.sampled_from(tape), max_size=10))
+    mixed = [*tape, *again, *cancels]
+    chance.shuffle(mixed)
+    desk = Desk(None, *FRAMES)
+    desk.print(*mixed)
+    desk.pass_time(8 * 86_400)
+    left = [each for each in tape if each.id not in gone]
+    for frame in FRAMES:
+        assert numbers(desk.finished(frame)) == wanted(left, frame), frame
+    view = desk.keeper.view([], NOON)
+    assert view.duplicates >= len(again) - len(gone)
+
+
+@given(tapes(NOON - 2 * HOUR, NOON + HOUR), st.data())
+@settings(max_examples=60, deadline=None)
+def test_any_split_into_history_live_and_losses_makes_the_bars_of_the_list(
+    tape: list[Print], data: st.DataObject
+) -> None:
+    """The stream begins somewhere, and breaks off once; REST tells the rest. Some trades come late."""
+    frames = data.draw(st.sets(st.sampled_from(FRAMES), min_size=1).map(sorted))
+    begins = data.draw(st.integers(NOON - HOUR, NOON + HOUR // 2))
+    breaks, lasts = data.draw(st.integers(begins, NOON + HOUR)), data.draw(st.integers(0, HOUR // 2))
+    late = data.draw(st.sets(st.sampled_from([each.id for each in tape]), max_size=3))
+    desk = Desk(Rest(tape), *frames, now_ns=begins)
+    desk.keeper.live(begins)
+    steps = [(each.at_ns + (30 * SECOND if each.id in late else 0), each) for each in tape]
+    steps = [each for each in steps if each[1].at_ns >= begins]
+    is_lost = False
+    for at, each in sorted(steps, key=lambda step: step[0]):
+        while desk.now_ns + 20 * MINUTE < at:
+            desk.pass_time(20 * 60.0)
+        desk.pass_time((at - desk.now_ns) / SECOND)
+        if breaks <= each.at_ns < breaks + lasts:
+            if not is_lost:
+                desk.keeper.down(desk.now_ns, "cut")
+            is_lost = True
+            continue
+        if is_lost:
+            desk.keeper.live(desk.now_ns)
+            desk.keeper.gap(breaks, desk.now_ns)
+            is_lost = False
+        desk.print(each)
+    for day in range(9):
+        desk.pass_time(86_400)
+        if is_lost and not day:
+            desk.keeper.live(desk.now_ns)
+            desk.keeper.gap(breaks, desk.now_ns)
+        later = trade(desk.now_ns, id=f"later {day}")
+        desk.rest.trades.append(later)
+        desk.print(later)
+    desk.pass_time(60.0)
+    desk.pass_time(60.0)
+    for frame in frames:
+        shown = desk.finished(frame)
+        assert all(each.exact and each.complete for each in shown), frame
+        first, last = shown[0].start_ns, shown[-1].end_ns
+        expected = [
+            each for each in wanted(desk.rest.trades, frame) if first <= each.start_ns and each.end_ns <= last
+        ]
+        assert numbers(shown) == expected, frame
+        assert first <= max(begins, tape[0].at_ns), frame

@@ -164,17 +164,23 @@ class Fill:
     def brought(self, key_of: KeyOf) -> tuple[list[Any], int]:
         """The events of the answer, and how many others were left out.
 
-        Left out is what was delivered before the loss, what waits behind it, and what came twice.
+        Left out is what was delivered before the loss, what came twice, and what lies behind the first
+        event that waits: the stream brings that.
         """
         given = () if self._answer is None else self._answer.events
-        known = {key for held in self.held for event in held.events if (key := key_of(event)) is not None}
+        held = {key for each in self.held for event in each.events if (key := key_of(event)) is not None}
         last = None if self._last is None else key_of(self._last)
         events: list[Any] = []
+        known: set[Hashable] = set()
         for event in given:
             key = key_of(event)
-            if key is not None and key == last:
+            if key is None:
+                events.append(event)
+            elif key in held:
+                break
+            elif key == last:
                 events.clear()  # what stands before it was delivered before it
-            elif key is None or key not in known:
+            elif key not in known:
                 events.append(event)
                 known.add(key)
         return events, len(given) - len(events)

@@ -185,6 +185,14 @@ def test_what_was_delivered_before_and_what_waits_behind_is_left_out() -> None:
     assert fill.brought(itself) == ([4, 5], 4)
 
 
+def test_what_lies_behind_the_first_event_that_waits_is_left_to_the_stream() -> None:
+    fill = new_fill(last=3)
+    fill.hold(held(5))
+    fill.ask(150)
+    fill.answered(part(4, 5, 6))
+    assert fill.brought(itself) == ([4], 2)
+
+
 def test_events_that_cannot_be_told_apart_are_all_delivered() -> None:
     fill = new_fill(last=3)
     fill.hold(held(6))
@@ -207,12 +215,15 @@ def test_no_event_comes_twice_and_none_of_the_answer_is_lost(
     fill.ask(150)
     fill.answered(part(*given_events))
     brought, left_out = fill.brought(itself)
-    known = set(waiting) | ({last} if last is not None else set())
+    places = [place for place, event in enumerate(given_events) if event in waiting]
+    inside = given_events[: places[0]] if places else given_events
+    known = {last} if last is not None else set()
     assert len(brought) + left_out == len(given_events)
     assert len(set(brought)) == len(brought)
     assert known.isdisjoint(brought)
-    before = given_events[: _place_of(last, given_events)]
-    assert set(brought) | known | set(before) >= set(given_events)
+    before = inside[: _place_of(last, inside)]
+    assert set(brought) | known | set(before) >= set(inside)
+    assert set(waiting).isdisjoint(brought)
 
 
 def _place_of(last: int | None, events: Iterable[int]) -> int:

@@ -152,7 +152,7 @@ def test_python(code: str, names: dict[str, Any], tmp_path: Path) -> None:
         run_as_test(code, tmp_path)
         return
     names["print"] = Printer(names)
-    if "px." in code or "handle." in code:
+    if "px." in code or "handle." in code or '"projectx"' in code:
         with trading(tmp_path) as runtime:
             px = runtime.ask("projectx")
             names |= {"px": px, "handle": px.place(4242, "ENQ", "buy", 1), "runtime": runtime}

@@ -1,4 +1,4 @@
-"""Makes data frames of rows that a test has pickled, with the libraries of this Python; tells what it sees."""
+"""Makes data frames of rows that a test has pickled, by the libraries of this Python; tells of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def main(library: str, path: str) -> None:
         types = {name: str(kind) for name, kind in frame.schema.items()}
         whole = frame.group_by_dynamic("start", every="1h").agg(polars.max("high"), polars.sum("volume"))
         told = {"rows": len(frame), "highs": list(whole["high"]), "volumes": list(whole["volume"])}
-    print(json.dumps({"types": types, **told}, default=str))
+    sys.stdout.write(json.dumps({"types": types, **told}, default=str))
 
 
 if __name__ == "__main__":

@@ -105,7 +105,16 @@ def look(
     if single:
         found = {id: read.get() for id, read in single.items()}
         snapshot = Snapshot(since_ns=since_ns, **lists, single=found)
+    _resolve_contracts(way, snapshot)
     return snapshot, sum(read.count for read in (*asked.values(), *single.values()))
+
+
+def _resolve_contracts(way: AccountWay, snapshot: Snapshot) -> None:
+    """So that a position can be valued as soon as it is shown."""
+    rows = () if snapshot.positions.answer is None else snapshot.positions.answer.rows
+    for row in rows:
+        if row.net and way.contract(row.contract) is None:
+            way.resolve(row.contract)
 
 
 def failed(way: AccountWay, since_ns: int, why: str) -> Snapshot:

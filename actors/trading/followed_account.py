@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, Final
 
 from msgspec import Struct
@@ -82,6 +82,7 @@ class FollowedAccount:
         self._down: dict[str, str] = {}  # lines that are not up, and why
         self._asked = 0  # questions whether the subscriptions are answered; an older answer is of no use
         self._is_confirmed = False
+        self._is_idle = False
         self._is_looking = self._is_replacing = self._is_resolving = False
         self._seen = -1  # changes, when contracts and session were looked at
         self._unresolved: dict[str, float] = {}  # contracts, and when they may be asked for again
@@ -109,9 +110,9 @@ class FollowedAccount:
 
     @property
     def is_busy(self) -> bool:
-        """Whether anything is under way, for tests that move the time by hand."""
-        waits = self.stream._inlet.unread or not self._jobs.empty()
-        return bool(waits or self._is_looking or self._is_resolving or self._is_replacing)
+        """Whether something is under way that needs no time of the clock, which tests move by hand."""
+        waits = self.ended is None and self.stream._peek() is not None
+        return not self._is_idle or waits or not self._jobs.empty() or self._is_looking or self._is_resolving
 
     def view(self) -> AccountView:
         """As it is now: the same object until something happens, for a second at most."""
@@ -237,14 +238,14 @@ class FollowedAccount:
             return True
         if self.ended is not None:  # and all of it was read
             return False
-        try:
-            job = self._jobs.get_nowait()
-        except Empty:
-            self._begin_what_is_due()
-            if self._jobs.empty() and self.stream._peek() is None:
-                self._waker.wait(None)
-        else:
-            job()
+        if not self._jobs.empty():  # only this thread takes from it
+            self._jobs.get()()
+            return True
+        self._begin_what_is_due()
+        if self._jobs.empty() and self.stream._peek() is None:
+            self._is_idle = True
+            self._waker.wait(None)
+            self._is_idle = False
         return True
 
     def _take(self, received: Received[Any], at: float) -> None:

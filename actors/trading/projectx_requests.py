@@ -458,7 +458,7 @@ class ProjectXRequests:
 
         yield from repeat(look, ROUNDS, f"legs of {id} are still working")
         self._await_flat(account, id, most=1)
-        return None
+        return self._requests.flat(account)
 
     def _id(self, contract: str | Contract) -> str:
         return self.contract(contract_text(contract)).get().id

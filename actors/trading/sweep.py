@@ -112,7 +112,7 @@ class SweepHandle(Gettable[Sweep]):
                 self._steps += tuple(done)
                 begun = steps.send([step.outcome for step in done])
         except StopIteration as end:
-            self._end(True, "", end.value or NOT_ASKED)
+            self._end(True, "", NOT_ASKED if end.value is None else end.value)
         except (SweepIncompleteError, LinewardenError) as error:
             self._end(False, str(error))
         except Exception as error:

@@ -1,5 +1,8 @@
 """Makes data frames of rows that a test has pickled, by the libraries of this Python; tells of them."""
 
+# The libraries are in a virtualenv of their own.
+# mypy: ignore-errors
+
 from __future__ import annotations
 
 import json

@@ -104,8 +104,9 @@ class AccountRecord:
         return self._fills
 
     def is_busy(self) -> bool:
-        """Whether there is a working order or an open position."""
-        return any(True for _ in self.rows.working()) or any(row.net != 0 for row in self.rows.positions())
+        """Whether there is a working order or an open position, or fills that a position lacks."""
+        is_open = any(row.net != 0 for row in self.rows.positions())
+        return is_open or any(True for _ in self.rows.working()) or bool(self.contradictions())
 
     def begin_session(self, since_ns: int) -> None:
         """Fills and orders that ended before count no longer."""

@@ -1,0 +1,313 @@
+"""Events that a healthy line does not bring: found by audits, taken over, counted, and trusted no more.
+
+Time is moved by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import actors
+from actors import AccountBalance, AccountOrder, AccountPosition, Blind, Fill
+from actors.cli.status_view import StatusView
+from actors.cli.status_view import journal as journal_table
+from actors.rules.journal import SilentLossEntry
+from actors.simulators.projectx import SimulatedProjectX
+from actors.trading.order_store import OrderStore
+from tests.cli.test_status_view import drawn
+from tests.trading.followed import (
+    EP,
+    FEED,
+    OTHER,
+    USER,
+    AccountClock,
+    Told,
+    account_clock,
+    followed,
+    place,
+    price,
+)
+from tests.trading.halts import ACCOUNT, accepted, settled, until
+
+NAME = f"{FEED}/{ACCOUNT}"
+STANDS = 15.0  # seconds until a difference that stays is taken over
+LOSSES: list[tuple[Any, int, type]] = [
+    ("orders", 2, AccountOrder),
+    ("positions", 1, AccountPosition),
+    ("user_trades", 1, Fill),
+    ("accounts", 1, AccountBalance),
+]
+
+
+@pytest.fixture
+def venue() -> Iterator[SimulatedProjectX]:
+    with SimulatedProjectX(rate=0, snapshots=False, rest_limit=0) as venue:
+        yield venue
+
+
+@pytest.fixture
+def clock(tmp_path: Path, venue: SimulatedProjectX) -> Iterator[AccountClock]:
+    OrderStore.create(tmp_path / "orders").close()
+    with account_clock(tmp_path / "orders", venue) as clock:
+        yield clock
+
+
+def traded(clock: AccountClock, venue: SimulatedProjectX, lost: Any = "", n: int = 0, size: int = 1) -> None:
+    """A fill, of which the hub loses these events; what it did not lose has come."""
+    told = clock.runtime.status().lines()[USER].counters.decoded
+    if lost:
+        venue.event_dropped(lost, n)
+    place(venue, size=size)
+    clock.until(lambda status: status.lines()[USER].counters.decoded == told + 5 - n)
+    clock.rest()
+
+
+def looks(venue: SimulatedProjectX) -> int:
+    return venue.seen.requests["Position/searchOpen"]
+
+
+def journal(clock: AccountClock) -> list[SilentLossEntry]:
+    entries = clock.runtime.status().lines()[USER].entries()
+    return [entry for entry in entries if isinstance(entry, SilentLossEntry)]
+
+
+# ── one loss ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("channel", "n", "kind"), LOSSES, ids=[each[0] for each in LOSSES])
+def test_an_event_that_was_dropped_is_taken_over_told_and_recorded_once(
+    clock: AccountClock, venue: SimulatedProjectX, channel: Any, n: int, kind: type
+) -> None:
+    told = Told()
+    runtime = clock.runtime
+    clock.synced()
+    runtime.on_account(FEED, ACCOUNT, handler=told)
+    permit = runtime.require(clock.view())
+    traded(clock, venue, channel, n)
+    assert told.of(kind) == []
+    clock.advance(60.0)
+    assert clock.view().state == "doubted"
+    assert not permit.valid
+    assert told.of(kind) == []
+    clock.advance(STANDS)
+    view = clock.view()
+    assert (view.state, len(view.silent_losses)) == ("synced", 1)
+    (event,) = told.wait(lambda _: told.of(kind)) and told.of(kind)
+    assert event.source == "audit"
+    assert {each.source for each in told.events if each is not event} == {"stream"}
+    assert runtime.status().accounts[NAME].silent_losses == 1
+    (entry,) = journal(clock)
+    assert (entry.account, entry.epoch, entry.text) == (NAME, 1, view.silent_losses[0].what)
+    assert runtime.fresh(FEED, "orders", ACCOUNT)
+
+    clock.advance(2.0)
+    clock.advance(600.0)
+    view = clock.view()
+    assert (view.state, view.unproved) == ("synced", ())
+    assert view.net(EP) == 1
+    assert (len(view.fills), view.realised) == (1, Decimal("-1.40"))
+    assert view.balance is not None
+    assert view.balance.balance == Decimal("49998.60")
+    assert len(journal(clock)) == 1
+    assert not permit.valid
+    assert runtime.require(view).valid
+
+
+def test_a_list_that_lags_behind_the_hub_is_no_loss(clock: AccountClock, venue: SimulatedProjectX) -> None:
+    clock.synced()
+    venue.rest_lag(seconds=3_600.0)
+    traded(clock, venue)
+    clock.advance(60.0)
+    assert clock.view().net(EP) in (1, None)  # the hub told it later than the list shows
+    venue.heal()
+    clock.advance(STANDS)
+    clock.advance(60.0)
+    view = clock.view()
+    assert (view.state, view.net(EP), view.silent_losses) == ("synced", 1, ())
+    assert journal(clock) == []
+
+
+# ── when it looks ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_it_looks_each_minute_with_a_position_and_each_five_minutes_without(
+    clock: AccountClock, venue: SimulatedProjectX
+) -> None:
+    clock.synced()
+    before = looks(venue)
+    clock.advance(290.0)
+    assert looks(venue) == before
+    clock.advance(20.0)
+    assert looks(venue) == before + 1
+    traded(clock, venue)
+    clock.advance(61.0)
+    before = looks(venue)
+    clock.advance(300.0)
+    assert looks(venue) == before + 5
+
+
+def test_an_order_of_this_process_without_an_event_for_five_seconds_makes_a_look_due_at_once(
+    clock: AccountClock, venue: SimulatedProjectX
+) -> None:
+    runtime = clock.runtime
+    px = settled(runtime)
+    clock.synced()
+    before = looks(venue)
+    venue.event_dropped("orders", 1)
+    handle = px.place(ACCOUNT, EP, "buy", 1, limit=price(venue) - 50)
+    order = accepted(handle)
+    clock.rest()
+    assert any(handle.tag in reason for reason in clock.view().unproved)
+    clock.advance(4.0)
+    assert looks(venue) == before
+    clock.advance(2.0)
+    assert looks(venue) == before + 1
+    clock.advance(STANDS)
+    assert [each.order.id for each in clock.view().orders] == [order]
+
+
+def test_an_order_that_the_hub_tells_of_makes_no_look_due(
+    clock: AccountClock, venue: SimulatedProjectX
+) -> None:
+    px = settled(clock.runtime)
+    clock.synced()
+    before = looks(venue)
+    handle = px.place(ACCOUNT, EP, "buy", 1, limit=price(venue) - 50)
+    accepted(handle)
+    until(lambda: len(clock.view().orders) == 1)
+    assert isinstance(px.place(ACCOUNT, EP, "buy", 99).get(5.0), actors.Refused)  # by a limit
+    venue.refuse_mutation(page="Order/place")
+    assert isinstance(px.place(ACCOUNT, EP, "buy", 1).get(5.0), actors.Refused)
+    clock.advance(10.0)
+    assert looks(venue) == before
+    assert clock.view().unproved == ()
+
+
+def test_looks_of_all_accounts_take_a_quarter_of_the_meter_at_most(
+    clock: AccountClock, venue: SimulatedProjectX
+) -> None:
+    for account in (ACCOUNT, OTHER):
+        clock.runtime.account(FEED, account)
+    for _ in range(55):  # seconds of a window of 60, whose quarter is 50 requests
+        for account in (ACCOUNT, OTHER):
+            clock.runtime.resync_account(FEED, account)
+        clock.rest()
+        clock.advance(1.0)
+    assert 8 <= looks(venue) <= 10
+
+
+# ── three losses ────────────────────────────────────────────────────────────────────────────────
+
+
+def lose_three(clock: AccountClock, venue: SimulatedProjectX) -> None:
+    """Three fills whose half-turns the hub does not tell; returns when the third is taken over."""
+    for number in range(3):
+        traded(clock, venue, "user_trades", 1)
+        while clock.runtime.status().accounts[NAME].silent_losses == number:
+            clock.advance(1.0)
+
+
+def test_three_silent_losses_within_an_hour_make_the_channels_untrusted_and_replace_the_line(
+    clock: AccountClock, venue: SimulatedProjectX, caplog: pytest.LogCaptureFixture
+) -> None:
+    runtime = clock.runtime
+    clock.synced()
+    topics = runtime.require(clock.view()).topics
+    orders = next(str(topic) for topic in topics if topic.channel == "orders")
+    venue.delay_ack(30.0)  # the new connection waits for its subscriptions
+    permit = runtime.require((FEED, "orders", ACCOUNT))
+    lose_three(clock, venue)
+    status = clock.until(lambda status: bool(status.accounts[NAME].untrusted))
+    account = status.accounts[NAME]
+    assert (account.state, account.silent_losses) == ("untrusted", 3)
+    assert account.untrusted == f"its stream lost 3 events of account {ACCOUNT} within an hour"
+    found = runtime.fresh(FEED, "orders", ACCOUNT)
+    assert (found.state, found.cause, found.text) == ("blind", "silent_loss", account.untrusted)
+    assert status.untrusted[orders].cause == "silent_loss"
+    with pytest.raises(Blind, match="its stream lost 3 events"):
+        runtime.require((FEED, "orders", ACCOUNT))
+    assert not permit.valid
+    assert not runtime.flat(FEED, ACCOUNT)
+    assert "line projectx/user is replaced: its stream lost 3 events" in caplog.text
+    assert len(journal(clock)) == 3
+
+
+def test_trust_returns_when_two_looks_agree_with_the_new_connection(
+    clock: AccountClock, venue: SimulatedProjectX
+) -> None:
+    runtime = clock.runtime
+    clock.synced()
+    venue.delay_ack(0.5)
+    lose_three(clock, venue)
+    until(lambda: not followed(runtime)._is_replacing)
+    clock.rest()
+    assert runtime.status().lines()[USER].rotations == 1
+    assert not runtime.fresh(FEED, "orders", ACCOUNT)
+    clock.advance(5.0)
+    view = clock.view()
+    assert (view.state, view.net(EP), len(view.fills)) == ("synced", 3, 3)
+    assert view.unproved == ()
+    assert runtime.status().accounts[NAME].untrusted == ""
+    assert runtime.fresh(FEED, "orders", ACCOUNT)
+    assert runtime.require(view).valid
+    assert runtime.status().lines()[USER].counters.restarts == 0  # it was rotated, make before break
+
+
+def test_a_line_that_cannot_be_rotated_is_connected_again(
+    clock: AccountClock, venue: SimulatedProjectX
+) -> None:
+    runtime = clock.runtime
+    clock.synced()
+    venue.refuse(n=1)  # the candidate
+    lose_three(clock, venue)
+    clock.advance(5.0)
+    clock.until(lambda status: status.lines()[USER].epoch >= 3 and status.lines()[USER].state == "live")
+    clock.advance(5.0)
+    view = clock.view()
+    assert (view.state, view.unproved) == ("synced", ())
+    assert runtime.status().accounts[NAME].untrusted == ""
+
+
+def test_the_other_account_of_the_login_keeps_its_trust(
+    clock: AccountClock, venue: SimulatedProjectX
+) -> None:
+    runtime = clock.runtime
+    clock.synced(OTHER)
+    clock.synced()
+    venue.delay_ack(30.0)
+    lose_three(clock, venue)
+    assert not runtime.fresh(FEED, "orders", ACCOUNT)
+    assert runtime.fresh(FEED, "orders", OTHER)
+    assert runtime.status().accounts[f"{FEED}/{OTHER}"].is_well
+
+
+# ── how it is shown ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_status_and_the_journal_show_silent_losses(clock: AccountClock, venue: SimulatedProjectX) -> None:
+    clock.synced()
+    traded(clock, venue, "user_trades", 1)
+    clock.advance(60.0)
+    clock.advance(STANDS)
+    status = clock.runtime.status()
+    shown = " ".join(" ".join(drawn(StatusView().render(status, 0.0, 0.0, 160), 160)).split())
+    assert f"account {NAME}: synced; looked at" in shown
+    assert "1 event lost in silence" in shown
+    for width in (100, 200):
+        table = " ".join(drawn(journal_table({USER: status.lines()[USER].entries()}, width), width))
+        assert "lost in silence: projectx/4242: fill" in " ".join(table.split())
+
+
+def test_an_account_in_doubt_is_shown_with_its_reason(clock: AccountClock, venue: SimulatedProjectX) -> None:
+    clock.synced()
+    traded(clock, venue, "user_trades", 1)
+    clock.advance(60.0)
+    status = clock.runtime.status().accounts[NAME]
+    assert (status.state, status.is_well) == ("doubted", False)
+    assert "was not told by the stream" in status.reason
+    assert followed(clock.runtime).doubts == 1

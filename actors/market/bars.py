@@ -362,7 +362,7 @@ class Bars:
         keep: int | None,
     ) -> tuple[FollowedBars, list[Name]]:
         days = self._calendar(feed, calendar)
-        names = [(timeframe_of(each), days) for each in dict.fromkeys(timeframes)]
+        names = [(each, days) for each in dict.fromkeys(map(timeframe_of, timeframes))]
         wanted = _bars("history", HISTORY if history is None else history, 0)
         kept = _bars("keep", max(KEEP, wanted) if keep is None else keep, 1)
         followed = self._followed(self._topic(feed, key, options), names, wanted, kept, options)

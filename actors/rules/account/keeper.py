@@ -329,8 +329,8 @@ class AccountKeeper:
         """Compares fills with positions. Returns whether that gave a contract another base."""
         if "sum" not in compared.judged:
             return False
-        record = self._record
-        changed = record.sums.learn(record.nets(), lambda contract: record.is_quiet(contract, asked, since))
+        record, since = self._record, self._counts_from
+        changed = record.sums.learn(record.nets(), lambda each: record.is_quiet(each, asked, since))
         found = {
             (key := _sum(contract)): Difference(key, "older", None, text)
             for contract, text in record.contradictions().items()

@@ -37,6 +37,7 @@ AHEAD = 3_600.0  # seconds of the venue's clock
 LISTS = ("orders", "history", "fills", "positions", "balance")
 FEE = Decimal("1.40")
 ZERO = Decimal(0)
+NOTHING: Mapping[str, str] = {}
 
 
 class Truth:
@@ -209,7 +210,7 @@ class Venue:
             return AccountBalance(account=ACCOUNT, balance=truth.balance, name="PRAC", can_trade=True)
         return Listed(tuple(rows[name]), True)
 
-    def snapshot(self, *, lag: float = 0.0, **failed: str) -> Snapshot:
+    def snapshot(self, *, lag: float = 0.0, failed: Mapping[str, str] = NOTHING) -> Snapshot:
         """All lists, asked for and made now. `failed`: lists that did not come, and why."""
         reads: dict[str, Any] = {
             name: Read(self.now, None, failed[name])
@@ -316,7 +317,7 @@ class Owner:
     def look(self, snapshot: Snapshot | None = None, **failed: str) -> list[AccountEvent]:
         """A whole look, made now, with the orders that it lacks asked for by their id."""
         if snapshot is None:
-            snapshot = self.venue.snapshot(**failed)
+            snapshot = self.venue.snapshot(failed=failed)
             single = {each: self.venue.single(each) for each in self.keeper.unlisted(snapshot)}
             snapshot = structs.replace(snapshot, single=single)
         told = list(self.keeper.looked(snapshot, self.venue.now, self.venue.now_ns))

@@ -62,8 +62,8 @@ def test_a_position_that_was_closed_while_the_line_was_down_is_gone() -> None:
     owner.connect()
     told = owner.audit(3.0)
     assert owner.view().net(EP.id) == 0
-    [closed] = [each for each in told if isinstance(each.row, AccountPosition)]
-    assert (closed.source, closed.row.net) == ("rest", 0)
+    closed = [(each.source, each.row.net) for each in told if isinstance(each.row, AccountPosition)]
+    assert closed == [("rest", 0)]
 
 
 def test_a_turn_from_long_2_to_short_2_is_a_change() -> None:

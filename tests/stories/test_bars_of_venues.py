@@ -81,7 +81,7 @@ def test_bars_are_those_of_the_trades_over_a_loss_as_well(name: str) -> None:
                 case.say(simulator, key)
                 time.sleep(0.1)
                 if step == SAYS // 2:
-                    simulator.drop()  # type: ignore[attr-defined]
+                    simulator.drop()
             time.sleep(2.5)
             trades = told(runtime, tape)
             wanted = {bar.start_ns: bar for bar in plain(trades, periods_of(timeframe_of("1s"), None))}

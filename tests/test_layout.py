@@ -227,7 +227,6 @@ COVERED_BY = {
     "rules/account/schedule": "rules/account/test_truth",
     "rules/account/snapshot": "rules/account/test_truth",
     "rules/account/sums": "rules/account/test_truth",
-    "rules/account/view": "rules/account/test_truth",
     "rules/line_policy": "stories/test_reload",
     "rules/stream_policy": "stories/test_subscriptions",
     "runtime": "stories/test_questions",

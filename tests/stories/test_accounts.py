@@ -121,7 +121,7 @@ def test_an_entry_has_its_legs_under_it_and_a_position_its_profit_at_a_mark(
     runtime.account(FEED, ACCOUNT, wait=10.0)
     bracket = Bracket(stop=400, target=400)
     entry = accepted(px.place(ACCOUNT, EP, "buy", 1, limit=price(venue) - 50, bracket=bracket))
-    until(lambda: len(runtime.account(FEED, ACCOUNT).orders) == 1)
+    until(lambda: [len(each.legs) for each in runtime.account(FEED, ACCOUNT).orders] == [2])
     (order,) = runtime.account(FEED, ACCOUNT).orders
     assert order.order.id == entry
     assert {leg.state for leg in order.legs} == {"suspended"}
@@ -131,7 +131,8 @@ def test_an_entry_has_its_legs_under_it_and_a_position_its_profit_at_a_mark(
     venue.trade(EP, bought)
     until(lambda: nets(runtime.account(FEED, ACCOUNT)) == {EP: 1})
     venue.trade(EP, bought + 10)
-    assert [trade.price for trade in quotes.get_many(2, timeout=10.0)][-1] == bought + 10
+    while quotes.get(timeout=10.0).price != bought + 10:
+        pass
     until(lambda: runtime.account(FEED, ACCOUNT).unrealised == 10 * 50)
     (position,) = runtime.account(FEED, ACCOUNT).positions
     assert (position.average_price, position.mark) == (bought, bought + 10)

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from actors.errors import LinewardenError
 from actors.events import GapReason, Option, Options, Scope, StateName, Topic, VenueState
-from actors.http_types import Endpoint, HttpAnswer, HttpFailed, HttpRequest
+from actors.http_types import Endpoint, HttpAnswer, HttpFailed, HttpRequest, is_loopback
 from actors.lazy import Imported
 from actors.protocol.accounts import (
     AccountBalance,
@@ -227,6 +227,7 @@ __all__ = (
     "decoded",
     "exact_decimal",
     "is_bounded",
+    "is_loopback",
     "is_token",
     "iso_nanoseconds",
     "joined",

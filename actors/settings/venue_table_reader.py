@@ -14,13 +14,16 @@ from actors.settings import wording
 from actors.settings.addresses import url_mistake
 from actors.settings.schema import FeedSettings, WantedTopics
 from actors.settings.table_reader import RefusedError, SettingsReader
+from actors.venues.declarative.history import ROW
 from actors.venues.declarative.path import Condition, Path
 from actors.venues.declarative.protocol import MANY, Vocabulary
 from actors.venues.declarative.table import (
+    BackfillTable,
     ChannelTable,
     EventTable,
     KeyTable,
     MessageKind,
+    TradesTable,
     VenueStateTable,
     VenueTable,
 )
@@ -156,10 +159,51 @@ class VenueTableReader(SettingsReader, Generic[T]):
         for name, text in table.headers.items():
             self.check_slots("[headers]", name, text.slots, own)
         self.check_talk(table, own)
+        self._check_history(table, own)
         for number, place in enumerate(table.events, 1):
             self.check_place(f"[[events]] entry {number}", table, place)
         for number, state in enumerate(table.venue_states, 1):
             self._check_state(f"[[venue_states]] entry {number}", table, state)
+
+    def _check_history(self, table: T, own: set[str]) -> None:
+        """Of `[rest]`, `[trades]` and what channels ask for after a loss."""
+        if table.rest is not None:
+            self.check_slots("[rest]", "url", table.rest.url.slots, own)
+            if not table.rest.url.source.startswith(("https://", "http://")):
+                self.complain("[rest]", "url", "expected a URL that starts with https:// or http://")
+        if table.trades is not None and "[trades]" not in self._unsound:
+            self._check_trades(table, table.trades)
+        for name, channel in table.channels.items():
+            if channel.backfill is not None:
+                where = within("[channels]", f"{name}.backfill")
+                self._check_backfill(where, table, channel, channel.backfill, own)
+
+    def _check_trades(self, table: T, trades: TradesTable) -> None:
+        if trades.channel not in table.channels:
+            hint = wording.suggested(trades.channel, table.channels)
+            self.complain("[trades]", "channel", f"there is no channel {trades.channel!r}{hint}")
+        for key in ("price", "size", "id", "time"):
+            path = getattr(trades, key)
+            if path is not None and path.wildcards:
+                self.complain("[trades]", key, "it is of one event, and takes no [*]")
+
+    def _check_backfill(
+        self, where: str, table: T, channel: ChannelTable, backfill: BackfillTable, own: set[str]
+    ) -> None:
+        if table.rest is None:
+            self.complain(where, "", "nothing says where requests go; add [rest] with url")
+        topic = {"channel", "wire", *channel.options} | ({"key"} if channel.key else set()) | own
+        self.check_slots(where, "path", backfill.path.slots, topic | {"from", "count"})
+        if where not in self._unsound and not {"from"} <= backfill.path.slots:
+            self.complain(where, "path", "expected {from}, the first id that is wanted, in it")
+        rows = {slot for slot in backfill.message.slots if slot.partition(".")[0] == ROW}
+        for slot in sorted(rows - {ROW}):
+            with suppress(RefusedError):
+                self._parse(where, "message", slot.partition(".")[2], Path)
+        self.check_frame(f"{where} message", backfill.message, topic | rows)
+        for key, path in (("rows", backfill.rows), ("id", backfill.id)):
+            if path is not None and path.wildcards:
+                self.complain(where, key, "expected a path without [*]")
 
     def _check_state(self, where: str, table: T, state: VenueStateTable) -> None:
         self.check_place(where, table, state)

@@ -302,7 +302,7 @@ class AccountKeeper:
             if each.row is not None:
                 events.append(self._record.adopt(each.row, source, now_ns))
             elif isinstance(fill := self._record.rows.get(each.key), Fill):
-                self._record.drop(fill)
+                events.append(self._record.withdraw(fill, source, now_ns))
         return events
 
     def _settle(self, suspicion: Suspicion, now: float, now_ns: int) -> list[AccountEvent]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import structs
+
 from actors.protocol.accounts import AccountBalance, AccountOrder, AccountPosition, AccountRow, Fill
 from actors.rules.account.differences import LAG
 from actors.rules.account.kept import NEVER, KeptRows
@@ -69,11 +71,13 @@ class AccountRecord:
         if known is not None:
             self._put(merged(known, row))
 
-    def drop(self, fill: Fill) -> None:
-        """REST does not list this fill, and counts."""
-        self.sums.count(_voided(fill), fill)
+    def withdraw(self, fill: Fill, source: AccountSource, now_ns: int) -> AccountEvent:
+        """REST counts, and does not list this fill: it is voided, and is new if it is listed again."""
+        voided = structs.replace(fill, voided=True)
+        self.sums.count(voided, fill)
         self.rows.remove(key_of(fill))
         self._fills = None
+        return AccountEvent(voided, source, now_ns, fill)
 
     # ── what it is ──
 
@@ -128,10 +132,6 @@ class AccountRecord:
 
 def _is_voided(row: AccountRow) -> bool:
     return isinstance(row, Fill) and row.voided
-
-
-def _voided(fill: Fill) -> Fill:
-    return Fill(id=fill.id, contract=fill.contract, voided=True)
 
 
 def _is_nothing(row: AccountRow, before: AccountRow | None) -> bool:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import logging
+import time
+from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
 from msgspec import Struct
 
-from actors.simulators.base.client import Peer
+from actors.errors import ConfigError
+from actors.simulators.base.client import HttpReply, Later, Peer, Request
+from actors.simulators.base.history_faults import HistoryFaults, HistoryPage, answered, lagged, spoiled
 from actors.simulators.base.server import Message, Simulator
 from actors.simulators.base.settings import given
 from actors.simulators.table.settings import TableSettings
@@ -24,8 +29,8 @@ class _Progress(Struct):
     repeated: int = 0  # frames that were sent again
 
 
-class SimulatedTable(Simulator):
-    """A transcript on loopback, on every path: a context manager.
+class SimulatedTable(Simulator, HistoryFaults):
+    """A transcript on loopback, on every path: a context manager. Plain HTTP has rows of history.
 
     Each connection begins at the top. A frame of the client that is not the next `>` changes nothing; it
     is in `heard`. At the end the connection stays open.
@@ -41,6 +46,8 @@ class SimulatedTable(Simulator):
         """Raises ConfigError: the transcript cannot be played."""
         self.set_up(settings)
         self._talk = read_talk(settings.talk)
+        rows = _rows_of(settings.page, settings.page_id) if settings.page else []
+        self._rows = [(time.monotonic(), row) for row in rows]
         self._clients: dict[Peer, _Progress] = {}
 
     @property
@@ -48,6 +55,24 @@ class SimulatedTable(Simulator):
         """How many connections have come to the end."""
         with self._lock:
             return sum(each.done == len(self._talk) for each in self._clients.values())
+
+    def add_row(self, row: dict[str, Any]) -> None:
+        """One more row of history, which has happened now. It is not told."""
+        with self._lock:
+            self._rows.append((time.monotonic(), row))
+
+    def answer(self, request: Request) -> HttpReply | Later:
+        settings, query = self.settings, request.query
+        try:
+            start, count = int(query.get(settings.page_from, 0)), int(query.get(settings.page_limit, 500))
+        except ValueError:
+            return HttpReply(400, b'{"code":-1100,"msg":"a parameter is no number"}')
+        listed = lagged(self._rows, self.pending)
+        before = [row for row in listed if row[settings.page_id] < start]
+        rows = [row for row in listed if row[settings.page_id] >= start][:count]
+        page = spoiled(HistoryPage(tuple(rows), tuple(before)), self.pending)
+        reply = HttpReply(200, msgspec.json.encode(page.rows))
+        return answered(reply, self.pending, self.call_later)
 
     def serves(self, path: str) -> bool:
         return True
@@ -90,3 +115,14 @@ class SimulatedTable(Simulator):
         for frame in exchange.frames[1:]:
             peer.tell(frame)
         self.announce()
+
+
+def _rows_of(file: str, id: str) -> list[dict[str, Any]]:
+    """Raises ConfigError: it is no list of rows with an id."""
+    try:
+        rows = msgspec.json.decode(Path(file).read_bytes(), type=list[dict[str, Any]])
+    except (OSError, ValueError) as error:
+        raise ConfigError([f"{file}: {error}."]) from None
+    if not all(type(row.get(id)) is int for row in rows):
+        raise ConfigError([f"{file}: a row has no whole number at {id!r}."])
+    return rows

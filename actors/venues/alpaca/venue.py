@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from decimal import Decimal
-from ipaddress import ip_address
 from typing import Annotated, Any, ClassVar, Literal, cast
 from urllib.parse import urlsplit
 
@@ -42,6 +41,7 @@ from actors.protocol import (
     Topic,
     Venue,
     VenueSettings,
+    is_loopback,
 )
 from actors.venues.alpaca import messages as m
 from actors.venues.alpaca.account_session import AccountSession
@@ -278,19 +278,10 @@ class Alpaca(Venue):
         if own.data_url:
             return own.data_url.rstrip("/")
         parts = urlsplit(own.url)
-        if _is_loopback(parts.hostname or ""):  # a simulator: it has a REST part at the same port
+        if is_loopback(parts.hostname or ""):  # a simulator: it has a REST part at the same port
             return f"{'https' if parts.scheme == 'wss' else 'http'}://{parts.netloc}"
         return f"https://{DATA_SANDBOX if own.sandbox else DATA_HOST}"
 
     def _keys(self) -> tuple[tuple[str, str], ...]:
         own = self._own
         return (("APCA-API-KEY-ID", own.key.reveal()), ("APCA-API-SECRET-KEY", own.secret.reveal()))
-
-
-def _is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

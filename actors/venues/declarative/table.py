@@ -78,6 +78,16 @@ class SequenceTable(Part, frozen=True, kw_only=True):
     start: Condition | None = None  # such a message begins a count
 
 
+class BackfillTable(Part, frozen=True, kw_only=True):
+    """`[channels.NAME.backfill]`: pages of rows with consecutive ids, oldest first."""
+
+    path: Text  # of a request, with `{from}`, the first id that is wanted, and `{count}`
+    count: Count  # rows of a page
+    rows: Path | None = None  # where they are in the answer; None: it is the list
+    message: Template  # a row as the stream would have sent it, with `{row}` and `{row.path}`
+    id: Path  # in the data of an event
+
+
 class ChannelTable(Part, frozen=True, kw_only=True):
     """`[channels.NAME]`."""
 
@@ -93,6 +103,25 @@ class ChannelTable(Part, frozen=True, kw_only=True):
     resyncable: bool = False
     account: bool = False
     sequence: SequenceTable | None = None
+    backfill: BackfillTable | None = None
+
+
+class TradesTable(Part, frozen=True, kw_only=True):
+    """`[trades]`: which events are trades, and where in their data the parts of one stand."""
+
+    channel: str
+    price: Path
+    size: Path
+    id: Path | None = None
+    time: Path | None = None  # None: the event's own
+    unit: Unit = "ms"  # of `time`
+
+
+class RestTable(Part, frozen=True, kw_only=True):
+    """`[rest]`: where requests go, and how many may be sent."""
+
+    url: Text
+    limit: FrameLimit = FrameLimit(60, 60.0)
 
 
 class AskTable(Part, frozen=True, kw_only=True):
@@ -213,6 +242,8 @@ class VenueTable(Part, frozen=True, kw_only=True):
     send_rate: SendRateTable = SendRateTable()
     connect_rate: ConnectRateTable = ConnectRateTable()
     keys: dict[str, KeyTable] = {}
+    rest: RestTable | None = None
+    trades: TradesTable | None = None
     channels: Mapping[str, ChannelTable]
     events: tuple[EventTable, ...]
     venue_states: tuple[VenueStateTable, ...] = ()

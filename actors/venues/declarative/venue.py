@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from actors.protocol import (
+    Backfilled,
     Bound,
     Bounds,
+    Call,
     Channel,
     Endpoint,
+    Loss,
     Opening,
     Option,
     Options,
+    Print,
     RateLimit,
     Secret,
     SendRate,
@@ -24,12 +28,15 @@ from actors.protocol import (
     Topic,
     Venue,
     VenueSettings,
+    is_loopback,
 )
+from actors.venues.declarative.history import Backfill, TableRest
 from actors.venues.declarative.messages import Message
 from actors.venues.declarative.path import MISSING
 from actors.venues.declarative.protocol import TableProtocol, Vocabulary
 from actors.venues.declarative.session import DeclaredSession
 from actors.venues.declarative.table import ChannelTable, FrameTable, KeyTable, OptionTable, VenueTable
+from actors.venues.declarative.tape import Tape
 
 V = TypeVar("V", bound="DeclarativeVenue")
 
@@ -38,6 +45,7 @@ class DeclarativeVenue(Venue):
     """A venue that a table describes, whatever its protocol. One table makes one class."""
 
     table: ClassVar[VenueTable]
+    tape: ClassVar[Tape | None]
     has_constants: ClassVar[bool] = False  # a table may have the name of another venue
     protocol: Vocabulary
 
@@ -47,6 +55,36 @@ class DeclarativeVenue(Venue):
 
     def starts_anew(self, topic: Topic, event: Message) -> bool:
         return event.kind in self.table.channels[topic.channel].whole
+
+    # ── history ──
+
+    def trade(self, event: Any) -> Print | None:
+        return self.tape.trade(event) if self.tape is not None and isinstance(event, Message) else None
+
+    def rest(self) -> TableRest | None:
+        """At the host of a feed's own URL, if that is of this machine: a simulator has both."""
+        table = self.table.rest
+        if table is None:
+            return None
+        parts = urlsplit(self.url())
+        if is_loopback(parts.hostname or ""):
+            return TableRest(f"{'https' if parts.scheme == 'wss' else 'http'}://{parts.netloc}", table.limit)
+        return TableRest(str(table.url.render(self.protocol.own)).rstrip("/"), table.limit)
+
+    def backfill(self, topic: Topic, loss: Loss) -> Call[Backfilled] | None:
+        asking, rest = self._backfill(topic.channel), self.rest()
+        return None if asking is None or rest is None else asking.call(rest.base, topic, loss)
+
+    def duplicate_key(self, topic: Topic, event: Any) -> Hashable | None:
+        """The id, in channels with back-fill."""
+        asking = self._backfill(topic.channel)
+        return None if asking is None else asking.id_of(event)
+
+    def _backfill(self, channel: str) -> Backfill | None:
+        table = self.table.channels[channel].backfill
+        return None if table is None else Backfill(table, self.protocol)
+
+    # ── topics and addresses ──
 
     def own(self) -> dict[str, str]:
         """The feed's own keys, as templates name them."""
@@ -166,10 +204,12 @@ def class_of(
     members: dict[str, Any] = {
         "__doc__": table.about,
         "table": table,
+        "tape": None if table.trades is None else Tape(table.trades),
         "name": table.name,
         "about": table.about,
         "Settings": settings,
         "channels": {name: _channel(name, channel) for name, channel in table.channels.items()},
+        "tape_channel": "" if table.trades is None else table.trades.channel,
         "send_rate": SendRate(table.send_rate.batch, table.send_rate.frames),
         "connect_rate": RateLimit(table.connect_rate.burst, table.connect_rate.interval),
         "ping_interval": ping_interval,
@@ -205,6 +245,8 @@ def _channel(name: str, table: ChannelTable) -> Channel:
         whole=(Message,) if table.whole else (),
         resyncable=table.resyncable,
         account=table.account,
+        unique=table.backfill is not None,
+        backfill=table.backfill is not None,
     )
 
 

@@ -52,10 +52,11 @@ class Accounts(RuleBasedStateMachine):
     def _orders(self) -> list[AccountOrder]:
         return [row for row in self.venue.truth.working() if row.state in ("working", "pending")]
 
-    @initialize(up=st.booleans())
-    def begin(self, up: bool) -> None:
-        if up:
+    @initialize(is_settled=st.booleans())
+    def begin(self, is_settled: bool) -> None:
+        if is_settled:
             self.connect()
+            self.look_twice()
 
     @rule(
         contract=st.sampled_from(list(CONTRACTS)),
@@ -101,6 +102,12 @@ class Accounts(RuleBasedStateMachine):
     # ── the stream ──
 
     @precondition(lambda self: self.venue.stream)
+    @rule()
+    def deliver_all(self) -> None:
+        while self.venue.stream:
+            self.deliver(6)
+
+    @precondition(lambda self: self.venue.stream)
     @rule(number=st.integers(min_value=1, max_value=6))
     def deliver(self, number: int) -> None:
         for _ in range(min(number, len(self.venue.stream))):
@@ -111,9 +118,11 @@ class Accounts(RuleBasedStateMachine):
     def drop(self, choice: int) -> None:
         self.venue.drop(choice % len(self.venue.stream))
 
-    @precondition(lambda self: self.venue.is_up)
-    @rule()
-    def lose(self) -> None:
+    @rule(what=st.sampled_from(("lose", "lose", "lose", "resync", "restart")))
+    def disturb(self, what: str) -> None:
+        getattr(self, f"_{what}")()
+
+    def _lose(self) -> None:
         self.venue.go_down()
         self.keeper.interrupted("the line is down", self.venue.now)
 
@@ -123,22 +132,23 @@ class Accounts(RuleBasedStateMachine):
         self.venue.is_up = True
         self.keeper.subscribed(self.venue.now)
 
-    @rule()
-    def restart(self) -> None:
+    def _restart(self) -> None:
         """Another process: it knows nothing, and its intents are on disk."""
         self.venue.go_down()
         self.look = None
         self.start()
         self.has_foreign = True  # expectations were in memory
 
-    @rule()
-    def resync(self) -> None:
+    def _resync(self) -> None:
         self.keeper.resync(self.venue.now)
         self.newest.clear()
 
     @rule(seconds=st.sampled_from((0.1, 0.5, 1.0, 2.0, 5.0, 16.0, 61.0)))
     def wait(self, seconds: float) -> None:
+        """The line comes back by itself."""
         self.venue.now += seconds
+        if not self.venue.is_up:
+            self.connect()
 
     # ── looks ──
 
@@ -167,11 +177,26 @@ class Accounts(RuleBasedStateMachine):
         self.look = None
 
     @rule()
-    def look_whole(self) -> None:
-        """Two, as far apart as two must be."""
+    def look_twice(self) -> None:
+        """As far apart as two must be, with all events delivered."""
+        self.deliver_all()
         for _ in range(2):
-            self._answer(Look(self.venue.now))
             self.venue.now += 2.0
+            self._answer(Look(self.venue.now))
+
+    @rule(
+        seconds=st.sampled_from((1.0, 3.0, 17.0, 25.0, 25.0, 70.0)),
+        lag=st.sampled_from((0.0, 0.0, 0.0, 0.0, 3.0, 40.0)),
+    )
+    def audit(self, seconds: float, lag: float) -> None:
+        """A user waits for evidence, and the owner looks whenever a look is due."""
+        self.wait(0.0)
+        self.keeper.confirm(self.venue.now)
+        end = self.venue.now + seconds
+        while (wait := self.keeper.next_look_in(self.venue.now)) < end - self.venue.now:
+            self.venue.now += max(0.001, wait)
+            self._answer(Look(self.venue.now), lag=lag)
+        self.venue.now = end
 
     def _answer(self, look: Look, lost: Set[str] = NONE, cut: Set[str] = NONE, lag: float = 0.0) -> None:
         self.has_lag |= lag > 0
@@ -231,8 +256,7 @@ class Accounts(RuleBasedStateMachine):
         """The venue rests, the line is up, and audits go on."""
         if not self.venue.is_up:
             self.connect()
-        while self.venue.stream:
-            self.deliver(6)
+        self.deliver_all()
         if self.look is not None:
             self._answer(self.look)
         end = self.venue.now + LONGEST
@@ -260,4 +284,4 @@ class Accounts(RuleBasedStateMachine):
 
 
 TestAccounts = Accounts.TestCase
-TestAccounts.settings = settings(stateful_step_count=60, deadline=None, max_examples=150)
+TestAccounts.settings = settings(stateful_step_count=50, deadline=None, max_examples=100)

@@ -28,6 +28,7 @@ from actors import (
     SubscribeError,
     Timeout,
 )
+from actors.settings import load
 from actors.simulators import SimulatedO2
 from actors.simulators.projectx import SimulatedProjectX
 from actors.trading.order_store import OrderStore
@@ -541,6 +542,36 @@ def test_in_a_forked_child_each_call_is_refused(runtime: Runtime) -> None:
         return ",".join(failed)
 
     assert in_a_child(look) == "account,flat,resync_account,forget_account"
+
+
+def test_accounts_of_the_config_are_followed_from_the_start_and_by_a_reload(
+    folder: Path, venue: SimulatedProjectX
+) -> None:
+    names = {account: f"{FEED}/{account}" for account in (ACCOUNT, OTHER)}
+
+    def are_followed(runtime: Runtime, *accounts: int) -> bool:
+        status = runtime.status().accounts
+        wanted = {names[each] for each in accounts}
+        return status.keys() == wanted and all(each.state == "synced" for each in status.values())
+
+    with actors.start(config(folder, venue, accounts=[ACCOUNT]), wait=10.0) as runtime:
+        until(lambda: are_followed(runtime, ACCOUNT))
+        before = followed(runtime)
+        runtime.reload(config(folder, venue, accounts=[ACCOUNT, OTHER]))
+        until(lambda: are_followed(runtime, ACCOUNT, OTHER))
+        assert followed(runtime) is before
+        plan = runtime.reload(config(folder, venue, accounts=[OTHER]))
+        assert [change.text for change in plan.changes] == [
+            f"feed {FEED} takes over accounts; sockets stay open"
+        ]
+        until(lambda: are_followed(runtime, OTHER))
+
+
+def test_a_venue_without_accounts_has_none_in_its_config() -> None:
+    with pytest.raises(actors.ConfigError, match="venue o2 has no accounts that can be followed"):
+        load({"feeds": {"o2": {"venue": "o2", "url": "sim://o2", "accounts": [1]}}})
+    with pytest.raises(actors.ConfigError, match=r"a list of numbers, such as \[4242, 4243\]"):
+        load({"feeds": {FEED: {"venue": "projectx", "url": "sim://projectx", "accounts": ["x"]}}})
 
 
 # ── permits ─────────────────────────────────────────────────────────────────────────────────────

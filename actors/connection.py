@@ -21,6 +21,7 @@ from msgspec import Struct
 from actors import log_queue
 from actors.actor import Actor, ActorContext, KeptReply, Letter
 from actors.delivery.askings import Askings, Ready
+from actors.delivery.backfills import AskVenue, Cancel
 from actors.delivery.connection_delivery import ConnectionDelivery, DeliveryArgs
 from actors.delivery.epoch_delivery import LOOK_AGAIN
 from actors.delivery.kept import Misread
@@ -31,6 +32,7 @@ from actors.login.connector import Connector
 from actors.login.redaction import without_secrets
 from actors.messages import (
     AckOverdue,
+    BackfillAnswered,
     CandidateDropped,
     ChangeRoute,
     ConfirmAssumed,
@@ -72,8 +74,11 @@ from actors.messages import (
     VenueComplained,
 )
 from actors.metrics import LineMetrics
+from actors.protocol.backfill import Backfilled
+from actors.protocol.formatting import counted
 from actors.protocol.limits import SendRate, closed_for
 from actors.protocol.numbers import known_time
+from actors.protocol.rest import Call
 from actors.protocol.session import (
     Announce,
     Answered,
@@ -156,6 +161,7 @@ class ConnectionArgs(Struct, frozen=True):
     send_buffer: int  # bytes
     metrics: LineMetrics
     quarantine: QuarantinedMessages
+    ask_venue: AskVenue
 
 
 class LoggedReply:
@@ -350,15 +356,21 @@ class Connection(Actor):
                 self._delivery.end_rotation()
             case JudgeStale(topics=topics):
                 self._delivery.judge_stale(topics)
-            case TakePolicy(ack_timeout=ack_timeout, block_timeout=block_timeout, send_rate=send_rate):
-                self._acks.timeout = ack_timeout
-                self._delivery.take_block_timeout(block_timeout)
-                self._batch = send_rate.batch
-                self._outbox.take_limits(send_rate.frames)
-                self._look_again()
-                self._send_due()
+            case BackfillAnswered():
+                self._backfill_answered(message)
+            case TakePolicy():
+                self._take_policy(message)
             case _:
                 self.unknown(message)
+
+    def _take_policy(self, policy: TakePolicy) -> None:
+        self._acks.timeout = policy.ack_timeout
+        self._delivery.take_block_timeout(policy.block_timeout)
+        self._delivery.take_backfill(policy.backfill)
+        self._batch = policy.send_rate.batch
+        self._outbox.take_limits(policy.send_rate.frames)
+        self._look_again()
+        self._send_due()
 
     # ── opening ──
 
@@ -741,6 +753,31 @@ class Connection(Actor):
             if not self._session_paused:
                 self._session.paused(begun)
                 self._session.resumed(now)
+
+    # ── the events of a loss ──
+
+    def ask_backfill(self, number: int, call: Call[Backfilled], seconds: float) -> Cancel:
+        told = partial(self._tell_backfill, number)
+        return self._args.ask_venue(self._args.delivery.venue.feed, call, seconds, told)
+
+    def _tell_backfill(self, number: int, outcome: Backfilled | BaseException) -> None:
+        """On the thread of an ask."""
+        self.tell_self(BackfillAnswered(number, outcome))
+
+    def _backfill_answered(self, message: BackfillAnswered) -> None:
+        is_awaited = self._delivery.answer_backfill(message.number, message.outcome)
+        if not is_awaited and isinstance(message.outcome, Backfilled):
+            text = "%s: the venue answered what was lost when the streams had gone on: %s are not delivered."
+            log.warning(text, self._line, counted(len(message.outcome.events), "event"), extra=self._where)
+        self._plan_look()
+
+    def venue_failed(self, topic: Topic) -> None:
+        text = "%s: unexpected error in Venue.backfill; the gap stays open."
+        log.exception(text, topic, extra=self._where)
+
+    @property
+    def _where(self) -> dict[str, object]:
+        return {"line": self._line, "epoch": self._epoch}
 
     # ── asking the venue ──
 

@@ -287,6 +287,7 @@ class Dispatcher(Actor):
             gaps, last = self._cells.gaps(name)  # as it has shown them last
             if gaps > line.state.gaps:
                 line.state.gaps, line.state.last_gap = gaps, last
+            line.state.repairs = self._cells.repairs(name)
             line.routed.discard(line.holder)
             line.holder, line.is_late, line.was_given_up = None, True, True
             self._line_delivery(name, line).reconcile()
@@ -295,6 +296,7 @@ class Dispatcher(Actor):
         """Connections die of what they are handed: everything counts as interrupted."""
         state = DeliveryState()
         state.number, state.gaps, state.last = line.state.number, line.state.gaps, line.state.last
+        state.repairs = line.state.repairs
         state.settled = set(line.table.routes)
         line.crashes = 0
         return state

@@ -33,6 +33,7 @@ Blindness = Literal[
     "not_reading",
     "process_paused",
     "undecodable",
+    "backfill",
     "silent_loss",
 ]
 # Of a stream: what it holds has not been read, or is over.

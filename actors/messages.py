@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from actors.delivery.table import Route, RouteTable
     from actors.events import Freshness
     from actors.feed_spec import Specs
+    from actors.protocol.backfill import Backfilled
     from actors.protocol.limits import SendRate
     from actors.protocol.prices import Price
     from actors.protocol.venue import Venue
+    from actors.rules.backfill import BackfillPolicy
     from actors.rules.poor_health import Vitals
 
 # ── reports about a line; one of a past epoch is dropped ────────────────────────────────────────
@@ -356,6 +358,13 @@ class Fetched(Ephemeral, frozen=True):
     outcome: HttpAnswer | HttpFailed
 
 
+class BackfillAnswered(Ephemeral, frozen=True):
+    """From the thread of an ask: what came of the question of this number, for the events of a loss."""
+
+    number: int
+    outcome: Backfilled | BaseException
+
+
 class SendMessage(RedactedStruct, frozen=True):
     """Asked by a user: one message of the user's own. Answers None, or why it was not sent.
 
@@ -420,6 +429,7 @@ class TakePolicy(Ephemeral, frozen=True):
     ack_timeout: float
     block_timeout: float
     send_rate: SendRate
+    backfill: BackfillPolicy
 
 
 class Inherit(Ephemeral, frozen=True):

@@ -49,6 +49,7 @@ from actors.timers import SystemClock, ThreadTimers, Timers, check_seconds, seco
 from actors.trading.account_calls import AccountCalls
 from actors.trading.accounts import Accounts
 from actors.trading.halt_handle import HaltHandle
+from actors.trading.line_reads import LineReads
 from actors.trading.runtime_halts import RuntimeHalts
 from actors.trading.runtime_requests import RuntimeRequests
 from actors.typed_calls import TypedCalls
@@ -182,6 +183,7 @@ class Runtime(AccountCalls, BarCalls, TypedCalls):
             timers,
             user_metrics,
         )
+        tree.shared.ask_venue = LineReads(self._requests)
         self._bars = Bars(self._streams, self._requests, tree.check, clock)
         self._halts = RuntimeHalts(self._requests, tree.shared, tree.check)
         weakref.finalize(self, self._halts.stop).atexit = False

@@ -52,6 +52,8 @@ class Counters(Struct, frozen=True):
     restarts: int  # lives that ended without being asked to
     restored: int  # times the line was live again after one of them
     gaps: int  # interruptions of a topic, whether or not a stream got a `Gap`
+    repaired: int = 0  # of these, back-filled completely
+    unrepaired: int = 0  # of these, back-filled in part or not in time
 
 
 class TopicStatus(Struct, frozen=True):

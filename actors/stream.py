@@ -499,7 +499,7 @@ class Stream(Generic[Event]):
         with self._inlet.lock:  # it may be called back between the looks at it
             batch, left, event = next(self._in_hand)
         origin = batch.origin
-        return Received(batch.topics[-left], origin.received_ns, origin.epoch, event)
+        return Received(batch.topics[-left], origin.received_ns, origin.epoch, event, origin.source)
 
 
 class Marked(Struct, frozen=True):

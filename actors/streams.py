@@ -29,6 +29,7 @@ from actors.events import (
     Marker,
     Option,
     Received,
+    Repaired,
     SubscriptionState,
     Topic,
     VenueState,
@@ -573,6 +574,8 @@ def _named(about: Topic | Marker) -> str:
     match about:
         case Gap(topic=topic):
             return f"a gap in {topic}"
+        case Repaired(topic=topic):
+            return f"a repaired gap in {topic}"
         case Lifecycle(line=line, state=state):
             return f"{state!r} of {line}"
         case VenueState(line=line):

@@ -210,7 +210,6 @@ COVERED_BY = {
     "registry": "stories/test_subscriptions",
     "requester": "stories/test_latest",
     "rules/bars/buckets": "rules/bars/test_keeper",
-    "rules/bars/frame": "rules/bars/test_keeper",
     "rules/bars/sources": "rules/bars/test_keeper",
     "rules/bars/view": "rules/bars/test_keeper",
     "rules/account/agreement": "rules/account/test_truth",

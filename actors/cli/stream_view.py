@@ -16,7 +16,7 @@ from rich.text import Text
 
 from actors.cli.formatting import clock, cut, one_row, printable
 from actors.cli.status_view import gap_length, topic_words
-from actors.events import Closed, Fresh, Gap, Lifecycle, Marker, Received, Stale, VenueState
+from actors.events import Closed, Fresh, Gap, Lifecycle, Marker, Received, Repaired, Stale, VenueState
 from actors.protocol.formatting import at, counted, price_words, short
 from actors.protocol.prices import Number, Price
 from actors.protocol.venue import Venue
@@ -36,7 +36,7 @@ EVERY = 0.5  # seconds between two events where stdout is no terminal
 SPARKS = "▁▂▃▄▅▆▇█"
 COLOURS = {"disconnected": "red", "reconnecting": "yellow", "restored": "green", "failed": "bold red"}
 
-Shown = Gap | Lifecycle | VenueState | Stale | Fresh
+Shown = Gap | Repaired | Lifecycle | VenueState | Stale | Fresh
 Opener = Callable[..., Stream[Any]]
 
 
@@ -64,7 +64,7 @@ class StreamView:
         for item in stream.items():
             with self._lock:
                 entry.take(item)
-                if isinstance(item, Gap | Stale | Fresh):
+                if isinstance(item, Gap | Repaired | Stale | Fresh):
                     self._keep(item)
                 elif isinstance(item, Lifecycle | VenueState) and _identity(item) not in self._known:
                     self._known.append(
@@ -302,6 +302,9 @@ def marker_lines(markers: Iterable[Shown]) -> Iterator[tuple[str, str, str]]:
         elif isinstance(first, VenueState):
             words = printable(f"{first.line}: the venue says: {first}")
             yield clock(first.at_ns), words, "green" if first.state == "open" else "yellow"
+        elif isinstance(first, Repaired):
+            words, style = repaired_words(first), "green" if first.complete else "yellow"
+            yield clock(first.gap.until_ns), words, style
         else:
             gaps = [first, *(gap for gap in others if isinstance(gap, Gap))]
             yield clock(first.until_ns), gap_words(gaps), "magenta"
@@ -327,6 +330,12 @@ def gap_words(gaps: list[Gap]) -> str:
     why = "cause unknown" if gaps[0].reason == "unknown" else gaps[0].reason
     names = ", ".join(sorted({topic_words(gap.topic) for gap in gaps}))
     return printable(f"{gaps[0].topic.feed}: gap{length} ({why}{missed}): {names}")
+
+
+def repaired_words(marker: Repaired) -> str:
+    lacks = "" if marker.complete else f"; some may be missing still ({marker.text or 'cause unknown'})"
+    events = counted(marker.count, "event")
+    return printable(f"{marker.topic.feed}: gap of {topic_words(marker.topic)} filled with {events}{lacks}")
 
 
 def lifecycle_words(marker: Lifecycle) -> str:

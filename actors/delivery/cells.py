@@ -14,7 +14,7 @@ from actors.delivery.holder import Holder
 from actors.delivery.last_events import LastEvents
 from actors.events import Gap, SubscriptionState, Topic
 from actors.rules.freshness import FreshnessPolicy
-from actors.rules.journal import BlindTime
+from actors.rules.journal import NO_REPAIRS, BlindTime, Repairs
 from actors.rules.ledger import DESIRED
 from actors.rules.venue_states import VenueStates
 
@@ -46,6 +46,7 @@ class Cells:
         self._refused: dict[str, dict[Topic, Cell]] = {}  # by feed: wanted, and on no line
         self._last_events: dict[str, LastEvents] = {}  # by line
         self._gaps: dict[str, tuple[int, Gap | None]] = {}  # by line: how many, and the last one
+        self._repairs: dict[str, Repairs] = {}  # by line
         self._venue_states: dict[str, VenueStates] = {}  # by line
         self._holders: dict[str, Holder] = {}  # by line; the last one
 
@@ -103,10 +104,15 @@ class Cells:
             if right.valid:
                 self._gaps[line] = count, last
 
+    def note_repairs(self, line: str, right: Right, repairs: Repairs) -> None:
+        with self._lock:
+            if right.valid:
+                self._repairs[line] = repairs
+
     def forget_lines(self, feed: str) -> None:
         """The feed was removed."""
         with self._lock:
-            for table in (self._last_events, self._gaps, self._venue_states, self._holders):
+            for table in (self._last_events, self._gaps, self._repairs, self._venue_states, self._holders):
                 for line in [line for line in table if line.partition("/")[0] == feed]:
                     del table[line]
 
@@ -164,6 +170,9 @@ class Cells:
 
     def gaps(self, line: str) -> tuple[int, Gap | None]:
         return self._gaps.get(line, (0, None))
+
+    def repairs(self, line: str) -> Repairs:
+        return self._repairs.get(line, NO_REPAIRS)
 
     def venue_states(self, line: str) -> VenueStates:
         """What the venue has said of itself."""

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from actors.delivery.arrivals import Arrivals, Right
+from actors.delivery.backfills import Asking, Cancel
 from actors.delivery.cells import Cells
 from actors.delivery.epoch_delivery import EpochDelivery
 from actors.delivery.holder import Holder
@@ -27,8 +28,11 @@ from actors.delivery.stale_topics import PolicyOf
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route, RouteTable
 from actors.events import Topic, VenueState
+from actors.protocol.backfill import Backfilled
+from actors.protocol.rest import Call
 from actors.protocol.session import Confirm, Missed, Reject
 from actors.protocol.venue import Venue
+from actors.rules.backfill import NEVER, BackfillPolicy
 from actors.rules.counters import LineCounters
 from actors.rules.latest_price import Prices
 
@@ -49,6 +53,7 @@ class DeliveryArgs(Struct, frozen=True):
     arrivals: Arrivals
     run_budget: RunBudget
     config_policy: PolicyOf  # of freshness, as the config has it now
+    backfill: BackfillPolicy = NEVER
 
 
 class Hands(Protocol):
@@ -65,6 +70,12 @@ class Hands(Protocol):
 
     def give_up_rotation(self, candidate: int, why: str) -> None:
         """The candidate of this epoch is to be dropped."""
+
+    def ask_backfill(self, number: int, call: Call[Backfilled], seconds: float) -> Cancel:
+        """The venue, within so many seconds; `answer_backfill` is called then. Returns what ends it."""
+
+    def venue_failed(self, topic: Topic) -> None:
+        """The exception that is being handled is a defect of the venue's, about this topic."""
 
     def note_call(self) -> None:
         """An inline handler has returned."""
@@ -90,6 +101,7 @@ class ConnectionDelivery:
         self._args, self._hands, self._now, self._wall_ns = args, hands, now, wall_ns
         self._counters = args.counters
         self._block_timeout = args.block_timeout
+        self._backfill = args.backfill
         self._keeping = Keeping.NOT
         self._kept = Kept()
         self._early: deque[VenueState] = deque(maxlen=EARLY)  # told before there was a stream to tell
@@ -155,7 +167,9 @@ class ConnectionDelivery:
             runs=Runs(args.venue, args.right, args.run_budget),
             block_timeout=self._block_timeout,
             wake=self._hands.wake,
+            asking=Asking(self, self._backfill, self._now, self._wall_ns),
         )
+        epoch.backfills.note_last(state.blind)
         self._known = None if args.overlap is None else args.overlap.take()
         args.cells.publish(args.line, holder)
         epoch.tell_states(self._wall_ns())
@@ -183,6 +197,7 @@ class ConnectionDelivery:
         """The epoch ends: it puts nothing more. The state, if this was the holder."""
         try:
             if self._epoch is not None:
+                self._epoch.backfills.close("the connection ended before the venue answered")
                 self._epoch.end_tails(None, self._wall_ns())
             self._make_calls()  # where a defect came between: other streams have these events, too
         finally:
@@ -297,6 +312,11 @@ class ConnectionDelivery:
                 return
         if self._overlap is not None:
             self._note(topics, events, self._overlap)
+        if not epoch.backfills.is_idle:
+            topics, events = epoch.backfills.hold(topics, events, received_ns, at, size)
+            if not events:
+                self._follow_up(epoch)
+                return
         routed = epoch.hand_out(topics, events, received_ns, at, size)
         counters.routed += routed
         counters.unrouted += len(events) - routed
@@ -304,6 +324,13 @@ class ConnectionDelivery:
             self._hands.update_reading()
         if self._args.right.calls:  # as a rule there are none
             self._make_calls()
+
+    def _follow_up(self, epoch: EpochDelivery) -> None:
+        """Where some topic was filled, or given up, what came of it is seen."""
+        self._args.cells.note_repairs(self._args.line, self._args.right, epoch.state.repairs)
+        if epoch.wants_attention:
+            self._hands.update_reading()
+        self._make_calls()
 
     def _make_calls(self) -> None:
         """Of inline handlers, once the buffers are filled and what came of it is counted and reported."""
@@ -333,7 +360,38 @@ class ConnectionDelivery:
             case Confirm(topics=topics):
                 self._hands.tell_restored(topics, epoch.settle(topics, self._now(), now_ns), now_ns)
         self._args.cells.note_gaps(self._args.line, self._args.right, *epoch.gaps)
+        self._args.cells.note_repairs(self._args.line, self._args.right, epoch.state.repairs)
         self._make_calls()
+
+    # ── the events of a loss ──
+
+    def wake(self) -> None:
+        self._hands.wake()
+
+    def ask_backfill(self, number: int, call: Call[Backfilled], seconds: float) -> Cancel:
+        return self._hands.ask_backfill(number, call, seconds)
+
+    def venue_failed(self, topic: Topic) -> None:
+        self._hands.venue_failed(topic)
+
+    def note_filled(self, topics: list[Topic], events: list[Any]) -> None:
+        """Another connection may bring these, too."""
+        if self._overlap is not None:
+            self._note(topics, events, self._overlap)
+
+    def answer_backfill(self, number: int, outcome: Backfilled | BaseException) -> bool:
+        """What came of a question. Returns whether it was waited for."""
+        epoch = self._epoch
+        is_awaited = epoch is not None and epoch.backfills.answered(number, outcome)
+        if epoch is not None:
+            self._follow_up(epoch)
+        return is_awaited
+
+    def take_backfill(self, policy: BackfillPolicy) -> None:
+        """Which channels are back-filled from now on."""
+        self._backfill = policy
+        if self._epoch is not None:
+            self._epoch.backfills.policy = policy
 
     # ── what two connections of the line both bring ──
 
@@ -439,10 +497,14 @@ class ConnectionDelivery:
         if self._epoch is None:
             return ()
         self._epoch.look_again(now)
+        if not self._epoch.backfills.is_idle:
+            self._epoch.backfills.look(now)
+            self._follow_up(self._epoch)
         if self._kept:
             self._hand_out_kept()
         return self._epoch.resyncs.take(now)
 
     def look_in(self, now: float) -> float:
         """Seconds until it is to look again; infinity: when it is woken."""
-        return math.inf if self._epoch is None else self._epoch.look_in(now)
+        epoch = self._epoch
+        return math.inf if epoch is None else min(epoch.look_in(now), epoch.backfills.look_in(now))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from actors.delivery.arrivals import Arrivals, Right
+from actors.delivery.backfills import Asking, Backfills
 from actors.delivery.holder import Holder
 from actors.delivery.inlet import Inlet, Put
 from actors.delivery.last_events import ReceiptTime
@@ -38,6 +39,7 @@ class EpochDelivery:
         runs: Runs,
         block_timeout: float,
         wake: Callable[[], None],
+        asking: Asking,
     ) -> None:
         self._line, self._state, self._table = line, line.state, line.table
         self._right: Right = line.right
@@ -50,6 +52,7 @@ class EpochDelivery:
         self._pausing: dict[Inlet, None] = {}  # streams that ask this line to pause
         self._cut: dict[Inlet, None] = {}  # streams with topics that have to start again
         self.resyncs = Resyncs()
+        self.backfills = Backfills(line, holder, self, asking)
         self._unmarked: dict[Topic, None] = {}  # the venue has lost data of them, and no gap shows it yet
         self._left: dict[Topic, None] = {}  # given up here: the venue may still send what it was asked for
         self._going: dict[Topic, Going] = {}  # where events go: all readers but those that are to join
@@ -111,6 +114,29 @@ class EpochDelivery:
         finally:
             self._arrivals.end(right)
 
+    def put_filled(
+        self, topic: Topic, events: list[Any], inlets: Going, age: float, now: float, now_ns: int
+    ) -> bool:
+        """Events that the venue was asked for; the newest is `age` seconds old. Whether one took them."""
+        topics, newest, right = [topic] * len(events), {topic: events[-1]}, self._right
+        stamp = self.last_events.stamps.get(topic)
+        at = now - age if stamp is None else max(now - age, stamp.at)
+        self.last_events.keep(topics, events, newest, ReceiptTime(at, now_ns - round((now - at) * 1e9)))
+        origin = Origin(now_ns, self._line.epoch, self._arrivals.begin(right), now, "rest")
+        try:
+            if self._stale:
+                self._stale.end(newest, now, now_ns)
+            return self._put(inlets, Batch(topics, events, origin), now)
+        finally:
+            self._arrivals.end(right)
+
+    def set_readers(self, topic: Topic, inlets: Going | None) -> None:
+        """Events of the topic go to these streams alone; None: to all that read it."""
+        if topic in self._going:
+            self._going[topic] = (
+                self._joined(topic, self._table.routes[topic].inlets) if inlets is None else inlets
+            )
+
     def _forget_unrouted(self, topics: Iterable[Topic]) -> None:
         """Their routes have ended; until the session is told, it brings more of them."""
         for topic in topics:
@@ -160,6 +186,7 @@ class EpochDelivery:
     def settle(self, topics: Iterable[Topic], now: float, now_ns: int) -> dict[Topic, int]:
         """These are answered for in this epoch. Since when each of them was blind."""
         topics = tuple(topics)
+        losses = self.backfills.blind(topics, now_ns)
         self._holder.note_settled(topics, now)
         for topic in topics:
             if topic.channel in self._deltas and topic in self._table.routes:
@@ -167,16 +194,21 @@ class EpochDelivery:
                 for inlet in self._table.routes[topic].inlets:
                     inlet.resume(self._right, topic)
                 self._let_in(topic, self._state.joining.pop(topic, set()))
-        return self._line.settle(topics, now_ns)
+        spans = self._line.settle(topics, now_ns)
+        self.backfills.begin(losses)
+        return spans
 
     def missed(self, topics: Iterable[Topic], reason: GapReason, count: int | None, now_ns: int) -> None:
         topics = tuple(topics)
+        self.backfills.end(topics, "more was lost before the venue answered")
+        losses = self.backfills.missed(topics, reason, count, now_ns)
         for topic in topics:
             if topic in self._table.routes:  # else it was removed, and the session has yet to be told
                 self._holder.note_missing(topic)
             self._runs.forget(topic)
             self._unmarked.pop(topic, None)
         self._line.missed(topics, reason, count, now_ns)
+        self.backfills.begin(losses)
 
     @property
     def awaits_tails(self) -> bool:
@@ -200,6 +232,7 @@ class EpochDelivery:
 
     def interrupt(self, topics: Iterable[Topic], now_ns: int) -> None:
         topics = tuple(topics)
+        self.backfills.note_last(topics)
         for topic in topics:
             self._holder.note_missing(topic)
         self._line.interrupt(topics, now_ns)
@@ -251,6 +284,7 @@ class EpochDelivery:
         self._line.attached(topic, come, now_ns)
         self._line.tell_states_to(topic, come, now_ns)
         self._part(topic, gone, now_ns)
+        self.backfills.came(topic, come)
         if come and topic in self._state.settled:  # they are told what others have been told before
             self._stale.begin(topic, come, now, now_ns)
         joins = bool(come) and topic.channel in self._deltas and topic in self._state.settled
@@ -262,6 +296,7 @@ class EpochDelivery:
             self._join(topic)
 
     def remove_route(self, topic: Topic, now_ns: int) -> None:
+        self.backfills.forget(topic)
         self._line.mark_lifted(topic, now_ns)
         self._note_left(topic)
         gone = self._table.remove(topic)

@@ -31,6 +31,7 @@ class Holder:
         "_stale",
         "counters",
         "epoch",
+        "filling",
         "heard_since",
         "last_events",
         "life",
@@ -61,6 +62,7 @@ class Holder:
         self.since = since  # monotonic seconds
         self.life, self.life_since = epoch, since
         self.heard_since = counters.upgraded_at  # monotonic seconds: events from before are of another life
+        self.filling: set[Topic] = set()  # their gaps are being filled: what is known of them is incomplete
         self._breaks: dict[Topic, int] = {}
         self._stale: dict[Topic, dict[FreshnessPolicy, int]] = {}
         self._broken: dict[Topic, ReceiptTime | None] = {}  # the last event before something was missing
@@ -98,6 +100,13 @@ class Holder:
         """Something of it is missing: what is known is worth nothing until its next event."""
         self._breaks[topic] = self._breaks.get(topic, 0) + 1
         self._broken[topic] = self.last_events.stamps.get(topic)
+
+    def note_filled(self, topic: Topic, *, complete: bool) -> None:
+        """Its gap is filled. If not completely, its next event still ends what is missing."""
+        if complete:
+            self._broken.pop(topic, None)
+        elif topic in self._broken:
+            self._broken[topic] = self.last_events.stamps.get(topic)
 
     def forget(self, topic: Topic) -> None:
         """It lies on the line no longer."""

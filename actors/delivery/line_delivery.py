@@ -236,6 +236,7 @@ class LineDelivery:
         state.settled.discard(topic)
         state.blind.pop(topic, None)
         state.joining.pop(topic, None)
+        state.last_seen.pop(topic, None)
 
     def reconcile(self) -> None:
         """The state came back from another holder: it forgets the streams and topics that have gone since."""
@@ -245,6 +246,7 @@ class LineDelivery:
         for stream, outage in state.outages.items():
             outage.waiting &= table.topics[stream].keys()
         state.blind = _within(state.blind, table.routes)
+        state.last_seen = _within(state.last_seen, table.routes)
         state.joining = {
             topic: {stream for stream in streams if topic in table.wants(stream)}
             for topic, streams in _within(state.joining, table.routes).items()

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Any, Literal
+
+from msgspec import Struct
 
 from actors.delivery.table import Route
 from actors.events import Gap, Lifecycle, Topic
+from actors.rules.journal import NO_REPAIRS
 from actors.rules.venue_states import VenueStates
 
 WORDS = 1 << 32  # the numbers of one epoch's words; the upper half is for those after its end
 
 Word = Literal["connected", "restored"]
+
+
+class LastSeen(Struct, frozen=True):
+    """The last event of a topic before it became blind; None: there was none."""
+
+    event: Any | None
+    received_ns: int | None
 
 
 class Outage:
@@ -42,6 +52,8 @@ class DeliveryState:
         self.number = 0  # of the last word of this line
         self.gaps = 0  # interruptions of topics, whether or not a stream got a `Gap`
         self.last_gap: Gap | None = None
+        self.last_seen: dict[Topic, LastSeen] = {}  # of blind topics that are to be back-filled
+        self.repairs = NO_REPAIRS
         self.venue_states = VenueStates()  # the holder's alone to change; any thread may look
 
     def copy(self) -> DeliveryState:
@@ -51,6 +63,7 @@ class DeliveryState:
         copy.outages = {stream: Outage(it.waiting, it.word) for stream, it in self.outages.copy().items()}
         copy.blind = self.blind.copy()
         copy.blind_streams = {stream: topics.copy() for stream, topics in self.blind_streams.copy().items()}
+        copy.last_seen = self.last_seen.copy()
         copy.joining = {topic: streams.copy() for topic, streams in self.joining.copy().items()}
         copy.venue_states = self.venue_states.copy()
         return copy
@@ -63,6 +76,7 @@ class DeliveryState:
                 continue
             self.settled.add(topic)
             self.blind.pop(topic, None)
+            self.last_seen.pop(topic, None)
             self.joining.pop(topic, None)  # it starts again with that answer, and all come in
             for inlet in route.inlets:
                 self._note_seen(inlet.id, topic)

@@ -113,6 +113,20 @@ class Journal:
         return self._exits
 
 
+class Repairs(Struct, frozen=True):
+    """How many gaps of a line its venue was asked to fill. Complete ones lack nothing any more."""
+
+    complete: int = 0
+    incomplete: int = 0
+
+    def with_one(self, *, complete: bool) -> Repairs:
+        """The same and one more."""
+        return Repairs(self.complete + complete, self.incomplete + (not complete))
+
+
+NO_REPAIRS = Repairs()
+
+
 class BlindTime(Struct, frozen=True, gc=False):
     """How long a subscription was without data that could be trusted. Wall-clock nanoseconds, UTC days."""
 

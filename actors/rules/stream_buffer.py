@@ -16,7 +16,18 @@ from typing import Any, Literal, cast
 
 from msgspec import Struct
 
-from actors.events import Fresh, Gap, GapReason, Lifecycle, Marker, Stale, Topic, VenueState
+from actors.events import (
+    Fresh,
+    Gap,
+    GapReason,
+    Lifecycle,
+    Marker,
+    Repaired,
+    Source,
+    Stale,
+    Topic,
+    VenueState,
+)
 from actors.rules.venue_states import MOST as MOST_STATES
 
 Policy = Literal["block", "drop_oldest", "drop_newest", "conflate"]
@@ -31,6 +42,7 @@ class Origin(Struct, frozen=True, gc=False):
     epoch: int
     order: int  # of arrival, over all streams of a runtime
     at: float = 0.0  # the same as `received_ns`, monotonic seconds
+    source: Source = "stream"
 
 
 class Batch:
@@ -605,8 +617,17 @@ class ConflatingBuffer(StreamBuffer):
                 states += isinstance(item, VenueState)
                 if states <= MOST_STATES or not isinstance(item, VenueState):
                     kept[key] = item
+        for key in [key for key, item in kept.items() if isinstance(item, Repaired)]:
+            if not self._is_of_one_gap(cast(Repaired, kept[key]), kept.values()):
+                del kept[key]
         self._items = OrderedDict(reversed(kept.items()))
         self._merge_at = 2 * (len(self._items) - self._waiting)
+
+    @staticmethod
+    def _is_of_one_gap(repaired: Repaired, items: Iterable[WaitingEvent | Marker]) -> bool:
+        """Whether its gap was not joined with others."""
+        gaps = [item for item in items if isinstance(item, Gap) and item.topic == repaired.topic]
+        return all(gap == repaired.gap or gap.until_ns < repaired.gap.since_ns for gap in gaps)
 
     def reach(self) -> Marker | None:
         if not self._items:
@@ -649,7 +670,10 @@ class ConflatingBuffer(StreamBuffer):
 
 
 def merge(markers: Iterable[Marker]) -> list[Marker]:
-    """One gap for each topic, the last word on its staleness, of each line and of each scope stay."""
+    """One gap for each topic, the last word on its staleness, of each line and of each scope stay.
+
+    `Repaired` goes with its gap: it says nothing of one that was joined with others.
+    """
     gaps: dict[Topic, Gap] = {}
     states: dict[object, VenueState] = {}
     last_words: dict[object, Marker] = {}
@@ -661,6 +685,9 @@ def merge(markers: Iterable[Marker]) -> list[Marker]:
             states[_subject(marker)] = marker
         else:
             last_words[_subject(marker)] = marker
+    for key, marker in list(last_words.items()):
+        if isinstance(marker, Repaired) and gaps.get(marker.topic, marker.gap) != marker.gap:
+            del last_words[key]
     return [*gaps.values(), *[*states.values()][-MOST_STATES:], *last_words.values()]
 
 
@@ -691,7 +718,7 @@ def _speaks_of(marker: Marker | GapRun, topics: set[Topic]) -> bool:
     """Whether it marks a loss of one of these."""
     if isinstance(marker, GapRun):
         return any(topic in topics for topic, _ in marker.spans)
-    return isinstance(marker, Gap) and marker.topic in topics
+    return isinstance(marker, Gap | Repaired) and marker.topic in topics
 
 
 def _count(losses: dict[Topic, Loss], topic: Topic, origin: Origin) -> None:
@@ -715,6 +742,8 @@ def _subject(marker: Marker) -> object:
             return line, scope
         case Stale(topic=topic) | Fresh(topic=topic):
             return topic
+        case Repaired(topic=topic):
+            return "repaired", topic
     return None
 
 

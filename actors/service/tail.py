@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.errors import SubscribeError
-from actors.events import Closed, Fresh, Gap, Lifecycle, Marker, Received, Stale, Topic, VenueState
+from actors.events import Closed, Fresh, Gap, Lifecycle, Marker, Received, Repaired, Stale, Topic, VenueState
 from actors.rules.stream_buffer import Policy
 from actors.runtime import Runtime
 from actors.service.responses import RequestDeclined, parse_switch, to_json
@@ -145,6 +145,7 @@ def _policy(text: str) -> Policy:
 
 _NAMES = {
     Gap: "gap",
+    Repaired: "repaired",
     Lifecycle: "lifecycle",
     VenueState: "venue_state",
     Stale: "stale",
@@ -155,6 +156,8 @@ _NAMES = {
 
 def _marker_fields(marker: Marker) -> dict[str, Any]:
     fields: dict[str, Any] = {"marker": _NAMES[type(marker)], **msgspec.structs.asdict(marker)}
-    if isinstance(marker, Gap | Stale | Fresh):
+    if isinstance(marker, Gap | Repaired | Stale | Fresh):
         fields["topic"] = str(marker.topic)
+    if isinstance(marker, Repaired):
+        fields["gap"] = {**msgspec.structs.asdict(marker.gap), "topic": str(marker.topic)}
     return fields

@@ -228,6 +228,18 @@ class ConfigReader(SettingsReader):
             for key in (key for key, is_given in given.items() if is_given):
                 self.warn(where, key, "it has no effect without trading = true")
 
+    def _check_backfill(self, where: str, feed: FeedSettings, venue: Venue) -> None:
+        """Its channels are ones that the venue can be asked for."""
+        every = {name: channel for name, channel in venue.channels.items() if venue.offers(name)}
+        can = {name for name, channel in every.items() if channel.backfill and not channel.deltas}
+        if feed.backfill and not can:
+            self.warn(where, "backfill", f"it has no effect: venue {venue.name} cannot back-fill any channel")
+        elif isinstance(feed.backfill, tuple):
+            for name in feed.backfill:
+                if name not in can:
+                    text = f"venue {venue.name} cannot back-fill the channel {name!r}{suggested(name, can)}"
+                    self.complain(where, "backfill", text)
+
     def _switch(self, where: str, table: Table) -> DeadMansSwitchSettings:
         raw = table.get("dead_mans_switch")
         if raw is None:
@@ -326,6 +338,7 @@ class ConfigReader(SettingsReader):
             self._check_trading(where, feed, venue, table.get("limits", {}))
             if feed.accounts and not venue.account_channels:
                 self.complain(where, "accounts", f"venue {venue.name} has no accounts that can be followed")
+            self._check_backfill(where, feed, venue)
             if missing := self.quoting(where, "", venue.missing_login):
                 self.complain(where, "", missing)
         return feed

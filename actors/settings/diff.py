@@ -19,6 +19,8 @@ SOFT = (
     "connect_rate",
     "ack_timeout",
     "block_timeout",
+    "backfill",
+    "backfill_hold",
     "rotate_every",
     "trading",
     "dry_run",

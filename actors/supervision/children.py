@@ -183,6 +183,7 @@ class Children:
                     arrivals=self._shared.arrivals,
                     run_budget=self._shared.run_budget,
                     config_policy=self._config_policy,
+                    backfill=spec.policy.backfills,
                 ),
                 connector=Connector(
                     venue, line.name, spec.dial, life.connect_cancel, spec.token_store, life.shows
@@ -194,6 +195,7 @@ class Children:
                 send_buffer=spec.policy.send_buffer,
                 metrics=line.metrics,
                 quarantine=self._shared.quarantine,
+                ask_venue=self._shared.ask_venue,
             ),
         )
         (address.point_candidate if is_candidate else address.point)(inbox.put, epoch)

@@ -64,6 +64,8 @@ class LineLook(Struct, frozen=True):
             return Freshness("blind", trouble.cause, text=trouble.text)
         if topic in holder.rejected or topic not in holder.settled:
             return _unsettled(cell, is_rejected=topic in holder.rejected)
+        if topic in holder.filling:
+            return Freshness("blind", "backfill", text="the venue is being asked for what a gap lacks")
         if topic in self.distrusted:
             return Freshness("blind", "silent_loss", text=self.distrusted[topic])
         if policies is None:

@@ -146,7 +146,8 @@ class Lines:
             return
         if line.life.child is not None:
             for epoch in line.epochs():
-                policy = TakePolicy(spec.policy.ack_timeout, spec.policy.block_timeout, spec.send_rate)
+                its = spec.policy
+                policy = TakePolicy(its.ack_timeout, its.block_timeout, spec.send_rate, its.backfills)
                 self._roles.connection(line.name).tell(policy, epoch)
         if line.live_at is not None and former.policy.rotate_every != spec.policy.rotate_every:
             self.rotations.plan(line)

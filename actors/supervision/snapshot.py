@@ -324,6 +324,7 @@ def cooldowns_of(known: Mapping[str, Cooldown], now_ns: int) -> tuple[CooldownSt
 
 def _counters(line: LineView, cells: Cells) -> Counters:
     counts, lost = line.tally.counts(), line.tally.lost
+    repairs = cells.repairs(line.name)
     return Counters(
         **counts,
         lost=lost,
@@ -331,4 +332,6 @@ def _counters(line: LineView, cells: Cells) -> Counters:
         restarts=line.deaths,
         restored=line.restored,
         gaps=cells.gaps(line.name)[0],
+        repaired=repairs.complete,
+        unrepaired=repairs.incomplete,
     )

@@ -6,21 +6,25 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct, field, structs
 
 from actors.actor import Actor, Inbox, KeptReply, Roles, letter
 from actors.delivery.arrivals import Arrivals, Right
+from actors.delivery.backfills import AskVenue, Cancel
 from actors.delivery.cells import Cells
 from actors.delivery.routing import Routing
 from actors.delivery.runs import RunBudget
 from actors.diagnostics import QuarantinedMessages
+from actors.errors import LinewardenError
 from actors.events import Topic
 from actors.feed_spec import FeedSpec, Specs
 from actors.login.token_store import Shows
 from actors.messages import ChildExited
 from actors.metrics import LineMetrics, UserMetrics
 from actors.protocol.limits import TokenBucket
+from actors.protocol.rest import Call
 from actors.reasons import Reason, Slow, Stopped
 from actors.rules.connect_limit import Wait
 from actors.rules.counters import LineCounters
@@ -56,6 +60,16 @@ class Environment(Struct, frozen=True, kw_only=True):
     metrics: UserMetrics
 
 
+def refuse_read(feed: str, _call: Call[Any], _seconds: float, told: Callable[[Any], None]) -> Cancel:
+    """Of a runtime without requests."""
+    told(LinewardenError(f"{feed}: there is nothing to ask the venue with"))
+    return _nothing
+
+
+def _nothing() -> None:
+    """Ends a question that was not asked."""
+
+
 class SharedState:
     """What outlives the actors that work on it. One keeper of a role at a time changes its part, under the
     lease of the role; what any thread may look at is in the cells."""
@@ -70,6 +84,7 @@ class SharedState:
         self.watches: dict[str, Watched] = {}  # by line; the heartbeat's
         self.buckets: dict[str, TokenBucket] = {}  # by feed: how often its venue may be asked for prices
         self.quarantine = QuarantinedMessages()
+        self.ask_venue: AskVenue = refuse_read  # before it begins, its runtime replaces it
         self.cooldowns: Mapping[str, Cooldown] = {}  # by account; the supervisor replaces it
         # By name, as the supervisor shows them; before it begins, those that it begins with.
         self.lines = {

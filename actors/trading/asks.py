@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Generator
 from enum import Enum, auto
@@ -351,6 +352,22 @@ class Asked(Gettable[T_co]):
         return f"<Asked of {self._feed}, {'done' if self.done else 'under way'}>"
 
 
+class TellingReply(Reply):
+    """Tells what the answer is, or the error, on the thread that ends it."""
+
+    def __init__(self, told: Callable[[Any], None]) -> None:
+        super().__init__("requester")
+        self._told = told
+
+    def set(self, value: Any = None) -> None:
+        super().set(value)
+        self._told(value)
+
+    def set_exception(self, exc_info: Any = None) -> None:
+        super().set_exception(exc_info)
+        self._told((exc_info or sys.exc_info())[1])
+
+
 class ReadAsk(Ask):
     """A read: it waits for a connection and for its meter, and is asked once more where that may help.
 
@@ -365,9 +382,10 @@ class ReadAsk(Ask):
         then: Callable[[Any], Call[Any]] | None = None,
         *,
         lane: Lane = "read",
+        reply: Reply | None = None,
     ) -> None:
         super().__init__(access.feed, access.login, lane, call.meter, until)
-        self.reply = Reply("requester")
+        self.reply = Reply("requester") if reply is None else reply
         self._access, self._then = access, then
         self._reading: Reading[Any] = Reading(access, call, self.lane)
 

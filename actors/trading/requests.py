@@ -18,7 +18,7 @@ from actors.settings import FeedSettings
 from actors.timers import Timers, check_seconds
 from actors.trading.arguments import check_deadline
 from actors.trading.ask_messages import AskMutation, AskRead
-from actors.trading.asks import Access, Ask, Asked, ReadAsk
+from actors.trading.asks import Access, Ask, Asked, ReadAsk, TellingReply
 from actors.trading.mutation import MutationAsk, Resolve, Terms
 from actors.trading.order_handle import OrderHandle, OutcomeReply
 from actors.trading.settling import SettleAsk
@@ -75,6 +75,16 @@ class Requests:
         check_seconds("timeout", timeout, optional=True)
         until = self._until(READ if timeout is None else timeout)
         return self._begin(ReadAsk(self._way().access(self._left(until)), call, until, lane=lane))
+
+    def tell(self, call: Call[Any], seconds: float, told: Callable[[Any], None]) -> ReadAsk:
+        """A read that has so many seconds: `told` is called with its answer, or its error, on any thread.
+
+        Raises as `read` does.
+        """
+        until = self._until(seconds)
+        ask = ReadAsk(self._way().access(self._left(until)), call, until, reply=TellingReply(told))
+        self._begin(ask)
+        return ask
 
     def _begin(self, ask: ReadAsk) -> Asked[Any]:
         self._requester.ask(AskRead(ask), ask.reply)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from actors.delivery.arrivals import Right
+from actors.delivery.backfills import Asking, Cancel
 from actors.delivery.holder import Holder
 from actors.delivery.inlet import Inlet, Put
 from actors.delivery.last_events import LastEvents
 from actors.delivery.routing import Routing
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route
-from actors.events import Gap, Lifecycle, Marker, Topic
+from actors.events import Gap, Lifecycle, Marker, Repaired, Topic
+from actors.protocol import Backfilled, Call
+from actors.rules.backfill import NEVER
 from actors.rules.counters import LineCounters
 from actors.rules.latest_price import Prices
 from actors.rules.stream_buffer import Origin, Policy
@@ -79,10 +83,31 @@ def word(item: Pair | Marker) -> str:
             return state
         case Gap(topic=topic, reason=reason):
             return f"{reason} gap in {topic.key}"
+        case Repaired(count=count, complete=complete):
+            return f"{count} {'repaired' if complete else 'of more'}"
         case (_, str(event)):
             return event
         case _:
             return "closed"
+
+
+class NoQuestions:
+    """Of a line whose topics are not back-filled."""
+
+    def ask_backfill(self, number: int, call: Call[Backfilled], seconds: float) -> Cancel:
+        raise NotImplementedError
+
+    def venue_failed(self, topic: Topic) -> None:
+        raise NotImplementedError
+
+    def note_filled(self, topics: list[Topic], events: list[Any]) -> None:
+        raise NotImplementedError
+
+    def wake(self) -> None:
+        raise NotImplementedError
+
+
+NOT_ASKING = Asking(NoQuestions(), NEVER, float, int)
 
 
 def unwant(routing: Routing, stream: int, topics: Iterable[Topic] | None) -> list[Topic]:

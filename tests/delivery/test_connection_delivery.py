@@ -18,14 +18,14 @@ from actors.protocol.session import Confirm, Missed, Reject
 from actors.rules.counters import LineCounters
 from actors.rules.latest_price import Prices
 from tests.delivery.inline import Called, inline_inlet
-from tests.delivery.streams import new_holder, new_inlet, read, told, word
+from tests.delivery.streams import NoQuestions, new_holder, new_inlet, read, told, word
 from tests.delivery.venue import STUB
 from tests.support.batches import lists
 
 X, Y = (Topic("o2", "depth", key) for key in "XY")
 
 
-class Hands:
+class Hands(NoQuestions):
     def wake(self) -> None:
         pass
 

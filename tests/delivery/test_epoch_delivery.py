@@ -22,7 +22,7 @@ from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route, RouteTable
 from actors.events import Gap, Scope, Topic, VenueState
 from actors.rules.stream_buffer import Policy
-from tests.delivery.streams import A, B, C, new_holder, new_inlet, read, told, unwant, whole_route
+from tests.delivery.streams import NOT_ASKING, A, B, C, new_holder, new_inlet, read, told, unwant, whole_route
 from tests.delivery.venue import STUB
 from tests.support.batches import Pair, lists
 
@@ -52,6 +52,7 @@ class Line:
             runs=Runs(STUB, self.right, RunBudget()),
             block_timeout=BLOCK_LIMIT,
             wake=self._wake,
+            asking=NOT_ASKING,
         )
 
     def _wake(self) -> None:

@@ -20,7 +20,7 @@ from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route, RouteTable
 from actors.events import Lifecycle, Topic
 from actors.rules.stream_buffer import FifoBuffer, Origin
-from tests.delivery.streams import new_holder
+from tests.delivery.streams import NOT_ASKING, new_holder
 from tests.delivery.venue import STUB
 from tests.interleavings.pieces import WATCHED, A, Writer, end, make
 from tests.support.batches import Pair, batch_of, lists
@@ -49,6 +49,7 @@ class Connection:
             runs=Runs(STUB, self.right, RunBudget()),
             block_timeout=LIMIT,
             wake=self.wake,
+            asking=NOT_ASKING,
         )
 
     def wake(self) -> None:

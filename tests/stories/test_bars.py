@@ -99,7 +99,7 @@ def test_bars_of_several_timeframes_come_from_history_and_go_on_with_trades(
 ) -> None:
     view = runtime.bars("px", MNQ, "1s", "1min", "4h", "session", calendar="cme", history=50, wait=20.0)
     assert [*view] == ["1s", "1min", "4h", "session"]
-    assert len(view["1min"].finished) == 50
+    assert len(view["1min"].finished) in (50, 51)  # one may have ended since
     assert all(bar.exact and bar.complete for bar in view["1min"].finished)
     assert [bar.start_ns for bar in view["1min"].finished] == sorted(
         {bar.start_ns for bar in view["1min"].finished}

@@ -141,7 +141,8 @@ class Buckets:
 
         What it has no bar for had no trades, up to `proven_ns`: later its bars may not have been made yet.
         """
-        since, until = max(span[0], self.kept_since), min(span[1], proven_ns)
+        since = max(span[0], self.kept_since)
+        until = min(span[1], proven_ns - proven_ns % self.length)
         changed, told = set(), {}
         for bar in bars:
             if since <= bar.start_ns < span[1]:

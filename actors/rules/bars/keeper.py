@@ -240,11 +240,15 @@ class Keeper:
 
     def tick(self, now_ns: int) -> None:
         """The time is this, by the local clock."""
-        lag = self._lag if self._lag < EVER else 0
-        reached = now_ns - max(lag, 0) - GRACE
+        reached = self._reached(now_ns)
         if reached >= self._next_end:
             self._advance(reached)
         self._forget()
+
+    def _reached(self, now_ns: int) -> int:
+        """What ends by then is over, also without a later print."""
+        lag = self._lag if self._lag < EVER else 0
+        return now_ns - max(lag, 0) - GRACE
 
     def _advance(self, reached_ns: int) -> None:
         for buckets, frames in self._all:
@@ -370,6 +374,7 @@ class Keeper:
 
     def answered(self, wanted: Wanted, bars: tuple[Bar, ...], asked_ns: int, now_ns: int) -> None:
         """REST has told these bars; `asked_ns`: when it was asked."""
+        self._advance(self._reached(now_ns))
         span = wanted.since_ns, wanted.until_ns
         proven = max(asked_ns - MAKING, bars[-1].end_ns if bars else 0)
         is_cut = wanted.limit is not None and len(bars) >= wanted.limit

@@ -1,0 +1,292 @@
+"""One loss of one topic: when the venue is asked, what ends it, and what its stream is given."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from actors.events import Gap, Repaired, Topic
+from actors.protocol import Backfilled, Channel
+from actors.protocol.backfill import Loss
+from actors.rules.backfill import (
+    ACCOUNT_HOLD,
+    NEVER,
+    NEXT,
+    BackfillPolicy,
+    Fill,
+    FillEvent,
+    FillState,
+    HeldEvents,
+)
+
+TOPIC = Topic("feed", "fills", "1")
+GAP = Gap(TOPIC, "disconnect", None, 100, 200, 2)
+
+
+def new_fill(last: int | None = 3) -> Fill:
+    return Fill(TOPIC, 100, last, 12.0)
+
+
+def held(*events: int) -> HeldEvents:
+    return HeldEvents(list(events), 1, 0.0, 10 * len(events))
+
+
+def part(*events: int, why: str = "no seam", reaches_ns: int | None = None) -> Backfilled:
+    return Backfilled(events, complete=False, why=why, reaches_ns=reaches_ns)
+
+
+def whole(*events: int) -> Backfilled:
+    return Backfilled(events, complete=True)
+
+
+def itself(event: Any) -> Hashable:
+    return int(event)
+
+
+def nameless(event: Any) -> None:
+    """No event can be told from another."""
+
+
+# ── which channels, and for how long ────────────────────────────────────────────────────────────
+
+ACCOUNT = Channel("fills", int, "fills", account=True, backfill=True)
+MARKET = Channel("trades", int, "trades", backfill=True)
+CHANGES = Channel("depth", int, "changes", backfill=True, deltas=True)
+WITHOUT = Channel("quotes", int, "quotes", account=True)
+
+
+@pytest.mark.parametrize(
+    ("policy", "filled"),
+    [
+        (BackfillPolicy(), [ACCOUNT]),
+        (BackfillPolicy(channels=True), [ACCOUNT, MARKET]),
+        (BackfillPolicy(channels=("trades", "depth", "quotes")), [MARKET]),
+        (BackfillPolicy(channels=()), []),
+        (NEVER, []),
+    ],
+    ids=["by default", "all", "by name", "no name", "none"],
+)
+def test_what_can_be_back_filled_is_it_as_the_config_wants(
+    policy: BackfillPolicy, filled: list[Channel]
+) -> None:
+    every = (ACCOUNT, MARKET, CHANGES, WITHOUT)
+    assert [channel for channel in every if policy.seconds(channel)] == filled
+
+
+def test_events_of_an_account_wait_two_seconds_at_most() -> None:
+    policy = BackfillPolicy(channels=True, hold=8.0)
+    assert (policy.seconds(ACCOUNT), policy.seconds(MARKET)) == (ACCOUNT_HOLD, 8.0)
+    assert structs.replace(policy, hold=0.5).seconds(ACCOUNT) == 0.5
+
+
+# ── asking ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_complete_answer_ends_it() -> None:
+    fill = new_fill()
+    assert fill.ask(150) == Loss(100, 150, 3, None)
+    fill.answered(whole(4, 5))
+    assert (fill.is_over, fill.brought(itself)) == (True, ([4, 5], 0))
+    assert fill.repaired(GAP, 2) == Repaired(GAP, 2, True)
+
+
+def test_with_the_first_event_after_the_loss_the_venue_is_asked_once_more() -> None:
+    fill = new_fill()
+    fill.ask(150)
+    fill.answered(part(4))
+    assert not fill.is_over
+    assert not fill.is_due
+    fill.hold(held(6, 7))
+    assert fill.is_due
+    assert fill.ask(160) == Loss(100, 160, 3, 6)
+    fill.answered(whole(4, 5))
+    assert (fill.is_over, fill.brought(itself)) == (True, ([4, 5], 0))
+
+
+def test_an_event_that_comes_before_the_first_answer_is_asked_with_after_it() -> None:
+    fill = new_fill()
+    fill.ask(150)
+    fill.hold(held(6))
+    assert not fill.is_due
+    fill.answered(part(4))
+    assert fill.is_due
+
+
+def test_where_the_first_event_is_there_at_once_the_venue_is_asked_only_once() -> None:
+    fill = new_fill()
+    fill.hold(held(6))
+    assert fill.ask(150).first == 6
+    fill.answered(part(4, 5))
+    assert fill.is_over
+
+
+def test_the_second_answer_counts_unless_it_has_less() -> None:
+    fill = new_fill()
+    fill.ask(150)
+    fill.hold(held(6))
+    fill.answered(part(4, 5))
+    fill.ask(150)
+    fill.answered(part(4))
+    assert fill.brought(itself) == ([4, 5], 0)
+
+
+# ── the end without a complete answer ───────────────────────────────────────────────────────────
+
+
+def test_without_an_answer_the_whole_gap_lacks() -> None:
+    fill = new_fill()
+    fill.ask(150)
+    fill.hold(held(6))
+    fill.expire(2.0)
+    assert fill.brought(itself) == ([], 0)
+    text = "the venue did not answer within 2 s"
+    assert fill.repaired(GAP, 0) == Repaired(GAP, 0, False, text, 100, 200)
+
+
+def test_what_a_partial_answer_reaches_does_not_lack() -> None:
+    fill = new_fill()
+    fill.ask(190)
+    fill.answered(part(4, reaches_ns=170))
+    fill.expire(2.0)
+    assert fill.repaired(GAP, 1) == Repaired(GAP, 1, False, "no seam", 170, 200)
+
+
+def test_a_failed_second_question_leaves_what_the_first_one_brought() -> None:
+    fill = new_fill()
+    fill.ask(150)
+    fill.hold(held(6))
+    fill.answered(part(4))
+    fill.ask(150)
+    fill.failed("http 429")
+    assert fill.brought(itself) == ([4], 0)
+    assert fill.repaired(GAP, 1).text == "no seam; http 429"
+
+
+def test_a_question_that_reached_beyond_the_gap_leaves_open_what_lies_there() -> None:
+    fill = new_fill()
+    fill.ask(260)
+    fill.failed("lost")
+    assert fill.repaired(GAP, 0).lacks_until_ns == 260
+
+
+# ── nothing twice ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_was_delivered_before_and_what_waits_behind_is_left_out() -> None:
+    fill = new_fill(last=3)
+    fill.hold(held(6, 7))
+    fill.ask(150)
+    fill.answered(part(2, 3, 4, 4, 5, 6))
+    assert fill.brought(itself) == ([4, 5], 4)
+
+
+def test_what_lies_behind_the_first_event_that_waits_is_left_to_the_stream() -> None:
+    fill = new_fill(last=3)
+    fill.hold(held(5))
+    fill.ask(150)
+    fill.answered(part(4, 5, 6))
+    assert fill.brought(itself) == ([4], 2)
+
+
+def test_events_that_cannot_be_told_apart_are_all_delivered() -> None:
+    fill = new_fill(last=3)
+    fill.hold(held(6))
+    fill.ask(150)
+    fill.answered(part(3, 6, 6))
+    assert fill.brought(nameless) == ([3, 6, 6], 0)
+
+
+@given(
+    last=st.none() | st.integers(0, 5),
+    given_events=st.lists(st.integers(0, 12), max_size=12),
+    waiting=st.lists(st.integers(6, 12), max_size=4),
+)
+def test_no_event_comes_twice_and_none_of_the_answer_is_lost(
+    last: int | None, given_events: list[int], waiting: list[int]
+) -> None:
+    fill = new_fill(last)
+    if waiting:
+        fill.hold(held(*waiting))
+    fill.ask(150)
+    fill.answered(part(*given_events))
+    brought, left_out = fill.brought(itself)
+    places = [place for place, event in enumerate(given_events) if event in waiting]
+    inside = given_events[: places[0]] if places else given_events
+    known = {last} if last is not None else set()
+    assert len(brought) + left_out == len(given_events)
+    assert len(set(brought)) == len(brought)
+    assert known.isdisjoint(brought)
+    before = inside[: _place_of(last, inside)]
+    assert set(brought) | known | set(before) >= set(inside)
+    assert set(waiting).isdisjoint(brought)
+
+
+def _place_of(last: int | None, events: Iterable[int]) -> int:
+    places = [place for place, event in enumerate(events) if event == last]
+    return places[-1] + 1 if places else 0
+
+
+# ── the table ───────────────────────────────────────────────────────────────────────────────────
+
+HAPPENS = {
+    FillState.DUE: {
+        FillEvent.ASKS,
+        FillEvent.ASKS_TO_FIRST,
+        FillEvent.FIRST,
+        FillEvent.FAILED,
+        FillEvent.ENDED,
+    },
+    FillState.ASKED: {
+        FillEvent.FIRST,
+        FillEvent.WHOLE,
+        FillEvent.PART,
+        FillEvent.PART_AND_FIRST,
+        FillEvent.FAILED,
+        FillEvent.ENDED,
+    },
+    FillState.AWAITS_FIRST: {FillEvent.FIRST, FillEvent.ENDED},
+    FillState.ASKED_TO_FIRST: {
+        FillEvent.FIRST,
+        FillEvent.WHOLE,
+        FillEvent.PART_AND_FIRST,
+        FillEvent.FAILED,
+        FillEvent.ENDED,
+    },
+    FillState.OVER: set(),
+}
+
+
+@pytest.mark.parametrize("state", FillState, ids=str)
+def test_the_table_has_a_row_for_each_event_that_can_happen_and_no_other(state: FillState) -> None:
+    assert {event for known, event in NEXT if known is state} == HAPPENS[state]
+
+
+@given(st.lists(st.sampled_from(["event", "ask", "whole", "part", "fail", "expire"]), max_size=12))
+def test_in_any_order_the_venue_is_asked_twice_at_most_and_it_ends_once(steps: list[str]) -> None:
+    fill, asked, under_way = new_fill(), 0, False
+    for number, step in enumerate(steps):
+        if fill.is_over:
+            break
+        match step:
+            case "event":
+                fill.hold(held(10 + number))
+            case "ask" if fill.is_due:
+                fill.ask(150)
+                asked, under_way = asked + 1, True
+            case "whole" | "part" if under_way:
+                fill.answered(whole(4) if step == "whole" else part(4))
+                under_way = False
+            case "fail" if under_way:
+                fill.failed("lost")
+                under_way = False
+            case "expire":
+                fill.expire(2.0)
+    assert asked <= 2
+    if fill.is_over:
+        repaired = fill.repaired(GAP, 0)
+        assert repaired.complete or repaired.lacks_since_ns is not None

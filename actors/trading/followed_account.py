@@ -250,6 +250,8 @@ class FollowedAccount:
         return True
 
     def _take(self, received: Received[Any], at: float) -> None:
+        if received.source == "rest":  # of a back-fill: a look after the loss shows it, with all the rest
+            return
         try:
             spec = self.way.spec
             row = None if spec is None else spec.venue.account_row(received.event)

@@ -186,7 +186,6 @@ COVERED_BY = {
     "lazy": "venues/test_registry",
     "login/token_store": "login/test_connector",
     "market/bar_calls": "stories/test_bars",
-    "market/bar_handlers": "stories/test_bars",
     "market/bars": "stories/test_bars",
     "market/latest_prices": "stories/test_latest",
     "messages": "stories/test_lives_of_lines",

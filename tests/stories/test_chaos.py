@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def is_filled(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def chaos(seed: int, is_filled: bool) -> Iterator[Chaos]:
-    feed = {"block_timeout": 0.05, "backfill": is_filled, "backfill_hold": 0.3}
+    feed: dict[str, Any] = {"block_timeout": 0.05, "backfill": is_filled, "backfill_hold": 0.3}
     with SimulatedO2(rate=0, seed=seed) as venue, runtime_on(venue, **feed) as runtime:
         chaos = Chaos(seed, runtime, venue)
         yield chaos

@@ -289,6 +289,17 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def test_each_defect_that_the_suite_page_names_has_its_test() -> None:
+    named = re.findall(r"`(test_\w+)`", PAGES["docs/suite.md"])
+    tests = {
+        name
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", file.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert len(named) > 40
+    assert set(named) - tests == set()
+
+
 def test_the_readme_is_short_and_leads_to_every_page() -> None:
     assert PAGES[README].count("\n") <= 250
     known = {link.partition("#")[0] for link in links(README)}

@@ -41,7 +41,6 @@ LOOK_AGAIN: Final = 1.0  # seconds: how often a caller that waits looks itself
 RESOLVE: Final = 10.0  # seconds in which a name is resolved
 READ: Final = 120.0  # seconds for a read, and more for one of many bars
 BARS_A_SECOND: Final = 100
-HISTORY: Final = 300
 KEEP: Final = 1_000
 MOST_BARS: Final = 100_000
 
@@ -108,7 +107,7 @@ class FollowedBars:
 
     # ── any thread ──
 
-    def add(self, names: Iterable[Name], history: int, keep: int) -> None:
+    def add(self, names: Iterable[Name], history: int | None, keep: int) -> None:
         """Keeps these timeframes, too. Raises LinewardenError: one of them makes no sense."""
         now_ns = self._clock.wall_ns()
         with self._changed:
@@ -363,8 +362,8 @@ class Bars:
     ) -> tuple[FollowedBars, list[Name]]:
         days = self._calendar(feed, calendar)
         names = [(timeframe_of(each), days) for each in dict.fromkeys(timeframes)]
-        wanted = _bars("history", HISTORY if history is None else history, 0)
-        kept = _bars("keep", max(KEEP, wanted) if keep is None else keep, 1)
+        wanted = None if history is None else _bars("history", history, 0)
+        kept = _bars("keep", max(KEEP, wanted or 0) if keep is None else keep, 1)
         followed = self._followed(self._topic(feed, key, options), names, wanted, kept, options)
         return followed, names or followed.names
 
@@ -381,7 +380,7 @@ class Bars:
         return calendars[name]
 
     def _followed(
-        self, topic: Topic, names: list[Name], history: int, keep: int, options: Mapping[str, Option]
+        self, topic: Topic, names: list[Name], history: int | None, keep: int, options: Mapping[str, Option]
     ) -> FollowedBars:
         with self._opening:
             followed = self._followed_by.get(topic)
@@ -418,7 +417,7 @@ class Bars:
         return topics_of(venue, channel, (found.id,), options)[0]
 
     def _follow(
-        self, topic: Topic, options: Mapping[str, Option], names: list[Name], history: int, keep: int
+        self, topic: Topic, options: Mapping[str, Option], names: list[Name], history: int | None, keep: int
     ) -> FollowedBars:
         key: Key = topic.key
         stream = self._streams.open(

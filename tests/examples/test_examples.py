@@ -59,6 +59,29 @@ def test_project_x_orders() -> None:
     assert closed == "closed, with its legs"
 
 
+# ── trading_suite, suite_bot ──────────────────────────────────────────────────────────────────────
+
+
+def test_trading_suite() -> None:
+    loaded, bought, *positions, closed = run("trading_suite.py")
+    bars = "1min 300 bars, 5min 2.. bars, 1h 2. bars"
+    assert re.fullmatch(f"loaded: projectx/CON.F.US.ENQ.Z26: {bars}; account 4242 is synced", loaded)
+    assert bought == "buy 2: Accepted"  # 40 ticks of ENQ are 200, and the risk is 500
+    assert all(re.fullmatch(r"position: 2, (-?[\d.]+|None) at ([\d.]+|None)", each) for each in positions)
+    assert closed == "closed, flat: yes"
+
+
+def test_suite_bot_buys_once_and_closes() -> None:
+    *rounds, closed = run("suite_bot.py")
+    looks = [re.sub(r"^2\d\d bars, ", "", each) for each in rounds]
+    if "buy: Accepted" in looks:
+        assert looks == ["positions: []", "buy: Accepted", "positions: [1]", "positions: [1]"]
+        assert closed == "closed: True"
+    else:  # the last bar of this market closed at the lowest price of an hour
+        assert looks == ["positions: []"] * 3
+        assert closed == "closed: False"
+
+
 # ── plain_script ────────────────────────────────────────────────────────────────────────────────
 
 

@@ -21,6 +21,7 @@ from actors import (
     LinewardenError,
     Runtime,
     RuntimeStopped,
+    SubscribeError,
     Timeout,
 )
 from actors.simulators.projectx import SimulatedProjectX
@@ -300,3 +301,52 @@ def test_many_keys_make_no_bars(runtime: Runtime) -> None:
 def test_a_handler_is_something_that_can_be_called(runtime: Runtime) -> None:
     with pytest.raises(LinewardenError, match="cannot be called"):
         runtime.on_bar("px", EP, "1min", handler="print")  # type: ignore[arg-type]
+
+
+# ── rotations, reloads, rejections ──
+
+
+def test_bars_are_right_over_a_rotation(px: SimulatedProjectX, runtime: Runtime) -> None:
+    """Trades have no id, so some may come twice: what they may have changed is asked of REST."""
+    runtime.bars("px", MNQ, "1s", history=5, wait=20.0)
+    stop = threading.Event()
+
+    def trades() -> None:
+        number = 0
+        while not stop.wait(0.02):
+            number += 1
+            px.trade(MNQ, 24730 + Decimal(number % 7) / 4, volume=1)
+
+    trading = threading.Thread(target=trades)
+    trading.start()
+    try:
+        time.sleep(1.0)
+        runtime.rotate("px/market")
+        time.sleep(1.0)
+    finally:
+        stop.set()
+        trading.join()
+
+    def is_right() -> bool:
+        view = runtime.bars("px", MNQ, "1s")
+        return agrees(view, px, "1s", 1) and all(bar.exact for bar in view["1s"].finished)
+
+    until(is_right)
+
+
+def test_a_contract_that_the_venue_rejects_has_no_bars(runtime: Runtime) -> None:
+    unknown = "CON.F.US.ZZZ.Z26"
+    with pytest.raises(SubscribeError):
+        runtime.bars("px", unknown, "1min", history=0, wait=10.0)
+    assert "rejected" in runtime.bars("px", unknown, "1min").reason
+
+
+def test_the_bars_of_a_feed_that_is_removed_end(px: SimulatedProjectX, runtime: Runtime) -> None:
+    listening = runtime.on_bar("px", MNQ, "1s", handler=lambda _: None, history=5)
+    runtime.bars("px", MNQ, "1s", wait=20.0)
+    without = config(px)
+    without["feeds"] = {"other": without["feeds"]["px"]}
+    runtime.reload(without)
+    until(lambda: not listening.thread.is_alive())
+    with pytest.raises(LinewardenError, match="no feed 'px'"):
+        runtime.bars("px", MNQ, "1s")

@@ -55,7 +55,11 @@ def a_book(runtime: Runtime, market: str) -> object:
     return runtime.book("o2", market, wait=10.0)
 
 
-@pytest.mark.parametrize("use", [nothing, a_stream, a_closed_stream, an_iterator, a_book])
+def bars(runtime: Runtime, market: str) -> object:
+    return runtime.bars("o2", market, "1s", wait=10.0)
+
+
+@pytest.mark.parametrize("use", [nothing, a_stream, a_closed_stream, an_iterator, a_book, bars])
 def test_a_runtime_that_is_forgotten_gives_its_connection_back(
     use: Use, o2: SimulatedO2, market: str
 ) -> None:
@@ -82,6 +86,29 @@ def test_the_thread_of_a_book_ends_with_a_runtime_that_is_forgotten(o2: Simulate
     assert threads() == [f"book/o2/depth/{market}?precision=10"]
     del runtime
     o2.wait_for(lambda: gc.collect() >= 0 and threads() == [], timeout=20.0)
+
+
+def test_the_thread_of_bars_ends_with_a_runtime_that_is_forgotten(o2: SimulatedO2, market: str) -> None:
+    runtime = actors.start(config(o2.url), wait=10.0)
+    runtime.bars("o2", market, "1s", wait=10.0)
+    threads = [each for each in threading.enumerate() if each.name.startswith("bars/")]
+    assert len(threads) == 1
+    reference = weakref.ref(runtime)
+    del runtime
+    assert collected(reference)
+    threads[0].join(10.0)
+    assert not threads[0].is_alive()
+
+
+def test_a_handler_of_bars_keeps_its_runtime(o2: SimulatedO2, market: str) -> None:
+    runtime = actors.start(config(o2.url), wait=10.0)
+    reference = weakref.ref(runtime)
+    listening = runtime.on_bar("o2", market, "1s", handler=lambda _: None)
+    del runtime
+    assert not collected(reference)
+    listening.close()
+    listening.thread.join(10.0)
+    assert collected(reference)
 
 
 def test_a_book_is_kept_for_as_long_as_its_runtime(o2: SimulatedO2, market: str) -> None:

@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import actors
-from actors import AccountEvent, AccountOrder, AccountPosition, AccountView, Fill, Runtime, gather
+from actors import (
+    AccountEvent,
+    AccountOrder,
+    AccountPosition,
+    AccountView,
+    Runtime,
+    gather,
+)
 from actors.settings import load
 from actors.simulators.projectx import SimulatedProjectX
 from actors.trading.login import ROOM
@@ -26,7 +33,7 @@ from tests.trading import halts
 from tests.trading.halts import ACCOUNT, accepted, config, far_below, settled, until
 
 venue, folder, runtime, px = halts.venue, halts.folder, halts.runtime, halts.px
-EP, ENQ, OTHER = "CON.F.US.EP.Z26", "CON.F.US.ENQ.Z26", 4243
+EP, ENQ = "CON.F.US.EP.Z26", "CON.F.US.ENQ.Z26"
 
 
 # ── the client ──
@@ -150,21 +157,6 @@ def test_profit_is_money_and_a_number(
     assert view_of(runtime, lambda view: (view.unrealised or 0) < -1000).unrealised == -2_000
 
 
-def test_a_position_that_was_closed_during_a_loss_is_gone_after_it(
-    px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX
-) -> None:
-    """There, what was known was only added to, so it stayed for ever, and its stops with it."""
-    runtime.account("projectx", ACCOUNT, wait=20.0)
-    accepted(px.place(ACCOUNT, "ENQ", "buy", 1))
-    view_of(runtime, lambda view: view.net(ENQ) == 1)
-    runtime.supervisor.pause("projectx").get(timeout=5)
-    venue.place(ACCOUNT, ENQ, side=1)
-    runtime.supervisor.resume("projectx").get(timeout=5)
-    view = view_of(runtime, lambda view: view.net(ENQ) == 0)
-    assert view.positions == ()
-    assert [fill.signed for fill in view.fills] == [1, -1]
-
-
 def test_what_became_of_orders_during_a_loss_is_told(
     px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX
 ) -> None:
@@ -175,6 +167,7 @@ def test_what_became_of_orders_during_a_loss_is_told(
     order = accepted(px.place(ACCOUNT, "ENQ", "buy", 1, limit=far_below(px, venue)))
     view_of(runtime, lambda view: view.orders)
     runtime.supervisor.pause("projectx").get(timeout=5)
+    venue.wait_for(lambda: venue.connections == 0)
     venue.fill(order)
     runtime.supervisor.resume("projectx").get(timeout=5)
     while True:
@@ -203,16 +196,6 @@ def test_long_two_to_short_two_is_a_change(
     assert (event.before.net, event.row.net) == (2, -2)
 
 
-def test_events_of_other_accounts_are_not_in_the_view(
-    px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX
-) -> None:
-    runtime.account("projectx", ACCOUNT, wait=20.0)
-    runtime.account("projectx", OTHER, wait=20.0)
-    accepted(px.place(OTHER, "ENQ", "buy", 1))
-    accepted(px.place(ACCOUNT, "ENQ", "sell", 1))
-    assert [each.net for each in view_of(runtime, lambda view: view.positions).positions] == [-1]
-
-
 def test_an_account_whose_hub_is_away_is_not_flat_and_raises_nothing(
     folder: Path, venue: SimulatedProjectX
 ) -> None:
@@ -222,24 +205,6 @@ def test_an_account_whose_hub_is_away_is_not_flat_and_raises_nothing(
         view = runtime.account("projectx", ACCOUNT)
         assert (view.synced, view.flat.answer) == (False, "unknown")
         assert view.reasons
-
-
-def test_a_handler_of_an_account_may_ask_place_and_look(
-    px: ProjectXRequests, runtime: Runtime, venue: SimulatedProjectX
-) -> None:
-    """There, handlers ran on the reader's thread, under its lock."""
-    runtime.account("projectx", ACCOUNT, wait=20.0)
-    done = queue.SimpleQueue[Any]()
-
-    def protect(event: AccountEvent) -> None:
-        if isinstance(event.row, Fill):
-            positions = px.positions(ACCOUNT).get(timeout=10)
-            placed = px.place(ACCOUNT, "ENQ", "sell", 1, stop=far_below(px, venue)).get(timeout=10)
-            done.put((len(positions.rows), type(placed), runtime.account("projectx", ACCOUNT).feed))
-
-    runtime.on_account("projectx", ACCOUNT, handler=protect)
-    accepted(px.place(ACCOUNT, "ENQ", "buy", 1))
-    assert done.get(timeout=20.0) == (1, actors.Accepted, "projectx")
 
 
 # ── the suite ──

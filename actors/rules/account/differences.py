@@ -1,8 +1,8 @@
 """Compares a snapshot with the rows that are kept.
 
 What the stream told after a list was asked for is not compared, nor what it told within the last 2 s before:
-the list may have been made earlier. A list that failed or may be cut shows the rows that are in it, and says
-nothing of those that are not.
+the list may have been made earlier. What it told before a loss is compared. A list that failed or may be cut
+shows the rows that are in it, and says nothing of those that are not.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Compared(Struct):
     enough, also where its lists are whole.
     """
 
+    since: float
     orders: list[AccountOrder]
     found: dict[Key, Difference]
     quiet: list[AccountRow]
@@ -49,11 +50,14 @@ class Compared(Struct):
     lacks: list[str]
 
 
-def compare(snapshot: Snapshot, kept: KeptRows) -> Compared:
-    """Returns what a snapshot shows otherwise than the rows that are kept."""
+def compare(snapshot: Snapshot, kept: KeptRows, since: float) -> Compared:
+    """Returns what a snapshot shows otherwise than the rows that are kept.
+
+    `since`: when the subscription was confirmed, monotonic seconds.
+    """
     orders = _orders(snapshot)
     judged, lacks = _judged(snapshot), list(snapshot.lacks)
-    result = Compared([row for row, _ in orders], {}, [], set(), judged, lacks)
+    result = Compared(since, [row for row, _ in orders], {}, [], set(), judged, lacks)
     for row, asked in (*orders, *_others(snapshot)):
         _compare(row, asked, kept, result)
     _missing_orders(snapshot, kept, result)
@@ -62,14 +66,14 @@ def compare(snapshot: Snapshot, kept: KeptRows) -> Compared:
     return result
 
 
-def unlisted(snapshot: Snapshot, kept: KeptRows) -> Iterator[AccountOrder]:
+def unlisted(snapshot: Snapshot, kept: KeptRows, since: float) -> Iterator[AccountOrder]:
     """Yields the orders that are known to work and are in none of the lists, although these are whole."""
     listed, history = snapshot.orders, snapshot.history
     if listed.answer is None or not listed.answer.whole:
         return
     seen = {row.id for row in (*listed.answer, *(history.answer or ()))}
     for order in kept.working():
-        if order.id not in seen and not _is_excused(kept.heard(key_of(order)), listed.asked):
+        if order.id not in seen and not is_excused(kept.heard(key_of(order)), listed.asked, since):
             yield order
 
 
@@ -139,7 +143,7 @@ def _compare(row: AccountRow, asked: float, kept: KeptRows, result: Compared) ->
         if not kept.is_forgotten(key) and not _is_nothing(row):
             result.found[key] = Difference(key, "newer", row, f"{words(row)} was not told by the stream")
         return
-    if _is_excused(kept.heard(key), asked) and (differs(row, known) or is_older(row, known)):
+    if is_excused(kept.heard(key), asked, result.since) and (differs(row, known) or is_older(row, known)):
         result.excused.add(key)
         return
     result.found.update(_difference(key, row, known))
@@ -162,7 +166,7 @@ def _difference(key: Key, row: AccountRow, known: AccountRow) -> dict[Key, Diffe
 
 def _missing_orders(snapshot: Snapshot, kept: KeptRows, result: Compared) -> None:
     """It is not cancelled: what became of it is not known."""
-    for order in unlisted(snapshot, kept):
+    for order in unlisted(snapshot, kept, result.since):
         key = key_of(order)
         single = snapshot.single.get(order.id)
         if order.state != "unknown" and (single is None or single.answer is None):
@@ -178,7 +182,7 @@ def _missing_positions(snapshot: Snapshot, kept: KeptRows, result: Compared) -> 
         key = key_of(position)
         if position.contract in listed or position.net == 0:
             continue
-        if _is_excused(kept.heard(key), snapshot.positions.asked):
+        if is_excused(kept.heard(key), snapshot.positions.asked, result.since):
             result.excused.add(key)
             continue
         flat = structs.replace(position, net=0, average_price=None)
@@ -196,14 +200,15 @@ def _missing_fills(snapshot: Snapshot, kept: KeptRows, result: Compared) -> None
         in_time = fill.at_ns is not None and fill.at_ns > snapshot.since_ns + MICROSECOND
         if fill.id in listed or fill.voided or not in_time:
             continue
-        if _is_excused(kept.heard(key), snapshot.fills.asked):
+        if is_excused(kept.heard(key), snapshot.fills.asked, result.since):
             result.excused.add(key)
         else:
             result.found[key] = Difference(key, "older", None, f"REST does not list {words(fill)}")
 
 
-def _is_excused(heard: float, asked: float) -> bool:
-    return heard > asked - LAG
+def is_excused(heard: float, asked: float, since: float) -> bool:
+    """Returns whether a list that was asked for then may be older than what the stream told at `heard`."""
+    return heard >= asked or (heard > asked - LAG and heard >= since)
 
 
 def _is_nothing(row: AccountRow) -> bool:

@@ -17,7 +17,7 @@ from actors.rules.account.expected import Expectations
 from actors.rules.account.legs import grouped
 from actors.rules.account.money import total, valued
 from actors.rules.account.record import AccountRecord
-from actors.rules.account.rows import Key, Kind, key_of
+from actors.rules.account.rows import Key, Kind, key_of, words
 from actors.rules.account.schedule import Schedule
 from actors.rules.account.snapshot import Snapshot
 from actors.rules.account.states import Happening, ViewState, following
@@ -166,7 +166,8 @@ class AccountKeeper:
 
     def unlisted(self, snapshot: Snapshot) -> tuple[int, ...]:
         """Returns the orders that are known to work and are in none of its lists: ask for them by id."""
-        return tuple(row.id for row in islice(unlisted(snapshot, self._record.rows), MOST_SINGLE))
+        orders = unlisted(snapshot, self._record.rows, self._counts_from)
+        return tuple(row.id for row in islice(orders, MOST_SINGLE))
 
     def looked(
         self, snapshot: Snapshot, now: float, now_ns: int, *, requests: int = 5
@@ -177,7 +178,7 @@ class AccountKeeper:
             self._budget.spend(requests, now)
         if self._state == "down" or snapshot.first_asked < self._counts_from:
             return ()
-        compared = compare(snapshot, self._record.rows)
+        compared = compare(snapshot, self._record.rows, self._counts_from)
         self._schedule.looked(snapshot.first_asked, snapshot.last_asked, now, enough=not compared.lacks)
         for row in compared.quiet:
             self._record.refine(row)
@@ -313,7 +314,7 @@ class AccountKeeper:
             return []
         self._audit.settled(difference.key)
         self._adopted[difference.key] = now
-        self._losses.add(SilentLoss(difference.text, suspicion.first_ns, now_ns), now)
+        self._losses.add(SilentLoss(_what(difference), suspicion.first_ns, now_ns), now)
         return self._take_over([difference], "audit", now_ns)
 
     def _check_adopted(self, pending: Mapping[Key, Difference], judged: Collection[Kind]) -> None:
@@ -328,12 +329,12 @@ class AccountKeeper:
         """Compares fills with positions. Returns whether that gave a contract another base."""
         if "sum" not in compared.judged:
             return False
-        record = self._record
-        changed = record.sums.learn(record.nets(), lambda contract: record.is_quiet(contract, asked))
+        record, since = self._record, self._counts_from
+        changed = record.sums.learn(record.nets(), lambda each: record.is_quiet(each, asked, since))
         found = {
             (key := _sum(contract)): Difference(key, "older", None, text)
             for contract, text in record.contradictions().items()
-            if record.is_quiet(contract, asked)
+            if record.is_quiet(contract, asked, since)
         }
         for suspicion in self._audit.judge(found, {"sum"}, record.heard, asked, now, now_ns):
             self._dispute(suspicion.difference.text)
@@ -389,6 +390,10 @@ class AccountKeeper:
             return due
         others = (self._evidence.next_due(), self._audit.due(schedule.asked), self._expected.due())
         return min([due, *(each for each in others if each is not None)])
+
+
+def _what(difference: Difference) -> str:
+    return difference.text if difference.row is None else words(difference.row)
 
 
 def _sum(contract: str) -> Key:

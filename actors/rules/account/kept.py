@@ -35,6 +35,7 @@ class KeptRows:
             "fill": {},
             "balance": {},
         }
+        self._working: dict[int | str, None] = {}  # orders that have not ended
         self._forgotten: dict[Key, None] = {}  # in the order of forgetting
 
     def get(self, key: Key) -> AccountRow | None:
@@ -54,6 +55,8 @@ class KeptRows:
     def put(self, row: AccountRow, heard: float = NEVER) -> AccountRow | None:
         """Keeps a row, and returns the one it replaces. `heard`: of a row of the stream."""
         kind, name = key = key_of(row)
+        if isinstance(row, AccountOrder):
+            self._note(row)
         entry = self._entry(key)
         if entry is None:
             self._tables[kind][name] = Entry(row, heard)
@@ -71,7 +74,8 @@ class KeptRows:
 
     def working(self) -> Iterator[AccountOrder]:
         """Yields orders that have not ended, or of which that is not known."""
-        return (row for row in self.orders() if not row.is_final)
+        rows = (self.get(("order", id)) for id in self._working)
+        return (row for row in rows if isinstance(row, AccountOrder))
 
     def positions(self) -> Iterator[AccountPosition]:
         """Yields positions, flat ones too."""
@@ -106,6 +110,12 @@ class KeptRows:
         self._forget("order", ended)
         self._forget("fill", fills)
         return fills
+
+    def _note(self, order: AccountOrder) -> None:
+        if order.is_final:
+            self._working.pop(order.id, None)
+        else:
+            self._working[order.id] = None
 
     def _forget(self, kind: Kind, rows: Iterable[AccountRow]) -> None:
         for row in rows:

@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import structs
 
 from actors.protocol.accounts import AccountBalance, AccountOrder, AccountPosition, AccountRow, Fill
-from actors.rules.account.differences import LAG
+from actors.rules.account.differences import is_excused
 from actors.rules.account.kept import NEVER, KeptRows
 from actors.rules.account.rows import Key, is_older, is_same, key_of, merged
 from actors.rules.account.sums import FillSums
@@ -54,9 +54,12 @@ class AccountRecord:
         kind, name = key
         return self._moved.get(str(name), NEVER) if kind == "sum" else self.rows.heard(key)
 
-    def is_quiet(self, contract: str, asked: float) -> bool:
-        """Whether a snapshot that was asked for then shows position and fills of a contract together."""
-        return self._moved.get(contract, NEVER) <= asked - LAG
+    def is_quiet(self, contract: str, asked: float, since: float) -> bool:
+        """Whether a snapshot that was asked for then shows position and fills of a contract together.
+
+        `since`: when the subscription was confirmed.
+        """
+        return not is_excused(self._moved.get(contract, NEVER), asked, since)
 
     # ── REST ──
 

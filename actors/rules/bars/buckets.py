@@ -15,6 +15,7 @@ from actors.rules.bars.made import Made, joined, made_of, made_of_bar
 from actors.rules.bars.spans import EVER, Span, Spans
 from actors.rules.bars.tape import Tape
 
+BEYOND: Final = 60  # buckets that are asked for behind: a later bar proves that those before are over
 TRIES: Final = 3  # answers of REST without what the stream brought; then its word counts
 
 Accepts = Callable[[int], bool]  # whether what is traded at this time counts
@@ -240,7 +241,7 @@ class Buckets:
         open = [(since, until) for since, until in self.unknown.without(self.hopeless) if since < end]
         if not open:
             return None
-        first, last = open[0][0], min(open[-1][1], end)
+        first, last = open[0][0], min(open[-1][1], end) + BEYOND * self.length
         return first - first % self.length, min(end, last + -last % self.length)
 
     def keep_since(self, since_ns: int) -> None:

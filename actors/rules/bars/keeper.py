@@ -8,12 +8,12 @@ no print, so nothing counts twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from msgspec import Struct
 
-from actors.protocol.bars import SECOND_NS, Bar, Print, Timeframe
+from actors.protocol.bars import SECOND_NS, Bar, BarUnit, Print, Timeframe
 from actors.rules.bars.buckets import Buckets
 from actors.rules.bars.frame import NEVER, BarEvent, Frame, Told
 from actors.rules.bars.periods import Periods, periods_of
@@ -31,7 +31,10 @@ SLACK: Final = 2 * SECOND_NS  # by which clocks may differ beyond what was measu
 FUTURE: Final = 300 * SECOND_NS  # a print is no later than this after its receipt
 DAY: Final = 86_400 * SECOND_NS
 HOLES: Final = 8  # a history of so many times its length is searched for its bars
-WEEKEND: Final = 10 * DAY  # or of this, if it is longer
+HOLIDAYS: Final = 10 * DAY  # or of this, if it is longer, for bars of so many in it at most
+SEARCHED: Final = 20_000
+USUAL: Final[Mapping[BarUnit, int]] = {"week": 104, "month": 24}  # bars of history; of other units 300
+HISTORY: Final = 300
 GAPS: Final = 100  # that are remembered, for they may be mended
 FIRST_PAUSE: Final = 5.0  # seconds until REST is asked again for what it did not tell
 LONGEST_PAUSE: Final = 300.0
@@ -102,13 +105,20 @@ class Keeper:
     # ── what is kept ──
 
     def add(
-        self, timeframe: Timeframe, calendar: Calendar | None, *, history: int, keep: int, now_ns: int
+        self,
+        timeframe: Timeframe,
+        calendar: Calendar | None,
+        *,
+        history: int | None,
+        keep: int,
+        now_ns: int,
     ) -> None:
-        """Keeps bars of this timeframe, too; or more of them.
+        """Keeps bars of this timeframe, too; or more of them. `history`: None: as many as usual.
 
         Raises:
             LinewardenError: the timeframe needs a calendar, or is none.
         """
+        history = USUAL.get(timeframe.unit, HISTORY) if history is None else history
         name = timeframe, calendar if timeframe.length_ns is None else None
         frame = self._frames.get(name)
         periods = periods_of(timeframe, calendar) if frame is None else frame.periods
@@ -140,7 +150,8 @@ class Keeper:
             return first - max(DAY, history * (timeframe.length_ns or 0)), None
         if (length := timeframe.length_ns) is not None:
             assert source.every.length_ns is not None
-            since = first - (max(HOLES * history * length, WEEKEND) if history else 0)
+            searched = max(HOLES * history * length, min(HOLIDAYS, SEARCHED * length))
+            since = first - (searched if history else 0)
             return max(0, since - since % length), history * (length // source.every.length_ns)
         for _ in range(history):
             if (before := periods.before(first)) is None:

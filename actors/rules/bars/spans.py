@@ -45,7 +45,7 @@ class Spans:
 
     def touches(self, since: int, until: int) -> bool:
         """Whether some of this stretch belongs to it."""
-        return any(first < until and last > since for first, last in self._spans)
+        return since < until and any(first < until and last > since for first, last in self._spans)
 
     def without(self, others: Spans) -> Spans:
         """What belongs to this one and not to the others."""

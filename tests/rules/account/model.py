@@ -7,6 +7,7 @@ which it is made, or of some seconds before. Time is virtual; the venue's clock 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from copy import deepcopy
 from decimal import Decimal
 from typing import Any
@@ -24,7 +25,9 @@ from actors.protocol.accounts import (
 )
 from actors.protocol.ticks import money
 from actors.protocol.trading import Contract
+from actors.rules.account.keeper import AccountKeeper
 from actors.rules.account.snapshot import Read, Snapshot
+from actors.rules.account.view import AccountEvent, AccountView, Flat, Mark
 
 ACCOUNT = 4242
 EP = Contract("CON.F.US.EP.Z26", "ESZ6", Decimal("0.25"), Decimal("12.5"), product="EP")
@@ -34,6 +37,7 @@ AHEAD = 3_600.0  # seconds of the venue's clock
 LISTS = ("orders", "history", "fills", "positions", "balance")
 FEE = Decimal("1.40")
 ZERO = Decimal(0)
+NOTHING: Mapping[str, str] = {}
 
 
 class Truth:
@@ -206,7 +210,7 @@ class Venue:
             return AccountBalance(account=ACCOUNT, balance=truth.balance, name="PRAC", can_trade=True)
         return Listed(tuple(rows[name]), True)
 
-    def snapshot(self, *, lag: float = 0.0, **failed: str) -> Snapshot:
+    def snapshot(self, *, lag: float = 0.0, failed: Mapping[str, str] = NOTHING) -> Snapshot:
         """All lists, asked for and made now. `failed`: lists that did not come, and why."""
         reads: dict[str, Any] = {
             name: Read(self.now, None, failed[name])
@@ -273,3 +277,74 @@ class Venue:
 
     def _keep(self) -> None:
         self.past.append((self.now, deepcopy(self.truth)))
+
+
+class Owner:
+    """A keeper, its venue, and what an owner does between them. It keeps the events that were told."""
+
+    def __init__(self, *, synced: bool = True) -> None:
+        self.venue = Venue()
+        self.keeper = AccountKeeper("projectx", ACCOUNT, since_ns=0, now=self.venue.now)
+        self.events: list[AccountEvent] = []
+        if synced:
+            self.connect()
+            self.prove()
+
+    def connect(self) -> None:
+        self.wait(0.1)
+        self.venue.is_up = True
+        self.keeper.subscribed(self.venue.now)
+
+    def lose(self, why: str = "the line is down") -> None:
+        self.venue.go_down()
+        self.keeper.interrupted(why, self.venue.now)
+
+    def wait(self, seconds: float) -> None:
+        self.venue.now += seconds
+
+    def deliver(self) -> list[AccountEvent]:
+        """All events of the stream."""
+        told: list[AccountEvent] = []
+        while self.venue.stream:
+            told += self.keeper.event(self.venue.take(), self.venue.now, self.venue.now_ns)
+        self.events += told
+        return told
+
+    def tell(self, row: AccountRow) -> list[AccountEvent]:
+        """One row of the stream, whatever the venue has."""
+        return list(self.keeper.event(row, self.venue.now, self.venue.now_ns))
+
+    def look(self, snapshot: Snapshot | None = None, **failed: str) -> list[AccountEvent]:
+        """A whole look, made now, with the orders that it lacks asked for by their id."""
+        if snapshot is None:
+            snapshot = self.venue.snapshot(failed=failed)
+            single = {each: self.venue.single(each) for each in self.keeper.unlisted(snapshot)}
+            snapshot = structs.replace(snapshot, single=single)
+        told = list(self.keeper.looked(snapshot, self.venue.now, self.venue.now_ns))
+        self.events += told
+        return told
+
+    def prove(self) -> None:
+        """Two looks, as far apart as two must be."""
+        for _ in range(2):
+            self.wait(3.0)
+            self.look()
+
+    def audit(self, seconds: float) -> list[AccountEvent]:
+        """Looks whenever one is due, for so long."""
+        told: list[AccountEvent] = []
+        end = self.venue.now + seconds
+        while (wait := self.keeper.next_look_in(self.venue.now)) <= end - self.venue.now:
+            self.wait(wait)
+            told += self.look()
+        self.venue.now = end
+        return told
+
+    def view(self, marks: Mapping[str, Mark] | None = None) -> AccountView:
+        return self.keeper.view(self.venue.now, self.venue.now_ns, marks or {}, CONTRACTS, intents=())
+
+    def flat(self, max_age: float = 330.0) -> Flat:
+        return self.keeper.flat(self.venue.now, intents=(), max_age=max_age)
+
+    def unproved(self) -> tuple[str, ...]:
+        return self.keeper.unproved(self.venue.now, intents=())

@@ -38,7 +38,7 @@ class Accounts(RuleBasedStateMachine):
         self.look: Look | None = None
         self.has_foreign = self.has_lag = False
         self.intents: set[str] = set()
-        self.samples: list[bool] = []  # whether each whole snapshot showed a flat account
+        self.samples: list[tuple[float, bool]] = []  # of each whole snapshot: asked when, and was it flat
         self.tags = 0
         self.start()
 
@@ -212,7 +212,7 @@ class Accounts(RuleBasedStateMachine):
         snapshot = Snapshot(since_ns=0, single=single, **reads)
         if not snapshot.lacks:
             shown = self.venue.at(moments["orders"]), self.venue.at(moments["positions"])
-            self.samples.append(not shown[0].working() and not shown[1].positions)
+            self.samples.append((look.asked, not shown[0].working() and not shown[1].positions))
         self._told(self.keeper.looked(snapshot, self.venue.now, self.venue.now_ns))
         if self.keeper.take_rotation():
             self.venue.go_down()
@@ -236,7 +236,7 @@ class Accounts(RuleBasedStateMachine):
     def flat_is_true(self) -> None:
         flat = self.keeper.flat(self.venue.now, intents=(), max_age=330.0)
         if flat:
-            assert self.samples[-2:] == [True, True]
+            assert [is_flat for _, is_flat in sorted(self.samples)[-2:]] == [True, True]
             if not self.has_foreign and not self.has_lag:
                 assert self.venue.truth.is_flat()
 

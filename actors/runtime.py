@@ -190,6 +190,7 @@ class Runtime(AccountCalls, BarCalls, TypedCalls):
         tree.launch()
         self._requests.begin()
         self._halts.begin()
+        self._accounts.begin()
         enter(settings.runtime.name, tree, weakref.ref(self))
         self._lifetime = Lifetime(
             self, tree.home, tree.roles, self._builder.simulators, self._requests.abandon
@@ -565,6 +566,7 @@ class Runtime(AccountCalls, BarCalls, TypedCalls):
             self._builder.keep_only(new.feeds)
         try:
             answer_of(question, CALL, f"the reload is not done within {CALL:g} s; it goes on")
+            self._accounts.begin()
         finally:
             self._shared.note_change()
         return plan

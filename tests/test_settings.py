@@ -438,12 +438,14 @@ def test_a_simulator_of_another_venue_is_refused(venue: str, simulator: str, adv
 def test_simulators_that_a_venue_may_have(tmp_path: Path) -> None:
     """Its own, that of a base class and a transcript; any, for a protocol that the user has written."""
     (tmp_path / "talk.txt").write_text("< hello\n")
+    (tmp_path / "rows.json").write_text('[{"id":1}]')
     (tmp_path / "own.toml").write_text((PACKAGE / "venues" / "tables" / "kraken.toml").read_text() + "\n")
     hub = {"channels": {"notices": {"about": "news"}}, "events": [{"target": "Notice", "channel": "notices"}]}
     feeds = [
         {"venue": "o2", "url": "sim://o2"},
         {"venue": "o2", "url": "sim://table?talk=talk.txt"},
         {"venue": "binance", "url": "sim://table?talk=talk.txt"},
+        {"venue": "binance", "url": "sim://table?talk=talk.txt&page=rows.json"},
         {"venue": f"{__name__}:Mine", "url": "sim://mine"},
         {"venue": f"{__name__}:Mine", "url": "sim://o2"},
         {"venue": f"{__name__}:Open", "url": "sim://o2"},

@@ -14,6 +14,7 @@ URL_SCHEMES = ("ws", "wss", "sim")
 HUB_SCHEMES = {"http": "ws", "https": "wss"}  # as the documentation of SignalR hubs writes their addresses
 
 _EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # compared, not bound  # nosec
+_FILES = {"talk", "page"}  # parameters of `sim://table` that are files
 _PLAIN = re.compile(r"[!-~]+")
 
 
@@ -77,13 +78,13 @@ def hub_mistake(url: str) -> str:
 
 
 def with_talk(url: str, directory: Path) -> str:
-    """A `sim://` URL whose transcript, if it names one, has an absolute path."""
+    """A `sim://` URL whose files, a transcript and a page of history, have absolute paths."""
     parts = urlsplit(url)
     pairs = parse_qsl(parts.query, keep_blank_values=True)
-    if "talk" not in dict(pairs):
+    if not _FILES & dict(pairs).keys():
         return url
     found = [
-        (key, str(Path(directory, Path(value).expanduser()).absolute()) if key == "talk" and value else value)
+        (key, str(Path(directory, Path(value).expanduser()).absolute()) if key in _FILES and value else value)
         for key, value in pairs
     ]
     return parts._replace(query=urlencode(found)).geturl()

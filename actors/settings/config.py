@@ -336,6 +336,8 @@ class ConfigReader(SettingsReader):
         if venue is not None:
             self._check_doors(where, feed, venue)
             self._check_trading(where, feed, venue, table.get("limits", {}))
+            if feed.accounts and not venue.account_channels:
+                self.complain(where, "accounts", f"venue {venue.name} has no accounts that can be followed")
             self._check_backfill(where, feed, venue)
             if missing := self.quoting(where, "", venue.missing_login):
                 self.complain(where, "", missing)

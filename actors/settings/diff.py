@@ -27,6 +27,7 @@ SOFT = (
     "align",
     "order_deadline",
     "limits",
+    "accounts",
     "on_blind",
     "on_blind_after",
     "dead_mans_switch",

@@ -23,6 +23,9 @@ SESSIONS = 'a list of texts, such as ["Mon-Fri 09:30-16:00"]'
 Keys = Annotated[tuple[str, ...], Meta(description='a list of texts, such as ["AAPL", "MSFT"]')]
 
 
+AccountNumbers = Annotated[
+    tuple[Annotated[int, Meta(ge=0)], ...], Meta(description="a list of numbers, such as [4242, 4243]")
+]
 Deadline = Annotated[
     float, Meta(gt=0, le=LONGEST_DEADLINE, description="seconds, more than 0 and at most 60")
 ]
@@ -127,6 +130,7 @@ class FeedSettings(LinePolicy, RedactedStruct, frozen=True, kw_only=True):
     align: Align = "refuse"
     order_deadline: Deadline = 5.0
     limits: Limits = Limits()
+    accounts: AccountNumbers = ()  # that are followed from the start
     on_blind: Literal["none", HaltAction] = "none"  # what follows where an account is blind for too long
     on_blind_after: Seconds = 10.0
     dead_mans_switch: DeadMansSwitchSettings = DeadMansSwitchSettings()

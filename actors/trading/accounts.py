@@ -69,6 +69,8 @@ class Accounts:
         self._handlers: dict[Name, tuple[Inlet, ...]] = {}
         self._logins: dict[str, LoginLooks] = {}
         self._opening = threading.RLock()
+        self._configured: set[Name] = set()
+        self._asked: set[Name] = set()  # by the program
         requests.on_mutation, requests.flat = self._note, self._flat_now
         shared.accounts = self.status
 
@@ -76,12 +78,12 @@ class Accounts:
 
     def view(self, feed: str, account: int, wait: float | None) -> AccountView:
         """What `Runtime.account` answers."""
-        followed = self._follow(feed, account)
+        followed = self._asked_for(feed, account)
         return followed.view() if wait is None else self._await(followed, wait)
 
     def flat(self, feed: str, account: int, max_age: float, wait: float) -> Flat:
         """What `Runtime.flat` answers."""
-        followed = self._follow(feed, account)
+        followed = self._asked_for(feed, account)
         found = followed.flat(max_age)
         if found.answer != "unknown" or not wait:
             return found
@@ -113,6 +115,29 @@ class Accounts:
 
     # ── following ──
 
+    def begin(self) -> None:
+        """Follows the accounts of the config, on a thread of its own.
+
+        Those that have left the config are forgotten, unless the program has asked for them.
+        """
+        feeds = self._requests.settings.feeds.values()
+        wanted = {(feed.name, account) for feed in feeds for account in feed.accounts}
+        gone, self._configured = self._configured - wanted, wanted
+        for name in gone - self._asked:
+            self.forget(*name)
+        missing = sorted(name for name in wanted if self.look(*name) is None)
+        if missing:
+            threading.Thread(
+                target=self._begin_all, args=(missing,), name="account/begin", daemon=True
+            ).start()
+
+    def _begin_all(self, names: Sequence[Name]) -> None:
+        for feed, account in names:
+            try:
+                self._follow(feed, account)
+            except LinewardenError as error:  # the runtime ends, or a reload has removed the feed
+                log.warning("%s/%d: the account of the config is not followed: %s", feed, account, error)
+
     def on_events(
         self,
         feed: str,
@@ -122,11 +147,16 @@ class Accounts:
     ) -> Stream[AccountEvent]:
         """What `Runtime.on_account` returns."""
         streams = self._of_runtime()
+        topics_of_account(streams, feed, account)
         name = feed, account
-        with self._opening:
-            self._follow(feed, account)
+        with self._opening:  # first of all, so that it is told what the first look shows
             stream: Stream[AccountEvent] = streams.open_told(feed, CHANNEL, CAPACITY)
             self._handlers[name] = (*self._handlers.get(name, ()), stream._inlet)
+        try:
+            self._asked_for(feed, account)
+        except BaseException:
+            stream.close()
+            raise
         thread = f"on_account/{feed}/{account}"
         streams.start_handler(stream, lambda: handle(stream, handler, on_marker), thread)
         return stream
@@ -134,6 +164,7 @@ class Accounts:
     def forget(self, feed: str, account: int) -> None:
         """What `Runtime.forget_account` does."""
         with self._opening:
+            self._asked.discard((feed, account))
             followed = self._followed.pop((feed, account), None)
         if followed is not None:
             followed.stream.close()
@@ -148,6 +179,11 @@ class Accounts:
         ending = [inlet for inlet in inlets if inlet.end is None]
         if ending:
             threading.Thread(target=_end, args=(ending,), name="account/end", daemon=True).start()
+
+    def _asked_for(self, feed: str, account: int) -> FollowedAccount:
+        followed = self._follow(feed, account)
+        self._asked.add((feed, account))
+        return followed
 
     def _follow(self, feed: str, account: int) -> FollowedAccount:
         followed = self.look(feed, account)

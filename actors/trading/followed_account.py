@@ -35,6 +35,7 @@ log = log_queue.logger("actors.trading.accounts")
 
 UP: Final = frozenset({"connected", "restored"})  # states of a line that bring events
 KEPT: Final = 1.0  # seconds for which a view is the same object, where nothing happens
+SESSION_NS: Final = 30 * 10**9  # nanoseconds between two looks whether another session has begun
 RESOLVE_AGAIN: Final = 30.0  # seconds until a contract is asked for again that could not be resolved
 
 Job = Callable[[], object]
@@ -77,7 +78,7 @@ class FollowedAccount:
         self._waker, self._jobs = Waker(), SimpleQueue[Job]()
         self._changes = 0
         self._made: MadeView | None = None
-        self._session_ns = 0
+        self._session_ns = self._session_seen_ns = 0  # its beginning, and when it was looked at; wall clock
         # Its thread's own:
         self._down: dict[str, str] = {}  # lines that are not up, and why
         self._asked = 0  # questions whether the subscriptions are answered; an older answer is of no use
@@ -249,6 +250,8 @@ class FollowedAccount:
         return True
 
     def _take(self, received: Received[Any], at: float) -> None:
+        if received.source == "rest":  # of a back-fill: a look after the loss shows it, with all the rest
+            return
         try:
             spec = self.way.spec
             row = None if spec is None else spec.venue.account_row(received.event)
@@ -283,8 +286,12 @@ class FollowedAccount:
     def _lose(self, why: str) -> None:
         """Events are missing, and the line is up."""
         self._keep(lambda now: self._keeper.interrupted(why, now))
-        if self._is_confirmed and not self._down:
+        if self._is_confirmed and not self._is_down():
             self._keep(self._keeper.subscribed)
+
+    def _is_down(self) -> bool:
+        """Whether a line is down on which its topics lie now."""
+        return not self._down.keys().isdisjoint(self.way.lines_of(self.topics))
 
     def _await_answers(self) -> None:
         """Asks whether the venue has confirmed all subscriptions: looks count from then on."""
@@ -295,7 +302,7 @@ class FollowedAccount:
         )
 
     def _take_answers(self, states: Mapping[Topic, SubscriptionState], asked: int) -> None:
-        if asked != self._asked or self._down or self._is_confirmed:
+        if asked != self._asked or self._is_down() or self._is_confirmed:
             return
         rejected = [
             f"{topic} is rejected: {state.reason}"
@@ -441,6 +448,10 @@ class FollowedAccount:
             pass
 
     def _begin_session(self) -> None:
+        now_ns = self.way.now_ns()
+        if 0 <= now_ns - self._session_seen_ns < SESSION_NS:
+            return
+        self._session_seen_ns = now_ns
         since_ns = self.way.session_since_ns(self.topics)
         if since_ns > self._session_ns:
             self._session_ns = since_ns

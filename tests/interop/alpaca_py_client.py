@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 import threading
+from datetime import UTC, datetime
 
 from alpaca.data.historical import (
     CryptoHistoricalDataClient,
@@ -20,16 +21,20 @@ from alpaca.data.requests import (
     CryptoLatestOrderbookRequest,
     NewsRequest,
     OptionLatestQuoteRequest,
+    StockBarsRequest,
     StockLatestQuoteRequest,
     StockLatestTradeRequest,
     StockSnapshotRequest,
+    StockTradesRequest,
 )
+from alpaca.data.timeframe import TimeFrame
 from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import OrderSide, TimeInForce
 from alpaca.trading.requests import LimitOrderRequest
 from alpaca.trading.stream import TradingStream
 
 OPTION = "AAPL281215C00200000"
+SPAN = {"start": datetime(2026, 3, 2, tzinfo=UTC), "end": datetime(2026, 3, 3, tzinfo=UTC)}
 _lock = threading.Lock()
 
 
@@ -90,6 +95,10 @@ def read_pages(url, http, key, secret):
     pages = {
         "latest quote": lambda: stocks.get_stock_latest_quote(StockLatestQuoteRequest(**named))["AAPL"],
         "latest trade": lambda: stocks.get_stock_latest_trade(StockLatestTradeRequest(**named))["AAPL"],
+        "trades": lambda: stocks.get_stock_trades(StockTradesRequest(**named, **SPAN)),
+        "minutes": lambda: stocks.get_stock_bars(
+            StockBarsRequest(**named, **SPAN, timeframe=TimeFrame.Minute)
+        ),
         "snapshot": lambda: stocks.get_stock_snapshot(StockSnapshotRequest(**named))["AAPL"],
         "option quote": lambda: OptionHistoricalDataClient(**keys).get_option_latest_quote(
             OptionLatestQuoteRequest(symbol_or_symbols=OPTION)

@@ -127,7 +127,10 @@ def test_the_sdk_hears_every_stream_and_comes_back_after_a_drop(
 
 def test_the_sdk_reads_every_page(alpaca: SimulatedAlpaca, start: Start) -> None:
     alpaca.quote("AAPL", bid=10.01, ask=10.02)
+    for minute in range(10):
+        alpaca.trade("AAPL", 10 + minute / 10, t=f"2026-03-02T15:{minute:02}:05Z")
     alpaca.trade("AAPL", 10.02)
+    alpaca.settings.page_rows = 3
     alpaca.quote(OPTION, bid=12.3)
     alpaca.news("AAPL", headline="Something happened")
     alpaca.trade_update("fill")
@@ -136,6 +139,12 @@ def test_the_sdk_reads_every_page(alpaca: SimulatedAlpaca, start: Start) -> None
     heard = program.update("latest quote")
     assert (heard["bid_price"], heard["ask_price"]) == (10.01, 10.02)
     assert program.update("latest trade")["price"] == 10.02
+    trades = program.update("trades")["data"]["AAPL"]
+    assert [each["price"] for each in trades] == [10 + minute / 10 for minute in range(10)]
+    minutes = program.update("minutes")["data"]["AAPL"]
+    assert [(each["close"], each["trade_count"]) for each in minutes] == [
+        (10 + minute / 10, 1) for minute in range(10)
+    ]
     assert program.update("snapshot")["daily_bar"]["close"] == 10.02
     assert program.update("option quote")["bid_price"] == 12.3
     assert program.update("orderbook")["bids"]

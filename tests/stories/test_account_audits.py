@@ -311,3 +311,95 @@ def test_an_account_in_doubt_is_shown_with_its_reason(clock: AccountClock, venue
     assert (status.state, status.is_well) == ("doubted", False)
     assert "was not told by the stream" in status.reason
     assert followed(clock.runtime).doubts == 1
+
+
+# ── disputes, pauses, blindness ─────────────────────────────────────────────────────────────────
+
+
+def contradict(clock: AccountClock, venue: SimulatedProjectX) -> None:
+    """The hub tells of a change of an order that no list shows, though it is newer than what they show."""
+    row = venue.place(ACCOUNT, EP, type=1, side=0, size=1, limit_price=price(venue) - 50)
+    told = {**row, "size": 7, "updateTimestamp": "2036-09-21T10:00:00+00:00"}
+    venue.tell_user("orders", ACCOUNT, (1, told))
+    until(lambda: [each.order.size for each in clock.view().orders] == [7])
+
+
+def test_what_stream_and_lists_contradict_each_other_about_is_disputed_until_resync(
+    clock: AccountClock, venue: SimulatedProjectX
+) -> None:
+    runtime = clock.runtime
+    clock.synced()
+    contradict(clock, venue)
+    clock.advance(60.0)
+    assert clock.view().state == "doubted"
+    clock.advance(60.0)
+    view = clock.view()
+    assert (view.state, view.flat.answer) == ("disputed", "unknown"), view
+    status = runtime.status().accounts[NAME]
+    assert status.disputed == view.reasons
+    assert not status.is_well
+    with pytest.raises(Blind):
+        runtime.require(view)
+    clock.advance(300.0)
+    assert clock.view().state == "disputed"
+
+    runtime.resync_account(FEED, ACCOUNT)
+    clock.rest()
+    clock.advance(2.0)
+    view = clock.view()
+    assert (view.state, [each.order.size for each in view.orders]) == ("synced", [1])
+    assert runtime.status().accounts[NAME].is_well
+
+
+def test_after_a_pause_of_the_process_no_permit_holds_until_the_line_is_read_to_its_end(
+    clock: AccountClock, venue: SimulatedProjectX, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = clock.runtime
+    clock.synced()
+    permit = runtime.require(clock.view())
+    assert permit.valid
+    pulse, now = clock.timers.pulse, clock.now
+    monkeypatch.setattr(pulse, "beat_at", now - 5.0)  # the machine was asleep, and the timers have not run
+    assert [reason.cause for reason in permit.reasons] == ["process_paused"]
+    with pytest.raises(Blind, match="paused"):
+        runtime.require(clock.view())
+    monkeypatch.setattr(pulse, "resumed_at", now)
+    monkeypatch.setattr(pulse, "beat_at", now)
+    holder = runtime._shared.cells.holder(USER)
+    assert holder is not None
+    assert not holder.counters.is_read_to_end(now)
+    assert not permit.valid
+    clock.advance(1.0)
+    clock._hear()
+    until(lambda: permit.valid)
+
+
+def test_events_that_wait_to_be_taken_over_suspend_a_permit(
+    clock: AccountClock, venue: SimulatedProjectX
+) -> None:
+    runtime = clock.runtime
+    clock.synced()
+    permit, account = runtime.require(clock.view()), followed(runtime)
+    with account._changed:  # its thread does not get on meanwhile
+        place(venue)
+        until(lambda: account.stream._inlet.unread >= 3)
+        assert "queue" in {reason.cause for reason in permit.reasons}
+    clock.rest()
+    until(lambda: permit.valid)
+
+
+def test_an_event_that_cannot_be_read_is_made_good_by_the_lists(
+    clock: AccountClock, venue: SimulatedProjectX, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = clock.runtime
+    clock.synced()
+    permit, venue_type = runtime.require(clock.view()), type(runtime._spec_of(FEED).venue)
+    with monkeypatch.context() as patch:
+        patch.setattr(venue_type, "account_row", lambda *_: 1 // 0)
+        place(venue)
+        until(lambda: followed(runtime).stream.handler_errors >= 3)
+        clock.rest()
+    assert not permit.valid
+    clock.advance(10.0)
+    view = clock.view()
+    assert (view.state, view.net(EP), len(view.fills)) == ("synced", 1, 1)

@@ -28,6 +28,7 @@ from actors import (
     SubscribeError,
     Timeout,
 )
+from actors.settings import load
 from actors.simulators import SimulatedO2
 from actors.simulators.projectx import SimulatedProjectX
 from actors.trading.order_store import OrderStore
@@ -121,7 +122,7 @@ def test_an_entry_has_its_legs_under_it_and_a_position_its_profit_at_a_mark(
     runtime.account(FEED, ACCOUNT, wait=10.0)
     bracket = Bracket(stop=400, target=400)
     entry = accepted(px.place(ACCOUNT, EP, "buy", 1, limit=price(venue) - 50, bracket=bracket))
-    until(lambda: len(runtime.account(FEED, ACCOUNT).orders) == 1)
+    until(lambda: [len(each.legs) for each in runtime.account(FEED, ACCOUNT).orders] == [2])
     (order,) = runtime.account(FEED, ACCOUNT).orders
     assert order.order.id == entry
     assert {leg.state for leg in order.legs} == {"suspended"}
@@ -131,7 +132,8 @@ def test_an_entry_has_its_legs_under_it_and_a_position_its_profit_at_a_mark(
     venue.trade(EP, bought)
     until(lambda: nets(runtime.account(FEED, ACCOUNT)) == {EP: 1})
     venue.trade(EP, bought + 10)
-    assert [trade.price for trade in quotes.get_many(2, timeout=10.0)][-1] == bought + 10
+    while quotes.get(timeout=10.0).price != bought + 10:
+        pass
     until(lambda: runtime.account(FEED, ACCOUNT).unrealised == 10 * 50)
     (position,) = runtime.account(FEED, ACCOUNT).positions
     assert (position.average_price, position.mark) == (bought, bought + 10)
@@ -540,6 +542,36 @@ def test_in_a_forked_child_each_call_is_refused(runtime: Runtime) -> None:
         return ",".join(failed)
 
     assert in_a_child(look) == "account,flat,resync_account,forget_account"
+
+
+def test_accounts_of_the_config_are_followed_from_the_start_and_by_a_reload(
+    folder: Path, venue: SimulatedProjectX
+) -> None:
+    names = {account: f"{FEED}/{account}" for account in (ACCOUNT, OTHER)}
+
+    def are_followed(runtime: Runtime, *accounts: int) -> bool:
+        status = runtime.status().accounts
+        wanted = {names[each] for each in accounts}
+        return status.keys() == wanted and all(each.state == "synced" for each in status.values())
+
+    with actors.start(config(folder, venue, accounts=[ACCOUNT]), wait=10.0) as runtime:
+        until(lambda: are_followed(runtime, ACCOUNT))
+        before = followed(runtime)
+        runtime.reload(config(folder, venue, accounts=[ACCOUNT, OTHER]))
+        until(lambda: are_followed(runtime, ACCOUNT, OTHER))
+        assert followed(runtime) is before
+        plan = runtime.reload(config(folder, venue, accounts=[OTHER]))
+        assert [change.text for change in plan.changes] == [
+            f"feed {FEED} takes over accounts; sockets stay open"
+        ]
+        until(lambda: are_followed(runtime, OTHER))
+
+
+def test_a_venue_without_accounts_has_none_in_its_config() -> None:
+    with pytest.raises(actors.ConfigError, match="venue o2 has no accounts that can be followed"):
+        load({"feeds": {"o2": {"venue": "o2", "url": "sim://o2", "accounts": [1]}}})
+    with pytest.raises(actors.ConfigError, match=r"a list of numbers, such as \[4242, 4243\]"):
+        load({"feeds": {FEED: {"venue": "projectx", "url": "sim://projectx", "accounts": ["x"]}}})
 
 
 # ── permits ─────────────────────────────────────────────────────────────────────────────────────

@@ -295,6 +295,42 @@ def test_a_long_time_is_asked_for_in_parts() -> None:
     assert len(history.asked) == 4
 
 
+@pytest.mark.parametrize("limits_the_time", [False, True])
+@pytest.mark.parametrize("limit", [None, 3])
+def test_few_bars_in_a_long_time_take_few_requests(limits_the_time: bool, limit: int | None) -> None:
+    every = 7_000 if not limits_the_time else 9_000  # minutes
+    count = 12
+    history = Bars([bar_row(-each * every) for each in range(1, count + 1)])
+
+    def serve(query: Mapping[str, str]) -> HttpAnswer:
+        minutes = (int(query["to"]) - int(query["from"])) // 60_000
+        if limits_the_time and minutes > 5_000:
+            return answer({"code": 1001, "message": "too many bars"}, 400)
+        return history(query)
+
+    start = NOON - (count + 1) * every * MINUTE if not limits_the_time else NOON - 9 * every * MINUTE
+    found = bars(serve, start_ns=start, end_ns=NOON, limit=limit)
+    numbers = list(range(count if not limits_the_time else 9, 0, -1))
+    wanted = numbers[-limit:] if limit else numbers
+    assert [(NOON - each.start_ns) // MINUTE // every for each in found] == wanted
+    if not limits_the_time:
+        assert len(history.asked) <= 4
+
+
+def test_a_longer_time_whose_answer_is_full_is_asked_for_in_parts() -> None:
+    rows = [bar_row(-each) for each in range(6_000, 30_000)]
+    history = Bars(rows)
+
+    def serve(query: Mapping[str, str]) -> HttpAnswer:
+        found = [each for each in rows if int(query["from"]) <= each["time"] <= int(query["to"])]
+        history.asked.append(query)
+        return answer({"bars": sorted(found, key=lambda row: -row["time"])[:5_000]})
+
+    found = bars(serve, start_ns=NOON - 30_000 * MINUTE, end_ns=NOON)
+    assert len(found) == 24_000
+    assert len(history.asked) < 10
+
+
 @pytest.mark.parametrize(
     ("unit", "number", "resolution"),
     [

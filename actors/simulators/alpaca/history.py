@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from actors.simulators.alpaca.instruments import Listing, Told, grown
 from actors.simulators.alpaca.payloads import Stamp
+from actors.simulators.alpaca.settings import SimulatedAlpacaSettings
 from actors.simulators.base.faults import PendingFaults
 from actors.simulators.base.history_faults import HistoryPage, lagged, spoiled
 
@@ -24,8 +25,10 @@ Row = tuple[str, Told]  # of a symbol
 class History:
     """The pages of one kind of rows at a time. `limit` counts the rows of all symbols together."""
 
-    def __init__(self, find: Callable[[str], Listing], pending: PendingFaults) -> None:
-        self._find, self._pending = find, pending
+    def __init__(
+        self, find: Callable[[str], Listing], pending: PendingFaults, settings: SimulatedAlpacaSettings
+    ) -> None:
+        self._find, self._pending, self._settings = find, pending, settings
 
     def page(self, channel: str, symbols: Iterable[str], query: Query) -> Told:
         """The body of an answer. Raises ValueError: a parameter is none."""
@@ -35,6 +38,7 @@ class History:
         limit = int(query.get("limit") or _USUAL)
         if not 1 <= limit <= _MOST:
             raise ValueError(f"limit is 1 to {_MOST}, not {limit}")
+        limit = min(limit, self._settings.page_rows or limit)
         listed: list[Row] = []
         for symbol in sorted(symbols):
             rows = [each for each in self._rows(symbol, channel, query) if start <= each["t"].ns <= end]

@@ -52,7 +52,7 @@ class Pages:
         self._account = venue.account
         self._find = venue.listing
         self._asked = Meter(60.0)
-        self._history = History(venue.listing, venue.pending)
+        self._history = History(venue.listing, venue.pending, venue.settings)
 
     def answer(self, request: Request) -> HttpReply | Later:
         """A page, or what came of an order; 404 where there is none, 400 where it cannot be meant."""

@@ -28,4 +28,5 @@ class SimulatedAlpacaSettings(SimulatorSettings, kw_only=True):
     digits: Annotated[int, "decimals of a timestamp's seconds; -1: as many as needed"] = -1
     offset: Annotated[str, "how the account stream's times end, such as -04:00"] = "Z"
     requests_per_minute: Annotated[int, "pages that are answered before 429; 0: no limit"] = 0
+    page_rows: Annotated[int, "most rows of a page of history, whatever its limit; 0: as its limit says"] = 0
     backlog: Annotated[int, "bytes that may wait for a slow reader until it is cut off"] = 1 << 23

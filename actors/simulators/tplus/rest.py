@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from email.utils import formatdate
 from typing import Any, Protocol
 
 import msgspec
@@ -129,9 +130,9 @@ class Pages:
         made = listing.klines(_seconds(query.get("interval", "1")))
         bars = [each for each in reversed(made) if each["open_timestamp_ns"] <= end]
         rows, meta = _part(bars, query, 500)
-        if self._venue.settings.kline_objects:
-            return reply(rows)
-        return reply({"items": rows, **_ahead(meta), "truncated_before_ns": None})
+        body = {"items": rows, **_ahead(meta), "truncated_before_ns": None}
+        date = {"Date": formatdate(usegmt=True)}
+        return HttpReply(200, encode(rows if self._venue.settings.kline_objects else body), date)
 
     def _trades(self, asset: str, user: str, query: Query) -> HttpReply:
         listings = [self._venue.listing(asset)] if asset else self._venue.listings.values()

@@ -56,6 +56,7 @@ RESOLUTIONS: Final[Mapping[Timeframe, str]] = {
 MOST_BARS: Final = 5_000  # of an answer
 PAGE: Final = 50  # trades of an answer, at most
 MOST_PAGES: Final = 20
+GROWTH: Final = 10  # how much longer a time is asked for after one with few bars
 WORDS: Final = 200  # characters of the venue's that are told
 
 
@@ -120,19 +121,34 @@ class O2Rest(RestApi):
         return Call(f"backfill(trades/{market})", lambda _: until_failure(self._backfilled(market, loss)))
 
     def _bars(self, query: BarQuery, resolution: str) -> Steps[tuple[Bar, ...]]:
+        """From the newest backwards. Whether O2 limits the bars or the time of an answer is not documented.
+
+        So each time begins as short as is certain to be allowed, and is longer where bars are few.
+        """
         length = query.every.number * LENGTHS[query.every.unit]
-        span = (MOST_BARS - 1) * length  # `to` may belong to it
+        least = (MOST_BARS - 1) * length  # `to` may belong to it
+        span, growth = least, GROWTH
         found: dict[int, Bar] = {}
         end, now_ns = query.end_ns, None
         for _ in range(MOST_PAGES):
             start = max(query.start_ns, end - span)
-            rows, date_ns = yield from self._bar_page(query.key, resolution, start, end)
+            try:
+                rows, date_ns = yield from self._bar_page(query.key, resolution, start, end)
+            except NoResultError as failed:
+                if span == least or not isinstance(failed.failure, CallRefused):
+                    raise
+                span, growth = least, 1
+                continue
+            if len(rows) >= MOST_BARS and span > least:  # some may be left out
+                span, growth = least, 1
+                continue
             now_ns = date_ns if now_ns is None else now_ns
             found.update({bar.start_ns: bar for bar in (_bar(row, length) for row in rows)})
             end = start
             over = _over(found, query, now_ns)
             if end <= query.start_ns or (query.limit is not None and len(over) >= query.limit):
                 return over if query.limit is None else over[-query.limit :]
+            span *= growth if len(rows) * growth < MOST_BARS else 1
         text = f"o2 has {MOST_PAGES * MOST_BARS:,} bars at most in this time"
         raise NoResultError(Retryable(text, "cut", "Ask for a shorter time, or for fewer bars."))
 

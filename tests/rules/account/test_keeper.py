@@ -1,0 +1,469 @@
+"""What a keeper makes of events, looks and time, one rule a test."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from msgspec import structs
+
+from actors.protocol import FrameLimit
+from actors.protocol.accounts import AccountOrder, AccountPosition, Fill, Listed
+from actors.rules.account.budget import AuditBudget
+from actors.rules.account.keeper import AccountKeeper
+from actors.rules.account.snapshot import Read
+from actors.rules.account.view import AccountEvent
+from tests.rules.account.model import ACCOUNT, EP, LISTS, MNQ, Owner
+
+
+def rows_of(events: list[AccountEvent], kind: type) -> list[object]:
+    return [each.row for each in events if isinstance(each.row, kind)]
+
+
+def due(owner: Owner) -> float:
+    return round(owner.keeper.next_look_in(owner.venue.now), 6)
+
+
+def bought(owner: Owner, size: int = 1) -> AccountOrder:
+    """An order that is filled at once, with all its events."""
+    order = owner.venue.place(EP.id, "buy", size)
+    owner.venue.fill(order.id, size, 100)
+    owner.deliver()
+    return order
+
+
+# ── when a look is due ──
+
+
+def test_a_look_is_due_as_soon_as_the_subscriptions_are_confirmed() -> None:
+    owner = Owner(synced=False)
+    assert due(owner) == float("inf")
+    owner.connect()
+    assert due(owner) == 0.0
+
+
+def test_a_second_look_is_due_two_seconds_after_the_first() -> None:
+    owner = Owner(synced=False)
+    owner.connect()
+    owner.look()
+    assert due(owner) == 2.0
+
+
+def test_an_idle_account_is_audited_each_five_minutes() -> None:
+    assert due(Owner()) == 300.0
+
+
+@pytest.mark.parametrize("what", ["order", "position"])
+def test_an_account_with_an_order_or_a_position_is_audited_each_minute(what: str) -> None:
+    owner = Owner()
+    order = owner.venue.place(EP.id, "buy", 1)
+    if what == "position":
+        owner.venue.fill(order.id, 1, 100)
+    owner.deliver()
+    assert due(owner) == 60.0
+
+
+def test_a_difference_is_asked_again_after_2_and_5_and_15_seconds() -> None:
+    owner = Owner()
+    owner.venue.place(EP.id, "buy", 1)
+    owner.venue.stream.clear()
+    owner.wait(300.0)
+    owner.look()
+    start = owner.venue.now
+    asked = []
+    while owner.state() == "doubted":
+        owner.wait(due(owner))
+        owner.look()
+        asked.append(owner.venue.now - start)
+    assert asked == [2.0, 5.0, 15.0]
+
+
+def test_a_mutation_without_an_answer_makes_a_look_due_after_5_seconds_and_only_once() -> None:
+    owner = Owner()
+    owner.keeper.expect("tag", owner.venue.now)
+    assert due(owner) == 5.0
+    owner.wait(5.0)
+    owner.look()
+    assert due(owner) > 5.0
+    assert "the venue has not told yet what became of tag" in owner.unproved()
+    owner.keeper.answered("tag")
+    assert owner.unproved() == ()
+
+
+@pytest.mark.parametrize("by", ["tag", "id", "contract"])
+def test_an_event_of_the_order_or_the_contract_is_the_answer_to_a_mutation(by: str) -> None:
+    owner = Owner()
+    order = owner.venue.place(EP.id, "buy", 1, tag="mine")
+    if by == "contract":
+        owner.venue.fill(order.id, 1, 100)
+    keys: dict[str, str | int] = {"tag": "mine", "id": order.id, "contract": EP.id}
+    owner.keeper.expect(keys[by], owner.venue.now)
+    owner.deliver()
+    owner.wait(5.0)
+    assert due(owner) > 0.0
+    assert not any("has not told" in reason for reason in owner.unproved())
+
+
+def test_an_order_whose_event_was_lost_is_found_5_seconds_after_it_left() -> None:
+    owner = Owner()
+    owner.keeper.expect("mine", owner.venue.now)
+    owner.venue.place(EP.id, "buy", 1, tag="mine")
+    owner.venue.stream.clear()
+    owner.audit(5.0)
+    assert owner.state() == "doubted"
+    told = owner.audit(15.0)
+    assert [(each.source, type(each.row)) for each in told] == [("audit", AccountOrder)]
+
+
+def test_a_look_that_fails_is_asked_again_later_and_later() -> None:
+    owner = Owner(synced=False)
+    owner.connect()
+    waits = []
+    for _ in range(5):
+        owner.look(failed={"fills": "HTTP 500"})
+        waits.append(due(owner))
+        owner.wait(waits[-1])
+    assert waits == [2.0, 5.0, 15.0, 15.0, 15.0]
+
+
+def test_looks_take_at_most_a_quarter_of_the_meter_and_what_is_late_shows_as_age() -> None:
+    owner = Owner(synced=False)
+    budget = AuditBudget(FrameLimit(40, 60.0))  # two looks of five requests in a minute
+    owner.keeper = AccountKeeper("feed", ACCOUNT, since_ns=0, now=owner.venue.now, budget=budget)
+    owner.connect()
+    owner.look()
+    owner.wait(2.0)
+    owner.look()
+    owner.keeper.confirm(owner.venue.now)
+    assert due(owner) == 58.0
+    owner.wait(58.0)
+    assert owner.view().age_s == pytest.approx(58.0)
+
+
+# ── what a look is worth ──
+
+
+def test_a_snapshot_that_left_before_an_event_never_overrides_it() -> None:
+    owner = Owner()
+    order = owner.venue.place(EP.id, "buy", 2)
+    owner.deliver()
+    owner.wait(60.0)
+    early = owner.venue.snapshot()
+    owner.wait(0.1)
+    owner.venue.fill(order.id, 2, 100)
+    owner.deliver()
+    owner.wait(5.0)
+    assert owner.look(early) == []
+    assert owner.view().net(EP.id) == 2
+    assert owner.view().orders == ()
+
+
+def test_a_row_of_rest_with_an_older_venue_time_never_overrides_a_newer_one() -> None:
+    owner = Owner()
+    order = owner.venue.place(EP.id, "buy", 2)
+    owner.deliver()
+    owner.wait(30.0)
+    owner.venue.modify(order.id, 90)
+    owner.deliver()
+    for _ in range(8):
+        owner.wait(3.0)
+        owner.look(owner.venue.snapshot(lag=40.0))
+    [kept] = owner.view().orders
+    assert kept.order.limit_price == Decimal(90)
+    assert owner.state() == "disputed"
+    owner.wait(41.0)
+    owner.prove()
+    assert owner.state() == "synced"
+
+
+def test_lag_of_rest_is_no_silent_loss() -> None:
+    owner = Owner()
+    order = bought(owner)
+    owner.wait(60.0)
+    owner.venue.void(next(iter(owner.venue.truth.fills)))
+    owner.deliver()
+    for _ in range(3):
+        owner.wait(3.0)
+        owner.look(owner.venue.snapshot(lag=15.0))
+    owner.wait(16.0)
+    owner.prove()
+    assert owner.state() == "synced"
+    assert owner.view().silent_losses == ()
+    assert owner.view().net(EP.id) == 0
+    assert order.id not in [each.order.id for each in owner.view().orders]
+
+
+def test_a_snapshot_from_before_the_subscription_proves_nothing() -> None:
+    owner = Owner(synced=False)
+    early = owner.venue.snapshot()
+    owner.connect()
+    owner.look(early)
+    assert owner.state() == "syncing"
+    assert due(owner) == 0.0
+
+
+def test_a_cut_list_takes_nothing_away_and_is_not_enough() -> None:
+    owner = Owner()
+    bought(owner)
+    owner.wait(60.0)
+    whole = owner.venue.snapshot()
+    owner.look(structs.replace(whole, positions=Read(owner.venue.now, Listed[AccountPosition]((), False))))
+    assert owner.view().net(EP.id) == 1
+    assert owner.view().age_s != 0.0
+
+
+def test_an_event_that_comes_before_the_answer_of_rest_is_kept() -> None:
+    owner = Owner(synced=False)
+    owner.venue.is_up = True
+    order = owner.venue.place(EP.id, "buy", 1)
+    owner.deliver()
+    assert [each.order.id for each in owner.view().orders] == [order.id]
+    owner.connect()
+    owner.prove()
+    assert [each.order.id for each in owner.view().orders] == [order.id]
+
+
+# ── silent losses ──
+
+
+def test_what_stands_is_taken_over_told_as_audit_and_recorded() -> None:
+    owner = Owner()
+    order = owner.venue.place(EP.id, "buy", 1)
+    owner.deliver()
+    owner.venue.cancel(order.id)
+    owner.venue.stream.clear()
+    told = owner.audit(61.0)
+    assert told == []
+    assert owner.state() == "doubted"
+    told = owner.audit(15.0)
+    [row] = rows_of(told, AccountOrder)
+    assert isinstance(row, AccountOrder)
+    assert (row.state, told[0].source) == ("cancelled", "audit")
+    [loss] = owner.view().silent_losses
+    assert loss.what == f"order {order.id} (buy 1 {EP.id}, cancelled)"
+    assert loss.at_ns - loss.since_ns >= 15 * 10**9
+    owner.audit(5.0)
+    assert owner.state() == "synced"
+    assert owner.unproved() == ()
+
+
+def test_an_event_that_was_only_late_is_no_loss() -> None:
+    owner = Owner()
+    order = owner.venue.place(EP.id, "buy", 1)
+    owner.deliver()
+    owner.venue.cancel(order.id)
+    owner.audit(61.0)
+    assert owner.state() == "doubted"
+    owner.deliver()
+    owner.audit(20.0)
+    assert owner.state() == "synced"
+    assert owner.view().silent_losses == ()
+
+
+def test_three_silent_losses_in_an_hour_withdraw_trust_until_the_line_is_rotated() -> None:
+    owner = Owner()
+    for number in range(3):
+        assert owner.keeper.take_rotation() == ""
+        assert owner.state() == "synced"
+        owner.venue.place(EP.id, "buy", 1)
+        owner.venue.stream.clear()
+        owner.audit(330.0 if number == 0 else 80.0)
+    assert owner.state() == "untrusted"
+    assert "lost 3 events of account 4242" in owner.keeper.take_rotation()
+    assert owner.keeper.take_rotation() == ""
+    owner.prove()
+    assert owner.state() == "untrusted"
+    owner.lose("rotated")
+    owner.connect()
+    owner.audit(5.0)
+    assert owner.state() == "synced"
+
+
+def test_losses_of_more_than_an_hour_ago_count_no_longer() -> None:
+    owner = Owner()
+    for _ in range(4):
+        owner.venue.place(EP.id, "buy", 1)
+        owner.venue.stream.clear()
+        owner.audit(2_000.0)
+    assert owner.state() == "synced"
+    assert owner.keeper.take_rotation() == ""
+
+
+def test_a_difference_that_comes_back_after_it_was_taken_over_is_disputed() -> None:
+    owner = Owner()
+    owner.venue.place(EP.id, "buy", 1)
+    owner.venue.stream.clear()
+    owner.audit(316.0)
+    [kept] = owner.view().orders
+    changed = structs.replace(kept.order, state="cancelled", updated_ns=owner.venue.venue_ns)
+    owner.venue.truth.orders[changed.id] = changed
+    owner.venue._keep()
+    owner.wait(2.0)
+    owner.look()
+    assert owner.state() == "disputed"
+    assert "after REST had been taken over" in owner.view().reasons[0]
+
+
+def test_fills_that_do_not_make_the_position_are_disputed_and_a_resync_ends_it() -> None:
+    owner = Owner()
+    owner.venue._position(EP.id, (3, Decimal(100)))  # without a fill, as an exchange's correction
+    owner.venue._keep()
+    owner.deliver()
+    owner.audit(80.0)
+    assert owner.state() == "disputed"
+    assert "make +0, and its position is +3" in owner.view().reasons[0]
+    assert owner.flat().answer == "unknown"
+    owner.keeper.resync(owner.venue.now)
+    assert owner.state() == "syncing"
+    owner.audit(5.0)
+    assert owner.state() == "synced"
+    assert owner.unproved() == ()
+
+
+# ── fills and money ──
+
+
+def test_a_fill_counts_once_however_often_it_is_told() -> None:
+    owner = Owner()
+    bought(owner)
+    [fill] = owner.view().fills
+    assert owner.tell(fill) == []
+    owner.prove()
+    assert owner.view().realised == -Decimal("1.40")
+
+
+def test_a_fill_that_is_voided_later_is_taken_out() -> None:
+    owner = Owner()
+    order = bought(owner, 2)
+    close = owner.venue.place(EP.id, "sell", 2)
+    owner.venue.fill(close.id, 2, 102)
+    owner.deliver()
+    assert owner.view().realised == Decimal(200) - Decimal("5.60")
+    [first, second] = owner.view().fills
+    owner.venue.void(second.id)
+    [voided] = rows_of(owner.deliver(), Fill)
+    assert isinstance(voided, Fill)
+    assert voided.voided
+    assert owner.view().realised == -Decimal("2.80")
+    assert owner.view().fills == (first,)
+    assert owner.tell(second) == []  # it is not undone by an older row
+    assert order.id == first.order
+
+
+def test_realised_counts_from_the_session_and_the_fills_before_stay_in_the_position() -> None:
+    owner = Owner()
+    bought(owner, 2)
+    owner.wait(100.0)
+    owner.keeper.new_session(owner.venue.venue_ns)
+    assert owner.view().realised == 0
+    assert owner.view().fills == ()
+    close = owner.venue.place(EP.id, "sell", 2)
+    owner.venue.fill(close.id, 2, 101)
+    owner.deliver()
+    owner.prove()
+    assert owner.state() == "synced"
+    assert owner.view().realised == Decimal(100) - Decimal("2.80")
+    assert owner.flat()
+
+
+# ── flat ──
+
+
+def test_flat_needs_two_snapshots_after_the_last_change() -> None:
+    owner = Owner()
+    bought(owner)
+    close = owner.venue.place(EP.id, "sell", 1)
+    owner.venue.fill(close.id, 1, 101)
+    owner.deliver()
+    assert owner.flat().answer == "unknown"
+    owner.wait(3.0)
+    owner.look()
+    assert owner.flat().answer == "unknown"
+    owner.wait(1.9)
+    owner.look()
+    assert owner.flat().answer == "unknown"
+    owner.wait(0.1)
+    owner.look()
+    assert owner.flat().answer == "yes"
+
+
+def test_permits_need_no_new_snapshots_after_each_event() -> None:
+    owner = Owner()
+    bought(owner)
+    assert owner.unproved() == ()
+
+
+def test_flat_is_unknown_once_its_evidence_is_too_old() -> None:
+    owner = Owner()
+    assert owner.flat(max_age=10.0)
+    owner.wait(10.5)
+    assert owner.flat(max_age=10.0).answer == "unknown"
+    owner.keeper.confirm(owner.venue.now)
+    owner.audit(3.0)
+    assert owner.flat(max_age=10.0)
+
+
+def test_flat_is_unknown_while_a_mutation_of_any_process_has_no_outcome() -> None:
+    owner = Owner()
+    now = owner.venue.now
+    assert owner.keeper.flat(now, intents=("lw-1",)).reasons == ("mutation lw-1 has no outcome",)
+    assert owner.keeper.flat(now, intents=None).answer == "unknown"
+    assert owner.keeper.unproved(now, intents=None) == ("the mutations without outcome cannot be read",)
+
+
+@pytest.mark.parametrize("state", ["working", "pending", "suspended", "cancelling"])
+def test_an_order_that_could_open_a_position_is_not_flat(state: str) -> None:
+    owner = Owner()
+    owner.tell(AccountOrder(id=1, contract=EP.id, state=state, side="buy", size=1))  # type: ignore[arg-type]
+    assert owner.flat().answer == "no"
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_no_list_may_be_missing_for_a_proof(name: str) -> None:
+    owner = Owner(synced=False)
+    owner.connect()
+    for _ in range(4):
+        owner.wait(3.0)
+        owner.look(failed={name: "HTTP 500"})
+    assert owner.state() == "syncing"
+    assert owner.flat().answer == "unknown"
+    assert owner.unproved() != ()
+
+
+def test_fills_that_a_position_lacks_make_flat_unknown_at_once() -> None:
+    owner = Owner()
+    order = owner.venue.place(EP.id, "buy", 1)
+    owner.venue.fill(order.id, 1, 100)
+    for row in [owner.venue.take() for _ in range(len(owner.venue.stream))]:
+        if not isinstance(row, AccountPosition):
+            owner.tell(row)
+    assert owner.view().positions == ()
+    assert owner.flat().answer == "unknown"
+    assert any("make +1, and its position is +0" in each for each in owner.unproved())
+
+
+def test_an_event_without_a_contract_asks_for_a_look_at_once() -> None:
+    owner = Owner()
+    assert owner.tell(AccountPosition(contract="", net=1)) == []
+    assert due(owner) == 0.0
+    assert owner.flat().answer == "unknown"
+
+
+def test_a_loss_ends_the_evidence_until_two_new_snapshots_agree() -> None:
+    owner = Owner()
+    owner.lose()
+    assert owner.view().reasons == ("the line is down",)
+    assert owner.unproved() != ()
+    owner.connect()
+    owner.look()
+    assert owner.state() == "synced"
+    assert owner.unproved() != ()
+    owner.audit(3.0)
+    assert owner.unproved() == ()
+
+
+def test_a_position_of_an_older_opening_never_overrides_a_newer_one() -> None:
+    owner = Owner()
+    owner.tell(AccountPosition(contract=MNQ.id, net=1, created_ns=20))
+    assert owner.tell(AccountPosition(contract=MNQ.id, net=-5, created_ns=10)) == []
+    assert owner.view().net(MNQ.id) == 1

@@ -361,7 +361,7 @@ class Bars:
         keep: int | None,
     ) -> tuple[FollowedBars, list[Name]]:
         days = self._calendar(feed, calendar)
-        names = [(timeframe_of(each), days) for each in dict.fromkeys(timeframes)]
+        names = [(each, days) for each in dict.fromkeys(map(timeframe_of, timeframes))]
         wanted = None if history is None else _bars("history", history, 0)
         kept = _bars("keep", max(KEEP, wanted or 0) if keep is None else keep, 1)
         followed = self._followed(self._topic(feed, key, options), names, wanted, kept, options)

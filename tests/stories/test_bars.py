@@ -276,6 +276,7 @@ def test_the_end_of_the_runtime_ends_threads_and_views(px: SimulatedProjectX) ->
     ("frames", "more", "words"),
     [
         (("5 fortnights",), {}, "bars are of a length such as"),
+        ((["1min", "5min"],), {}, "bars are of a length such as"),
         (("session",), {}, "need a calendar"),
         (("session",), {"calendar": "cmo"}, "no calendar \"cmo\"|no calendar 'cmo'"),
         (("2day",), {}, "no agreed beginning"),
@@ -283,7 +284,7 @@ def test_the_end_of_the_runtime_ends_threads_and_views(px: SimulatedProjectX) ->
         (("1min",), {"keep": True}, "keep is a number of bars from 1"),
         ((), {}, "name the timeframes"),
     ],
-    ids=["unit", "no-calendar", "calendar", "days", "history", "keep", "none"],
+    ids=["unit", "list", "no-calendar", "calendar", "days", "history", "keep", "none"],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_subscribed_to(
     runtime: Runtime, px: SimulatedProjectX, frames: tuple[str, ...], more: dict[str, Any], words: str

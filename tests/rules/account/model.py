@@ -27,6 +27,7 @@ from actors.protocol.ticks import money
 from actors.protocol.trading import Contract
 from actors.rules.account.keeper import AccountKeeper
 from actors.rules.account.snapshot import Read, Snapshot
+from actors.rules.account.states import ViewState
 from actors.rules.account.view import AccountEvent, AccountView, Flat, Mark
 
 ACCOUNT = 4242
@@ -314,7 +315,9 @@ class Owner:
         """One row of the stream, whatever the venue has."""
         return list(self.keeper.event(row, self.venue.now, self.venue.now_ns))
 
-    def look(self, snapshot: Snapshot | None = None, **failed: str) -> list[AccountEvent]:
+    def look(
+        self, snapshot: Snapshot | None = None, *, failed: Mapping[str, str] = NOTHING
+    ) -> list[AccountEvent]:
         """A whole look, made now, with the orders that it lacks asked for by their id."""
         if snapshot is None:
             snapshot = self.venue.snapshot(failed=failed)
@@ -339,6 +342,9 @@ class Owner:
             told += self.look()
         self.venue.now = end
         return told
+
+    def state(self) -> ViewState:
+        return self.keeper.state
 
     def view(self, marks: Mapping[str, Mark] | None = None) -> AccountView:
         return self.keeper.view(self.venue.now, self.venue.now_ns, marks or {}, CONTRACTS, intents=())

@@ -42,7 +42,7 @@ def test_a_list_of_positions_that_fails_is_not_flat() -> None:
     owner.connect()
     for _ in range(3):
         owner.wait(3.0)
-        owner.look(positions="HTTP 500")
+        owner.look(failed={"positions": "HTTP 500"})
     assert owner.view().state == "syncing"
     assert owner.view().net(EP.id) is None
     assert owner.flat().answer == "unknown"
@@ -135,7 +135,7 @@ def test_a_list_of_orders_that_fails_does_not_mean_that_there_are_none() -> None
     owner.venue.place(EP.id, "buy", 1)
     owner.deliver()
     owner.wait(61.0)
-    owner.look(orders="HTTP 500", history="HTTP 500")
+    owner.look(failed={"orders": "HTTP 500", "history": "HTTP 500"})
     assert len(owner.view().orders) == 1
 
 

@@ -71,7 +71,7 @@ def test_a_difference_is_asked_again_after_2_and_5_and_15_seconds() -> None:
     owner.look()
     start = owner.venue.now
     asked = []
-    while owner.keeper.state == "doubted":
+    while owner.state() == "doubted":
         owner.wait(due(owner))
         owner.look()
         asked.append(owner.venue.now - start)
@@ -96,7 +96,8 @@ def test_an_event_of_the_order_or_the_contract_is_the_answer_to_a_mutation(by: s
     order = owner.venue.place(EP.id, "buy", 1, tag="mine")
     if by == "contract":
         owner.venue.fill(order.id, 1, 100)
-    owner.keeper.expect({"tag": "mine", "id": order.id, "contract": EP.id}[by], owner.venue.now)
+    keys: dict[str, str | int] = {"tag": "mine", "id": order.id, "contract": EP.id}
+    owner.keeper.expect(keys[by], owner.venue.now)
     owner.deliver()
     owner.wait(5.0)
     assert due(owner) > 0.0
@@ -109,7 +110,7 @@ def test_an_order_whose_event_was_lost_is_found_5_seconds_after_it_left() -> Non
     owner.venue.place(EP.id, "buy", 1, tag="mine")
     owner.venue.stream.clear()
     owner.audit(5.0)
-    assert owner.keeper.state == "doubted"
+    assert owner.state() == "doubted"
     told = owner.audit(15.0)
     assert [(each.source, type(each.row)) for each in told] == [("audit", AccountOrder)]
 
@@ -119,7 +120,7 @@ def test_a_look_that_fails_is_asked_again_later_and_later() -> None:
     owner.connect()
     waits = []
     for _ in range(5):
-        owner.look(fills="HTTP 500")
+        owner.look(failed={"fills": "HTTP 500"})
         waits.append(due(owner))
         owner.wait(waits[-1])
     assert waits == [2.0, 5.0, 15.0, 15.0, 15.0]
@@ -169,10 +170,10 @@ def test_a_row_of_rest_with_an_older_venue_time_never_overrides_a_newer_one() ->
         owner.look(owner.venue.snapshot(lag=40.0))
     [kept] = owner.view().orders
     assert kept.order.limit_price == Decimal(90)
-    assert owner.keeper.state == "disputed"
+    assert owner.state() == "disputed"
     owner.wait(41.0)
     owner.prove()
-    assert owner.keeper.state == "synced"
+    assert owner.state() == "synced"
 
 
 def test_lag_of_rest_is_no_silent_loss() -> None:
@@ -186,7 +187,7 @@ def test_lag_of_rest_is_no_silent_loss() -> None:
         owner.look(owner.venue.snapshot(lag=15.0))
     owner.wait(16.0)
     owner.prove()
-    assert owner.keeper.state == "synced"
+    assert owner.state() == "synced"
     assert owner.view().silent_losses == ()
     assert owner.view().net(EP.id) == 0
     assert order.id not in [each.order.id for each in owner.view().orders]
@@ -197,7 +198,7 @@ def test_a_snapshot_from_before_the_subscription_proves_nothing() -> None:
     early = owner.venue.snapshot()
     owner.connect()
     owner.look(early)
-    assert owner.keeper.state == "syncing"
+    assert owner.state() == "syncing"
     assert due(owner) == 0.0
 
 
@@ -233,7 +234,7 @@ def test_what_stands_is_taken_over_told_as_audit_and_recorded() -> None:
     owner.venue.stream.clear()
     told = owner.audit(61.0)
     assert told == []
-    assert owner.keeper.state == "doubted"
+    assert owner.state() == "doubted"
     told = owner.audit(15.0)
     [row] = rows_of(told, AccountOrder)
     assert isinstance(row, AccountOrder)
@@ -242,7 +243,7 @@ def test_what_stands_is_taken_over_told_as_audit_and_recorded() -> None:
     assert loss.what == f"order {order.id} (buy 1 {EP.id}, cancelled)"
     assert loss.at_ns - loss.since_ns >= 15 * 10**9
     owner.audit(5.0)
-    assert owner.keeper.state == "synced"
+    assert owner.state() == "synced"
     assert owner.unproved() == ()
 
 
@@ -252,10 +253,10 @@ def test_an_event_that_was_only_late_is_no_loss() -> None:
     owner.deliver()
     owner.venue.cancel(order.id)
     owner.audit(61.0)
-    assert owner.keeper.state == "doubted"
+    assert owner.state() == "doubted"
     owner.deliver()
     owner.audit(20.0)
-    assert owner.keeper.state == "synced"
+    assert owner.state() == "synced"
     assert owner.view().silent_losses == ()
 
 
@@ -263,19 +264,19 @@ def test_three_silent_losses_in_an_hour_withdraw_trust_until_the_line_is_rotated
     owner = Owner()
     for number in range(3):
         assert owner.keeper.take_rotation() == ""
-        assert owner.keeper.state == "synced"
+        assert owner.state() == "synced"
         owner.venue.place(EP.id, "buy", 1)
         owner.venue.stream.clear()
         owner.audit(330.0 if number == 0 else 80.0)
-    assert owner.keeper.state == "untrusted"
+    assert owner.state() == "untrusted"
     assert "lost 3 events of account 4242" in owner.keeper.take_rotation()
     assert owner.keeper.take_rotation() == ""
     owner.prove()
-    assert owner.keeper.state == "untrusted"
+    assert owner.state() == "untrusted"
     owner.lose("rotated")
     owner.connect()
     owner.audit(5.0)
-    assert owner.keeper.state == "synced"
+    assert owner.state() == "synced"
 
 
 def test_losses_of_more_than_an_hour_ago_count_no_longer() -> None:
@@ -284,7 +285,7 @@ def test_losses_of_more_than_an_hour_ago_count_no_longer() -> None:
         owner.venue.place(EP.id, "buy", 1)
         owner.venue.stream.clear()
         owner.audit(2_000.0)
-    assert owner.keeper.state == "synced"
+    assert owner.state() == "synced"
     assert owner.keeper.take_rotation() == ""
 
 
@@ -299,7 +300,7 @@ def test_a_difference_that_comes_back_after_it_was_taken_over_is_disputed() -> N
     owner.venue._keep()
     owner.wait(2.0)
     owner.look()
-    assert owner.keeper.state == "disputed"
+    assert owner.state() == "disputed"
     assert "after REST had been taken over" in owner.view().reasons[0]
 
 
@@ -309,13 +310,13 @@ def test_fills_that_do_not_make_the_position_are_disputed_and_a_resync_ends_it()
     owner.venue._keep()
     owner.deliver()
     owner.audit(80.0)
-    assert owner.keeper.state == "disputed"
+    assert owner.state() == "disputed"
     assert "make +0, and its position is +3" in owner.view().reasons[0]
     assert owner.flat().answer == "unknown"
     owner.keeper.resync(owner.venue.now)
-    assert owner.keeper.state == "syncing"
+    assert owner.state() == "syncing"
     owner.audit(5.0)
-    assert owner.keeper.state == "synced"
+    assert owner.state() == "synced"
     assert owner.unproved() == ()
 
 
@@ -360,7 +361,7 @@ def test_realised_counts_from_the_session_and_the_fills_before_stay_in_the_posit
     owner.venue.fill(close.id, 2, 101)
     owner.deliver()
     owner.prove()
-    assert owner.keeper.state == "synced"
+    assert owner.state() == "synced"
     assert owner.view().realised == Decimal(100) - Decimal("2.80")
     assert owner.flat()
 
@@ -423,8 +424,8 @@ def test_no_list_may_be_missing_for_a_proof(name: str) -> None:
     owner.connect()
     for _ in range(4):
         owner.wait(3.0)
-        owner.look(**{name: "HTTP 500"})
-    assert owner.keeper.state == "syncing"
+        owner.look(failed={name: "HTTP 500"})
+    assert owner.state() == "syncing"
     assert owner.flat().answer == "unknown"
     assert owner.unproved() != ()
 
@@ -455,7 +456,7 @@ def test_a_loss_ends_the_evidence_until_two_new_snapshots_agree() -> None:
     assert owner.unproved() != ()
     owner.connect()
     owner.look()
-    assert owner.keeper.state == "synced"
+    assert owner.state() == "synced"
     assert owner.unproved() != ()
     owner.audit(3.0)
     assert owner.unproved() == ()

@@ -409,13 +409,13 @@ def test_an_account_whose_channels_are_untrusted_for_too_long_is_halted(
     tmp_path: Path, venue: SimulatedProjectX
 ) -> None:
     OrderStore.create(tmp_path / "orders").close()
-    blind: dict[str, Any] = {"on_blind": "halt", "on_blind_after": 20.0}
+    blind: dict[str, Any] = {"on_blind": "halt", "on_blind_after": 4.0}
     with account_clock(tmp_path / "orders", venue, **blind) as clock:
         clock.synced()
         venue.delay_ack(30.0)
         lose_three(clock, venue)
         assert clock.runtime.status().halts == ()
-        for _ in range(25):
+        for _ in range(6):
             clock.advance(1.0)
         until(lambda: len(clock.runtime.status().halts) == 1)
         (halt,) = clock.runtime.status().halts

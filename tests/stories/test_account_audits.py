@@ -403,3 +403,21 @@ def test_an_event_that_cannot_be_read_is_made_good_by_the_lists(
     clock.advance(10.0)
     view = clock.view()
     assert (view.state, view.net(EP), len(view.fills)) == ("synced", 1, 1)
+
+
+def test_an_account_whose_channels_are_untrusted_for_too_long_is_halted(
+    tmp_path: Path, venue: SimulatedProjectX
+) -> None:
+    OrderStore.create(tmp_path / "orders").close()
+    blind: dict[str, Any] = {"on_blind": "halt", "on_blind_after": 4.0}
+    with account_clock(tmp_path / "orders", venue, **blind) as clock:
+        clock.synced()
+        venue.delay_ack(30.0)
+        lose_three(clock, venue)
+        assert clock.runtime.status().halts == ()
+        for _ in range(6):
+            clock.advance(1.0)
+        until(lambda: len(clock.runtime.status().halts) == 1)
+        (halt,) = clock.runtime.status().halts
+        assert "its stream lost 3 events" in halt.reason
+        assert halt.target.endswith(f"/{ACCOUNT}")

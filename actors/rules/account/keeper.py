@@ -102,7 +102,7 @@ class AccountKeeper:
             self._still.broken()
             self._schedule.at_once(now)
             return ()
-        self._expected.told(row)
+        self._expected.told(row, now)
         event = self._record.tell(row, now, now_ns)
         if event is None:
             return ()
@@ -129,7 +129,8 @@ class AccountKeeper:
         """A mutation is about to leave. `key`: the tag of a new order, the id of an order that is changed or
         cancelled, or the contract of a position that is closed.
 
-        A look is due at once if no event of that order or contract comes within 5 s.
+        A look is due at once if no event of that order or contract comes within 5 s. `now`: when it left;
+        an event that was received after that and has been told already is its answer.
         """
         self._expected.add(key, now)
 

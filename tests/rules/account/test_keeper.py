@@ -104,6 +104,19 @@ def test_an_event_of_the_order_or_the_contract_is_the_answer_to_a_mutation(by: s
     assert not any("has not told" in reason for reason in owner.unproved())
 
 
+def test_an_event_that_overtakes_the_word_of_its_mutation_is_the_answer_and_an_older_one_is_not() -> None:
+    """Events come by one thread, and the word that an order leaves by another."""
+    owner = Owner()
+    order = owner.venue.place(EP.id, "buy", 1, tag="mine")
+    left = owner.venue.now
+    owner.wait(0.1)
+    owner.deliver()
+    owner.keeper.expect("mine", left)
+    assert not any("has not told" in reason for reason in owner.unproved())
+    owner.keeper.expect(order.id, owner.venue.now)  # a change of it, which leaves now
+    assert f"the venue has not told yet what became of {order.id}" in owner.unproved()
+
+
 def test_an_order_whose_event_was_lost_is_found_5_seconds_after_it_left() -> None:
     owner = Owner()
     owner.keeper.expect("mine", owner.venue.now)

@@ -113,7 +113,6 @@ class AccountKeeper:
     def interrupted(self, why: str, now: float) -> None:
         """Events may be missing: the view is `down` until `subscribed`, and then until a whole snapshot."""
         self._why = why
-        self._counts_from = max(self._counts_from, now)
         self._happened("interrupted")
         self._start_over()
 

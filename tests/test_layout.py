@@ -222,7 +222,6 @@ COVERED_BY = {
     "rules/account/schedule": "rules/account/test_keeper",
     "rules/account/snapshot": "rules/account/test_truth",
     "rules/account/sums": "rules/account/test_keeper",
-    "rules/account/view": "rules/account/test_keeper",
     "rules/line_policy": "stories/test_reload",
     "rules/stream_policy": "stories/test_subscriptions",
     "runtime": "stories/test_questions",

@@ -222,7 +222,7 @@ class AccountKeeper:
             fills=record.fills(),
             balance=record.rows.balance(),
             realised=None if self._whole is None else record.sums.realised,
-            unrealised=total(positions),
+            unrealised=None if self._whole is None else total(positions),
             since_ns=record.sums.since_ns,
             at_ns=now_ns,
             age_s=None if self._whole is None else now - self._whole,

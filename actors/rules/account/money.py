@@ -32,6 +32,7 @@ def valued(
         mark=None if mark is None else mark.price,
         mark_age_s=None if mark is None else mark.age_s,
         why=why,
+        name="" if contract is None else contract.name,
         row=position,
     )
 

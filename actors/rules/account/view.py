@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal
 
 from msgspec import Struct
 
 from actors.protocol.accounts import AccountBalance, AccountOrder, AccountPosition, AccountRow, Fill
+from actors.protocol.formatting import counted
+from actors.protocol.trading import Contract
 from actors.rules.account.states import ViewState
 
 AccountSource = Literal["stream", "rest", "audit"]
@@ -64,8 +65,9 @@ class Flat(Struct, frozen=True):
 class PositionView(Struct, frozen=True, kw_only=True):
     """An open position. `net`: signed contracts, below 0 for short; None: the venue did not tell a direction.
 
-    `unrealised`: in money, by the contract's tick value, before fees, at `mark`; None: `why` says what is
-    missing. `mark_age_s`: the age of the mark in seconds.
+    `contract`: the venue's id; `name`: its name there, empty: not known. `unrealised`: in money, by the
+    contract's tick value, before fees, at `mark`; None: `why` says what is missing. `mark_age_s`: the age of
+    the mark in seconds.
     """
 
     contract: str
@@ -75,6 +77,7 @@ class PositionView(Struct, frozen=True, kw_only=True):
     mark: Decimal | None = None
     mark_age_s: float | None = None
     why: str = ""
+    name: str = ""
     row: AccountPosition
 
 
@@ -92,8 +95,8 @@ class AccountView(Struct, frozen=True, kw_only=True):
     `reasons` says why that is not enough. `age_s`: seconds since the newest whole snapshot was asked for;
     None: there was none. `fills`: of the session, without voided ones, oldest first. `realised`: the profit
     of the session's fills less fees and commissions, since `since_ns`; None: fills have not been read yet.
-    `unrealised`: of all positions; None: one of them cannot be valued. `unproved`: why no permit may be built
-    on it; empty: the evidence is enough. `silent_losses`: of the last hour.
+    `unrealised`: of all positions; None: one of them cannot be valued, or there was no snapshot. `unproved`:
+    why no permit may be built on it; empty: the evidence is enough. `silent_losses`: of the last hour.
     """
 
     feed: str
@@ -118,9 +121,28 @@ class AccountView(Struct, frozen=True, kw_only=True):
         """Whether stream and REST agree on it."""
         return self.state == "synced"
 
-    def net(self, contract: str) -> int | None:
-        """Returns the signed position in a contract; None: not known, as while the view is not synced."""
+    def net(self, contract: str | Contract) -> int | None:
+        """Returns the signed position in a contract, which is given as it was read, or by its full id.
+
+        None: it is not known, because the view is not synced, or because the text is a part of the id or of
+        the name of a contract that is held, such as `ENQ`: it may mean that one.
+        """
         if not self.synced:
             return None
-        found: Mapping[str, int | None] = {each.contract: each.net for each in self.positions}
-        return found.get(contract, 0)
+        id = contract if isinstance(contract, str) else contract.id
+        for each in self.positions:
+            if each.contract == id:
+                return each.net
+        held = {text for each in self.positions for text in (each.contract, each.name)}
+        return None if any(id in text for text in held) else 0
+
+    def __repr__(self) -> str:
+        if not self.synced:
+            reason = f", {self.reasons[0]}" if self.reasons else ""
+            return f"<AccountView {self.feed}/{self.account}: {self.state}{reason}>"
+        parts = (
+            counted(len(self.positions), "position"),
+            counted(len(self.orders), "order"),
+            f"flat {self.flat.answer}",
+        )
+        return f"<AccountView {self.feed}/{self.account}: {' · '.join(parts)}>"

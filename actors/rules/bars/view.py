@@ -24,6 +24,11 @@ class FrameView(Struct, frozen=True):
     synced: bool
     reason: str = ""
 
+    def __repr__(self) -> str:
+        forming = "" if self.forming is None else " and one that forms"
+        reason = "" if self.synced else f"; {self.reason}"
+        return f"<FrameView {self.timeframe}: {counted(len(self.finished), 'bar')}{forming}{reason}>"
+
 
 class BarsView(Struct, frozen=True):
     """The bars of a key at one moment: `view["5min"].finished`.
@@ -41,7 +46,10 @@ class BarsView(Struct, frozen=True):
 
     def __getitem__(self, timeframe: str) -> FrameView:
         """Raises KeyError where it was not asked for, LinewardenError where it is no timeframe."""
-        return self.frames[str(timeframe_of(timeframe))]
+        name = str(timeframe_of(timeframe))
+        if name not in self.frames:
+            raise KeyError(f"{name} was not asked for; this view has {', '.join(self.frames)}")
+        return self.frames[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.frames)
@@ -65,3 +73,6 @@ class BarsView(Struct, frozen=True):
     def __str__(self) -> str:
         bars = ", ".join(f"{name} {counted(len(each.finished), 'bar')}" for name, each in self.frames.items())
         return f"{self.feed}/{self.key}: {bars}" + ("" if self.synced else f"; {self.reason}")
+
+    def __repr__(self) -> str:
+        return f"<BarsView {self}>"

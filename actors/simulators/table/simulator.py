@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.errors import ConfigError
-from actors.simulators.base.client import HttpReply, Later, Peer, Request
+from actors.simulators.base.client import HttpReply, Later, Peer, Request, text_frame
 from actors.simulators.base.history_faults import HistoryFaults, HistoryPage, answered, lagged, spoiled
 from actors.simulators.base.server import Message, Simulator
 from actors.simulators.base.settings import given
@@ -55,6 +55,12 @@ class SimulatedTable(Simulator, HistoryFaults):
         """How many connections have come to the end."""
         with self._lock:
             return sum(each.done == len(self._talk) for each in self._clients.values())
+
+    def say(self, text: str) -> None:
+        """Sends a text frame to every client, wherever it is in the transcript."""
+        with self._lock:
+            for peer in self._clients:
+                peer.tell(text_frame(text.encode()))
 
     def add_row(self, row: dict[str, Any]) -> None:
         """One more row of history, which has happened now. It is not told."""

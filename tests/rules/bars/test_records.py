@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
-from actors import Bar, records
+import pytest
+
+from actors import Bar, BarsView, FrameView, LinewardenError, records
 from tests.rules.bars.venue import MINUTE, NOON
 
 ONE = Decimal(1)
@@ -40,6 +43,23 @@ def test_rows_have_floats_and_aware_times() -> None:
     }
     assert (second["trades"], second["exact"], second["complete"]) == (None, False, False)
     assert isinstance(first["volume"], float)
+
+
+def test_the_view_of_a_timeframe_gives_its_finished_bars_and_one_of_several_is_refused() -> None:
+    frame = FrameView("1min", BARS, BARS[0], synced=True)
+    assert records(frame) == records(BARS)
+    wrong: Any = BarsView("px", "EP", {"1min": frame})
+    with pytest.raises(LinewardenError, match="takes bars of one timeframe"):
+        records(wrong)
+
+
+def test_views_are_shown_in_one_short_line_and_name_what_they_have() -> None:
+    frame = FrameView("1min", BARS, BARS[0], synced=False, reason="no answer")
+    assert repr(frame) == "<FrameView 1min: 2 bars and one that forms; no answer>"
+    view = BarsView("px", "EP", {"1min": frame})
+    assert repr(view) == "<BarsView px/EP: 1min 2 bars; 1min: no answer>"
+    with pytest.raises(KeyError, match="5min was not asked for; this view has 1min"):
+        view["5min"]
 
 
 def test_exact_rows_have_the_numbers_as_they_are() -> None:

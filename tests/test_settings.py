@@ -386,6 +386,43 @@ def test_a_mistake_is_told_in_one_sentence(config: dict[str, Any], problem: str)
     assert mistakes(config) == [problem]
 
 
+PX = {"venue": "projectx", "url": "sim://projectx", "user_name": "a", "api_key": "b"}
+
+
+def test_what_is_back_filled_is_all_nothing_or_a_list() -> None:
+    for value, known in ((True, True), (False, False), (["account_trades"], ("account_trades",))):
+        settings = load({"feeds": {"px": PX | {"backfill": value}}}, {})
+        assert settings.feeds["px"].backfill == known
+        assert settings.warnings == ()
+    assert load({"feeds": {"px": PX}}, {}).feeds["px"].backfill is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        (
+            {"backfill": ["acount_trades"]},
+            "venue projectx cannot back-fill the channel 'acount_trades'; did you mean 'account_trades'?",
+        ),
+        ({"backfill": ["trades"]}, "venue projectx cannot back-fill the channel 'trades'"),
+        ({"backfill": "trades"}, "expected true or false or a list, each of it text, found text."),
+        ({"backfill_hold": 11}, "expected seconds, more than 0 and at most 10, found 11."),
+        ({"backfill_hold": 0}, "expected seconds, more than 0 and at most 10, found 0."),
+    ],
+    ids=["misspelt", "not one of these", "no list", "too long", "none"],
+)
+def test_a_mistake_in_back_fill_is_told(keys: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load({"feeds": {"px": PX | keys}}, {})
+    (found,) = caught.value.problems
+    assert problem in found
+
+
+def test_back_fill_of_a_venue_that_has_none_is_a_warning() -> None:
+    (warning,) = read(feed(backfill=True)).warnings
+    assert warning.endswith("backfill: it has no effect: venue desk cannot back-fill any channel.")
+
+
 @pytest.mark.parametrize(
     ("url", "problem"),
     [

@@ -257,6 +257,8 @@ def _notes(lines: Mapping[str, LineStatus], *, explained: bool, gaps: bool) -> I
             yield Text(f"{name}: {cause(line)}", COLOURS[line.state] if line.state in TROUBLED else "dim")
         if not explained and gaps and line.last_gap is not None:
             yield one_row(f"{name}: last gap {last_gap(line)}", "dim")
+        if gaps and (left := line.counters.unrepaired):
+            yield one_row(f"{name}: {counted(left, 'gap')} not filled completely", "dim")
         if line.lag.cause:
             yield Text(printable(f"{name}: {line.lag.text}"), "yellow")
         for stream in line.paused_by_streams:

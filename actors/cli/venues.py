@@ -99,6 +99,8 @@ def _notes(channel: Channel) -> Iterator[str]:
         yield "not acknowledged"
     if channel.unique:
         yield "unique"
+    if channel.backfill:
+        yield "back-filled"
 
 
 def _send_rate(rate: SendRate) -> str:

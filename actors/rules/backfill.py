@@ -68,6 +68,7 @@ class FillEvent(Enum):
     WHOLE = auto()  # a complete answer
     PART = auto()  # another one, and no event waits
     PART_AND_FIRST = auto()  # another one, and some event waits
+    FINAL_PART = auto()  # another one, and no question can complete it
     FAILED = auto()  # no answer comes
     ENDED = auto()  # nothing is waited for any more
 
@@ -83,13 +84,14 @@ NEXT: Final[dict[tuple[FillState, FillEvent], FillState]] = {
     (FillState.ASKED, FillEvent.WHOLE): FillState.OVER,
     (FillState.ASKED, FillEvent.PART): FillState.AWAITS_FIRST,
     (FillState.ASKED, FillEvent.PART_AND_FIRST): FillState.DUE,
+    (FillState.ASKED, FillEvent.FINAL_PART): FillState.OVER,
     (FillState.ASKED, FillEvent.FAILED): FillState.OVER,
     (FillState.ASKED, FillEvent.ENDED): FillState.OVER,
     (FillState.AWAITS_FIRST, FillEvent.FIRST): FillState.DUE,
     (FillState.AWAITS_FIRST, FillEvent.ENDED): FillState.OVER,
     (FillState.ASKED_TO_FIRST, FillEvent.FIRST): FillState.ASKED_TO_FIRST,
     (FillState.ASKED_TO_FIRST, FillEvent.WHOLE): FillState.OVER,
-    (FillState.ASKED_TO_FIRST, FillEvent.PART_AND_FIRST): FillState.OVER,
+    (FillState.ASKED_TO_FIRST, FillEvent.FINAL_PART): FillState.OVER,
     (FillState.ASKED_TO_FIRST, FillEvent.FAILED): FillState.OVER,
     (FillState.ASKED_TO_FIRST, FillEvent.ENDED): FillState.OVER,
 }
@@ -144,6 +146,8 @@ class Fill:
             self._answer = answer
         if answer.complete:
             self._move(FillEvent.WHOLE)
+        elif self._last is None or self.state is FillState.ASKED_TO_FIRST:
+            self._move(FillEvent.FINAL_PART)
         else:
             self._move(FillEvent.PART_AND_FIRST if self.held else FillEvent.PART)
 

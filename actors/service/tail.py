@@ -14,7 +14,19 @@ import msgspec
 from msgspec import Struct
 
 from actors.errors import SubscribeError
-from actors.events import Closed, Fresh, Gap, Lifecycle, Marker, Received, Repaired, Stale, Topic, VenueState
+from actors.events import (
+    Closed,
+    Fresh,
+    Gap,
+    Lifecycle,
+    Marker,
+    Received,
+    Repaired,
+    Source,
+    Stale,
+    Topic,
+    VenueState,
+)
 from actors.rules.stream_buffer import Policy
 from actors.runtime import Runtime
 from actors.service.responses import RequestDeclined, parse_switch, to_json
@@ -26,12 +38,13 @@ _ONCE = ("feed", "channel", "policy", "capacity", "markers")
 _NEVER = ("self", "wait", "handler")  # parameters of `subscribe` that are not options of a channel
 
 
-class TailItem(Struct):
+class TailItem(Struct, omit_defaults=True):
     topic: str
     received_ns: int
     epoch: int
     type: str
     event: Any
+    source: Source = "stream"  # left out then
 
 
 class Tail:
@@ -52,7 +65,7 @@ class Tail:
                 return
             if isinstance(item, Received):
                 name, kind = self._name(item.topic), type(item.event).__name__
-                yield to_json(TailItem(name, item.received_ns, item.epoch, kind, item.event))
+                yield to_json(TailItem(name, item.received_ns, item.epoch, kind, item.event, item.source))
             elif isinstance(item, Closed):
                 yield from self._last_words(item)
             elif self._markers:

@@ -123,6 +123,13 @@ def test_a_line_that_is_behind_has_a_column_and_a_sentence(width: int) -> None:
     assert " lag" not in rows(status(b=line()), width)[0]
 
 
+def test_gaps_that_could_not_be_filled_have_a_sentence() -> None:
+    left = structs.replace(line().counters, gaps=3, repaired=1, unrepaired=2)
+    told = rows(status(a=line(counters=left), b=line()))
+    assert "a: 2 gaps not filled completely" in told
+    assert not any(row.startswith("b: ") for row in told)
+
+
 def test_events_a_second_want_two_looks_and_survive_a_restart() -> None:
     watched = StatusView(moving=True)
     for second, count in ((0.0, 1_000), (1.0, 1_500), (2.0, 100), (3.0, 350)):

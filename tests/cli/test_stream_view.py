@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 from rich.console import Console
 
 from actors.cli.stream_view import PAGE, SPLIT, Entry, StreamView, marker_lines
-from actors.events import Gap, Lifecycle, Received, Scope, Topic, VenueState
+from actors.events import Gap, Lifecycle, Received, Repaired, Scope, Topic, VenueState
 from actors.protocol.formatting import amount, short
 from actors.settings import load
 from actors.settings.schema import WantedTopics
@@ -147,6 +147,20 @@ def test_what_the_venue_says_has_a_line_of_its_own() -> None:
     assert [(line, style) for _, line, style in told] == [
         (r"o2: the venue says: A\x1b is halted: news", "yellow"),
         (r"o2: the venue says: A\x1b is open: news", "green"),
+    ]
+
+
+def test_a_gap_that_was_filled_is_told_with_what_it_lacks() -> None:
+    topic = Topic("o2", "trades", MARKET)
+    gap = Gap(topic, "disconnect", None, 1, 2, 3)
+    whole, part = Repaired(gap, 1, True), Repaired(gap, 0, False, "no answer", 1, 2)
+    words = [line[1:] for marker in (whole, part) for line in marker_lines([marker])]
+    assert words == [
+        ("o2: gap of trades 0xabab…abab filled with 1 event", "green"),
+        (
+            "o2: gap of trades 0xabab…abab filled with 0 events; some may be missing still (no answer)",
+            "yellow",
+        ),
     ]
 
 

@@ -23,6 +23,7 @@ from actors.rules.backfill import (
     FillState,
     HeldEvents,
 )
+from actors.venues import VENUES
 
 TOPIC = Topic("feed", "fills", "1")
 GAP = Gap(TOPIC, "disconnect", None, 100, 200, 2)
@@ -123,6 +124,14 @@ def test_where_the_first_event_is_there_at_once_the_venue_is_asked_only_once() -
     assert fill.ask(150).first == 6
     fill.answered(part(4, 5))
     assert fill.is_over
+
+
+def test_without_an_event_before_the_loss_nothing_can_complete_a_part() -> None:
+    fill = new_fill(last=None)
+    fill.ask(150)
+    fill.answered(part(4))
+    assert fill.is_over
+    assert fill.brought(itself) == ([4], 0)
 
 
 def test_the_second_answer_counts_unless_it_has_less() -> None:
@@ -246,6 +255,7 @@ HAPPENS = {
         FillEvent.WHOLE,
         FillEvent.PART,
         FillEvent.PART_AND_FIRST,
+        FillEvent.FINAL_PART,
         FillEvent.FAILED,
         FillEvent.ENDED,
     },
@@ -253,7 +263,7 @@ HAPPENS = {
     FillState.ASKED_TO_FIRST: {
         FillEvent.FIRST,
         FillEvent.WHOLE,
-        FillEvent.PART_AND_FIRST,
+        FillEvent.FINAL_PART,
         FillEvent.FAILED,
         FillEvent.ENDED,
     },
@@ -290,3 +300,12 @@ def test_in_any_order_the_venue_is_asked_twice_at_most_and_it_ends_once(steps: l
     if fill.is_over:
         repaired = fill.repaired(GAP, 0)
         assert repaired.complete or repaired.lacks_since_ns is not None
+
+
+# ── venues ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", [name for name in VENUES if name != "signalr"])
+def test_a_channel_that_is_back_filled_has_ids_and_is_none_of_changes(name: str) -> None:
+    filled = [channel for channel in VENUES[name].channels.values() if channel.backfill]
+    assert [channel.name for channel in filled if channel.deltas or not channel.unique] == []

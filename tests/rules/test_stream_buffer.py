@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.events import Closed, Gap, Lifecycle, Marker, Topic
+from actors.events import Closed, Gap, Lifecycle, Marker, Repaired, Topic
 from actors.rules.stream_buffer import (
     FIRST,
     HANDFUL,
@@ -639,6 +639,26 @@ def merging(*markers: Marker) -> list[Marker]:
     while (read := mailbox.reach()) is not None:
         out.append(read)
     return out
+
+
+def test_the_repair_of_a_gap_stays_with_it_and_not_with_one_that_was_joined() -> None:
+    first, second = (Gap(A, "disconnect", None, since, since + 5, 1) for since in (0, 10))
+    other = Gap(B, "disconnect", None, 0, 5, 1)
+    repaired, also = Repaired(first, 0, True), Repaired(other, 0, True)
+    assert merging(first, repaired, other, also) == [first, other, repaired, also]
+    joined = Gap(A, "disconnect", None, 0, 15, 1)
+    assert merging(first, repaired, second) == [joined]
+    assert merging(first, repaired, second, Repaired(second, 0, True)) == [joined]
+
+
+def test_a_conflater_keeps_no_repair_of_gaps_that_it_has_joined() -> None:
+    mailbox = ConflatingBuffer(1)
+    mailbox.marker_bound = 3
+    first, second = (Gap(A, "disconnect", None, since, since + 5, 1) for since in (0, 10))
+    for marker in (first, Repaired(first, 0, True), second, Repaired(second, 0, True)):
+        mailbox.mark(marker)
+    every = list(iter(mailbox.reach, None))
+    assert every == [Gap(A, "disconnect", None, 0, 15, 1), Repaired(second, 0, True)]
 
 
 def test_two_gaps_of_a_topic_are_merged_and_a_word_follows_them() -> None:

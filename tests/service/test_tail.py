@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from actors import Runtime, Scope, VenueState
+from actors import Gap, Repaired, Runtime, Scope, Topic, VenueState
 from actors.runtime import start
 from actors.service import Service
 from actors.service.responses import to_json
-from actors.service.tail import _marker_fields
+from actors.service.tail import TailItem, _marker_fields
 from actors.simulators import SimulatedO2
 from actors.status import Status
 from tests.service.conftest import HERE
@@ -97,6 +97,28 @@ def test_what_the_venue_says_of_itself_is_a_marker() -> None:
         "epoch": 2,
         "at_ns": 5,
     }
+
+
+def test_a_gap_that_was_filled_is_a_marker() -> None:
+    topic = Topic("o2", "trades", "0x1")
+    told = Repaired(Gap(topic, "disconnect", None, 1, 2, 3), 4, False, "a seam is open", 1, 2)
+    fields = json.loads(to_json(_marker_fields(told)))
+    assert fields["gap"].pop("topic") == fields.pop("topic") == "o2/trades/0x1"
+    assert fields.pop("gap")["reason"] == "disconnect"
+    assert fields == {
+        "marker": "repaired",
+        "count": 4,
+        "complete": False,
+        "text": "a seam is open",
+        "lacks_since_ns": 1,
+        "lacks_until_ns": 2,
+    }
+
+
+def test_an_event_that_the_venue_was_asked_for_says_so() -> None:
+    live, asked = (TailItem("o2/trades/0x1", 1, 2, "Trade", 7, source) for source in ("stream", "rest"))
+    assert "source" not in json.loads(to_json(live))
+    assert json.loads(to_json(asked))["source"] == "rest"
 
 
 def test_without_markers_there_are_events_alone(

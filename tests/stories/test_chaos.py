@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -25,16 +26,22 @@ def _workers_may_die_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("actors.supervisor.Intensity", functools.partial(Intensity, 1_000_000))
 
 
+@pytest.fixture(params=[False, True], ids=["gaps stay", "gaps are filled"])
+def is_filled(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
 @pytest.fixture
-def chaos(seed: int) -> Iterator[Chaos]:
-    with SimulatedO2(rate=0, seed=seed) as venue, runtime_on(venue, block_timeout=0.05) as runtime:
+def chaos(seed: int, is_filled: bool) -> Iterator[Chaos]:
+    feed: dict[str, Any] = {"block_timeout": 0.05, "backfill": is_filled, "backfill_hold": 0.3}
+    with SimulatedO2(rate=0, seed=seed) as venue, runtime_on(venue, **feed) as runtime:
         chaos = Chaos(seed, runtime, venue)
         yield chaos
         chaos.close()
 
 
 def test_the_counters_reconcile_and_every_hole_is_marked_whatever_happens(
-    chaos: Chaos, seed: int, rounds: int
+    chaos: Chaos, seed: int, rounds: int, is_filled: bool
 ) -> None:
     runtime, markets = chaos.runtime, chaos.venue.markets
     first, second, third = markets
@@ -72,3 +79,5 @@ def test_the_counters_reconcile_and_every_hole_is_marked_whatever_happens(
     status = fresh(runtime)
     assert whole.dropped <= status.lines()["o2"].counters.lost, where
     assert reconciled(status)
+    counters = status.lines()["o2"].counters
+    assert (counters.repaired + counters.unrepaired > 0) == (is_filled and chaos.outages > 0), where

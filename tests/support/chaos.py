@@ -12,7 +12,7 @@ from typing import Any
 
 import pykka
 
-from actors import Gap, Received, RotationFailed, Runtime, Stream, Topic
+from actors import Gap, Received, Repaired, RotationFailed, Runtime, Stream, Topic
 from actors.connection import Connection
 from actors.delivery.epoch_delivery import EpochDelivery
 from actors.dispatcher import Dispatcher
@@ -41,7 +41,7 @@ class Reader:
         self.marked = 0  # events that markers told of as given up
         self.wrong: list[str] = []
         self._missed: defaultdict[Topic, int] = defaultdict(int)  # marked since then
-        self._holes: set[Topic] = set()  # of unknown size, since then
+        self._holes: defaultdict[Topic, set[Gap]] = defaultdict(set)  # of unknown size, since then
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
 
@@ -53,6 +53,8 @@ class Reader:
         for item in self.stream.items():
             if isinstance(item, Gap):
                 self._mark(item)
+            elif isinstance(item, Repaired):
+                self._repair(item)
             elif isinstance(item, Received):
                 self._hear(item.topic, int(item.event.trade_id))
             self.gate.wait()
@@ -62,17 +64,22 @@ class Reader:
         self._missed[gap.topic] += gap.missed or 0
         self.marked += gap.missed or 0
         if gap.missed is None:
-            self._holes.add(gap.topic)
+            self._holes[gap.topic].add(gap)
+
+    def _repair(self, repaired: Repaired) -> None:
+        """That hole is over, or still there behind what was brought."""
+        holes = self._holes[repaired.topic]
+        (holes.discard if repaired.complete else holes.add)(repaired.gap)
 
     def _hear(self, topic: Topic, number: int) -> None:
         due = self.last[topic] + 1 + self._missed.pop(topic, 0)
         if number < due or (number > due and not self._may_leap(topic)):
             self.wrong.append(f"{topic}: {number} where {due} was due")
         self.last[topic] = number
-        self._holes.discard(topic)
+        self._holes[topic].clear()
 
     def _may_leap(self, topic: Topic) -> bool:
-        return topic in self._holes or self.stream.policy == "conflate"
+        return bool(self._holes[topic]) or self.stream.policy == "conflate"
 
 
 class Chaos:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.msgpack import Ext
 
-from actors.venues.alpaca.timestamps import SECOND, from_extension, nanoseconds
+from actors.venues.alpaca.timestamps import SECOND, from_extension, nanoseconds, text_of
 
 seconds = st.integers(-2_000_000_000, 20_000_000_000)
 fractions = st.integers(0, SECOND - 1)
@@ -89,3 +89,16 @@ def test_the_long_form_of_msgpack(second: int, fraction: int) -> None:
 def test_an_extension_that_is_no_time_is_refused(extension: Ext) -> None:
     with pytest.raises(ValueError):
         from_extension(extension)
+
+
+@pytest.mark.parametrize(
+    ("at_ns", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000000000Z"),
+        (1_772_463_845_120_000_045, "2026-03-02T15:04:05.120000045Z"),
+        (-(2**70), "1970-01-01T00:00:00.000000000Z"),
+        (2**70, "2262-04-11T23:47:16.854775807Z"),
+    ],
+)
+def test_a_time_that_is_asked_for_has_all_nine_digits(at_ns: int, text: str) -> None:
+    assert text_of(at_ns) == text

@@ -23,7 +23,8 @@ Clock = Callable[[], Stamp]
 
 _MINUTE = 60 * 10**9  # ns
 _DAY = 1440 * _MINUTE
-_REMEMBERED = 10_000  # messages of a kind, for the history pages
+_REMEMBERED = {"trades": 5_000, "bars": 5_000}  # messages of a kind, for the history pages
+_FEW = 1_000  # of other kinds
 
 # what is known from the start: a symbol and its first price, in units
 KNOWN: Mapping[str, int] = {
@@ -179,8 +180,9 @@ class Listing:
 
     def remember(self, channel: str, told: Told) -> None:
         """A message was sent: REST answers with it as well."""
-        self.history.setdefault(channel, deque(maxlen=_REMEMBERED)).append(told)
-        self.moments.setdefault(channel, deque(maxlen=_REMEMBERED)).append(time.monotonic())
+        most = _REMEMBERED.get(channel, _FEW)
+        self.history.setdefault(channel, deque(maxlen=most)).append(told)
+        self.moments.setdefault(channel, deque(maxlen=most)).append(time.monotonic())
         if channel == "trades" and isinstance(told["t"], Stamp):
             price, size, now = told["p"], told["s"], told["t"].ns
             for length, known in self._bars.items():

@@ -21,6 +21,7 @@ else:  # an Ext is what msgpack brings; the codec puts nanoseconds in its place
     Stamp = Annotated[str, Meta(min_length=20, max_length=40)] | Ext
 
 SECOND = 1_000_000_000  # nanoseconds
+LAST_NS = 2**63 - 1  # the year 2262
 EXTENSION = -1  # msgpack's number for a timestamp
 
 _RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -42,8 +43,8 @@ def nanoseconds(stamp: str | int) -> int:
 
 
 def text_of(at_ns: int) -> str:
-    """Returns nanoseconds since 1970 as text with nine digits: 2026-03-02T15:04:05.120000045Z."""
-    second, fraction = divmod(at_ns, SECOND)
+    """Returns nanoseconds since 1970 as text: 2026-03-02T15:04:05.120000045Z; the nearest of 1970 to 2262."""
+    second, fraction = divmod(min(max(at_ns, 0), LAST_NS), SECOND)
     return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:09}Z"
 
 

@@ -103,6 +103,7 @@ class Backfills:
         self._fills: dict[Topic, Filling] = {}
         self._known: dict[Topic, Known] = {}
         self._numbers = count(1)
+        self._held = self._held_size = 0  # events and bytes, of all topics
         self.is_idle = True  # events need not be looked at
 
     # ── losses ──
@@ -168,7 +169,6 @@ class Backfills:
             seen = self._line.state.last_seen.pop(topic, None) or self._last_seen(topic)
             seconds, since_ns = self.seconds(topic), self._since_ns(topic, gaps, seen, now, now_ns)
             self._fills[topic] = Filling(Fill(topic, since_ns, seen.event, now + seconds), gaps, seconds)
-            self._known.pop(topic, None)
             self.is_idle = False
         if losses:
             self._questions.wake()
@@ -213,8 +213,10 @@ class Backfills:
                 on_topics.append(topic)
                 on_events.append(event)
         for topic, mine in waiting.items():
-            fill = self._fills[topic].fill
-            fill.hold(HeldEvents(mine, received_ns, at, size * len(mine) // len(events)))
+            fill, share = self._fills[topic].fill, size * len(mine) // len(events)
+            fill.hold(HeldEvents(mine, received_ns, at, share))
+            self._held += len(mine)
+            self._held_size += share
             if fill.is_due:
                 self._questions.wake()
         if waiting:
@@ -226,12 +228,9 @@ class Backfills:
         return any(topic in self._fills or topic in self._known for topic in dict.fromkeys(topics))
 
     def _keep_within_bounds(self) -> None:
-        fills = [filling.fill for filling in self._fills.values()]
-        while (
-            sum(each.count for each in fills) > HELD_EVENTS or sum(each.size for each in fills) > HELD_BYTES
-        ):
+        while self._held > HELD_EVENTS or self._held_size > HELD_BYTES:
+            fills = [filling.fill for filling in self._fills.values()]
             most = max(fills, key=lambda each: (each.size, each.count))
-            fills.remove(most)
             bound = f"{HELD_EVENTS:,} events or {HELD_BYTES // 1_048_576} MB"
             self.end((most.topic,), f"more than {bound} waited on its line before the venue answered")
 
@@ -323,6 +322,8 @@ class Backfills:
         """The stream goes on: with what was brought, `Repaired`, and what waited."""
         fill, topic, state = filling.fill, filling.fill.topic, self._line.state
         del self._fills[topic]
+        self._held -= fill.count
+        self._held_size -= fill.size
         if filling.cancel is not None:
             filling.cancel()
         events, known = fill.brought(partial(self._key, topic))
@@ -335,8 +336,10 @@ class Backfills:
         self._holder.note_filled(topic, complete=fill.is_complete)
         self._hand_out_held(filling)
         self._holder.filling.discard(topic)
-        if keys := frozenset(key for event in events if (key := self._key(topic, event)) is not None):
-            self._known[topic] = Known(keys, self._now() + KNOWN_FOR)
+        if keys := {key for event in events if (key := self._key(topic, event)) is not None}:
+            former = self._known.get(topic)
+            every = keys if former is None else keys | former.keys
+            self._known[topic] = Known(frozenset(every), self._now() + KNOWN_FOR)
         self._judge_idle()
 
     def _deliver(self, fill: Fill, events: list[Any], known: int, inlets: tuple[Inlet, ...]) -> None:

@@ -34,13 +34,14 @@ class BarCalls:
         """The bars of this key in these timeframes as they are now. The first call begins to follow them.
 
         A timeframe is such as "15s", "5min", "4h", "1day", "1week", "1month" or "session"; none: those that
-        are followed. `calendar`: one of [calendars], for sessions, and for the zone of days, weeks and
-        months, which is UTC otherwise. `history`: finished bars that the venue's REST is asked for; by
-        default 300, of weeks 104, of months 24. `keep`: how many are kept, 1,000 by default. 100,000 at most
-        of both. `wait`: seconds that may be spent until they are synced; without it the answer comes at once.
-        `options` are those of the channel of trades. A venue with contracts takes a name, such as `MNQ`, in
-        place of a key: it is resolved strictly, on the first call, within 10 s, and followed as that
-        contract until `forget_bars`.
+        are followed. `calendar`: one of [calendars], for sessions (the only one, if there is one), and for
+        the zone of days, weeks and months, which is UTC otherwise. `history`: finished bars that the venue's
+        REST is asked for; by default 300, of weeks 104, of months 24. `keep`: how many are kept, 1,000 by
+        default. 100,000 at most of both. `wait`: seconds that may be spent until they are synced; without it
+        the answer comes at once. `options` are those of the channel of trades.
+
+        A venue with contracts takes a name, such as `MNQ`, in place of a key: it is resolved strictly, on
+        the first call, within 10 s, and followed as that contract until `forget_bars`.
 
         Raises:
             Timeout: `wait` is over; what is missing is named, and the bars are followed all the same.

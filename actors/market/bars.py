@@ -360,8 +360,11 @@ class Bars:
         history: int | None,
         keep: int | None,
     ) -> tuple[FollowedBars, list[Name]]:
-        days = self._calendar(feed, calendar)
-        names = [(each, days) for each in dict.fromkeys(map(timeframe_of, timeframes))]
+        given = self._calendar(feed, calendar)
+        names = [
+            (each, given or self._only_calendar(each))
+            for each in dict.fromkeys(map(timeframe_of, timeframes))
+        ]
         wanted = None if history is None else _bars("history", history, 0)
         kept = _bars("keep", max(KEEP, wanted or 0) if keep is None else keep, 1)
         followed = self._followed(self._topic(feed, key, options), names, wanted, kept, options)
@@ -378,6 +381,11 @@ class Bars:
                 f"{feed}: there is no calendar {name!r} in the config{hint} There are: {known}."
             )
         return calendars[name]
+
+    def _only_calendar(self, timeframe: Timeframe) -> Calendar | None:
+        """That of sessions, where the config has one alone."""
+        calendars: Mapping[str, Calendar] = self._requests.settings.calendars
+        return next(iter(calendars.values())) if timeframe.unit == "session" and len(calendars) == 1 else None
 
     def _followed(
         self, topic: Topic, names: list[Name], history: int | None, keep: int, options: Mapping[str, Option]

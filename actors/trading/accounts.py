@@ -8,8 +8,6 @@ import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
-from msgspec import Struct
-
 from actors import log_queue
 from actors.actor import Roles
 from actors.delivery.arrivals import Right
@@ -28,7 +26,7 @@ from actors.stream import Stream
 from actors.streams import Streams, handle
 from actors.supervision.state import SharedState
 from actors.trading.account_way import AccountWay
-from actors.trading.followed_account import FollowedAccount
+from actors.trading.followed_account import FollowedAccount, LoginLooks
 from actors.trading.order_handle import OutcomeReply
 from actors.trading.runtime_requests import RuntimeRequests
 
@@ -40,13 +38,6 @@ EVIDENCE: Final = 20.0  # seconds that a sweep waits until it is known whether t
 LOOK_AGAIN: Final = 1.0  # seconds: how often a caller that waits for a view checks it
 
 Name = tuple[str, int]  # feed and account
-
-
-class LoginLooks(Struct, frozen=True):
-    """What the accounts of one login share: the budget of their looks, and the lock of their keepers."""
-
-    budget: AuditBudget
-    lock: threading.RLock
 
 
 class Accounts:
@@ -212,7 +203,7 @@ class Accounts:
         def ended(reason: str) -> None:
             self._close_handlers((feed, account), reason)
 
-        followed = FollowedAccount(way, stream, keeper, looks.lock, tell, ended)
+        followed = FollowedAccount(way, stream, keeper, looks, tell, ended)
         self._followed[feed, account] = followed
         streams.start_handler(stream, followed.follow, f"account/{feed}/{account}")
         return followed
@@ -224,7 +215,7 @@ class Accounts:
             raise LinewardenError(f"{feed}: venue {venue.name!r} has no lists of an account")
         name = venue.account()
         if name not in self._logins:
-            self._logins[name] = LoginLooks(AuditBudget(api.meters["rest"]), threading.RLock())
+            self._logins[name] = LoginLooks(AuditBudget(api.meters["rest"]))
         return self._logins[name]
 
     def _of_runtime(self) -> Streams:

@@ -20,6 +20,7 @@ from actors.events import Closed, Gap, Lifecycle, Received, SubscriptionState, T
 from actors.market.latest_prices import StreamPrice
 from actors.protocol.accounts import AccountBalance, AccountRow
 from actors.protocol.trading import Cancel, Close, Intent, Modify, OrderOutcome, Place, Refused
+from actors.rules.account.budget import AuditBudget
 from actors.rules.account.keeper import AccountKeeper
 from actors.rules.account.snapshot import Snapshot
 from actors.rules.account.view import AccountEvent, AccountView, Flat, Mark
@@ -34,6 +35,7 @@ from actors.trading.runtime_requests import Unsettled
 log = log_queue.logger("actors.trading.accounts")
 
 UP: Final = frozenset({"connected", "restored"})  # states of a line that bring events
+REQUESTS: Final = 5  # of one look
 KEPT: Final = 1.0  # seconds for which a view is the same object, where nothing happens
 SESSION_NS: Final = 30 * 10**9  # nanoseconds between two looks whether another session has begun
 RESOLVE_AGAIN: Final = 30.0  # seconds until a contract is asked for again that could not be resolved
@@ -41,6 +43,21 @@ RESOLVE_AGAIN: Final = 30.0  # seconds until a contract is asked for again that 
 Job = Callable[[], object]
 Tell = Callable[[Sequence[AccountEvent]], object]
 Ended = Callable[[str], object]  # with the reason
+
+
+class LoginLooks:
+    """What the accounts of one login share: the lock of their keepers, and the budget of their looks.
+
+    `under_way`: looks that are, of all of them; with the lock.
+    """
+
+    def __init__(self, budget: AuditBudget) -> None:
+        self.budget, self.lock = budget, threading.RLock()
+        self.under_way = 0
+
+    def wait(self, now: float) -> float:
+        """Seconds until the budget has room for one more look, beside those under way; with the lock."""
+        return self.budget.wait(REQUESTS * (self.under_way + 1), now)
 
 
 class MadeView(Struct, frozen=True):
@@ -54,17 +71,14 @@ class MadeView(Struct, frozen=True):
 
 
 class FollowedAccount:
-    """Any thread may look and tell. `tell` is called with what has happened, and `when_ended` at its end.
-
-    `lock`: of the keepers of a login, which share the budget of their looks.
-    """
+    """Any thread may look and tell. `tell` is called with what has happened, and `when_ended` at its end."""
 
     def __init__(
         self,
         way: AccountWay,
         stream: Stream[Any],
         keeper: AccountKeeper,
-        lock: threading.RLock,
+        looks: LoginLooks,
         tell: Tell,
         when_ended: Ended,
     ) -> None:
@@ -74,7 +88,8 @@ class FollowedAccount:
         self.untrusted = ""  # why its channels are not trusted
         self.silent_losses = 0
         self._keeper, self._tell, self._when_ended = keeper, tell, when_ended
-        self._changed = threading.Condition(lock)  # notified when it is synced, and at its end
+        self._looks = looks
+        self._changed = threading.Condition(looks.lock)  # notified when it is synced, and at its end
         self._waker, self._jobs = Waker(), SimpleQueue[Job]()
         self._changes = 0
         self._made: MadeView | None = None
@@ -117,14 +132,10 @@ class FollowedAccount:
 
     def view(self) -> AccountView:
         """As it is now: the same object until something happens, for a second at most."""
-        unsettled = self.way.unsettled()
-        now = self.way.now()
-        with self._changed:
-            made = self._made
-            prices = {} if made is None else {each: self.way.price(each) for each in made.prices}
-            if made is None or not self._holds(made, unsettled, prices, now):
-                made = self._made = self._make(unsettled, now)
-            return made.view
+        unsettled, made = self.way.unsettled(), self._made
+        if made is None or not self._holds(made, unsettled):
+            made = self._made = self._make(unsettled)
+        return made.view
 
     def wait(self, seconds: float) -> None:
         """Until it is synced or has ended, for at most so many seconds."""
@@ -185,30 +196,33 @@ class FollowedAccount:
             untrusted=self.untrusted,
         )
 
-    def _holds(
-        self,
-        made: MadeView,
-        unsettled: Unsettled,
-        prices: Mapping[str, StreamPrice | None],
-        now: float,
-    ) -> bool:
-        basis = self._changes, unsettled, prices
-        return (made.changes, made.unsettled, made.prices) == basis and 0 <= now - made.at < KEPT
+    def _holds(self, made: MadeView, unsettled: Unsettled) -> bool:
+        """Takes no lock."""
+        if (made.changes, made.unsettled) != (self._changes, unsettled):
+            return False
+        is_young = 0 <= self.way.now() - made.at < KEPT
+        return is_young and made.prices == {id: self.way.price(id) for id in made.prices}
 
-    def _make(self, unsettled: Unsettled, now: float) -> MadeView:
-        """With the lock."""
-        way, now_ns, tags = self.way, self.way.now_ns(), _tags(unsettled)
-        plain = self._keeper.view(now, now_ns, intents=tags)
-        ids = [each.contract for each in plain.positions]
-        prices = {id: way.price(id) for id in ids}
-        marks = {
-            id: Mark(price.price, price.age(now, now_ns), price.of)
-            for id, price in prices.items()
-            if price is not None
-        }
-        contracts = {id: found for id in ids if (found := way.contract(id)) is not None}
-        view = plain if not ids else self._keeper.view(now, now_ns, marks, contracts, intents=tags)
-        return MadeView(view, self._changes, unsettled, prices, now)
+    def _make(self, unsettled: Unsettled) -> MadeView:
+        """The venue reads prices, so that is done without the lock."""
+        way, tags = self.way, _tags(unsettled)
+        prices = {id: way.price(id) for id in self._contracts()}
+        contracts = {id: found for id in prices if (found := way.contract(id)) is not None}
+        with self._changed:
+            now, now_ns = way.now(), way.now_ns()
+            marks = {
+                id: Mark(price.price, price.age(now, now_ns), price.of)
+                for id, price in prices.items()
+                if price is not None
+            }
+            view = self._keeper.view(now, now_ns, marks, contracts, intents=tags)
+            return MadeView(view, self._changes, unsettled, prices, now)
+
+    def _contracts(self) -> tuple[str, ...]:
+        """Those in which it has a position."""
+        with self._changed:
+            positions = self._keeper.view(self.way.now(), self.way.now_ns(), intents=()).positions
+        return tuple(each.contract for each in positions)
 
     # ── its own thread ──
 
@@ -328,6 +342,9 @@ class FollowedAccount:
             return
         with self._changed:
             wait, since_ns = self._keeper.next_look_in(now), self._keeper.since_ns
+            if wait <= 0:  # those of other accounts are not counted before they are over
+                wait = self._looks.wait(now)
+            self._looks.under_way += wait <= 0
         if wait <= 0:
             self._is_looking = True
             self._set_timer(None)
@@ -363,6 +380,7 @@ class FollowedAccount:
         self._is_looking = False
         now, now_ns = self.way.now(), self.way.now_ns()
         with self._changing():
+            self._looks.under_way -= 1
             before = self._keeper.view(now, now_ns, intents=()).silent_losses
             events = self._keeper.looked(snapshot, now, now_ns, requests=requests)
             after = self._keeper.view(now, now_ns, intents=()).silent_losses
@@ -424,9 +442,11 @@ class FollowedAccount:
         if self._is_resolving or (self._seen == self._changes and not self._unresolved):
             return
         self._seen = self._changes
-        with self._changed:
-            ids = [each.contract for each in self._keeper.view(now, 0, intents=()).positions]
-        due = [id for id in ids if self.way.contract(id) is None and self._unresolved.get(id, 0.0) <= now]
+        due = [
+            id
+            for id in self._contracts()
+            if self.way.contract(id) is None and self._unresolved.get(id, 0.0) <= now
+        ]
         if not due:
             return
         self._unresolved |= dict.fromkeys(due, now + RESOLVE_AGAIN)
@@ -472,6 +492,7 @@ class FollowedAccount:
         if self.untrusted:
             self.way.distrust(self._own_topics(), "")
         with self._changed:
+            self._looks.under_way -= self._is_looking
             self.doubts += 1
             self._keeper.interrupted(self.ended or "it is followed no longer", self.way.now())
             self._changes += 1

@@ -14,7 +14,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar, cast, overload
 
 from actors.protocol.accounts import Side
-from actors.protocol.bars import timeframe_of
+from actors.protocol.bars import Bar, timeframe_of
 from actors.protocol.trading import (
     Accepted,
     Align,
@@ -52,7 +52,7 @@ from actors.trading.order_handle import OrderHandle
 from actors.trading.requests import Requests, refused, unsent_tag
 from actors.trading.sweep import Begun, Steps, SweepHandle, SweepIncompleteError, pause, repeat
 from actors.venues.projectx import messages as m
-from actors.venues.projectx.rest import Bar, BarUnit, Listing, ProjectXApi
+from actors.venues.projectx.rest import BarUnit, Listing, ProjectXApi
 from actors.venues.projectx.rest.holdings import is_leg
 
 if TYPE_CHECKING:
@@ -142,7 +142,8 @@ class ProjectXRequests:
         "1month".
 
         From `start`, or `days` before `end`, to `end`, which is now by default. `limit`: only so many, the
-        newest. `partial`: the bar that is forming as well. A period without trades has no bar.
+        newest. `partial`: the bar that is forming as well, which is not `complete`. A period without
+        trades has no bar.
 
         Raises:
             LinewardenError: an argument makes no sense, or a time has no time zone.

@@ -200,6 +200,19 @@ def test_what_the_stream_brings_behind_the_answer_is_delivered_once() -> None:
     assert told(inlet) == [5]
 
 
+def test_what_a_former_fill_brought_is_known_in_the_next_one_too() -> None:
+    inlet = new_inlet()
+    life = Life(inlet)
+    lost(inlet, life).answer(4, 5, complete=True)
+    life.miss(FILLS)
+    life.look()
+    life.bring(FILLS, 5)
+    life.questions[-1].answer(6, complete=True)
+    life.bring(FILLS, 5, 6, 7)
+    assert told(inlet) == [-4, -5, "repaired", "gap", -6, "repaired", 7]
+    assert life.reconciles()
+
+
 def test_what_was_delivered_before_and_what_waits_counts_as_duplicates() -> None:
     inlet = new_inlet()
     life = Life(inlet)

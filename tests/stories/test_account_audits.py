@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import actors
@@ -18,6 +19,7 @@ from actors.cli.status_view import StatusView
 from actors.cli.status_view import journal as journal_table
 from actors.rules.journal import SilentLossEntry
 from actors.simulators.projectx import SimulatedProjectX
+from actors.status import Status
 from actors.trading.order_store import OrderStore
 from tests.cli.test_status_view import drawn
 from tests.trading.followed import (
@@ -298,6 +300,8 @@ def test_the_status_and_the_journal_show_silent_losses(clock: AccountClock, venu
     shown = " ".join(" ".join(drawn(StatusView().render(status, 0.0, 0.0, 160), 160)).split())
     assert f"account {NAME}: synced; looked at" in shown
     assert "1 event lost in silence" in shown
+    read = msgspec.json.decode(msgspec.json.encode(status), type=Status)  # as a service tells it
+    assert (read.accounts, read.lines()[USER].entries()) == (status.accounts, status.lines()[USER].entries())
     for width in (100, 200):
         table = " ".join(drawn(journal_table({USER: status.lines()[USER].entries()}, width), width))
         assert "lost in silence: projectx/4242: fill" in " ".join(table.split())
@@ -403,3 +407,21 @@ def test_an_event_that_cannot_be_read_is_made_good_by_the_lists(
     clock.advance(10.0)
     view = clock.view()
     assert (view.state, view.net(EP), len(view.fills)) == ("synced", 1, 1)
+
+
+def test_an_account_whose_channels_are_untrusted_for_too_long_is_halted(
+    tmp_path: Path, venue: SimulatedProjectX
+) -> None:
+    OrderStore.create(tmp_path / "orders").close()
+    blind: dict[str, Any] = {"on_blind": "halt", "on_blind_after": 4.0}
+    with account_clock(tmp_path / "orders", venue, **blind) as clock:
+        clock.synced()
+        venue.delay_ack(30.0)
+        lose_three(clock, venue)
+        assert clock.runtime.status().halts == ()
+        for _ in range(6):
+            clock.advance(1.0)
+        until(lambda: len(clock.runtime.status().halts) == 1)
+        (halt,) = clock.runtime.status().halts
+        assert "its stream lost 3 events" in halt.reason
+        assert halt.target.endswith(f"/{ACCOUNT}")

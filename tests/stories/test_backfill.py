@@ -292,7 +292,7 @@ def test_there_is_no_permit_until_the_stream_has_gone_on(px: SimulatedProjectX, 
     until(runtime, lambda _: bool(runtime.fresh("projectx", "account_trades", ALICE)))
     permit = runtime.require(stream)
     with outage(px, runtime):
-        px.answer_late(1.0, n=1, page=PAGE)
+        px.answer_late(0.7, n=1, page=PAGE)
     until(runtime, lambda _: runtime.fresh("projectx", "account_trades", ALICE).cause == "backfill")
     with pytest.raises(Blind, match="backfill"):
         runtime.require(("projectx", "account_trades", ALICE))

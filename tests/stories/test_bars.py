@@ -24,10 +24,12 @@ from actors import (
     SubscribeError,
     Timeout,
 )
+from actors.rules.bars.sessions import session_of
 from actors.simulators.projectx import SimulatedProjectX
 from tests.support.runtimes import HEARTBEAT, RESTART
 
 MNQ, EP = "CON.F.US.MNQ.Z26", "CON.F.US.EP.Z26"
+HOUR = 3_600 * 10**9
 CME = {"zone": "America/Chicago", "sessions": ["Sun-Thu 17:00-16:00"]}
 
 
@@ -277,14 +279,13 @@ def test_the_end_of_the_runtime_ends_threads_and_views(px: SimulatedProjectX) ->
     [
         (("5 fortnights",), {}, "bars are of a length such as"),
         ((["1min", "5min"],), {}, "bars are of a length such as"),
-        (("session",), {}, "need a calendar"),
         (("session",), {"calendar": "cmo"}, "no calendar \"cmo\"|no calendar 'cmo'"),
         (("2day",), {}, "no agreed beginning"),
         (("1min",), {"history": -1}, "history is a number of bars from 0"),
         (("1min",), {"keep": True}, "keep is a number of bars from 1"),
         ((), {}, "name the timeframes"),
     ],
-    ids=["unit", "list", "no-calendar", "calendar", "days", "history", "keep", "none"],
+    ids=["unit", "list", "calendar", "days", "history", "keep", "none"],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_subscribed_to(
     runtime: Runtime, px: SimulatedProjectX, frames: tuple[str, ...], more: dict[str, Any], words: str
@@ -292,6 +293,19 @@ def test_what_makes_no_sense_is_refused_before_anything_is_subscribed_to(
     with pytest.raises(LinewardenError, match=words):
         runtime.bars("px", EP, *frames, **more)
     assert px.subscribers("trades", EP) == 0
+
+
+def test_sessions_are_of_the_only_calendar_and_otherwise_of_the_one_that_is_named() -> None:
+    with SimulatedProjectX(rate=0, contracts=(MNQ,), past=4.0) as px:
+        with actors.start(config(px), wait=10.0) as runtime:
+            view = runtime.bars("px", MNQ, "session", "1day", history=1, wait=20.0)
+            session = session_of(runtime.settings.calendars["cme"], view["session"].finished[-1].start_ns)
+            assert session is not None
+            assert session.start_ns == view["session"].finished[-1].start_ns
+            assert view["1day"].finished[-1].start_ns % (24 * HOUR) == 0
+        two = config(px) | {"calendars": {"cme": CME, "other": CME}}
+        with actors.start(two, wait=10.0) as other, pytest.raises(LinewardenError, match="need a calendar"):
+            other.bars("px", MNQ, "session")
 
 
 def test_many_keys_make_no_bars(runtime: Runtime) -> None:

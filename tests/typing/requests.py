@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import assert_type
 
 import actors
-from actors import Accepted, Asked, Bracket, OrderHandle, Refused, Runtime, Sweep, SweepHandle, Unknown
+from actors import Accepted, Asked, Bar, Bracket, OrderHandle, Refused, Runtime, Sweep, SweepHandle, Unknown
 from actors.protocol.trading import Contract
 from actors.trading.projectx_requests import ProjectXRequests
 from actors.venues import projectx
-from actors.venues.projectx.rest import Bar, Listing
+from actors.venues.projectx.rest import Listing
 
 
 def a_feed_is_asked_by_name(runtime: Runtime) -> None:

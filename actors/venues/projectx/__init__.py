@@ -26,7 +26,6 @@ from actors.venues.projectx.messages import (
     TradeType as TradeType,
 )
 from actors.venues.projectx.rest import (
-    Bar as Bar,
     BarUnit as BarUnit,
     Listing as Listing,
     ProjectXApi as ProjectXApi,

@@ -55,6 +55,15 @@ def test_any_order_with_duplicates_and_cancels_makes_the_bars_of_the_list(
     assert view.duplicates >= len(again) - len(gone)
 
 
+def check_nothing_is_silently_wrong(desk: Desk, frames: list[str]) -> None:
+    """What is called exact is the venue's own at this moment."""
+    so_far = [each for each in desk.rest.trades if each.at_ns <= desk.now_ns]
+    for frame in frames:
+        own = {bar.start_ns: bar for bar in wanted(so_far, frame)}
+        for bar in desk.finished(frame):
+            assert not bar.exact or numbers([bar]) == [own[bar.start_ns]], frame
+
+
 @given(tapes(NOON - 2 * HOUR, NOON + HOUR), st.data())
 @settings(max_examples=60, deadline=None)
 def test_any_split_into_history_live_and_losses_makes_the_bars_of_the_list(
@@ -84,6 +93,8 @@ def test_any_split_into_history_live_and_losses_makes_the_bars_of_the_list(
             desk.keeper.gap(breaks, desk.now_ns)
             is_lost = False
         desk.print(each)
+        if not late:
+            check_nothing_is_silently_wrong(desk, frames)
     for day in range(9):
         desk.pass_time(86_400)
         if is_lost and not day:

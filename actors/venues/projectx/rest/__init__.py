@@ -7,4 +7,4 @@ they are sent, `mutations` their request and its answer, `settling` what came of
 
 from actors.venues.projectx.rest.account import Listing as Listing
 from actors.venues.projectx.rest.api import ProjectXApi as ProjectXApi
-from actors.venues.projectx.rest.bars import Bar as Bar, BarUnit as BarUnit
+from actors.venues.projectx.rest.bars import BarUnit as BarUnit

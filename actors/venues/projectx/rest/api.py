@@ -46,7 +46,7 @@ from actors.venues.projectx.rest import bars as bar_pages
 from actors.venues.projectx.rest import contracts as found
 from actors.venues.projectx.rest.account import Listing
 from actors.venues.projectx.rest.asking import ORDINARY, Asking, Envelope, Gateway
-from actors.venues.projectx.rest.bars import Bar, BarQuery, BarUnit
+from actors.venues.projectx.rest.bars import BarQuery, BarUnit
 from actors.venues.projectx.rest.times import nanoseconds_of
 
 T = TypeVar("T")
@@ -103,12 +103,12 @@ class ProjectXApi(TradingApi):
         limit: int | None = None,
         partial: bool = False,
         live: bool | None = None,
-    ) -> Call[tuple[Bar, ...]]:
+    ) -> Call[tuple[protocol.Bar, ...]]:
         """Returns the read of a contract's bars, by its full id, oldest first, each once.
 
         It asks page by page, each of up to 20,000, and counts as much in the meter `bars`. `limit`: only so
-        many, the newest. `partial`: the bar that is forming as well, marked by the venue's time. A period
-        without trades has no bar.
+        many, the newest. `partial`: the bar that is forming as well, which is not `complete` by the venue's
+        time. A period without trades has no bar.
 
         Raises:
             LinewardenError: a time has no time zone, or a number is no number of bars.
@@ -149,11 +149,10 @@ class ProjectXApi(TradingApi):
             live=self._live,
             limit=query.limit,
         )
-        length_ns = every.number * bar_pages.LENGTHS[unit]
 
         def steps(asking: Asking) -> Steps[tuple[protocol.Bar, ...]]:
             rows = yield from bar_pages.retrieved(asking, page)
-            return bar_pages.finished(rows, query.start_ns, query.end_ns, length_ns)
+            return bar_pages.finished(rows, query.start_ns, query.end_ns)
 
         name = f"bars({query.key}, {every})"
         return self._call(name, steps, meter="bars", timeout=bar_pages.TIMEOUT)

@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from actors import protocol
-from actors.protocol import NoResultError, Steps, Timeframe, iso_nanoseconds, known_time
+from actors.protocol import Bar, NoResultError, Steps, Timeframe, iso_nanoseconds, known_time
 from actors.venues.projectx.rest.asking import Asking, Envelope, cut, may_be_cut, present, unreadable
 from actors.venues.projectx.rest.times import DAY, HOUR, SECOND, moment_of, nanoseconds_of, text_of
 
@@ -52,18 +51,6 @@ class BarRows(Envelope, frozen=True, kw_only=True):
     bars: tuple[BarRow, ...] | None = None
 
 
-class Bar(Struct, frozen=True):
-    """`start_ns`: its beginning, in nanoseconds since 1970, UTC. `partial`: it is not over yet."""
-
-    start_ns: int
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    volume: int
-    partial: bool = False
-
-
 class BarQuery(Struct, frozen=True, kw_only=True):
     """What is asked for. `limit`: at most so many bars, the newest ones; None: all from `start` on."""
 
@@ -91,7 +78,7 @@ class BarQuery(Struct, frozen=True, kw_only=True):
 
 
 def retrieved(asking: Asking, query: BarQuery) -> Steps[tuple[Bar, ...]]:
-    """Bars in order, each once. The newest is `partial` if it ends after the venue's time.
+    """Bars in order, each once. The newest is not `complete` if it ends after the venue's time.
 
     Whether `endTime` is in its range is not documented, so a further page is asked for one bar more.
     """
@@ -122,21 +109,9 @@ def is_clock_aligned(every: Timeframe) -> bool:
     return every.unit == "hour" and every.number == 1
 
 
-def finished(bars: tuple[Bar, ...], start_ns: int, end_ns: int, length_ns: int) -> tuple[protocol.Bar, ...]:
-    """Returns those that are over and begin in the time, in the words that all venues share."""
-    return tuple(
-        protocol.Bar(
-            each.start_ns,
-            each.start_ns + length_ns,
-            each.open,
-            each.high,
-            each.low,
-            each.close,
-            Decimal(each.volume),
-        )
-        for each in bars
-        if not each.partial and start_ns <= each.start_ns < end_ns
-    )
+def finished(bars: tuple[Bar, ...], start_ns: int, end_ns: int) -> tuple[Bar, ...]:
+    """Returns those that are over and begin in the time."""
+    return tuple(each for each in bars if each.complete and start_ns <= each.start_ns < end_ns)
 
 
 def _has(bars: Mapping[int, BarRow], wanted: int | None) -> bool:
@@ -150,14 +125,15 @@ def _goes_on(count: int, limit: int) -> bool:
 
 def _in_order(bars: Mapping[int, BarRow], query: BarQuery, now_ns: int | None) -> tuple[Bar, ...]:
     starts = sorted(bars)[-query.limit :] if query.limit else sorted(bars)
-    made = [_bar(start, bars[start]) for start in starts]
+    made = [_bar(start, bars[start], query) for start in starts]
     if made and _is_partial(made[-1].start_ns, query, now_ns):
-        made[-1] = _bar(starts[-1], bars[starts[-1]], partial=True)
+        made[-1] = structs.replace(made[-1], complete=False)
     return tuple(made)
 
 
-def _bar(start_ns: int, row: BarRow, partial: bool = False) -> Bar:
-    return Bar(start_ns, row.o, row.h, row.l, row.c, row.v, partial)
+def _bar(start_ns: int, row: BarRow, query: BarQuery) -> Bar:
+    end_ns = end_of(start_ns, query.unit, query.unit_number)
+    return Bar(start_ns, end_ns, row.o, row.h, row.l, row.c, Decimal(row.v))
 
 
 def _is_partial(start_ns: int, query: BarQuery, now_ns: int | None) -> bool:

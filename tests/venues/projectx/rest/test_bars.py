@@ -8,9 +8,17 @@ from typing import Any
 
 import pytest
 
-from actors import protocol
-from actors.protocol import BarQuery, Call, CallRefused, HttpAnswer, LinewardenError, Retryable, Timeframe
-from actors.venues.projectx.rest import Bar, BarUnit
+from actors.protocol import (
+    Bar,
+    BarQuery,
+    Call,
+    CallRefused,
+    HttpAnswer,
+    LinewardenError,
+    Retryable,
+    Timeframe,
+)
+from actors.venues.projectx.rest import BarUnit
 from actors.venues.projectx.rest.bars import end_of
 from tests.venues.projectx.rest.gateway import (
     API,
@@ -72,8 +80,8 @@ def test_newest_first_becomes_oldest_first() -> None:
     }
     came = talk(bars(number=5), ("History/retrieveBars", asked, good(bars=minutes(5, 10))))
     assert came == (
-        Bar(NOON_NS - 10 * MINUTE, *PRICES, 7),
-        Bar(NOON_NS - 5 * MINUTE, *PRICES, 7),
+        Bar(NOON_NS - 10 * MINUTE, NOON_NS - 5 * MINUTE, *PRICES, Decimal(7)),
+        Bar(NOON_NS - 5 * MINUTE, NOON_NS, *PRICES, Decimal(7)),
     )
 
 
@@ -120,19 +128,19 @@ def test_a_bar_is_partial_if_it_ends_after_the_venues_time(
 ) -> None:
     """The simulated gateway answers at noon by its own clock."""
     came = serve(bars(number=number), lambda *_: good(bars=minutes(before_noon)))
-    assert [bar.partial for bar in came] == [partial]
+    assert [not bar.complete for bar in came] == [partial]
 
 
 def test_a_bar_that_has_just_ended_may_have_been_read_before_its_end() -> None:
     came = serve(bars(partial=True), lambda *_: good(bars=minutes(1, 2)))
-    assert [bar.partial for bar in came] == [False, True]
+    assert [not bar.complete for bar in came] == [False, True]
 
 
 def test_without_the_venues_time_the_newest_is_as_it_was_asked_for() -> None:
     body = good(bars=minutes(1, 2)).body
     for asked in (True, False):
         came = serve(bars(partial=asked), lambda *_: HttpAnswer(200, body))
-        assert [bar.partial for bar in came] == [False, asked]
+        assert [not bar.complete for bar in came] == [False, asked]
 
 
 @pytest.mark.parametrize(
@@ -189,8 +197,7 @@ def test_finished_bars_have_both_ends_and_exact_numbers() -> None:
     call = shared(Timeframe("minute", 5), NOON_NS - 10 * MINUTE, NOON_NS)
     came = serve(call, lambda *_: good(bars=minutes(0, 5, 10, 15)))
     assert came == tuple(
-        protocol.Bar(NOON_NS - each * MINUTE, NOON_NS - (each - 5) * MINUTE, *PRICES, Decimal(7))
-        for each in (10, 5)
+        Bar(NOON_NS - each * MINUTE, NOON_NS - (each - 5) * MINUTE, *PRICES, Decimal(7)) for each in (10, 5)
     )
     assert (call.meter, call.timeout) == ("bars", 30.0)
 

@@ -199,7 +199,7 @@ def test_bars_come_in_pages_and_in_order() -> None:
         starts = [bar.start_ns for bar in bars]
         assert len(starts) > 150
         assert starts == sorted(set(starts))
-        assert not any(bar.partial for bar in bars[:-1])
+        assert all(bar.complete for bar in bars[:-1])
 
 
 def test_contracts_of_the_other_kind_of_data_are_not_found() -> None:

@@ -10,6 +10,7 @@ from msgspec import structs
 from actors.protocol import FrameLimit
 from actors.protocol.accounts import AccountOrder, AccountPosition, Fill, Listed
 from actors.rules.account.budget import AuditBudget
+from actors.rules.account.flat import NO_LEGS
 from actors.rules.account.keeper import AccountKeeper
 from actors.rules.account.snapshot import Read
 from actors.rules.account.view import AccountEvent
@@ -428,6 +429,46 @@ def test_no_list_may_be_missing_for_a_proof(name: str) -> None:
     assert owner.state() == "syncing"
     assert owner.flat().answer == "unknown"
     assert owner.unproved() != ()
+
+
+def test_where_suspended_legs_are_not_listed_the_view_is_synced_and_flat_is_never_yes() -> None:
+    owner = Owner(synced=False)
+    owner.venue.has_suspended = False
+    owner.connect()
+    owner.prove()
+    assert owner.state() == "synced"
+    assert (owner.flat().answer, owner.flat().reasons) == ("unknown", (NO_LEGS,))
+    assert owner.unproved() == (NO_LEGS,)
+    entry = owner.venue.place(EP.id, "buy", 1, tag="mine", legs=True)
+    owner.deliver()
+    assert owner.flat().answer == "no"
+    owner.venue.cancel(entry.id)
+    owner.deliver()
+    owner.audit(600.0)
+    assert owner.flat().reasons == (NO_LEGS,)
+    owner.venue.has_suspended = True
+    owner.prove()
+    assert owner.flat()
+    assert owner.unproved() == ()
+
+
+def test_a_suspended_leg_that_is_not_listed_is_no_lost_event_and_its_end_is_taken_from_the_history() -> None:
+    owner = Owner(synced=False)
+    owner.venue.has_suspended = False
+    owner.connect()
+    owner.prove()
+    entry = owner.venue.place(EP.id, "buy", 1, tag="mine", legs=True)
+    owner.deliver()
+    owner.wait(60.0)
+    assert owner.keeper.unlisted(owner.venue.snapshot()) == ()
+    assert owner.audit(120.0) == []
+    (shown,) = owner.view().orders
+    assert [leg.state for leg in shown.legs] == ["suspended", "suspended"]
+    owner.venue.cancel(entry.id)
+    owner.venue.stream.clear()
+    told = owner.audit(80.0)
+    assert [(each.source, getattr(each.row, "state", "")) for each in told] == [("audit", "cancelled")] * 3
+    assert owner.view().orders == ()
 
 
 def test_fills_that_a_position_lacks_make_flat_unknown_at_once() -> None:

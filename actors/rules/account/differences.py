@@ -67,12 +67,17 @@ def compare(snapshot: Snapshot, kept: KeptRows, since: float) -> Compared:
 
 
 def unlisted(snapshot: Snapshot, kept: KeptRows, since: float) -> Iterator[AccountOrder]:
-    """Yields the orders that are known to work and are in none of the lists, although these are whole."""
+    """Yields the orders that are known to work and are in none of the lists, although these are whole.
+
+    A suspended one is not missing where the venue does not list those.
+    """
     listed, history = snapshot.orders, snapshot.history
     if listed.answer is None or not listed.answer.whole:
         return
     seen = {row.id for row in (*listed.answer, *(history.answer or ()))}
     for order in kept.working():
+        if order.state == "suspended" and not listed.answer.has_suspended:
+            continue
         if order.id not in seen and not is_excused(kept.heard(key_of(order)), listed.asked, since):
             yield order
 

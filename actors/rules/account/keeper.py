@@ -67,6 +67,7 @@ class AccountKeeper:
         self._counts_from = now  # snapshots that were asked for before prove nothing
         self._whole: float | None = None  # when the newest whole snapshot was asked for
         self._lacks: tuple[str, ...] = ()  # of the newest look
+        self._has_suspended = True  # its list of orders
         self._rotation = ""
         self._start_over()
 
@@ -113,7 +114,6 @@ class AccountKeeper:
     def interrupted(self, why: str, now: float) -> None:
         """Events may be missing: the view is `down` until `subscribed`, and then until a whole snapshot."""
         self._why = why
-        self._counts_from = max(self._counts_from, now)
         self._happened("interrupted")
         self._start_over()
 
@@ -259,6 +259,7 @@ class AccountKeeper:
             sums=(*record.contradictions().values(), *open_sums),
             waiting=self._expected.unanswered(),
             intents=intents,
+            has_suspended=self._has_suspended,
         )
 
     def _reasons(self, now: float) -> tuple[str, ...]:
@@ -356,6 +357,8 @@ class AccountKeeper:
 
     def _conclude(self, compared: Compared, snapshot: Snapshot, now: float) -> None:
         self._lacks = tuple(compared.lacks)
+        if snapshot.orders.answer is not None:
+            self._has_suspended = snapshot.orders.answer.has_suspended
         if self._audit.suspicions:
             self._unsettle()
             self._happened("differs")

@@ -14,6 +14,7 @@ from actors.rules.account.audit import TOO_MANY, Audit, Losses, Suspicion
 from actors.rules.account.budget import AuditBudget
 from actors.rules.account.differences import Compared, Difference, compare, unlisted
 from actors.rules.account.expected import Expectations
+from actors.rules.account.kept import NEVER
 from actors.rules.account.legs import grouped
 from actors.rules.account.money import total, valued
 from actors.rules.account.record import AccountRecord
@@ -69,6 +70,7 @@ class AccountKeeper:
         self._lacks: tuple[str, ...] = ()  # of the newest look
         self._has_suspended = True  # its list of orders
         self._rotation = ""
+        self._distrusted = NEVER  # when its stream was last given up: losses from then on count
         self._start_over()
 
     def _start_over(self) -> None:
@@ -364,7 +366,8 @@ class AccountKeeper:
             self._happened("differs")
         elif not compared.lacks:
             self._agree(compared, snapshot)
-        if self._losses.since(self._counts_from, now) >= TOO_MANY and self._state != "untrusted":
+        if self._losses.after(self._distrusted, now) >= TOO_MANY:
+            self._distrusted = now
             self._rotation = f"its stream lost {TOO_MANY} events of account {self.account} within an hour"
             self._happened("lossy")
         if not compared.lacks:

@@ -172,6 +172,21 @@ def test_a_snapshot_that_left_before_an_event_never_overrides_it() -> None:
     assert owner.view().orders == ()
 
 
+def test_a_list_that_left_before_the_stream_changed_the_money_of_a_fill_never_overrides_it() -> None:
+    owner = Owner()
+    bought(owner)
+    before = owner.venue.snapshot()
+    owner.wait(1.0)
+    [fill] = owner.view().fills
+    owner.tell(structs.replace(fill, fees=Decimal("2.00")))
+    owner.wait(1.0)
+    assert owner.look(before) == []
+    assert [each.fees for each in owner.view().fills] == [Decimal("2.00")]
+    owner.wait(60.0)
+    owner.look()
+    assert [each.fees for each in owner.view().fills] == [fill.fees]
+
+
 def test_a_row_of_rest_with_an_older_venue_time_never_overrides_a_newer_one() -> None:
     owner = Owner()
     order = owner.venue.place(EP.id, "buy", 2)
@@ -291,6 +306,20 @@ def test_three_silent_losses_in_an_hour_withdraw_trust_until_the_line_is_rotated
     owner.connect()
     owner.audit(5.0)
     assert owner.state() == "synced"
+
+
+def test_silent_losses_before_and_after_a_reconnection_count_together_and_once() -> None:
+    owner = Owner()
+    for number in range(5):
+        assert owner.keeper.take_rotation() == ""
+        owner.venue.place(EP.id, "buy", 1)
+        owner.venue.stream.clear()
+        owner.audit(330.0 if number == 0 else 80.0)
+        assert (owner.state() == "untrusted") == (number == 2)
+        assert bool(owner.keeper.take_rotation()) == (number == 2)
+        owner.lose()
+        owner.connect()
+        owner.prove()
 
 
 def test_losses_of_more_than_an_hour_ago_count_no_longer() -> None:

@@ -14,7 +14,17 @@ from msgspec import Struct, structs
 
 from actors.protocol.accounts import AccountOrder, AccountPosition, AccountRow, Fill, Listed
 from actors.rules.account.kept import KeptRows
-from actors.rules.account.rows import Key, Kind, completes, contradicts_money, differs, is_older, key_of, merged, words
+from actors.rules.account.rows import (
+    Key,
+    Kind,
+    completes,
+    contradicts_money,
+    differs,
+    is_older,
+    key_of,
+    merged,
+    words,
+)
 from actors.rules.account.snapshot import Read, Snapshot
 
 LAG: Final = 2.0  # seconds by which a list may lag behind the stream without being asked again

@@ -9,6 +9,7 @@ from typing import Final
 
 from actors import log_queue
 from actors.delivery.handlers import check_result
+from actors.protocol.formatting import counted
 from actors.rules.bars.frame import BarEvent, Name
 
 log = log_queue.logger("actors.market.bars")
@@ -66,6 +67,11 @@ class BarHandler:
     def is_closed(self) -> bool:
         """Whether it is called no more."""
         return self._is_closed
+
+    def __repr__(self) -> str:
+        state = "closed" if self._is_closed or self._is_finished else "open"
+        mistakes = f"{counted(self.errors, 'error')}, {self.dropped:,} dropped"
+        return f"<BarHandler {self.name.removeprefix('on_bar/')}: {state}, {mistakes}>"
 
     def _next(self) -> BarEvent | None:
         with self._changed:

@@ -80,8 +80,9 @@ class RequestMeter:
         """Opens the record in a folder, which is made where it is missing.
 
         `login`: a name of the account that holds no secret, such as `Venue.account()`. `limits`: by name of
-        the meter; `rest` is the one that mutations use, and `audit` a quarter of it. `starts_spent` False: without a record nothing
-        counts as sent, which is for simulators. `monotonic`: seconds of the boot-time clock.
+        the meter; `rest` is the one that mutations use, and `audit`, which is made here, a quarter of it.
+        `starts_spent` False: without a record nothing counts as sent, which is for simulators. `monotonic`:
+        seconds of the boot-time clock.
 
         A record that cannot be opened is told, and the requests of this process alone are counted.
 

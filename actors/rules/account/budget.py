@@ -18,8 +18,9 @@ def share_of(limit: FrameLimit) -> FrameLimit:
 class AuditBudget:
     """A sliding window over a quarter of a meter, for all accounts of a login in this process.
 
-    It says when a look fits; the meter itself counts the looks of all processes. All keepers that share one are called by one thread at a time. `limit`: the meter of reads. `margin`: seconds by which
-    that meter keeps its window longer than the venue's.
+    It says when a look fits; the meter itself counts the looks of all processes. All keepers that share one
+    are called by one thread at a time. `limit`: the meter of reads. `margin`: seconds by which that meter
+    keeps its window longer than the venue's.
     """
 
     def __init__(self, limit: FrameLimit, margin: float = 0.0) -> None:

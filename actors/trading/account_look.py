@@ -31,7 +31,10 @@ Told = Callable[[Snapshot, int], object]  # with the requests that it took
 
 
 class StampedRead(Generic[T]):
-    """A read on its way: when its first request left, how many requests it took, and its answer."""
+    """A read on its way: when its first request left, how many requests it took, and its answer.
+
+    A request that waits for its meter leaves later than `asked` says, never earlier.
+    """
 
     def __init__(self, requests: Requests, call: Call[T], now: Callable[[], float]) -> None:
         """Asks at once. Raises as `Requests.read` does."""
@@ -43,7 +46,8 @@ class StampedRead(Generic[T]):
     def get(self) -> Read[T]:
         """Waits for its answer. Raises RuntimeStopped."""
         try:
-            return Read(self.asked, self._answer.get())
+            answer = self._answer.get()
+            return Read(self.asked, answer)  # it is known by now when that left
         except RuntimeStopped:
             raise
         except (AskError, Timeout) as error:

@@ -182,7 +182,7 @@ class AccountKeeper:
         if self._state == "down" or snapshot.first_asked < self._counts_from:
             return ()
         compared = compare(snapshot, self._record.rows, self._counts_from)
-        self._schedule.looked(snapshot.first_asked, snapshot.last_asked, now, enough=not compared.lacks)
+        self._schedule.looked(snapshot.first_asked, now, enough=not compared.lacks)
         for row in compared.quiet:
             self._record.refine(row)
         events = self._judge(compared, snapshot.first_asked, now, now_ns)
@@ -365,7 +365,7 @@ class AccountKeeper:
             self._unsettle()
             self._happened("differs")
         elif not compared.lacks:
-            self._agree(compared, snapshot)
+            self._agree(compared, snapshot, now)
         if self._losses.after(self._distrusted, now) >= TOO_MANY:
             self._distrusted = now
             self._rotation = f"its stream lost {TOO_MANY} events of account {self.account} within an hour"
@@ -373,11 +373,10 @@ class AccountKeeper:
         if not compared.lacks:
             self._whole = snapshot.first_asked
 
-    def _agree(self, compared: Compared, snapshot: Snapshot) -> None:
-        times = snapshot.first_asked, snapshot.last_asked
-        self._evidence.agreed(*times)
+    def _agree(self, compared: Compared, snapshot: Snapshot, now: float) -> None:
+        self._evidence.agreed(snapshot.first_asked, now)
         if not compared.excused and snapshot.first_asked > self._record.changed:
-            self._still.agreed(*times)
+            self._still.agreed(snapshot.first_asked, now)
         self._is_forced = False
         self._happened("taken")
         self._happened("agrees")

@@ -430,6 +430,22 @@ def test_flat_needs_two_snapshots_after_the_last_change() -> None:
     assert owner.flat().answer == "yes"
 
 
+def test_two_snapshots_are_two_seconds_apart_also_where_the_first_one_took_long() -> None:
+    """When its requests left while it was under way is not known: they may have waited for the meter."""
+    owner = Owner(synced=False)
+    owner.connect()
+    first = owner.venue.snapshot()
+    owner.wait(30.0)
+    owner.look(first)
+    assert due(owner) == 2.0
+    owner.wait(1.9)
+    owner.look()
+    assert any("a second one" in reason for reason in owner.unproved())
+    owner.wait(0.1)
+    owner.look()
+    assert owner.unproved() == ()
+
+
 def test_permits_need_no_new_snapshots_after_each_event() -> None:
     owner = Owner()
     bought(owner)

@@ -87,7 +87,8 @@ class Backfill:
                 return _open(events, HOLE)
             is_end = len(events) == before or (first is None and len(rows) < self._table.count)
             if is_end:
-                return _open(events, joining.NO_FIRST if first is None else joining.FIRST_MISSING, reach=True)
+                why = joining.NO_FIRST if first is None else joining.FIRST_MISSING
+                return _open(events, why, reach=True, lags=first is not None)
         return _open(events, TOO_MANY, reach=True)
 
     def _take(
@@ -95,13 +96,13 @@ class Backfill:
     ) -> bool:
         """Adds the rows up to the first event after the loss. Returns whether their ids have no hole."""
         for row in rows:
-            event = self._event(topic, row)
-            id = None if event is None else self.id_of(event)
             wanted = last + len(events) + 1
-            if event is None or id is None or id > wanted:
-                return False
             if first is not None and wanted >= first:
                 return True
+            event = self._event(topic, row)
+            id = None if event is None else self.id_of(event)
+            if event is None or id is None or id > wanted:
+                return False
             if id == wanted:
                 events.append(event)
         return True
@@ -165,9 +166,9 @@ def whole(value: Any) -> int | None:
     )
 
 
-def _open(events: list[Message], why: str, *, reach: bool = False) -> Backfilled:
+def _open(events: list[Message], why: str, *, reach: bool = False, lags: bool = False) -> Backfilled:
     reaches = events[-1].at_ns if reach and events else None
-    return Backfilled(tuple(events), complete=False, why=why, reaches_ns=reaches)
+    return Backfilled(tuple(events), complete=False, why=why, reaches_ns=reaches, lags=lags)
 
 
 def _unreadable() -> NoResultError:

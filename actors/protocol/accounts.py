@@ -104,10 +104,14 @@ Row = TypeVar("Row", bound=AccountRow)
 
 
 class Listed(Struct, Generic[Row], frozen=True):
-    """Rows of one list. Unless it is `whole`, nothing follows from what is not in it."""
+    """Rows of one list. Unless it is `whole`, nothing follows from what is not in it.
+
+    `has_suspended` False: the venue leaves suspended orders out of this list of orders, whole as it is.
+    """
 
     rows: tuple[Row, ...]
     whole: bool
+    has_suspended: bool = True
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)

@@ -18,6 +18,7 @@ from actors.events import Topic
 from actors.market.latest_prices import LatestPrices
 from actors.protocol.trading import Intent, TradingApi
 from actors.rules.account.budget import AuditBudget
+from actors.rules.account.flat import NO_LEGS
 from actors.rules.account.keeper import MAX_AGE, AccountKeeper
 from actors.rules.account.view import AccountEvent, AccountView, Flat
 from actors.rules.stream_buffer import Batch, Origin
@@ -80,7 +81,7 @@ class Accounts:
             return found
         deadline = time.monotonic() + wait
         followed.confirm()
-        while found.answer == "unknown" and (left := deadline - time.monotonic()) > 0:
+        while _may_be_known(found) and (left := deadline - time.monotonic()) > 0:
             followed.await_change(min(left, LOOK_AGAIN))
             if followed.ended is not None:
                 self._check()
@@ -291,6 +292,11 @@ def topics_of_account(streams: Streams, feed: str, account: int) -> tuple[Topic,
         raise LinewardenError(f"{feed}: venue {venue.name!r} has no channels that tell what an account has")
     channels = [venue.channel(name) for name in venue.account_channels]
     return tuple(venue.topic(each.name, str(account) if each.key else "", {}) for each in channels)
+
+
+def _may_be_known(found: Flat) -> bool:
+    """Whether it is worth waiting for: what the venue never lists does not come."""
+    return found.answer == "unknown" and found.reasons != (NO_LEGS,)
 
 
 def _end(inlets: Collection[Inlet]) -> None:

@@ -28,6 +28,7 @@ from actors import (
     SubscribeError,
     Timeout,
 )
+from actors.rules.account.flat import NO_LEGS
 from actors.settings import load
 from actors.simulators import SimulatedO2
 from actors.simulators.projectx import SimulatedProjectX
@@ -416,6 +417,27 @@ def test_a_close_of_one_contract_is_not_flat_where_another_is_held(
     sweep = px.close(ACCOUNT, EP, sweep=True).get(40.0)
     assert sweep.is_complete, sweep
     assert sweep.flat.answer == "no", sweep.flat
+
+
+def test_a_gateway_that_does_not_list_suspended_legs_has_a_view_but_no_proof(
+    runtime: Runtime, venue: SimulatedProjectX
+) -> None:
+    for page in ("Order/v2/query", "Order/searchById"):
+        venue.refuse_page(404, n=1_000_000, page=page)
+    px = settled(runtime)
+    place(venue, size=2)
+    view = runtime.account(FEED, ACCOUNT, wait=10.0)
+    assert (view.state, nets(view), view.flat.answer) == ("synced", {EP: 2}, "no")
+    entry = accepted(px.place(ACCOUNT, EP, "buy", 1, limit=price(venue) - 50, bracket=Bracket(40, 80)))
+    until(lambda: [len(each.legs) for each in runtime.account(FEED, ACCOUNT).orders] == [2])
+    assert isinstance(px.cancel(ACCOUNT, entry).get(5.0), actors.Accepted)
+    until(lambda: runtime.account(FEED, ACCOUNT).orders == ())
+    sweep = px.close(ACCOUNT, EP, sweep=True).get(40.0)
+    assert (sweep.flat.answer, sweep.flat.reasons) == ("unknown", (NO_LEGS,))
+    view = runtime.account(FEED, ACCOUNT, wait=10.0)
+    assert (view.state, nets(view)) == ("synced", {})
+    with pytest.raises(actors.Blind, match=NO_LEGS):
+        runtime.require(view)
 
 
 # ── the life of a runtime ───────────────────────────────────────────────────────────────────────

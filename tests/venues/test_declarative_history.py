@@ -297,6 +297,13 @@ def test_whatever_pages_come_the_events_are_the_next_ones_without_a_hole(
     assert found.complete or found.why
 
 
+def test_what_follows_the_last_row_that_is_wanted_does_not_matter() -> None:
+    found = backfill(3, 5, lambda _: answer([row(4), 7, None]))
+    assert (numbers(found), found.complete) == ([4], True)
+    found = backfill(3, 24, History(30, 1))  # as many pages as may be asked for
+    assert (len(found.events), found.complete) == (20, True)
+
+
 def test_a_hole_in_the_ids_is_told() -> None:
     history = History(20)
     del history.rows[6]

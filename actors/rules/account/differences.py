@@ -14,7 +14,17 @@ from msgspec import Struct, structs
 
 from actors.protocol.accounts import AccountOrder, AccountPosition, AccountRow, Fill, Listed
 from actors.rules.account.kept import KeptRows
-from actors.rules.account.rows import Key, Kind, completes, differs, is_older, key_of, merged, words
+from actors.rules.account.rows import (
+    Key,
+    Kind,
+    completes,
+    contradicts_money,
+    differs,
+    is_older,
+    key_of,
+    merged,
+    words,
+)
 from actors.rules.account.snapshot import Read, Snapshot
 
 LAG: Final = 2.0  # seconds by which a list may lag behind the stream without being asked again
@@ -67,12 +77,17 @@ def compare(snapshot: Snapshot, kept: KeptRows, since: float) -> Compared:
 
 
 def unlisted(snapshot: Snapshot, kept: KeptRows, since: float) -> Iterator[AccountOrder]:
-    """Yields the orders that are known to work and are in none of the lists, although these are whole."""
+    """Yields the orders that are known to work and are in none of the lists, although these are whole.
+
+    A suspended one is not missing where the venue does not list those.
+    """
     listed, history = snapshot.orders, snapshot.history
     if listed.answer is None or not listed.answer.whole:
         return
     seen = {row.id for row in (*listed.answer, *(history.answer or ()))}
     for order in kept.working():
+        if order.state == "suspended" and not listed.answer.has_suspended:
+            continue
         if order.id not in seen and not is_excused(kept.heard(key_of(order)), listed.asked, since):
             yield order
 
@@ -143,7 +158,8 @@ def _compare(row: AccountRow, asked: float, kept: KeptRows, result: Compared) ->
         if not kept.is_forgotten(key) and not _is_nothing(row):
             result.found[key] = Difference(key, "newer", row, f"{words(row)} was not told by the stream")
         return
-    if is_excused(kept.heard(key), asked, result.since) and (differs(row, known) or is_older(row, known)):
+    is_other = differs(row, known) or is_older(row, known) or contradicts_money(row, known)
+    if is_other and is_excused(kept.heard(key), asked, result.since):
         result.excused.add(key)
         return
     result.found.update(_difference(key, row, known))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
@@ -27,22 +27,27 @@ class Expectations:
 
     def __init__(self) -> None:
         self._waiting: dict[Expected, Waiting] = {}
+        self._told: dict[Expected, float] = {}  # when the stream told of it last
 
     def add(self, key: Expected, now: float) -> None:
-        """A mutation leaves."""
+        """A mutation left then. The word of it may come after that of the stream, from another thread."""
         self._waiting.pop(key, None)
+        if self._told.get(key, now) > now:
+            return
         self._waiting[key] = Waiting(now)
-        if len(self._waiting) > MOST:
-            del self._waiting[next(iter(self._waiting))]
+        _bound(self._waiting)
 
     def drop(self, key: Expected) -> None:
         """No answer is waited for any longer."""
         self._waiting.pop(key, None)
 
-    def told(self, row: AccountRow) -> None:
-        """The stream tells of this row."""
+    def told(self, row: AccountRow, now: float) -> None:
+        """The stream tells of this row; `now`: of its receipt."""
         for key in _keys(row):
             self._waiting.pop(key, None)
+            self._told.pop(key, None)
+            self._told[key] = now
+            _bound(self._told)
 
     def shown(self, rows: Iterable[AccountRow], asked: float) -> None:
         """A snapshot that was asked for then shows these rows: an answer, where the venue had its time."""
@@ -63,6 +68,11 @@ class Expectations:
     def unanswered(self) -> tuple[Expected, ...]:
         """Returns what is still waited for."""
         return tuple(self._waiting)
+
+
+def _bound(kept: dict[Expected, Any]) -> None:
+    if len(kept) > MOST:
+        del kept[next(iter(kept))]
 
 
 def _keys(row: AccountRow) -> tuple[Expected, ...]:

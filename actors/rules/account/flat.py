@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from typing import Final
 
 from msgspec import Struct
 
 from actors.protocol.accounts import AccountOrder, AccountPosition
 from actors.rules.account.rows import words
 from actors.rules.account.view import Flat
+
+NO_LEGS: Final = "the venue does not list suspended orders: the legs of a bracket may be among them"
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -17,6 +20,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     `doubts`: why the view is not synced. `lacks`: what two agreeing snapshots are missing. `sums`: why fills
     and positions do not agree. `waiting`: mutations of this process of which the venue has told nothing yet.
     `intents`: tags of mutations without outcome of any process of the host; None: they cannot be read.
+    `has_suspended`: whether the venue lists suspended orders.
     """
 
     positions: tuple[AccountPosition, ...]
@@ -26,6 +30,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     sums: tuple[str, ...] = ()
     waiting: tuple[str | int, ...] = ()
     intents: Collection[str] | None = ()
+    has_suspended: bool = True
 
 
 def flat(standing: Standing) -> Flat:
@@ -50,6 +55,8 @@ def _unproved(standing: Standing) -> Iterator[str]:
     yield from standing.doubts
     yield from standing.lacks
     yield from standing.sums
+    if not standing.has_suspended:
+        yield NO_LEGS
     for position in standing.positions:
         if position.net is None:
             yield f"the direction of {words(position)} is not known"

@@ -14,6 +14,7 @@ from actors.rules.account.audit import TOO_MANY, Audit, Losses, Suspicion
 from actors.rules.account.budget import AuditBudget
 from actors.rules.account.differences import Compared, Difference, compare, unlisted
 from actors.rules.account.expected import Expectations
+from actors.rules.account.kept import NEVER
 from actors.rules.account.legs import grouped
 from actors.rules.account.money import total, valued
 from actors.rules.account.record import AccountRecord
@@ -67,7 +68,9 @@ class AccountKeeper:
         self._counts_from = now  # snapshots that were asked for before prove nothing
         self._whole: float | None = None  # when the newest whole snapshot was asked for
         self._lacks: tuple[str, ...] = ()  # of the newest look
+        self._has_suspended = True  # its list of orders
         self._rotation = ""
+        self._distrusted = NEVER  # when its stream was last given up: losses from then on count
         self._start_over()
 
     def _start_over(self) -> None:
@@ -102,7 +105,7 @@ class AccountKeeper:
             self._still.broken()
             self._schedule.at_once(now)
             return ()
-        self._expected.told(row)
+        self._expected.told(row, now)
         event = self._record.tell(row, now, now_ns)
         if event is None:
             return ()
@@ -113,7 +116,6 @@ class AccountKeeper:
     def interrupted(self, why: str, now: float) -> None:
         """Events may be missing: the view is `down` until `subscribed`, and then until a whole snapshot."""
         self._why = why
-        self._counts_from = max(self._counts_from, now)
         self._happened("interrupted")
         self._start_over()
 
@@ -129,7 +131,8 @@ class AccountKeeper:
         """A mutation is about to leave. `key`: the tag of a new order, the id of an order that is changed or
         cancelled, or the contract of a position that is closed.
 
-        A look is due at once if no event of that order or contract comes within 5 s.
+        A look is due at once if no event of that order or contract comes within 5 s. `now`: when it left;
+        an event that was received after that and has been told already is its answer.
         """
         self._expected.add(key, now)
 
@@ -258,6 +261,7 @@ class AccountKeeper:
             sums=(*record.contradictions().values(), *open_sums),
             waiting=self._expected.unanswered(),
             intents=intents,
+            has_suspended=self._has_suspended,
         )
 
     def _reasons(self, now: float) -> tuple[str, ...]:
@@ -355,12 +359,15 @@ class AccountKeeper:
 
     def _conclude(self, compared: Compared, snapshot: Snapshot, now: float) -> None:
         self._lacks = tuple(compared.lacks)
+        if snapshot.orders.answer is not None:
+            self._has_suspended = snapshot.orders.answer.has_suspended
         if self._audit.suspicions:
             self._unsettle()
             self._happened("differs")
         elif not compared.lacks:
             self._agree(compared, snapshot)
-        if self._losses.since(self._counts_from, now) >= TOO_MANY and self._state != "untrusted":
+        if self._losses.after(self._distrusted, now) >= TOO_MANY:
+            self._distrusted = now
             self._rotation = f"its stream lost {TOO_MANY} events of account {self.account} within an hour"
             self._happened("lossy")
         if not compared.lacks:

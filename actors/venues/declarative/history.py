@@ -74,8 +74,8 @@ class Backfill:
             return Backfilled((), complete=False, why=joining.CROSSED)
         events: list[Message] = []
         for page in range(MOST_PAGES):
-            if first is not None and last + len(events) + 1 == first:
-                return Backfilled(tuple(events), complete=True)
+            if last + len(events) + 1 == first:
+                break
             try:
                 rows = yield from self._page(base, topic, last + len(events) + 1)
             except NoResultError as failed:
@@ -86,9 +86,11 @@ class Backfill:
             if not is_whole:
                 return _open(events, HOLE)
             is_end = len(events) == before or (first is None and len(rows) < self._table.count)
-            if is_end:
+            if is_end and last + len(events) + 1 != first:
                 why = joining.NO_FIRST if first is None else joining.FIRST_MISSING
                 return _open(events, why, reach=True, lags=first is not None)
+        if last + len(events) + 1 == first:
+            return Backfilled(tuple(events), complete=True)
         return _open(events, TOO_MANY, reach=True)
 
     def _take(
@@ -97,7 +99,7 @@ class Backfill:
         """Adds the rows up to the first event after the loss. Returns whether their ids have no hole."""
         for row in rows:
             wanted = last + len(events) + 1
-            if first is not None and wanted >= first:
+            if wanted == first:
                 return True
             event = self._event(topic, row)
             id = None if event is None else self.id_of(event)

@@ -70,6 +70,7 @@ class Venue:
         self.past: list[tuple[float, Truth]] = [(0.0, Truth())]
         self.stream: deque[AccountRow] = deque()
         self.is_up = False
+        self.has_suspended = True  # in its lists
         self._ids = iter(range(1, 10**9))
 
     # ── time ──
@@ -201,15 +202,16 @@ class Venue:
 
     def listed(self, name: str, moment: float) -> Any:
         truth = self.at(moment)
+        orders = [row for row in truth.orders.values() if self.has_suspended or row.state != "suspended"]
         rows: Any = {
-            "orders": truth.working(),
-            "history": list(truth.orders.values()),
+            "orders": [row for row in orders if not row.is_final],
+            "history": orders,
             "fills": list(truth.fills.values()),
             "positions": list(truth.positions.values()),
         }
         if name == "balance":
             return AccountBalance(account=ACCOUNT, balance=truth.balance, name="PRAC", can_trade=True)
-        return Listed(tuple(rows[name]), True)
+        return Listed(tuple(rows[name]), True, has_suspended=self.has_suspended or name != "orders")
 
     def snapshot(self, *, lag: float = 0.0, failed: Mapping[str, str] = NOTHING) -> Snapshot:
         """All lists, asked for and made now. `failed`: lists that did not come, and why."""

@@ -10,6 +10,7 @@ from msgspec import structs
 from actors.protocol import FrameLimit
 from actors.protocol.accounts import AccountOrder, AccountPosition, Fill, Listed
 from actors.rules.account.budget import AuditBudget
+from actors.rules.account.flat import NO_LEGS
 from actors.rules.account.keeper import AccountKeeper
 from actors.rules.account.snapshot import Read
 from actors.rules.account.view import AccountEvent
@@ -104,6 +105,19 @@ def test_an_event_of_the_order_or_the_contract_is_the_answer_to_a_mutation(by: s
     assert not any("has not told" in reason for reason in owner.unproved())
 
 
+def test_an_event_that_overtakes_the_word_of_its_mutation_is_the_answer_and_an_older_one_is_not() -> None:
+    """Events come by one thread, and the word that an order leaves by another."""
+    owner = Owner()
+    order = owner.venue.place(EP.id, "buy", 1, tag="mine")
+    left = owner.venue.now
+    owner.wait(0.1)
+    owner.deliver()
+    owner.keeper.expect("mine", left)
+    assert not any("has not told" in reason for reason in owner.unproved())
+    owner.keeper.expect(order.id, owner.venue.now)  # a change of it, which leaves now
+    assert f"the venue has not told yet what became of {order.id}" in owner.unproved()
+
+
 def test_an_order_whose_event_was_lost_is_found_5_seconds_after_it_left() -> None:
     owner = Owner()
     owner.keeper.expect("mine", owner.venue.now)
@@ -156,6 +170,21 @@ def test_a_snapshot_that_left_before_an_event_never_overrides_it() -> None:
     assert owner.look(early) == []
     assert owner.view().net(EP.id) == 2
     assert owner.view().orders == ()
+
+
+def test_a_list_that_left_before_the_stream_changed_the_money_of_a_fill_never_overrides_it() -> None:
+    owner = Owner()
+    bought(owner)
+    before = owner.venue.snapshot()
+    owner.wait(1.0)
+    [fill] = owner.view().fills
+    owner.tell(structs.replace(fill, fees=Decimal("2.00")))
+    owner.wait(1.0)
+    assert owner.look(before) == []
+    assert [each.fees for each in owner.view().fills] == [Decimal("2.00")]
+    owner.wait(60.0)
+    owner.look()
+    assert [each.fees for each in owner.view().fills] == [fill.fees]
 
 
 def test_a_row_of_rest_with_an_older_venue_time_never_overrides_a_newer_one() -> None:
@@ -277,6 +306,20 @@ def test_three_silent_losses_in_an_hour_withdraw_trust_until_the_line_is_rotated
     owner.connect()
     owner.audit(5.0)
     assert owner.state() == "synced"
+
+
+def test_silent_losses_before_and_after_a_reconnection_count_together_and_once() -> None:
+    owner = Owner()
+    for number in range(5):
+        assert owner.keeper.take_rotation() == ""
+        owner.venue.place(EP.id, "buy", 1)
+        owner.venue.stream.clear()
+        owner.audit(330.0 if number == 0 else 80.0)
+        assert (owner.state() == "untrusted") == (number == 2)
+        assert bool(owner.keeper.take_rotation()) == (number == 2)
+        owner.lose()
+        owner.connect()
+        owner.prove()
 
 
 def test_losses_of_more_than_an_hour_ago_count_no_longer() -> None:
@@ -430,6 +473,46 @@ def test_no_list_may_be_missing_for_a_proof(name: str) -> None:
     assert owner.unproved() != ()
 
 
+def test_where_suspended_legs_are_not_listed_the_view_is_synced_and_flat_is_never_yes() -> None:
+    owner = Owner(synced=False)
+    owner.venue.has_suspended = False
+    owner.connect()
+    owner.prove()
+    assert owner.state() == "synced"
+    assert (owner.flat().answer, owner.flat().reasons) == ("unknown", (NO_LEGS,))
+    assert owner.unproved() == (NO_LEGS,)
+    entry = owner.venue.place(EP.id, "buy", 1, tag="mine", legs=True)
+    owner.deliver()
+    assert owner.flat().answer == "no"
+    owner.venue.cancel(entry.id)
+    owner.deliver()
+    owner.audit(600.0)
+    assert owner.flat().reasons == (NO_LEGS,)
+    owner.venue.has_suspended = True
+    owner.prove()
+    assert owner.flat()
+    assert owner.unproved() == ()
+
+
+def test_a_suspended_leg_that_is_not_listed_is_no_lost_event_and_its_end_is_taken_from_the_history() -> None:
+    owner = Owner(synced=False)
+    owner.venue.has_suspended = False
+    owner.connect()
+    owner.prove()
+    entry = owner.venue.place(EP.id, "buy", 1, tag="mine", legs=True)
+    owner.deliver()
+    owner.wait(60.0)
+    assert owner.keeper.unlisted(owner.venue.snapshot()) == ()
+    assert owner.audit(120.0) == []
+    (shown,) = owner.view().orders
+    assert [leg.state for leg in shown.legs] == ["suspended", "suspended"]
+    owner.venue.cancel(entry.id)
+    owner.venue.stream.clear()
+    told = owner.audit(80.0)
+    assert [(each.source, getattr(each.row, "state", "")) for each in told] == [("audit", "cancelled")] * 3
+    assert owner.view().orders == ()
+
+
 def test_fills_that_a_position_lacks_make_flat_unknown_at_once() -> None:
     owner = Owner()
     order = owner.venue.place(EP.id, "buy", 1)
@@ -467,3 +550,143 @@ def test_a_position_of_an_older_opening_never_overrides_a_newer_one() -> None:
     owner.tell(AccountPosition(contract=MNQ.id, net=1, created_ns=20))
     assert owner.tell(AccountPosition(contract=MNQ.id, net=-5, created_ns=10)) == []
     assert owner.view().net(MNQ.id) == 1
+
+
+# ── snapshots that overlap with events ──
+
+
+def test_a_list_may_lag_two_seconds_behind_an_event_without_a_doubt() -> None:
+    owner = Owner()
+    owner.wait(10.0)
+    bought(owner)
+    owner.wait(1.0)
+    owner.look(owner.venue.snapshot(lag=1.5))
+    assert owner.state() == "synced"
+    assert owner.view().net(EP.id) == 1
+
+
+def test_a_snapshot_from_before_the_last_change_is_none_of_the_two_for_flat() -> None:
+    owner = Owner()
+    bought(owner)
+    close = owner.venue.place(EP.id, "sell", 1)
+    owner.venue.fill(close.id, 1, 101)
+    early = owner.venue.snapshot()
+    owner.wait(0.1)
+    owner.deliver()
+    owner.look(early)
+    owner.wait(2.5)
+    owner.look()
+    assert owner.flat().answer == "unknown"
+    owner.wait(2.5)
+    owner.look()
+    assert owner.flat().answer == "yes"
+
+
+def test_a_snapshot_that_left_before_an_event_is_excused_also_after_a_newer_one() -> None:
+    owner = Owner()
+    early = owner.venue.snapshot()
+    owner.wait(0.1)
+    bought(owner)
+    owner.wait(5.0)
+    owner.look()
+    assert owner.look(early) == []
+    assert owner.state() == "synced"
+
+
+def test_a_contract_that_is_listed_twice_has_no_position_that_can_be_told() -> None:
+    owner = Owner()
+    bought(owner)
+    owner.wait(60.0)
+    whole = owner.venue.snapshot()
+    assert whole.positions.answer is not None
+    [row] = whole.positions.answer.rows
+    twice = Read(owner.venue.now, Listed((row, row), True))
+    assert owner.look(structs.replace(whole, positions=twice)) == []
+    assert owner.state() == "doubted"
+    assert owner.view().positions[0].net == 1
+
+
+def test_a_snapshot_that_brought_something_new_is_the_first_of_two() -> None:
+    owner = Owner(synced=False)
+    owner.connect()
+    owner.look()
+    owner.wait(2.0)
+    owner.venue.place(EP.id, "buy", 1)
+    owner.venue.stream.clear()
+    assert [each.source for each in owner.look()] == ["rest"]
+    assert owner.unproved() != ()
+    owner.wait(2.0)
+    owner.look()
+    assert owner.unproved() == ()
+
+
+def test_a_doubt_ends_the_evidence_also_when_it_is_over() -> None:
+    owner = Owner()
+    order = owner.venue.place(EP.id, "buy", 1)
+    owner.deliver()
+    owner.wait(60.0)
+    owner.venue.cancel(order.id)
+    owner.look()
+    assert owner.state() == "doubted"
+    owner.deliver()
+    owner.wait(3.0)
+    owner.look()
+    assert owner.state() == "synced"
+    assert owner.unproved() == ("one snapshot agrees; a second one, at least 2 s later, is needed",)
+
+
+def test_a_stream_that_tells_of_the_position_meanwhile_begins_the_doubt_again() -> None:
+    owner = Owner()
+    bought(owner)
+    owner.wait(60.0)
+    close = owner.venue.place(EP.id, "sell", 1)
+    owner.venue.fill(close.id, 1, 101)
+    owner.venue.stream.clear()
+    owner.look()
+    owner.wait(10.0)
+    owner.tell(AccountPosition(contract=EP.id, net=1, average_price=Decimal(99)))
+    owner.wait(6.0)
+    told = owner.look()
+    assert rows_of(told, Fill) != []
+    assert rows_of(told, AccountPosition) == []
+
+
+def test_rest_does_not_answer_a_mutation_before_the_venue_had_its_time() -> None:
+    owner = Owner()
+    order = owner.venue.place(EP.id, "buy", 1)
+    owner.deliver()
+    owner.wait(60.0)
+    owner.keeper.expect(order.id, owner.venue.now)
+    owner.wait(1.0)
+    owner.look()
+    assert f"the venue has not told yet what became of {order.id}" in owner.unproved()
+    owner.wait(4.0)
+    owner.look()
+    assert owner.unproved() == ()
+
+
+def test_no_permit_is_built_on_a_position_without_a_direction() -> None:
+    owner = Owner()
+    owner.tell(AccountPosition(contract=EP.id, net=None))
+    assert any("direction" in reason for reason in owner.unproved())
+
+
+def test_a_fill_from_before_the_session_is_no_profit_of_it() -> None:
+    owner = Owner()
+    owner.keeper.new_session(1_000)
+    owner.tell(Fill(id=1, contract=EP.id, side="buy", size=1, profit=Decimal(5), at_ns=999))
+    assert owner.view().realised == 0
+    owner.tell(Fill(id=2, contract=EP.id, side="buy", size=1, profit=Decimal(5), at_ns=1_000))
+    assert owner.view().realised == 5
+
+
+def test_a_fill_of_the_session_before_that_is_voided_leaves_the_position_and_not_the_profit() -> None:
+    owner = Owner()
+    bought(owner, 2)
+    owner.wait(100.0)
+    owner.keeper.new_session(owner.venue.venue_ns)
+    owner.venue.void(next(iter(owner.venue.truth.fills)))
+    owner.deliver()
+    assert owner.unproved() == ()
+    assert owner.view().realised == 0
+    assert owner.view().net(EP.id) == 0

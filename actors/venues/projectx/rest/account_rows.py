@@ -122,10 +122,10 @@ def _price(price: Decimal | None) -> Decimal | None:
 
 
 def working(asking: Asking, account: int) -> Steps[Listed[AccountOrder]]:
-    """Whole only where the gateway has `v2/query`: `searchOpen` leaves out suspended legs."""
+    """Where the gateway has no `v2/query`, suspended legs are left out: `searchOpen` does not show them."""
     listing = yield from lists.open_orders(asking, account)
     rows = tuple(order_of(row) for row in listing)
-    return Listed(rows, listing.whole and listing.endpoint == lists.QUERY)
+    return Listed(rows, listing.whole, has_suspended=listing.endpoint == lists.QUERY)
 
 
 def history(asking: Asking, account: int, since_ns: int) -> Steps[Listed[AccountOrder]]:

@@ -184,13 +184,21 @@ def test_working_orders_have_suspended_legs_and_are_whole_where_the_gateway_coun
     rows = [order_row(1, status=6), order_row(2, status=8, customTag="t-SL", parentOrderId=1)]
     listed = serve(READS.orders, reply(query={"orders": rows, "totalCount": 2}))
     assert listed.whole
+    assert listed.has_suspended
     assert [(row.id, row.state, row.parent) for row in listed] == [(1, "pending", None), (2, "suspended", 1)]
 
 
-def test_working_orders_without_the_query_are_not_whole_because_suspended_legs_are_not_listed() -> None:
+def test_working_orders_without_the_query_are_whole_but_for_suspended_legs() -> None:
     listed = serve(READS.orders, reply(query=MISSING, searchOpen={"orders": [order_row(1)]}))
     assert [row.id for row in listed] == [1]
-    assert not listed.whole
+    assert listed.whole
+    assert not listed.has_suspended
+
+
+def test_working_orders_without_the_query_that_may_be_cut_are_not_whole() -> None:
+    rows = [order_row(number) for number in range(1, 101)]
+    listed = serve(READS.orders, reply(query=MISSING, searchOpen={"orders": rows}))
+    assert (listed.whole, listed.has_suspended) == (False, False)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from actors.delivery.runs import RunBudget
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route, RouteTable
 from actors.events import Gap, Marker, Received, Repaired, Topic
-from actors.protocol import Backfilled, Call, Channel, Loss, VenueSettings
+from actors.protocol import Backfilled, Call, Channel, Loss, Venue, VenueSettings
 from actors.protocol.session import Confirm, Missed
 from actors.rules.backfill import BackfillPolicy
 from actors.rules.counters import LineCounters
@@ -123,9 +123,12 @@ class Life:
         *inlets: Inlet,
         topics: tuple[Topic, ...] = (FILLS, TRADES),
         policy: BackfillPolicy | None = None,
+        venue: Venue | None = None,
+        hands: type[Hands] | None = None,
     ) -> None:
         self.now = 100.0
-        self.venue, self.cells, self.arrivals = Shop(), Cells(), Arrivals()
+        self.shop, self.cells, self.arrivals = Shop(), Cells(), Arrivals()
+        self._venue, self._hands = venue or self.shop, hands or Hands
         self.questions: list[Question] = []
         self.cancelled: list[Question] = []
         self.failures: list[Topic] = []
@@ -147,12 +150,12 @@ class Life:
         self.epoch += 1
         self.right, counters = Right(), LineCounters()
         self.counters.append(counters)
-        self.hands = Hands(self)
+        self.hands = self._hands(self)
         args = DeliveryArgs(
             line="o2",
             epoch=self.epoch,
             overlap=None,
-            venue=self.venue,
+            venue=self._venue,
             block_timeout=30.0,
             right=self.right,
             counters=counters,

@@ -156,7 +156,7 @@ def test_what_came_while_a_channel_was_not_filled_is_not_asked_for_later() -> No
 def test_keys_that_cannot_be_hashed_identify_nothing() -> None:
     inlet = new_inlet()
     life = Life(inlet)
-    life.venue.keys_are_lists = True
+    life.shop.keys_are_lists = True
     question = lost(inlet, life)
     life.bring(FILLS, 6)
     question.answer(4, complete=True)
@@ -220,10 +220,10 @@ def test_a_refusal_lets_the_stream_go_on_at_once() -> None:
 def test_a_venue_that_cannot_be_asked_or_fails_leaves_the_gap_open() -> None:
     inlet = new_inlet()
     life = Life(inlet)
-    life.venue.cannot = True
+    life.shop.cannot = True
     life.reconnect()
     assert told(inlet) == ["gap", "in part"]
-    life.venue.error = ValueError("a defect")
+    life.shop.error = ValueError("a defect")
     life.reconnect()
     assert (told(inlet), life.failures) == (["gap", "in part"], [FILLS])
 

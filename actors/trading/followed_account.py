@@ -12,13 +12,14 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from actors import log_queue
 from actors.delivery.inlet import Waker
 from actors.events import Closed, Gap, Lifecycle, Received, SubscriptionState, Topic
 from actors.market.latest_prices import StreamPrice
 from actors.protocol.accounts import AccountBalance, AccountRow
+from actors.protocol.formatting import counted
 from actors.protocol.trading import Cancel, Close, Intent, Modify, OrderOutcome, Place, Refused
 from actors.rules.account.budget import AuditBudget
 from actors.rules.account.flat import NO_LEGS
@@ -151,10 +152,10 @@ class FollowedAccount:
 
     def flat(self, max_age: float) -> Flat:
         """Whether it is flat now."""
-        unsettled = self.way.unsettled()
+        unsettled, behind = self.way.unsettled(), self._behind()
         with self._changed:
             found = self._keeper.flat(self.way.now(), intents=_tags(unsettled), max_age=max_age)
-        return _explained(found, unsettled)
+        return _explained(_unless(behind, found), unsettled)
 
     def unproved(self, max_age: float) -> tuple[str, ...]:
         """Why no permit may be built on it; empty: the evidence is enough. It reads the order store."""
@@ -162,6 +163,12 @@ class FollowedAccount:
         with self._changed:
             found = self._keeper.unproved(self.way.now(), intents=_tags(unsettled), max_age=max_age)
         return (*found, unsettled.why) if unsettled.why else found
+
+    def _behind(self) -> str:
+        """Why something may have come that the view does not have yet; empty: nothing has."""
+        if unread := self.stream._inlet.unread:
+            return f"not taken over yet: {counted(unread, 'event')}"
+        return self.way.unread(self.topics)
 
     def confirm(self) -> None:
         """Evidence is waited for: where the present one is not enough, looks are due."""
@@ -206,7 +213,7 @@ class FollowedAccount:
 
     def _make(self, unsettled: Unsettled) -> MadeView:
         """The venue reads prices, so that is done without the lock."""
-        way, tags = self.way, _tags(unsettled)
+        way, tags, behind = self.way, _tags(unsettled), self._behind()
         prices = {id: way.price(id) for id in self._contracts()}
         contracts = {id: found for id in prices if (found := way.contract(id)) is not None}
         with self._changed:
@@ -217,6 +224,7 @@ class FollowedAccount:
                 if price is not None
             }
             view = self._keeper.view(now, now_ns, marks, contracts, intents=tags)
+            view = structs.replace(view, flat=_unless(behind, view.flat))
             return MadeView(view, self._changes, unsettled, prices, now)
 
     def _contracts(self) -> tuple[str, ...]:
@@ -536,6 +544,11 @@ def _key(intent: Intent) -> str | int:
 
 def _tags(unsettled: Unsettled) -> tuple[str, ...] | None:
     return None if unsettled.why else unsettled.tags
+
+
+def _unless(behind: str, found: Flat) -> Flat:
+    """No "yes" while something may have come that has not been read."""
+    return Flat("unknown", (behind,)) if found and behind else found
 
 
 def _explained(found: Flat, unsettled: Unsettled) -> Flat:

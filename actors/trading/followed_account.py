@@ -27,6 +27,7 @@ from actors.rules.account.snapshot import Snapshot
 from actors.rules.account.view import AccountEvent, AccountView, Flat, Mark
 from actors.status import AccountStatus
 from actors.stream import Stream
+from actors.supervision.permit import Limits, StreamSource
 from actors.timers import Timer
 from actors.trading.account_look import begin_look
 from actors.trading.account_way import AccountWay
@@ -35,6 +36,7 @@ from actors.trading.runtime_requests import Unsettled
 
 log = log_queue.logger("actors.trading.accounts")
 
+ALL_READ: Final = Limits(max_queue=0)
 UP: Final = frozenset({"connected", "restored"})  # states of a line that bring events
 REQUESTS: Final = 5  # of one look
 KEPT: Final = 1.0  # seconds for which a view is the same object, where nothing happens
@@ -67,6 +69,7 @@ class MadeView(Struct, frozen=True):
     view: AccountView
     changes: int
     unsettled: Unsettled
+    untaken: str
     prices: Mapping[str, StreamPrice | None]
     at: float  # monotonic seconds
 
@@ -91,10 +94,13 @@ class FollowedAccount:
         self._keeper, self._tell, self._when_ended = keeper, tell, when_ended
         self._looks = looks
         self._changed = threading.Condition(looks.lock)  # notified when it is synced, and at its end
+        self._source = StreamSource(stream._inlet, way.cells)
         self._waker, self._jobs = Waker(), SimpleQueue[Job]()
         self._changes = 0
         self._made: MadeView | None = None
         self._session_ns = self._session_seen_ns = 0  # its beginning, and when it was looked at; wall clock
+        self._leaving: set[object] = set()  # mutations of which the keeper has not been told
+        self._has_item = False  # an item that the stream does not hold any more, and the keeper has not
         # Its thread's own:
         self._down: dict[str, str] = {}  # lines that are not up, and why
         self._asked = 0  # questions whether the subscriptions are answered; an older answer is of no use
@@ -133,9 +139,9 @@ class FollowedAccount:
 
     def view(self) -> AccountView:
         """As it is now: the same object until something happens, for a second at most."""
-        unsettled, made = self.way.unsettled(), self._made
-        if made is None or not self._holds(made, unsettled):
-            made = self._made = self._make(unsettled)
+        unsettled, untaken, made = self.way.unsettled(), self._untaken(), self._made
+        if made is None or not self._holds(made, unsettled, untaken):
+            made = self._made = self._make(unsettled, untaken)
         return made.view
 
     def wait(self, seconds: float) -> None:
@@ -151,16 +157,20 @@ class FollowedAccount:
 
     def flat(self, max_age: float) -> Flat:
         """Whether it is flat now."""
-        unsettled = self.way.unsettled()
+        unsettled, untaken = self.way.unsettled(), self._untaken()
         with self._changed:
-            found = self._keeper.flat(self.way.now(), intents=_tags(unsettled), max_age=max_age)
+            found = self._keeper.flat(
+                self.way.now(), intents=_tags(unsettled), max_age=max_age, untaken=untaken
+            )
         return _explained(found, unsettled)
 
     def unproved(self, max_age: float) -> tuple[str, ...]:
         """Why no permit may be built on it; empty: the evidence is enough. It reads the order store."""
-        unsettled = self.way.unsettled()
+        unsettled, untaken = self.way.unsettled(), self._untaken()
         with self._changed:
-            found = self._keeper.unproved(self.way.now(), intents=_tags(unsettled), max_age=max_age)
+            found = self._keeper.unproved(
+                self.way.now(), intents=_tags(unsettled), max_age=max_age, untaken=untaken
+            )
         return (*found, unsettled.why) if unsettled.why else found
 
     def confirm(self) -> None:
@@ -179,9 +189,14 @@ class FollowedAccount:
             if isinstance(outcome, Refused):
                 self.put(lambda: self._answered(key))
 
+        def expected() -> None:
+            self._keep(lambda _: self._keeper.expect(key, at))
+            self._leaving.discard(reply)
+
         reply.told = told
         at = self.way.now()
-        self.put(lambda: self._keep(lambda _: self._keeper.expect(key, at)))
+        self._leaving.add(reply)
+        self.put(expected)
 
     def status(self) -> AccountStatus:
         """For the status of the runtime. Reads no file."""
@@ -197,14 +212,24 @@ class FollowedAccount:
             untrusted=self.untrusted,
         )
 
-    def _holds(self, made: MadeView, unsettled: Unsettled) -> bool:
+    def _untaken(self) -> str:
+        """What has come, and the keeper has not been told yet; takes no lock.
+
+        It is looked at behind the order store and ahead of the keeper: what leaves either is in the next.
+        """
+        waiting = [*self._source.waiting(ALL_READ)]
+        if waiting or self._has_item:  # in this order, which is that of the reader
+            return "events of its channels have come, and are not taken over yet"
+        return "a mutation is leaving" if self._leaving else ""
+
+    def _holds(self, made: MadeView, unsettled: Unsettled, untaken: str) -> bool:
         """Takes no lock."""
-        if (made.changes, made.unsettled) != (self._changes, unsettled):
+        if (made.changes, made.unsettled, made.untaken) != (self._changes, unsettled, untaken):
             return False
         is_young = 0 <= self.way.now() - made.at < KEPT
         return is_young and made.prices == {id: self.way.price(id) for id in made.prices}
 
-    def _make(self, unsettled: Unsettled) -> MadeView:
+    def _make(self, unsettled: Unsettled, untaken: str) -> MadeView:
         """The venue reads prices, so that is done without the lock."""
         way, tags = self.way, _tags(unsettled)
         prices = {id: way.price(id) for id in self._contracts()}
@@ -216,8 +241,8 @@ class FollowedAccount:
                 for id, price in prices.items()
                 if price is not None
             }
-            view = self._keeper.view(now, now_ns, marks, contracts, intents=tags)
-            return MadeView(view, self._changes, unsettled, prices, now)
+            view = self._keeper.view(now, now_ns, marks, contracts, intents=tags, untaken=untaken)
+            return MadeView(view, self._changes, unsettled, untaken, prices, now)
 
     def _contracts(self) -> tuple[str, ...]:
         """Those in which it has a position."""
@@ -244,14 +269,11 @@ class FollowedAccount:
         """One item of the stream; or one job, where it holds none; or a wait. Returns whether it goes on."""
         place = self.stream._peek()
         if place is not None:
-            item = self.stream._take_at(place)
-            if isinstance(item, Received):
-                self._take(item, self.stream._box.reached_for.origin.at)
-            elif isinstance(item, Closed):
-                return False
-            else:
-                self._mark(item)
-            return True
+            self._has_item = True
+            try:
+                return self._take_item(self.stream._take_at(place))
+            finally:
+                self._has_item = False
         if self.ended is not None:  # and all of it was read
             return False
         if not self._jobs.empty():  # only this thread takes from it
@@ -262,6 +284,16 @@ class FollowedAccount:
             self._is_idle = True
             self._waker.wait(None)
             self._is_idle = False
+        return True
+
+    def _take_item(self, item: object) -> bool:
+        """Returns whether it goes on."""
+        if isinstance(item, Received):
+            self._take(item, self.stream._box.reached_for.origin.at)
+        elif isinstance(item, Closed):
+            return False
+        else:
+            self._mark(item)
         return True
 
     def _take(self, received: Received[Any], at: float) -> None:
@@ -279,6 +311,7 @@ class FollowedAccount:
             log.exception("%s: an event could not be read; its lists are asked for.", self)
             self._lose(f"an event could not be read ({type(error).__name__})")
             return
+        self._has_item = False  # a handler may ask for the view
         self._tell(events)
 
     def _is_own(self, row: AccountRow) -> bool:

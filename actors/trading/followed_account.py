@@ -20,7 +20,7 @@ from actors.events import Closed, Gap, Lifecycle, Received, SubscriptionState, T
 from actors.market.latest_prices import StreamPrice
 from actors.protocol.accounts import AccountBalance, AccountRow
 from actors.protocol.trading import Cancel, Close, Intent, Modify, OrderOutcome, Place, Refused
-from actors.rules.account.budget import AuditBudget
+from actors.rules.account.budget import MOST_REPLACED, AuditBudget, Replacements
 from actors.rules.account.flat import NO_LEGS
 from actors.rules.account.keeper import AccountKeeper
 from actors.rules.account.snapshot import Snapshot
@@ -41,6 +41,10 @@ UP: Final = frozenset({"connected", "restored"})  # states of a line that bring 
 REQUESTS: Final = 5  # of one look
 KEPT: Final = 1.0  # seconds for which a view is the same object, where nothing happens
 SESSION_NS: Final = 30 * 10**9  # nanoseconds between two looks whether another session has begun
+WITHHELD: Final = (
+    f"; its lines were replaced {MOST_REPLACED} times within an hour already, and are replaced again once that "
+    "is over. Compare the account with the venue's own screens"
+)
 RESOLVE_AGAIN: Final = 30.0  # seconds until a contract is asked for again that could not be resolved
 
 Job = Callable[[], object]
@@ -49,7 +53,8 @@ Ended = Callable[[str], object]  # with the reason
 
 
 class LoginLooks:
-    """What the accounts of one login share: the lock of their keepers, and the budget of their looks.
+    """What the accounts of one login share: the lock of their keepers, the budget of their looks, and how
+    often their lines may be replaced.
 
     `under_way`: looks that are, of all of them; with the lock.
     """
@@ -57,6 +62,15 @@ class LoginLooks:
     def __init__(self, budget: AuditBudget) -> None:
         self.budget, self.lock = budget, threading.RLock()
         self.under_way = 0
+        self.replacements = Replacements()
+
+    def may_replace(self, now: float) -> bool:
+        """Whether the lines may be replaced now; if so, that is noted."""
+        with self.lock:
+            may = not self.replacements.wait(now)
+            if may:
+                self.replacements.note(now)
+        return may
 
     def wait(self, now: float) -> float:
         """Seconds until the budget has room for one more look, beside those under way; with the lock."""
@@ -106,7 +120,7 @@ class FollowedAccount:
         self._asked = 0  # questions whether the subscriptions are answered; an older answer is of no use
         self._is_confirmed = False
         self._is_idle = False
-        self._is_looking = self._is_replacing = self._is_resolving = False
+        self._is_looking = self._is_to_replace = self._is_replacing = self._is_resolving = False
         self._seen = -1  # changes, when contracts and session were looked at
         self._unresolved: dict[str, float] = {}  # contracts, and when they may be asked for again
         self._timer: Timer | None = None
@@ -418,7 +432,7 @@ class FollowedAccount:
             before = self._keeper.view(now, now_ns, intents=()).silent_losses
             events = self._keeper.looked(snapshot, now, now_ns, requests=requests)
             after = self._keeper.view(now, now_ns, intents=()).silent_losses
-            rotation = self._keeper.take_rotation()
+            rotation, state = self._keeper.take_rotation(), self._keeper.state
         self._tell(events)
         for loss in after:
             if loss not in before:
@@ -427,6 +441,8 @@ class FollowedAccount:
                 self.way.record_loss(self.topics, loss.what, loss.at_ns)
         if rotation:
             self._distrust(rotation)
+        elif self._is_to_replace and state == "untrusted":  # it was not connected again by itself
+            self._replace_if_allowed()
         elif self.untrusted:
             self._trust_again()
 
@@ -435,7 +451,22 @@ class FollowedAccount:
     def _distrust(self, why: str) -> None:
         """Its channels are not fresh, and its lines are replaced."""
         self.untrusted = why
-        self.way.distrust(self._own_topics(), why)
+        self._is_to_replace = True
+        self._replace_if_allowed()
+        self.way.distrust(self._own_topics(), self.untrusted)
+
+    def _replace_if_allowed(self) -> None:
+        """A venue that never tells of some events would be connected to without end."""
+        now = self.way.now()
+        if not self._looks.may_replace(now):
+            if WITHHELD not in self.untrusted:
+                self.untrusted += WITHHELD
+                log.error("%s: %s", self, self.untrusted)
+            return
+        self._is_to_replace = False
+        self._replace_lines(self.untrusted.removesuffix(WITHHELD))
+
+    def _replace_lines(self, why: str) -> None:
         lines = self.way.lines_of(self.topics)
         self._is_replacing = bool(lines)
         left = set(lines)
@@ -447,6 +478,8 @@ class FollowedAccount:
 
         for line in lines:
             self.way.replace_line(line, why, partial(self.put, partial(replaced, line)))
+        if not lines:  # its topics are on none now
+            self._replaced()
 
     def _replaced(self) -> None:
         """The new connection has taken over without a gap, or its stream tells of the loss."""
@@ -462,7 +495,7 @@ class FollowedAccount:
             missing = self._keeper.unproved(self.way.now(), intents=())
         if set(missing) <= {NO_LEGS}:
             log.info("%s: its channels are trusted again: two looks agree with them.", self)
-            self.untrusted = ""
+            self.untrusted, self._is_to_replace = "", False
             self.way.distrust(self._own_topics(), "")
 
     def _own_topics(self) -> tuple[Topic, ...]:

@@ -20,7 +20,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     `doubts`: why the view is not synced. `lacks`: what two agreeing snapshots are missing. `sums`: why fills
     and positions do not agree. `waiting`: mutations of this process of which the venue has told nothing yet.
     `intents`: tags of mutations without outcome of any process of the host; None: they cannot be read.
-    `has_suspended`: whether the venue lists suspended orders. `untaken`: what has come, and is not in the view.
+    `has_suspended`: whether the venue lists suspended orders. `untaken`: what has come, and is not in it yet.
     """
 
     positions: tuple[AccountPosition, ...]

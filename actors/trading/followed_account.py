@@ -19,7 +19,7 @@ from actors.delivery.inlet import Waker
 from actors.events import Closed, Gap, Lifecycle, Received, SubscriptionState, Topic
 from actors.market.latest_prices import StreamPrice
 from actors.protocol.accounts import AccountBalance, AccountRow
-from actors.protocol.trading import Cancel, Close, Intent, Modify, OrderOutcome, Place, Refused
+from actors.protocol.trading import Cancel, Close, Intent, Modify, OrderOutcome, Place, Refused, Unknown
 from actors.rules.account.budget import MOST_REPLACED, AuditBudget, Replacements
 from actors.rules.account.flat import NO_LEGS
 from actors.rules.account.keeper import AccountKeeper
@@ -42,8 +42,8 @@ REQUESTS: Final = 5  # of one look
 KEPT: Final = 1.0  # seconds for which a view is the same object, where nothing happens
 SESSION_NS: Final = 30 * 10**9  # nanoseconds between two looks whether another session has begun
 WITHHELD: Final = (
-    f"; its lines were replaced {MOST_REPLACED} times within an hour already, and are replaced again once that "
-    "is over. Compare the account with the venue's own screens"
+    f"; its lines were replaced {MOST_REPLACED} times within an hour already, and are replaced again once "
+    "that is over. Compare the account with the venue's own screens"
 )
 RESOLVE_AGAIN: Final = 30.0  # seconds until a contract is asked for again that could not be resolved
 
@@ -113,6 +113,8 @@ class FollowedAccount:
         self._changes = 0
         self._made: MadeView | None = None
         self._session_ns = self._session_seen_ns = 0  # its beginning, and when it was looked at; wall clock
+        self._open: set[str] = set()  # tags without outcome, as the order store had them
+        self._placed: set[tuple[str, int]] = set()  # orders that were accepted, as it had them
         self._leaving: set[object] = set()  # mutations of which the keeper has not been told
         self._has_item = False  # an item that the stream does not hold any more, and the keeper has not
         # Its thread's own:
@@ -153,7 +155,7 @@ class FollowedAccount:
 
     def view(self) -> AccountView:
         """As it is now: the same object until something happens, for a second at most."""
-        unsettled, untaken, made = self.way.unsettled(), self._untaken(), self._made
+        unsettled, untaken, made = self._intents(), self._untaken(), self._made
         if made is None or not self._holds(made, unsettled, untaken):
             made = self._made = self._make(unsettled, untaken)
         return made.view
@@ -171,7 +173,7 @@ class FollowedAccount:
 
     def flat(self, max_age: float) -> Flat:
         """Whether it is flat now."""
-        unsettled, untaken = self.way.unsettled(), self._untaken()
+        unsettled, untaken = self._intents(), self._untaken()
         with self._changed:
             found = self._keeper.flat(
                 self.way.now(), intents=_tags(unsettled), max_age=max_age, untaken=untaken
@@ -180,7 +182,7 @@ class FollowedAccount:
 
     def unproved(self, max_age: float) -> tuple[str, ...]:
         """Why no permit may be built on it; empty: the evidence is enough. It reads the order store."""
-        unsettled, untaken = self.way.unsettled(), self._untaken()
+        unsettled, untaken = self._intents(), self._untaken()
         with self._changed:
             found = self._keeper.unproved(
                 self.way.now(), intents=_tags(unsettled), max_age=max_age, untaken=untaken
@@ -202,6 +204,8 @@ class FollowedAccount:
         def told(outcome: OrderOutcome) -> None:
             if isinstance(outcome, Refused):
                 self.put(lambda: self._answered(key))
+            elif isinstance(outcome, Unknown):
+                self.put(lambda: self._open.add(intent.tag))
 
         def expected() -> None:
             self._keep(lambda _: self._keeper.expect(key, at))
@@ -225,6 +229,31 @@ class FollowedAccount:
             disputed=view.reasons if is_disputed else (),
             untrusted=self.untrusted,
         )
+
+    def _intents(self) -> Unsettled:
+        """What the order store has of it now. Takes the lock where that has changed.
+
+        An order that another process has placed is waited for as one of this process is. A tag that is open
+        no longer, and was not accepted, has its answer: it was refused, or a person says that it is absent.
+        """
+        found = self.way.unsettled()
+        if found.why:
+            return found
+        if self._open != set(found.tags) or not self._placed.issuperset(found.placed):
+            with self._changing():
+                self._take_intents(found)
+            self._waker.set()
+        return found
+
+    def _take_intents(self, found: Unsettled) -> None:
+        now, now_ns, since_ns = self.way.now(), self.way.now_ns(), self._keeper.since_ns
+        placed = set(found.placed)
+        for tag, begun_ns in sorted(placed - self._placed):
+            if begun_ns > since_ns:  # the lists show it
+                self._keeper.expect_order(tag, now - max(0, now_ns - begun_ns) / 1e9)
+        for tag in self._open - set(found.tags) - {tag for tag, _ in placed}:
+            self._keeper.answered(tag)
+        self._open, self._placed = set(found.tags), placed
 
     def _untaken(self) -> str:
         """What has come, and the keeper has not been told yet; takes no lock.

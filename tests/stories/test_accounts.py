@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -432,8 +433,46 @@ def test_flat_is_unknown_from_the_moment_at_which_an_order_leaves_until_its_even
     venue.event_dropped("orders", 1)
     with held(followed(runtime)):
         accepted(px.place(ACCOUNT, EP, "buy", 1, limit=price(venue) - 50))
-        assert runtime.flat(FEED, ACCOUNT).reasons == ("a mutation is leaving",)
+        assert "a mutation is leaving" in runtime.flat(FEED, ACCOUNT).reasons
     until(lambda: any("has not told yet" in why for why in runtime.flat(FEED, ACCOUNT).reasons))
+
+
+def test_flat_is_unknown_when_another_process_has_placed_an_order_of_which_the_stream_tells_nothing(
+    runtime: Runtime, folder: Path, venue: SimulatedProjectX
+) -> None:
+    """Its outcome is known, and the last look was before it."""
+    runtime.account(FEED, ACCOUNT, wait=10.0)
+    assert runtime.flat(FEED, ACCOUNT, wait=20.0)
+    with actors.start(config(folder, venue), wait=10.0) as second:
+        px = settled(second)
+        venue.event_dropped("orders", 4)
+        handle = px.place(ACCOUNT, EP, "buy", 1, limit=price(venue) - 50)
+        order = accepted(handle)
+        assert runtime.flat(FEED, ACCOUNT).reasons == (
+            f"the venue has not told yet what became of {handle.tag}",
+        )
+        assert not runtime.account(FEED, ACCOUNT).flat
+        until(lambda: not runtime.account(FEED, ACCOUNT).synced, 15.0)  # a look is due after 5 s
+        assert runtime.flat(FEED, ACCOUNT).answer == "unknown"
+        until(lambda: runtime.flat(FEED, ACCOUNT).answer == "no", 40.0)
+    assert [each.order.id for each in runtime.account(FEED, ACCOUNT).orders] == [order]
+
+
+def test_an_order_that_a_person_says_is_absent_is_waited_for_no_longer(
+    runtime: Runtime, folder: Path, venue: SimulatedProjectX
+) -> None:
+    px = settled(runtime)
+    runtime.account(FEED, ACCOUNT, wait=10.0)
+    assert runtime.flat(FEED, ACCOUNT, wait=20.0)
+    venue.answer_lost(page="Order/place")
+    venue.event_dropped("orders", 100)
+    handle = px.place(ACCOUNT, EP, "buy", 1, limit=price(venue) - 50)
+    assert isinstance(handle.get(10.0), actors.Unknown)
+    assert any(handle.tag in why for why in runtime.flat(FEED, ACCOUNT).reasons)
+    with closing(sqlite3.connect(folder / "orders.db")) as db:  # as `linewarden orders resolve` does
+        db.execute("UPDATE intents SET state = 'resolved' WHERE tag = ?", (handle.tag,))
+        db.commit()
+    assert not any(handle.tag in why for why in runtime.flat(FEED, ACCOUNT).reasons)
 
 
 def test_without_an_order_store_flat_is_unknown_and_says_why(venue: SimulatedProjectX) -> None:

@@ -134,6 +134,10 @@ class AccountKeeper:
         """
         self._expected.add(key, now)
 
+    def expect_order(self, tag: str, now: float) -> None:
+        """The venue has accepted an order that left then, maybe of another process: its event is to come."""
+        self._expected.add_order(tag, now)
+
     def answered(self, key: str | int) -> None:
         """No event will come for this mutation, as after a refusal."""
         self._expected.drop(key)
@@ -143,13 +147,17 @@ class AccountKeeper:
         self._record.begin_session(since_ns)
 
     def resync(self, now: float) -> None:
-        """Forgets all doubts: what the next whole snapshot shows is taken over as it is."""
+        """Forgets all doubts: what the next whole snapshot shows is taken over as it is.
+
+        Mutations that left more than 5 s ago are waited for no longer.
+        """
         if self._state != "down":
             self._counts_from = now
         self._happened("resync")
         self._start_over()
         self._record.sums.start_over()
         self._is_forced = True
+        self._expected.give_up(now)
         self._schedule.at_once(now)
 
     def confirm(self, now: float) -> None:

@@ -260,7 +260,6 @@ COVERED_BY = {
     "supervisor": "stories/test_supervisor_laws",
     "testing": "simulators/test_o2",
     "trading/account_calls": "stories/test_accounts",
-    "trading/account_look": "stories/test_accounts",
     "trading/account_way": "stories/test_accounts",
     "trading/accounts": "stories/test_accounts",
     "trading/followed_account": "stories/test_accounts",

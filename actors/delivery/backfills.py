@@ -7,7 +7,7 @@ events that waited. Only events of that topic wait. Where no topic is being fill
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import count
 from typing import Any, Final, Protocol
@@ -97,14 +97,34 @@ class Backfills:
 
     def __init__(self, line: LineDelivery, holder: Holder, streams: Streams, asking: Asking) -> None:
         self._line, self._holder, self._streams = line, holder, streams
-        self._questions, self.policy = asking.questions, asking.policy
+        self._questions = asking.questions
         self._now, self._wall_ns = asking.now, asking.wall_ns
         self._channels = holder.venue.channels
+        self.policy, self.filled = NEVER, frozenset[str]()
+        self.take_policy(asking.policy)
         self._fills: dict[Topic, Filling] = {}
         self._known: dict[Topic, Known] = {}
         self._numbers = count(1)
         self._held = self._held_size = 0  # events and bytes, of all topics
         self.is_idle = True  # events need not be looked at
+
+    def take_policy(self, policy: BackfillPolicy) -> None:
+        """Which channels are back-filled from now on."""
+        self.policy = policy
+        every = self._channels.items()
+        self.filled = frozenset(name for name, channel in every if policy.seconds(channel))
+        recent = self._holder.last_events.recent
+        for topic in [topic for topic in recent if topic.channel not in self.filled]:
+            del recent[topic]  # more of it will come, and will not be kept
+
+    def note_recent(self, topics: list[Topic], events: list[Any], newest: Iterable[Topic]) -> None:
+        """One batch is about to reach the streams. `newest`: all of its topics, each once."""
+        for topic in newest:
+            if topic.channel in self.filled:
+                is_one_topic = topics.count(topic) == len(topics)
+                pairs = zip(topics, events, strict=True)
+                mine = events if is_one_topic else [event for at, event in pairs if at == topic]
+                self._holder.last_events.keep_recent(topic, mine)
 
     # ── losses ──
 
@@ -115,13 +135,10 @@ class Backfills:
 
     def note_last(self, topics: Iterable[Topic]) -> None:
         """These are blind from here on: their last event counts, over connections, until they are back."""
-        seen, state = self._holder.last_events, self._line.state
+        state = self._line.state
         for topic in topics:
             if topic not in state.last_seen and self.seconds(topic):
-                stamp = seen.stamps.get(topic)
-                state.last_seen[topic] = LastSeen(
-                    seen.events.get(topic), None if stamp is None else stamp.wall_ns
-                )
+                state.last_seen[topic] = self._last_seen(topic)
 
     def blind(self, topics: Iterable[Topic], now_ns: int) -> dict[Topic, Gaps]:
         """Of topics that are about to be answered for: those to be filled, with the gaps that they get."""
@@ -167,23 +184,50 @@ class Backfills:
         now, now_ns = self._now(), self._wall_ns()
         for topic, gaps in losses.items():
             seen = self._line.state.last_seen.pop(topic, None) or self._last_seen(topic)
-            seconds, since_ns = self.seconds(topic), self._since_ns(topic, gaps, seen, now, now_ns)
-            self._fills[topic] = Filling(Fill(topic, since_ns, seen.event, now + seconds), gaps, seconds)
+            last, seconds = self._newest(topic, seen.events), self.seconds(topic)
+            since_ns = self._since_ns(topic, gaps, seen, last, now, now_ns)
+            before = frozenset(self._keys(topic, seen.events))
+            joins = partial(self._joins, topic, last)
+            fill = Fill(topic, since_ns, last, now + seconds, before=before, joins=joins)
+            self._fills[topic] = Filling(fill, gaps, seconds)
             self.is_idle = False
         if losses:
             self._questions.wake()
 
     def _last_seen(self, topic: Topic) -> LastSeen:
-        stamp = self._holder.last_events.stamps.get(topic)
-        event = self._holder.last_events.events.get(topic)
-        return LastSeen(event, None if stamp is None else stamp.wall_ns)
+        known = self._holder.last_events
+        stamp, event = known.stamps.get(topic), known.events.get(topic)
+        events = tuple(known.recent.get(topic, ())) or (() if event is None else (event,))
+        return LastSeen(events, None if stamp is None else stamp.wall_ns)
 
-    def _since_ns(self, topic: Topic, gaps: Gaps, seen: LastSeen, now: float, now_ns: int) -> int:
+    def _newest(self, topic: Topic, events: Sequence[Any]) -> Any | None:
+        """The newest by the venue's time of those that the venue's list has where they came, or the last."""
+        newest, newest_ns = events[-1] if events else None, 0
+        for event in events:
+            at_ns = self._event_time(event) or 0
+            if at_ns >= newest_ns and self._joins(topic, None, event):
+                newest, newest_ns = event, at_ns
+        return newest
+
+    def _joins(self, topic: Topic, last: Any | None, event: Any) -> bool:
+        """Whether the venue's list has this event where it came, and not before the last one."""
+        last_ns = None if last is None else self._event_time(last)
+        at_ns = None if last_ns is None else self._event_time(event)
+        if last_ns is not None and at_ns is not None and at_ns < last_ns:
+            return False
+        try:
+            return self._holder.venue.joins_history(topic, event)
+        except Exception:  # a defect of the venue's
+            return False
+
+    def _since_ns(
+        self, topic: Topic, gaps: Gaps, seen: LastSeen, last: Any | None, now: float, now_ns: int
+    ) -> int:
         """No event from before that is lost: by the venue's time of the last one, if it has one."""
         since_ns = min(gap.since_ns for gap in gaps.values())
-        if seen.event is None:
+        if last is None:
             return min(since_ns, now_ns - max(0, round((now - self._holder.settled_at(topic)) * 1e9)))
-        at_ns = self._event_time(seen.event) or seen.received_ns
+        at_ns = self._event_time(last) or seen.received_ns
         return since_ns if at_ns is None else min(since_ns, at_ns)
 
     def _event_time(self, event: Any) -> int | None:
@@ -249,7 +293,7 @@ class Backfills:
             if now >= fill.until:
                 fill.expire(filling.seconds)
                 self._finish(filling)
-            elif fill.is_due:
+            elif fill.due_at <= now:
                 self._ask(filling, now)
         for topic in [topic for topic, known in self._known.items() if now >= known.until]:
             del self._known[topic]
@@ -259,7 +303,7 @@ class Backfills:
         """Seconds until it is to look again; infinity: nothing is under way."""
         if self.is_idle:
             return math.inf
-        ends = [filling.fill.until for filling in self._fills.values()]
+        ends = [min(each.fill.until, each.fill.due_at) for each in self._fills.values()]
         ends += [known.until for known in self._known.values()]
         return max(0.0, min(ends, default=math.inf) - now)
 
@@ -287,7 +331,7 @@ class Backfills:
         if not isinstance(outcome, Backfilled):
             self._fail(filling, str(outcome) or type(outcome).__name__)
             return True
-        filling.fill.answered(outcome)
+        filling.fill.answered(outcome, self._now())
         if filling.fill.is_over:
             self._finish(filling)
         elif filling.fill.is_due:
@@ -336,7 +380,7 @@ class Backfills:
         self._holder.note_filled(topic, complete=fill.is_complete)
         self._hand_out_held(filling)
         self._holder.filling.discard(topic)
-        if keys := {key for event in events if (key := self._key(topic, event)) is not None}:
+        if keys := self._keys(topic, events):
             former = self._known.get(topic)
             every = keys if former is None else keys | former.keys
             self._known[topic] = Known(frozenset(every), self._now() + KNOWN_FOR)
@@ -377,9 +421,14 @@ class Backfills:
 
     def _key(self, topic: Topic, event: Any) -> Hashable | None:
         try:
-            return self._holder.venue.duplicate_key(topic, event)
+            key = self._holder.venue.duplicate_key(topic, event)
+            hash(key)
         except Exception:  # a defect of the venue's: nothing identifies the event
             return None
+        return key
+
+    def _keys(self, topic: Topic, events: Iterable[Any]) -> set[Hashable]:
+        return {key for event in events if (key := self._key(topic, event)) is not None}
 
     def _judge_idle(self) -> None:
         self.is_idle = not (self._fills or self._known)

@@ -391,7 +391,7 @@ class ConnectionDelivery:
         """Which channels are back-filled from now on."""
         self._backfill = policy
         if self._epoch is not None:
-            self._epoch.backfills.policy = policy
+            self._epoch.backfills.take_policy(policy)
 
     # ── what two connections of the line both bring ──
 

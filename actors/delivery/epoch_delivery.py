@@ -91,6 +91,8 @@ class EpochDelivery:
         is_one_topic = topics[0] is topics[-1] and topics.count(topics[0]) == len(topics)
         newest = {topics[0]: events[-1]} if is_one_topic else dict(zip(topics, events, strict=True))
         self.last_events.keep(topics, events, newest, ReceiptTime(now, received_ns))
+        if self.backfills.filled:
+            self.backfills.note_recent(topics, events, newest)
         right = self._right
         origin = Origin(received_ns, self._line.epoch, self._arrivals.begin(right), now)
         batch = Batch(topics, events, origin)
@@ -122,6 +124,7 @@ class EpochDelivery:
         stamp = self.last_events.stamps.get(topic)
         at = now - age if stamp is None else max(now - age, stamp.at)
         self.last_events.keep(topics, events, newest, ReceiptTime(at, now_ns - round((now - at) * 1e9)))
+        self.backfills.note_recent(topics, events, newest)
         origin = Origin(now_ns, self._line.epoch, self._arrivals.begin(right), now, "rest")
         try:
             if self._stale:

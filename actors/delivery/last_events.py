@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
 
 from msgspec import Struct
 
 from actors.events import Topic
 from actors.rules.latest_price import Prices
+
+RECENT: Final = 100  # events of a topic that is back-filled
 
 
 class ReceiptTime(Struct, frozen=True, gc=False):
@@ -24,6 +27,7 @@ class LastEvents:
     def __init__(self, prices: Prices) -> None:
         self.events: dict[Topic, Any] = {}  # the newest of each topic
         self.stamps: dict[Topic, ReceiptTime] = {}  # when it came
+        self.recent: dict[Topic, deque[Any]] = {}  # the newest ones of topics that are back-filled
         self.prices = prices
 
     def keep(
@@ -41,9 +45,17 @@ class LastEvents:
             self.stamps.update(dict.fromkeys(newest, stamp))
         self.prices.keep(topics, events, newest, stamp.at)
 
+    def keep_recent(self, topic: Topic, events: Iterable[Any]) -> None:
+        """More events of a topic that is back-filled."""
+        recent = self.recent.get(topic)
+        if recent is None:
+            recent = self.recent[topic] = deque(maxlen=RECENT)
+        recent.extend(events)
+
     def forget(self, topic: Topic) -> None:
         self.events.pop(topic, None)
         self.stamps.pop(topic, None)
+        self.recent.pop(topic, None)
         self.prices.forget(topic)
 
     def keep_only(self, topics: Collection[Topic]) -> None:
@@ -54,4 +66,5 @@ class LastEvents:
     def copy(self) -> LastEvents:
         copy = LastEvents(self.prices.copy())
         copy.events, copy.stamps = self.events.copy(), self.stamps.copy()
+        copy.recent = {topic: events.copy() for topic, events in self.recent.copy().items()}
         return copy

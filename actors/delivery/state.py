@@ -18,9 +18,9 @@ Word = Literal["connected", "restored"]
 
 
 class LastSeen(Struct, frozen=True):
-    """The last event of a topic before it became blind; None: there was none."""
+    """The newest events of a topic before it became blind, oldest first."""
 
-    event: Any | None
+    events: tuple[Any, ...]
     received_ns: int | None
 
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from actors import log_queue
 from actors.delivery.handlers import check_result
-from actors.protocol.bars import Timeframe
-from actors.rules.bars.frame import BarEvent
+from actors.protocol.formatting import counted
+from actors.rules.bars.frame import BarEvent, Name
 
 log = log_queue.logger("actors.market.bars")
 
@@ -26,21 +26,21 @@ class BarHandler:
     def __init__(
         self,
         name: str,
-        timeframes: frozenset[Timeframe],
+        names: frozenset[Name],
         handler: Callable[[BarEvent], object],
         holder: object,
     ) -> None:
         self.name, self.dropped, self.errors = name, 0, 0
-        self._timeframes = frozenset(map(str, timeframes))
+        self._names = names
         self._handler, self._holder = handler, holder
         self._waiting: deque[BarEvent] = deque()
         self._changed = threading.Condition()
         self._is_closed = self._is_finished = False
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
 
-    def put(self, event: BarEvent) -> None:
-        """Hands it an event, if that is of its timeframes."""
-        if event.timeframe not in self._timeframes:
+    def put(self, name: Name, event: BarEvent) -> None:
+        """Hands it an event of the frame with this name, if it is told of that."""
+        if name not in self._names:
             return
         with self._changed:
             if len(self._waiting) >= MOST:
@@ -67,6 +67,11 @@ class BarHandler:
     def is_closed(self) -> bool:
         """Whether it is called no more."""
         return self._is_closed
+
+    def __repr__(self) -> str:
+        state = "closed" if self._is_closed or self._is_finished else "open"
+        mistakes = f"{counted(self.errors, 'error')}, {self.dropped:,} dropped"
+        return f"<BarHandler {self.name.removeprefix('on_bar/')}: {state}, {mistakes}>"
 
     def _next(self) -> BarEvent | None:
         with self._changed:

@@ -21,7 +21,7 @@ from actors.protocol.bars import SECOND_NS, Bar, BarQuery, Print, Timeframe, tim
 from actors.protocol.formatting import suggestion
 from actors.protocol.rest import Call
 from actors.protocol.venue import Venue
-from actors.rules.bars.frame import BarEvent
+from actors.rules.bars.frame import BarEvent, Name
 from actors.rules.bars.keeper import Keeper, Wanted
 from actors.rules.bars.periods import periods_of
 from actors.rules.bars.view import BarsView
@@ -43,8 +43,6 @@ READ: Final = 120.0  # seconds for a read, and more for one of many bars
 BARS_A_SECOND: Final = 100
 KEEP: Final = 1_000
 MOST_BARS: Final = 100_000
-
-Name = tuple[Timeframe, Calendar | None]
 
 
 class Answer(Protocol):
@@ -113,8 +111,7 @@ class FollowedBars:
         with self._changed:
             for timeframe, calendar in names:
                 self._keeper.add(timeframe, calendar, history=history, keep=keep, now_ns=now_ns)
-                name = timeframe, calendar if timeframe.length_ns is None else None
-                if name not in self._names:
+                if (name := _kept_as((timeframe, calendar))) not in self._names:
                     self._names.append(name)
 
     @property
@@ -134,8 +131,7 @@ class FollowedBars:
         with self._changed:
             self._keeper.tick(self._clock.wall_ns())
             self._hand_out()
-            wanted = [(each, calendar if each.length_ns is None else None) for each, calendar in names]
-            return self._keeper.view(wanted, self._clock.wall_ns())
+            return self._keeper.view(map(_kept_as, names), self._clock.wall_ns())
 
     def wait(self, seconds: float) -> None:
         """Until something may be synced, or it has ended; for at most so many seconds."""
@@ -270,9 +266,9 @@ class FollowedBars:
             self._changed.notify_all()
 
     def _hand_out(self) -> None:
-        for event in self._keeper.take_told():
+        for name, event in self._keeper.take_told():
             for handler in self._handlers:
-                handler.put(event)
+                handler.put(name, event)
 
     def _has_bars(self, every: Timeframe) -> bool:
         venue = self._venue()
@@ -328,7 +324,7 @@ class Bars:
         check_handler(handler)
         followed, names = self._asked(feed, key, timeframes, options, calendar, history, keep)
         name = f"on_bar/{followed.topic}"
-        listening = BarHandler(name, frozenset(each for each, _ in names), handler, holder)
+        listening = BarHandler(name, frozenset(map(_kept_as, names)), handler, holder)
         listening.thread.start()
         self._handlers = [each for each in self._handlers if each.thread.is_alive()]
         self._handlers.append(listening)
@@ -462,6 +458,12 @@ class Bars:
                 raise SubscribeError(followed.stream, states)
             followed.wait(min(left, SLICE if is_reader() else LOOK_AGAIN))
         return view
+
+
+def _kept_as(name: Name) -> Name:
+    """A timeframe of a clock's length is the same in each calendar."""
+    timeframe, calendar = name
+    return timeframe, calendar if timeframe.length_ns is None else None
 
 
 def _bars(name: str, count: int, least: int) -> int:

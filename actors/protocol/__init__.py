@@ -42,7 +42,7 @@ from actors.protocol.accounts import (
 )
 from actors.protocol.asked import AskedTopic, TopicAnswer, confirm, refuse, topics_of
 from actors.protocol.backfill import Backfilled, Loss
-from actors.protocol.bars import Bar, BarQuery, BarUnit, Print, Timeframe
+from actors.protocol.bars import Bar, BarQuery, BarUnit, Print, Timeframe, finished_bars
 from actors.protocol.channel import DepthChannel, TypedChannel
 from actors.protocol.conversation import Conversation, Token, decoded, is_token, settled, status_reason
 from actors.protocol.error_codes import code_of
@@ -226,6 +226,7 @@ __all__ = (
     "confirm",
     "decoded",
     "exact_decimal",
+    "finished_bars",
     "is_bounded",
     "is_loopback",
     "is_token",

@@ -97,6 +97,18 @@ class BarQuery(Struct, frozen=True, kw_only=True):
     limit: int | None = None
 
 
+def finished_bars(found: Mapping[int, Bar], query: BarQuery, now_ns: int | None) -> tuple[Bar, ...]:
+    """Returns those of a venue's bars, by their start, that answer the query and are over, oldest first.
+
+    `now_ns`: the venue's time, wall clock; None: not told, and a bar counts as over once a later one began.
+    Without volume nothing was traded: such a bar is filled in by the venue, and is left out.
+    """
+    over_ns = max(found, default=0) if now_ns is None else now_ns
+    starts = sorted(start for start in found if query.start_ns <= start < query.end_ns)
+    bars = [found[start] for start in starts]
+    return tuple(bar for bar in bars if bar.end_ns <= over_ns and bar.volume)
+
+
 class Print(Struct, frozen=True):
     """One trade of the market, as bars are made from. `at_ns`: the venue's time, wall clock, nanoseconds.
 

@@ -97,14 +97,15 @@ def joined(
     """
     names = [identity(row) for row in rows]
     last, first = _place(names, loss.last, identity), _place(names, loss.first, identity)
-    if last is not None and first is not None and first < last:
+    if last is not None and first is not None and first <= last:
         return Backfilled((), complete=False, why=why or CROSSED)
     inside = _between(rows, loss, last, first, time_ns)
     open_seam = why or _left(loss, last) or _right(loss, first)
     if not open_seam:
         return Backfilled(inside, complete=True)
     reach = time_ns(rows[-1]) if last is not None and not why else None
-    return Backfilled(inside, complete=False, why=open_seam, reaches_ns=reach)
+    lags = not why and first is None and loss.first is not None and identity(loss.first) is not None
+    return Backfilled(inside, complete=False, why=open_seam, reaches_ns=reach, lags=lags)
 
 
 def _place(names: list[Hashable | None], event: E | None, identity: Identity[E]) -> int | None:

@@ -336,6 +336,14 @@ class Venue(ABC):
         """
         return None
 
+    def joins_history(self, topic: Topic, event: Any) -> bool:
+        """Returns whether the venue's list of a channel with `backfill` has this event where it came.
+
+        False: it changes an earlier event, whose place it has there. Such an event bounds no loss. Called on
+        the thread of the line.
+        """
+        return True
+
     def starts_anew(self, topic: Topic, event: Any) -> bool:
         """Returns whether an event of a channel of deltas needs none of the events before it.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable
 from enum import Enum, auto
 from typing import Any, Final
@@ -14,6 +15,7 @@ from actors.protocol.venue import Channel
 
 ACCOUNT_HOLD: Final = 2.0  # seconds for which events of an account channel wait at most
 LONGEST_HOLD: Final = 10.0  # and those of other channels
+ASK_AGAIN: Final = 0.5  # seconds after an answer whose list lagged behind the stream
 HELD_EVENTS: Final = 100_000  # of all topics of a line: beyond that, one of them waits no longer
 HELD_BYTES: Final = 32 * 1_048_576
 
@@ -58,16 +60,20 @@ class FillState(Enum):
     ASKED = auto()  # without the first event after the loss, which had not come yet
     AWAITS_FIRST = auto()  # the answer leaves a seam open; with that event the venue is asked once more
     ASKED_TO_FIRST = auto()  # with that event
+    AWAITS_LIST = auto()  # which did not have that event yet; a moment later the venue is asked once more
+    ASKED_AGAIN = auto()
     OVER = auto()
 
 
 class FillEvent(Enum):
     ASKS = auto()
     ASKS_TO_FIRST = auto()
-    FIRST = auto()  # an event of the topic came, and waits
+    ASKS_AGAIN = auto()
+    FIRST = auto()  # the first event after the loss came, and waits
     WHOLE = auto()  # a complete answer
-    PART = auto()  # another one, and no event waits
-    PART_AND_FIRST = auto()  # another one, and some event waits
+    PART = auto()  # another one, and the first event has not come
+    PART_AND_FIRST = auto()  # another one, and the first event has come
+    LAGS = auto()  # another one, of a list that does not have the first event yet
     FINAL_PART = auto()  # another one, and no question can complete it
     FAILED = auto()  # no answer comes
     ENDED = auto()  # nothing is waited for any more
@@ -89,19 +95,43 @@ NEXT: Final[dict[tuple[FillState, FillEvent], FillState]] = {
     (FillState.ASKED, FillEvent.ENDED): FillState.OVER,
     (FillState.AWAITS_FIRST, FillEvent.FIRST): FillState.DUE,
     (FillState.AWAITS_FIRST, FillEvent.ENDED): FillState.OVER,
-    (FillState.ASKED_TO_FIRST, FillEvent.FIRST): FillState.ASKED_TO_FIRST,
     (FillState.ASKED_TO_FIRST, FillEvent.WHOLE): FillState.OVER,
+    (FillState.ASKED_TO_FIRST, FillEvent.LAGS): FillState.AWAITS_LIST,
     (FillState.ASKED_TO_FIRST, FillEvent.FINAL_PART): FillState.OVER,
     (FillState.ASKED_TO_FIRST, FillEvent.FAILED): FillState.OVER,
     (FillState.ASKED_TO_FIRST, FillEvent.ENDED): FillState.OVER,
+    (FillState.AWAITS_LIST, FillEvent.ASKS_AGAIN): FillState.ASKED_AGAIN,
+    (FillState.AWAITS_LIST, FillEvent.FAILED): FillState.OVER,
+    (FillState.AWAITS_LIST, FillEvent.ENDED): FillState.OVER,
+    (FillState.ASKED_AGAIN, FillEvent.WHOLE): FillState.OVER,
+    (FillState.ASKED_AGAIN, FillEvent.FINAL_PART): FillState.OVER,
+    (FillState.ASKED_AGAIN, FillEvent.FAILED): FillState.OVER,
+    (FillState.ASKED_AGAIN, FillEvent.ENDED): FillState.OVER,
 }
+ANSWERED: Final = (FillState.AWAITS_FIRST, FillState.AWAITS_LIST)
 
 
 class Fill:
-    """The back-fill of one loss. One thread. `until`: monotonic seconds, at which it is given up."""
+    """The back-fill of one loss. One thread. `until`: monotonic seconds, at which it is given up.
 
-    def __init__(self, topic: Topic, since_ns: int, last: Any | None, until: float) -> None:
+    `last`: the event that the venue is asked from. `before`: keys of events that were delivered. `joins`:
+    whether an event can be the first one after the loss, up to which the venue is asked.
+    """
+
+    def __init__(
+        self,
+        topic: Topic,
+        since_ns: int,
+        last: Any | None,
+        until: float,
+        *,
+        before: frozenset[Hashable] = frozenset(),
+        joins: Callable[[Any], bool] = lambda _: True,
+    ) -> None:
         self.topic, self.until = topic, until
+        self.first: Any | None = None  # event after the loss; None: it has not come yet
+        self._before, self._joins = before, joins
+        self._again_at = math.inf
         self.state = FillState.DUE
         self.held: list[HeldEvents] = []  # in their order
         self.count = self.size = 0  # events and bytes that are held
@@ -116,40 +146,51 @@ class Fill:
 
     @property
     def is_due(self) -> bool:
-        """Whether the venue is to be asked."""
+        """Whether the venue is to be asked now."""
         return self.state is FillState.DUE
+
+    @property
+    def due_at(self) -> float:
+        """When the venue is to be asked, monotonic seconds; infinity: when something has come."""
+        if self.state is FillState.AWAITS_LIST:
+            return self._again_at
+        return -math.inf if self.is_due else math.inf
 
     @property
     def is_complete(self) -> bool:
         return self._answer is not None and self._answer.complete
 
-    @property
-    def first(self) -> Any | None:
-        """The first event after the loss; None: none has come yet."""
-        return self.held[0].events[0] if self.held else None
-
     def ask(self, until_ns: int) -> Loss:
         """What the venue is to be asked for now."""
         self._until_ns = max(until_ns, self.since_ns)
-        self._move(FillEvent.ASKS_TO_FIRST if self.held else FillEvent.ASKS)
+        if self.state is FillState.AWAITS_LIST:
+            self._move(FillEvent.ASKS_AGAIN)
+        else:
+            self._move(FillEvent.ASKS if self.first is None else FillEvent.ASKS_TO_FIRST)
         return Loss(self.since_ns, self._until_ns, self._last, self.first)
 
     def hold(self, held: HeldEvents) -> None:
         self.held.append(held)
         self.count += len(held.events)
         self.size += held.size
-        self._move(FillEvent.FIRST)
+        if self.first is None:
+            self.first = next(filter(self._joins, held.events), None)
+            if self.first is not None:
+                self._move(FillEvent.FIRST)
 
-    def answered(self, answer: Backfilled) -> None:
+    def answered(self, answer: Backfilled, now: float) -> None:
         former = self._answer
         if former is None or answer.complete or len(answer.events) >= len(former.events):
             self._answer = answer
         if answer.complete:
             self._move(FillEvent.WHOLE)
-        elif self._last is None or self.state is FillState.ASKED_TO_FIRST:
+        elif self.state is FillState.ASKED_TO_FIRST and answer.lags and now + ASK_AGAIN < self.until:
+            self._again_at = now + ASK_AGAIN
+            self._move(FillEvent.LAGS)
+        elif self._last is None or self.state is not FillState.ASKED:
             self._move(FillEvent.FINAL_PART)
         else:
-            self._move(FillEvent.PART_AND_FIRST if self.held else FillEvent.PART)
+            self._move(FillEvent.PART if self.first is None else FillEvent.PART_AND_FIRST)
 
     def failed(self, why: str) -> None:
         self._why = why
@@ -162,20 +203,20 @@ class Fill:
 
     def expire(self, seconds: float) -> None:
         """Its time is over: so many seconds."""
-        is_answered = self.state is FillState.AWAITS_FIRST
-        self.end("" if is_answered else f"the venue did not answer within {seconds:g} s")
+        self.end("" if self.state in ANSWERED else f"the venue did not answer within {seconds:g} s")
 
     def brought(self, key_of: KeyOf) -> tuple[list[Any], int]:
         """The events of the answer, and how many others were left out.
 
-        Left out is what was delivered before the loss, what came twice, and what lies behind the first
-        event that waits: the stream brings that.
+        Left out is what was delivered before the loss, what came twice or waits, and what lies behind the
+        first event that waits: the stream brings that.
         """
         given = () if self._answer is None else self._answer.events
-        held = {key for each in self.held for event in each.events if (key := key_of(event)) is not None}
+        waiting = [(key_of(event), event) for each in self.held for event in each.events]
+        held = {key for key, event in waiting if key is not None and self._joins(event)}
         last = None if self._last is None else key_of(self._last)
         events: list[Any] = []
-        known: set[Hashable] = set()
+        known = {key for key, _ in waiting} | self._before
         for event in given:
             key = key_of(event)
             if key is None:

@@ -18,30 +18,36 @@ from actors.rules.account.snapshot import Read, Snapshot
 from actors.secret import Secret
 from actors.trading.account_way import AccountWay
 from actors.trading.asks import Asked
+from actors.trading.request_meter import AUDIT, REST
 from actors.trading.requests import Requests
 
 log = log_queue.logger("actors.trading.accounts")
 
 T = TypeVar("T")
 
+WAIT: Final = 75.0  # seconds for a read: its meter has room again after a minute
 LISTS: Final = ("orders", "history", "fills", "positions", "balance")
 Told = Callable[[Snapshot, int], object]  # with the requests that it took
 
 
 class StampedRead(Generic[T]):
-    """A read on its way: when its first request left, how many requests it took, and its answer."""
+    """A read on its way: when its first request left, how many requests it took, and its answer.
+
+    A request that waits for its meter leaves later than `asked` says, never earlier.
+    """
 
     def __init__(self, requests: Requests, call: Call[T], now: Callable[[], float]) -> None:
         """Asks at once. Raises as `Requests.read` does."""
         self._now, self.asked, self.count = now, now(), 0
         self._converse = call.converse
-        stamped = Call(call.name, self._stamped, call.meter, call.timeout)
-        self._answer: Asked[T] = requests.read(stamped)
+        stamped = Call(call.name, self._stamped, AUDIT if call.meter == REST else call.meter, call.timeout)
+        self._answer: Asked[T] = requests.read(stamped, WAIT)
 
     def get(self) -> Read[T]:
         """Waits for its answer. Raises RuntimeStopped."""
         try:
-            return Read(self.asked, self._answer.get())
+            answer = self._answer.get()
+            return Read(self.asked, answer)  # it is known by now when that left
         except RuntimeStopped:
             raise
         except (AskError, Timeout) as error:

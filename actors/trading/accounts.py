@@ -29,6 +29,7 @@ from actors.supervision.state import SharedState
 from actors.trading.account_way import AccountWay
 from actors.trading.followed_account import FollowedAccount, LoginLooks
 from actors.trading.order_handle import OutcomeReply
+from actors.trading.request_meter import MARGIN, REST
 from actors.trading.runtime_requests import RuntimeRequests
 
 log = log_queue.logger("actors.trading.accounts")
@@ -216,7 +217,7 @@ class Accounts:
             raise LinewardenError(f"{feed}: venue {venue.name!r} has no lists of an account")
         name = venue.account()
         if name not in self._logins:
-            self._logins[name] = LoginLooks(AuditBudget(api.meters["rest"]))
+            self._logins[name] = LoginLooks(AuditBudget(api.meters[REST], MARGIN))
         return self._logins[name]
 
     def _of_runtime(self) -> Streams:

@@ -25,6 +25,7 @@ from msgspec import Struct
 from actors import log_queue
 from actors.protocol.limits import FrameLimit
 from actors.protocol.rest import Lane
+from actors.rules.account.budget import share_of
 from actors.supervision.forks import Home
 from actors.timers import SystemClock
 from actors.trading.file_lock import FileLock
@@ -32,6 +33,8 @@ from actors.trading.folder import MOUNTS, check_file_system, make_folder
 
 log = log_queue.logger("actors.trading.request_meter")
 
+REST: Final = "rest"  # the meter that mutations use
+AUDIT: Final = "audit"  # a part of it: the requests of looks at accounts count in both
 MARGIN: Final = 1.0  # seconds
 LONGEST_LEAVE: Final = 3_600.0  # seconds
 BUSY: Final = 0.02  # seconds until the record is asked for again, where another process has it
@@ -77,15 +80,16 @@ class RequestMeter:
         """Opens the record in a folder, which is made where it is missing.
 
         `login`: a name of the account that holds no secret, such as `Venue.account()`. `limits`: by name of
-        the meter; `rest` is the one that mutations use. `starts_spent` False: without a record nothing
-        counts as sent, which is for simulators. `monotonic`: seconds of the boot-time clock.
+        the meter; `rest` is the one that mutations use, and `audit`, which is made here, a quarter of it.
+        `starts_spent` False: without a record nothing counts as sent, which is for simulators. `monotonic`:
+        seconds of the boot-time clock.
 
         A record that cannot be opened is told, and the requests of this process alone are counted.
 
         Raises:
             StoreError: the folder lies on a network file system, or has no absolute path.
         """
-        self._limits = dict(limits)
+        self._limits = {**limits, AUDIT: share_of(limits[REST])}
         self._monotonic = monotonic
         self._starts_spent = starts_spent
         self._boot = _boot_id() if boot is None else boot
@@ -116,14 +120,18 @@ class RequestMeter:
 
         def count(record: Record, now: float) -> None:
             nonlocal wait
-            window, limit = record.meters[meter], self._limits[meter]
-            closed = _closed(window, limit, lane, now)
-            wait = _wait(window, limit, room(limit.frames, lane, is_shared=_is_shared(meter)), now, closed)
-            if not wait:
-                window.times.append(now)
+            names = _counted_in(meter)
+            wait = max(self._wait(record, name, lane, now) for name in names)
+            for name in () if wait else names:
+                record.meters[name].times.append(now)
 
         self._change(count)
         return wait
+
+    def _wait(self, record: Record, meter: str, lane: Lane, now: float) -> float:
+        window, limit = record.meters[meter], self._limits[meter]
+        closed = _closed(window, limit, lane, now)
+        return _wait(window, limit, room(limit.frames, lane, is_shared=_is_shared(meter)), now, closed)
 
     def now(self) -> float:
         """Seconds of its clock."""
@@ -136,11 +144,13 @@ class RequestMeter:
         """
 
         def move(record: Record, now: float) -> None:
-            times, begun = record.meters[meter].times, now - took
-            if begun > now - self._limits[meter].seconds - MARGIN:  # else it is in no window any more
-                at = bisect_left(times, begun)
-                del times[at : at + 1]
-            times.append(now)
+            begun = now - took
+            for name in _counted_in(meter):
+                times = record.meters[name].times
+                if begun > now - self._limits[name].seconds - MARGIN:  # else it is in no window any more
+                    at = bisect_left(times, begun)
+                    del times[at : at + 1]
+                times.append(now)
 
         self._change(move)
 
@@ -151,9 +161,10 @@ class RequestMeter:
         """
 
         def close(record: Record, now: float) -> None:
-            window = record.meters[meter]
-            window.closed_until = max(window.closed_until, now + min(seconds, LONGEST_LEAVE))
-            window.closed_at = now
+            for name in _counted_in(meter):
+                window = record.meters[name]
+                window.closed_until = max(window.closed_until, now + min(seconds, LONGEST_LEAVE))
+                window.closed_at = now
 
         self._change(close)
 
@@ -258,6 +269,8 @@ class RequestMeter:
         return record
 
     def _first_window(self, name: str, limit: FrameLimit, now: float) -> Window:
+        if name == AUDIT:  # the meter that it is a part of counts as spent
+            return Window()
         spent = room(limit.frames, "read", is_shared=_is_shared(name)) - math.ceil(limit.frames * FIRST)
         return Window([now] * max(0, spent) if self._starts_spent else [])
 
@@ -278,7 +291,11 @@ def room(frames: int, lane: Lane, *, is_shared: bool = True) -> int:
 
 def _is_shared(meter: str) -> bool:
     """Whether mutations use it too; the others are for reads alone."""
-    return meter == "rest"
+    return meter == REST
+
+
+def _counted_in(meter: str) -> tuple[str, ...]:
+    return (AUDIT, REST) if meter == AUDIT else (meter,)
 
 
 def _closed(window: Window, limit: FrameLimit, lane: Lane, now: float) -> float:

@@ -17,7 +17,7 @@ from actors.delivery.runs import RunBudget
 from actors.delivery.state import DeliveryState
 from actors.delivery.table import Route, RouteTable
 from actors.events import Gap, Marker, Received, Repaired, Topic
-from actors.protocol import Backfilled, Call, Channel, Loss, VenueSettings
+from actors.protocol import Backfilled, Call, Channel, Loss, Venue, VenueSettings
 from actors.protocol.session import Confirm, Missed
 from actors.rules.backfill import BackfillPolicy
 from actors.rules.counters import LineCounters
@@ -43,6 +43,7 @@ class Shop(Stub):
         super().__init__("o2", VenueSettings())
         self.cannot = False
         self.error: Exception | None = None
+        self.keys_are_lists = False
 
     def backfill(self, topic: Topic, loss: Loss) -> Call[Backfilled] | None:
         if self.error is not None:
@@ -50,7 +51,11 @@ class Shop(Stub):
         return None if self.cannot else Call(f"{topic}", cast(Any, lambda _: loss))
 
     def duplicate_key(self, topic: Topic, event: Any) -> Hashable | None:
-        return str(event)
+        """A void of fill 3 is "3v": it has a key and no place of its own."""
+        return [event] if self.keys_are_lists else str(event)  # type: ignore[return-value]
+
+    def joins_history(self, topic: Topic, event: Any) -> bool:
+        return not str(event).endswith("v")
 
 
 class Question(Struct, frozen=True):
@@ -62,10 +67,12 @@ class Question(Struct, frozen=True):
     loss: Loss
     seconds: float
 
-    def answer(self, *events: int, complete: bool = False, reaches_ns: int | None = None) -> bool:
+    def answer(
+        self, *events: int, complete: bool = False, reaches_ns: int | None = None, lags: bool = False
+    ) -> bool:
         told = tuple(map(str, events))
         why = "" if complete else "no seam"
-        answer = Backfilled(told, complete=complete, why=why, reaches_ns=reaches_ns)
+        answer = Backfilled(told, complete=complete, why=why, reaches_ns=reaches_ns, lags=lags)
         return self.delivery.answer_backfill(self.number, answer)
 
     def fail(self, text: str = "lost") -> bool:
@@ -116,9 +123,12 @@ class Life:
         *inlets: Inlet,
         topics: tuple[Topic, ...] = (FILLS, TRADES),
         policy: BackfillPolicy | None = None,
+        venue: Venue | None = None,
+        hands: type[Hands] | None = None,
     ) -> None:
         self.now = 100.0
-        self.venue, self.cells, self.arrivals = Shop(), Cells(), Arrivals()
+        self.shop, self.cells, self.arrivals = Shop(), Cells(), Arrivals()
+        self._venue, self._hands = venue or self.shop, hands or Hands
         self.questions: list[Question] = []
         self.cancelled: list[Question] = []
         self.failures: list[Topic] = []
@@ -140,12 +150,12 @@ class Life:
         self.epoch += 1
         self.right, counters = Right(), LineCounters()
         self.counters.append(counters)
-        self.hands = Hands(self)
+        self.hands = self._hands(self)
         args = DeliveryArgs(
             line="o2",
             epoch=self.epoch,
             overlap=None,
-            venue=self.venue,
+            venue=self._venue,
             block_timeout=30.0,
             right=self.right,
             counters=counters,
@@ -178,7 +188,7 @@ class Life:
         self.lose(seconds)
         self.log_in()
 
-    def bring(self, topic: Topic, *events: int) -> None:
+    def bring(self, topic: Topic, *events: int | str) -> None:
         self.counters[-1].decoded += len(events)
         texts = [str(event) for event in events]
         self.delivery.bring_events([topic] * len(texts), texts, self.now_ns, self.now, 10 * len(texts))

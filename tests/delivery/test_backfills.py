@@ -105,6 +105,65 @@ def test_a_reload_holds_for_the_next_loss() -> None:
     assert [each.topic for each in life.questions] == [str(FILLS)]
 
 
+def test_a_fill_that_changes_an_earlier_one_is_neither_seam_of_a_loss() -> None:
+    inlet = new_inlet()
+    life = Life(inlet)
+    life.bring(FILLS, 1, 2, 3, "1v")
+    life.reconnect()
+    question = life.questions[-1]
+    assert question.loss.last == "3"
+    life.bring(FILLS, "2v")
+    question.answer()
+    life.look()
+    assert life.questions == [question]
+    life.bring(FILLS, "3v", 6)
+    life.look()
+    assert life.questions[-1].loss.first == "6"
+    life.questions[-1].answer(2, 3, 4, 5, complete=True)
+    found = [item.event for item in items(inlet) if isinstance(item, Received) and item.topic == FILLS]
+    assert found == ["1", "2", "3", "1v", "4", "5", "2v", "3v", "6"]
+    assert life.reconciles()
+
+
+def test_a_list_that_lags_is_asked_for_once_more_half_a_second_later() -> None:
+    inlet = new_inlet()
+    life = Life(inlet)
+    lost(inlet, life)
+    life.bring(FILLS, 6)
+    life.questions[-1].answer()
+    life.questions[-1].answer(lags=True)
+    assert life.delivery.look_in(life.now) == pytest.approx(0.5)
+    life.wait(0.4)
+    assert len(life.questions) == 2
+    life.wait(0.2)
+    assert len(life.questions) == 3
+    life.questions[-1].answer(4, 5, complete=True)
+    assert told(inlet) == [-4, -5, "repaired", 6]
+
+
+def test_what_came_while_a_channel_was_not_filled_is_not_asked_for_later() -> None:
+    inlet = new_inlet()
+    life = Life(inlet)
+    life.bring(FILLS, 1)
+    life.delivery.take_backfill(NEVER)
+    life.bring(FILLS, 2)
+    life.delivery.take_backfill(BackfillPolicy())
+    life.miss(FILLS)
+    life.look()
+    assert life.questions[-1].loss.last == "2"
+
+
+def test_keys_that_cannot_be_hashed_identify_nothing() -> None:
+    inlet = new_inlet()
+    life = Life(inlet)
+    life.shop.keys_are_lists = True
+    question = lost(inlet, life)
+    life.bring(FILLS, 6)
+    question.answer(4, complete=True)
+    life.bring(FILLS, 7)
+    assert told(inlet) == [-4, "repaired", 6, 7]
+
+
 # ── no answer, or not all ───────────────────────────────────────────────────────────────────────
 
 
@@ -161,10 +220,10 @@ def test_a_refusal_lets_the_stream_go_on_at_once() -> None:
 def test_a_venue_that_cannot_be_asked_or_fails_leaves_the_gap_open() -> None:
     inlet = new_inlet()
     life = Life(inlet)
-    life.venue.cannot = True
+    life.shop.cannot = True
     life.reconnect()
     assert told(inlet) == ["gap", "in part"]
-    life.venue.error = ValueError("a defect")
+    life.shop.error = ValueError("a defect")
     life.reconnect()
     assert (told(inlet), life.failures) == (["gap", "in part"], [FILLS])
 

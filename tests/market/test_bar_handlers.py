@@ -13,7 +13,7 @@ from actors.protocol.bars import timeframe_of
 from actors.rules.bars.frame import BarEvent
 from tests.rules.bars.test_records import BARS
 
-MINUTE, HOUR = timeframe_of("1min"), timeframe_of("1h")
+MINUTE, HOUR = (timeframe_of("1min"), None), (timeframe_of("1h"), None)
 
 
 def event(number: int, timeframe: str = "1min") -> BarEvent:
@@ -25,8 +25,8 @@ def test_it_gets_the_events_of_its_timeframes_in_order() -> None:
     handler = BarHandler("on_bar/feed/KEY", frozenset({MINUTE}), lambda told: came.append(told.key), None)
     handler.thread.start()
     for number in range(5):
-        handler.put(event(number))
-        handler.put(event(-1, "1h"))
+        handler.put(MINUTE, event(number))
+        handler.put(HOUR, event(-1, "1h"))
     handler.finish()
     handler.thread.join(10.0)
     assert came == ["0", "1", "2", "3", "4"]
@@ -47,11 +47,11 @@ def test_a_slow_one_loses_the_oldest_and_counts_them(
 
     handler = BarHandler("on_bar/feed/KEY", frozenset({MINUTE}), handle, None)
     handler.thread.start()
-    handler.put(event(0))
+    handler.put(MINUTE, event(0))
     assert inside.wait(10.0)
     with caplog.at_level(logging.WARNING):
         for number in range(1, 7):
-            handler.put(event(number))
+            handler.put(MINUTE, event(number))
     go.set()
     handler.finish()
     handler.thread.join(10.0)
@@ -61,7 +61,7 @@ def test_a_slow_one_loses_the_oldest_and_counts_them(
 def test_one_that_is_closed_is_called_no_more() -> None:
     came: list[BarEvent] = []
     handler = BarHandler("on_bar/feed/KEY", frozenset({MINUTE}), came.append, None)
-    handler.put(event(0))
+    handler.put(MINUTE, event(0))
     handler.close()
     handler.thread.start()
     handler.thread.join(10.0)
@@ -78,7 +78,7 @@ def test_a_handler_that_exits_ends_nothing_but_its_call() -> None:
     handler = BarHandler("on_bar/feed/KEY", frozenset({MINUTE}), handle, None)
     handler.thread.start()
     for number in range(3):
-        handler.put(event(number))
+        handler.put(MINUTE, event(number))
     handler.finish()
     handler.thread.join(10.0)
     assert (came, handler.errors) == (["0", "1", "2"], 3)

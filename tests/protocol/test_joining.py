@@ -80,7 +80,14 @@ def test_what_is_open_is_told(
     reaches: int | None,
 ) -> None:
     found = join(rows(*listed), loss(*lost))
-    assert found == Backfilled(tuple(rows(*events)), complete=False, why=why, reaches_ns=reaches)
+    lags = lost[1] is not None and lost[1] not in listed
+    told = Backfilled(tuple(rows(*events)), complete=False, why=why, reaches_ns=reaches, lags=lags)
+    assert found == told
+
+
+def test_an_event_with_both_seams_at_one_place_proves_nothing() -> None:
+    found = join(rows(1, 2, 3), loss(1, 1))
+    assert found == Backfilled((), complete=False, why=j.CROSSED)
 
 
 def test_a_list_that_is_not_whole_proves_nothing_although_it_has_both_seams() -> None:

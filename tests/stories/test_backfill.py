@@ -141,6 +141,65 @@ def test_where_nothing_was_lost_the_marker_says_so(px: SimulatedProjectX, runtim
     assert told(stream, after) == ["gap", "repaired", after]
 
 
+# ── a fill that is voided comes once more, with its id and its old time ─────────────────────────
+
+
+def keys(items: list[Any]) -> list[object]:
+    """Of each fill its id, and whether it is voided; and a word for each marker."""
+    return [
+        (int(item.event.id), bool(item.event.voided)) if isinstance(item, Received) else word(item)
+        for item in items
+    ]
+
+
+def test_a_void_of_the_last_fill_does_not_hide_what_was_lost(px: SimulatedProjectX, runtime: Runtime) -> None:
+    stream = followed(runtime)
+    before = fill(px)
+    assert told(stream, before) == [before]
+    with outage(px, runtime):
+        lost = fills(px, 2)
+    px.void(before)
+    after = fill(px)
+    items = keys(items_to(stream, after))
+    assert items[:3] == ["gap", (lost[0], False), (lost[1], False)] or items[:4] == [
+        "gap",
+        (before, True),
+        (lost[0], False),
+        (lost[1], False),
+    ]
+    assert items[-1] == (after, False)
+    assert items.count((before, True)) == 1
+    assert "repaired" in items
+
+
+def test_a_void_of_a_lost_fill_does_not_hide_what_was_lost_behind_it(
+    px: SimulatedProjectX, runtime: Runtime
+) -> None:
+    stream = followed(runtime)
+    before = fill(px)
+    assert told(stream, before) == [before]
+    with outage(px, runtime):
+        lost = fills(px, 3)
+    px.void(lost[1])
+    after = fill(px)
+    items = keys(items_to(stream, after))
+    assert {(lost[0], False), (lost[1], True), (lost[2], False)} <= set(items)
+    assert "repaired" in items
+    assert len(set(items)) == len(items)
+
+
+def test_after_a_void_of_an_older_fill_nothing_comes_twice(px: SimulatedProjectX, runtime: Runtime) -> None:
+    stream = followed(runtime)
+    before = fills(px, 3)
+    assert told(stream, before[-1]) == before
+    px.void(before[0])
+    assert word(next(stream.items(timeout=20.0))) == before[0]
+    with outage(px, runtime):
+        lost = fill(px)
+    after = fill(px)
+    assert told(stream, after) == ["gap", -lost, "repaired", after]
+
+
 def test_several_outages_in_a_row_lose_nothing(px: SimulatedProjectX, runtime: Runtime) -> None:
     stream = followed(runtime)
     said = fills(px, 1)
@@ -243,6 +302,19 @@ def test_the_stream_is_the_venues_list_or_a_marker_names_what_it_lacks(
         assert repaired.lacks_since_ns <= repaired.lacks_until_ns
     px.pending.clear()
     settle(runtime)
+
+
+def test_a_list_that_lags_a_little_behind_the_stream_still_ends_in_a_complete_fill(
+    px: SimulatedProjectX, runtime: Runtime
+) -> None:
+    stream = followed(runtime)
+    before = fill(px)
+    assert told(stream, before) == [before]
+    with outage(px, runtime):
+        lost = fills(px, 3)
+    px.rest_lag(0.3)
+    after = fill(px)
+    assert told(stream, after) == ["gap", *negative(lost), "repaired", after]
 
 
 def test_a_late_answer_changes_nothing_in_the_stream(px: SimulatedProjectX, runtime: Runtime) -> None:

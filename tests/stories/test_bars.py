@@ -244,9 +244,12 @@ def test_a_handler_that_raises_gets_the_next_bar(
         return len(calls) >= 2
 
     until(two_have_come)
-    assert listening.errors >= 2
+    until(lambda: listening.errors >= 2)
     assert "on_bar/px/trades/CON.F.US.MNQ.Z26 failed" in caplog.text
+    assert repr(listening).startswith("<BarHandler px/trades/CON.F.US.MNQ.Z26: open, ")
     listening.close()
+    assert repr(listening).endswith(" errors, 0 dropped>")
+    assert ": closed, " in repr(listening)
     until(lambda: not listening.thread.is_alive())
 
 

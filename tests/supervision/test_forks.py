@@ -22,21 +22,29 @@ from tests.test_stream import in_a_child, needs_fork
 pytestmark = [needs_fork, pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")]
 
 RUNTIME: dict[str, Callable[[Runtime, Stream[Any]], object]] = {
+    "account": lambda runtime, _: runtime.account("projectx", 1),
     "ask": lambda runtime, _: runtime.ask("o2"),
+    "bars": lambda runtime, _: runtime.bars("o2", "0x1", "1min"),
     "beat": lambda runtime, _: runtime.beat("o2"),
     "book": lambda runtime, _: runtime.book("o2", "0x1"),
     "clear_cooldowns": lambda runtime, _: runtime.clear_cooldowns(),
     "end_reason": lambda runtime, _: runtime.end_reason,
+    "flat": lambda runtime, _: runtime.flat("projectx", 1),
     "fresh": lambda runtime, _: runtime.fresh("o2"),
+    "forget_account": lambda runtime, _: runtime.forget_account("projectx", 1),
+    "forget_bars": lambda runtime, _: runtime.forget_bars("o2", "0x1"),
     "forget_book": lambda runtime, _: runtime.forget_book("o2", "0x1"),
     "halt": lambda runtime, _: runtime.halt("o2", reason="r"),
     "latest": lambda runtime, _: runtime.latest("o2", "0x1"),
     "lifecycle": lambda runtime, _: runtime.lifecycle(),
     "merge": lambda runtime, stream: runtime.merge(stream),
     "on": lambda runtime, _: runtime.on("o2", "trades", "0x1", handler=print),
+    "on_account": lambda runtime, _: runtime.on_account("projectx", 1, handler=print),
+    "on_bar": lambda runtime, _: runtime.on_bar("o2", "0x1", "1min", handler=print),
     "refresh_token": lambda runtime, _: runtime.refresh_token("o2"),
     "require": lambda runtime, stream: runtime.require(stream),
     "reload": lambda runtime, _: runtime.reload({"feeds": {}}),
+    "resync_account": lambda runtime, _: runtime.resync_account("projectx", 1),
     "rotate": lambda runtime, _: runtime.rotate("o2"),
     "send": lambda runtime, _: runtime.send("o2", "text"),
     "settings": lambda runtime, _: runtime.settings,
@@ -87,6 +95,8 @@ def held(runtime: Runtime, stream: Stream[Any]) -> Iterator[None]:
         runtime._reloading,
         runtime._status._building,
         runtime._books._opening,
+        runtime._bars._opening,
+        runtime._accounts._opening,
     ]
     locks += [roles.dead_letters._lock, roles._lock, runtime._shared.cells._lock]
     locks += [stream._inlet.ready, stream._changing]

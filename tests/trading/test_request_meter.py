@@ -70,6 +70,41 @@ def test_t10_a_meter_for_reads_alone_leaves_nothing(meter: RequestMeter) -> None
     assert taken(meter, "read") == 160
 
 
+def test_audits_of_all_processes_take_a_quarter_of_the_meter_and_count_in_it(
+    tmp_path: Path, clock: Time
+) -> None:
+    meters = [opened(tmp_path, clock) for _ in range(3)]
+    assert [taken(each, "read", "audit") for each in meters] == [50, 0, 0]
+    assert [taken(each, "read") for each in meters] == [110, 0, 0]
+    clock.now += 60.0 + MARGIN
+    assert taken(meters[0], "read") == 160
+    assert taken(meters[1], "read", "audit") == 0
+    clock.now += 60.0 + MARGIN
+    assert [taken(each, "read", "audit") for each in reversed(meters)] == [50, 0, 0]
+    for each in meters:
+        each.close()
+
+
+def test_an_audit_that_took_long_or_that_the_venue_refused_counts_in_the_meter_too(
+    meter: RequestMeter, clock: Time
+) -> None:
+    assert not meter.take("audit", "read")
+    clock.now += 30.0
+    meter.late("audit", 30.0)
+    clock.now += 31.0
+    assert (taken(meter, "read", "audit"), taken(meter, "read")) == (49, 110)
+    clock.now += 60.0 + MARGIN
+    meter.leave("audit", 20.0)
+    assert meter.take("rest", "read") == pytest.approx(20.0)
+    assert meter.take("audit", "read") == pytest.approx(20.0)
+
+
+def test_the_part_of_audits_is_not_spent_at_a_start_without_a_record(tmp_path: Path, clock: Time) -> None:
+    meter = opened(tmp_path, clock, starts_spent=True)
+    assert taken(meter, "read", "audit") == 20  # all that reads have then
+    meter.close()
+
+
 def test_t10_the_window_slides_and_is_kept_a_little_longer(meter: RequestMeter, clock: Time) -> None:
     for _ in range(160):
         assert not meter.take("rest", "read")

@@ -446,3 +446,5 @@ def test_prints_and_minutes_have_an_identity_and_quotes_have_none() -> None:
     assert desk.duplicate_key(topic, trade(1)) == desk.duplicate_key(topic, trade(1))
     assert desk.duplicate_key(topic, bar(1)) != desk.duplicate_key(topic, bar(2))
     assert desk.duplicate_key(topic, quote) is None
+    assert desk.joins_history(topic, trade(1))
+    assert not desk.joins_history(topic, msgspec.structs.replace(trade(1), id=None))

@@ -255,6 +255,16 @@ def test_a_first_page_that_fails_is_no_result(reply: HttpAnswer, kind: type[Any]
     assert isinstance(backfill(3, 9, lambda _: reply), kind)
 
 
+def always(reply: HttpAnswer) -> Serve:
+    return lambda _: reply
+
+
+def test_a_body_that_is_cut_at_any_byte_is_never_taken_for_a_list() -> None:
+    whole = msgspec.json.encode([row(each) for each in range(4, 10)])
+    for size in range(len(whole)):
+        assert isinstance(backfill(3, 9, always(answer(whole[:size]))), Retryable)
+
+
 def test_an_error_after_the_first_page_keeps_what_has_come() -> None:
     history, answers = History(20, 2), iter([True, False])
     found = backfill(3, 9, lambda query: history(query) if next(answers) else answer(b"", 503))

@@ -198,6 +198,16 @@ def test_a_first_page_that_fails_is_no_result(reply: HttpAnswer, kind: type[Any]
     assert isinstance(backfill(1, None, lambda _: reply), kind)
 
 
+def always(reply: HttpAnswer) -> Serve:
+    return lambda _: reply
+
+
+def test_a_body_that_is_cut_at_any_byte_is_never_taken_for_a_list() -> None:
+    whole = msgspec.json.encode({"trades": [row(each) for each in range(3, -1, -1)]})
+    for size in range(len(whole)):
+        assert isinstance(backfill(0, 3, always(answer(whole[:size]))), Retryable)
+
+
 Spoil = Callable[[list[Row], History], list[Row]]
 SPOILS: Mapping[str, Spoil] = {
     "as it is": lambda rows, _: rows,

@@ -323,6 +323,8 @@ def test_only_orders_and_fills_can_be_told_from_each_other() -> None:
     assert VENUE.duplicate_key(topic, fill) != VENUE.duplicate_key(
         topic, msgspec.structs.replace(fill, voided=True)
     )
+    assert VENUE.joins_history(topic, fill)
+    assert not VENUE.joins_history(topic, msgspec.structs.replace(fill, voided=True))
     order = projectx.Order(id=1, update_timestamp="2026-10-08T14:32:05Z", status=projectx.OrderStatus.OPEN)
     later = msgspec.structs.replace(order, status=projectx.OrderStatus.FILLED)
     keys = {VENUE.duplicate_key(topic, each) for each in (order, later, msgspec.structs.replace(order))}

@@ -223,3 +223,11 @@ def test_bars_are_made_of_the_trades(simulator: SimulatedTplus, bare: bool) -> N
         tuple(map(Decimal, ("11", "11", "11", "0.5"))),
         tuple(map(Decimal, ("9", "9", "9", "0.5"))),
     ]
+
+
+def test_without_the_venues_time_a_bar_is_over_once_a_later_one_began_though_that_was_not_asked_for() -> None:
+    rows = [row(each) for each in range(6)]
+    body = msgspec.json.encode({"items": rows, "has_next_page": False, "next_page": None})
+    found = bars(lambda _: HttpAnswer(200, body, {}), end_ns=NOON + 3 * MINUTE)
+    assert minutes(found) == [0, 1, 2]
+    assert minutes(bars(lambda _: HttpAnswer(200, body, {}))) == [0, 1, 2, 3, 4]

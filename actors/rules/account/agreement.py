@@ -8,7 +8,7 @@ APART: Final = 2.0  # seconds between two snapshots, so that they are two
 
 
 class Agreement:
-    """A run of agreeing snapshots. Times are monotonic seconds, of when their lists were asked for."""
+    """A run of agreeing snapshots. Times are monotonic seconds."""
 
     def __init__(self) -> None:
         self.broken()
@@ -19,10 +19,13 @@ class Agreement:
         self._newest: float | None = None
         self.is_proved = False
 
-    def agreed(self, first_asked: float, last_asked: float) -> None:
-        """One more whole snapshot agrees: when the first and the last of its lists were asked for."""
+    def agreed(self, first_asked: float, ended: float) -> None:
+        """One more whole snapshot agrees: when the first of its lists was asked for, and the last had come.
+
+        When each of them left is not known exactly: it may have waited for its meter.
+        """
         if self._first_ended is None:
-            self._first_ended = last_asked
+            self._first_ended = ended
         elif first_asked - self._first_ended >= APART:
             self.is_proved = True
         self._newest = first_asked if self._newest is None else max(self._newest, first_asked)

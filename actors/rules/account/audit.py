@@ -97,6 +97,6 @@ class Losses:
         """Returns those of the last hour, the oldest first."""
         return tuple(loss for at, loss in self._recent if now - at < HOUR)
 
-    def since(self, start: float, now: float) -> int:
+    def after(self, start: float, now: float) -> int:
         """Returns how many of them came after this moment."""
-        return sum(1 for at, _ in self._recent if now - at < HOUR and at >= start)
+        return sum(1 for at, _ in self._recent if now - at < HOUR and at > start)

@@ -13,15 +13,22 @@ MOST_REPLACED: Final = 3  # times within an hour
 HOUR: Final = 3_600.0  # seconds
 
 
-class AuditBudget:
-    """A sliding window over a quarter of a meter, for all accounts of a login.
+def share_of(limit: FrameLimit) -> FrameLimit:
+    """Returns the part of a meter that looks may take."""
+    return FrameLimit(max(1, int(limit.frames * SHARE)), limit.seconds)
 
-    All keepers that share one are called by one thread at a time. `limit`: the meter of reads.
+
+class AuditBudget:
+    """A sliding window over a quarter of a meter, for all accounts of a login in this process.
+
+    It says when a look fits; the meter itself counts the looks of all processes. All keepers that share one
+    are called by one thread at a time. `limit`: the meter of reads. `margin`: seconds by which that meter
+    keeps its window longer than the venue's.
     """
 
-    def __init__(self, limit: FrameLimit) -> None:
-        self._most = max(1, int(limit.frames * SHARE))
-        self._per = limit.seconds
+    def __init__(self, limit: FrameLimit, margin: float = 0.0) -> None:
+        share = share_of(limit)
+        self._most, self._per = share.frames, share.seconds + margin
         self._spent: deque[tuple[float, int]] = deque()
 
     def spend(self, requests: int, now: float) -> None:

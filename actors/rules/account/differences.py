@@ -14,7 +14,17 @@ from msgspec import Struct, structs
 
 from actors.protocol.accounts import AccountOrder, AccountPosition, AccountRow, Fill, Listed
 from actors.rules.account.kept import KeptRows
-from actors.rules.account.rows import Key, Kind, completes, differs, is_older, key_of, merged, words
+from actors.rules.account.rows import (
+    Key,
+    Kind,
+    completes,
+    contradicts_money,
+    differs,
+    is_older,
+    key_of,
+    merged,
+    words,
+)
 from actors.rules.account.snapshot import Read, Snapshot
 
 LAG: Final = 2.0  # seconds by which a list may lag behind the stream without being asked again
@@ -148,7 +158,8 @@ def _compare(row: AccountRow, asked: float, kept: KeptRows, result: Compared) ->
         if not kept.is_forgotten(key) and not _is_nothing(row):
             result.found[key] = Difference(key, "newer", row, f"{words(row)} was not told by the stream")
         return
-    if is_excused(kept.heard(key), asked, result.since) and (differs(row, known) or is_older(row, known)):
+    is_other = differs(row, known) or is_older(row, known) or contradicts_money(row, known)
+    if is_other and is_excused(kept.heard(key), asked, result.since):
         result.excused.add(key)
         return
     result.found.update(_difference(key, row, known))

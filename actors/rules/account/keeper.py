@@ -14,6 +14,7 @@ from actors.rules.account.audit import TOO_MANY, Audit, Losses, Suspicion
 from actors.rules.account.budget import AuditBudget
 from actors.rules.account.differences import Compared, Difference, compare, unlisted
 from actors.rules.account.expected import Expectations
+from actors.rules.account.kept import NEVER
 from actors.rules.account.legs import grouped
 from actors.rules.account.money import total, valued
 from actors.rules.account.record import AccountRecord
@@ -69,6 +70,7 @@ class AccountKeeper:
         self._lacks: tuple[str, ...] = ()  # of the newest look
         self._has_suspended = True  # its list of orders
         self._rotation = ""
+        self._distrusted = NEVER  # when its stream was last given up: losses from then on count
         self._start_over()
 
     def _start_over(self) -> None:
@@ -188,7 +190,7 @@ class AccountKeeper:
         if self._state == "down" or snapshot.first_asked < self._counts_from:
             return ()
         compared = compare(snapshot, self._record.rows, self._counts_from)
-        self._schedule.looked(snapshot.first_asked, snapshot.last_asked, now, enough=not compared.lacks)
+        self._schedule.looked(snapshot.first_asked, now, enough=not compared.lacks)
         for row in compared.quiet:
             self._record.refine(row)
         events = self._judge(compared, snapshot.first_asked, now, now_ns)
@@ -380,18 +382,18 @@ class AccountKeeper:
             self._unsettle()
             self._happened("differs")
         elif not compared.lacks:
-            self._agree(compared, snapshot)
-        if self._losses.since(self._counts_from, now) >= TOO_MANY and self._state != "untrusted":
+            self._agree(compared, snapshot, now)
+        if self._losses.after(self._distrusted, now) >= TOO_MANY:
+            self._distrusted = now
             self._rotation = f"its stream lost {TOO_MANY} events of account {self.account} within an hour"
             self._happened("lossy")
         if not compared.lacks:
             self._whole = snapshot.first_asked
 
-    def _agree(self, compared: Compared, snapshot: Snapshot) -> None:
-        times = snapshot.first_asked, snapshot.last_asked
-        self._evidence.agreed(*times)
+    def _agree(self, compared: Compared, snapshot: Snapshot, now: float) -> None:
+        self._evidence.agreed(snapshot.first_asked, now)
         if not compared.excused and snapshot.first_asked > self._record.changed:
-            self._still.agreed(*times)
+            self._still.agreed(snapshot.first_asked, now)
         self._is_forced = False
         self._happened("taken")
         self._happened("agrees")

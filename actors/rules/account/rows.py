@@ -115,6 +115,12 @@ def completes(told: AccountRow, known: AccountRow) -> bool:
     return False
 
 
+def contradicts_money(told: AccountRow, known: AccountRow) -> bool:
+    """Returns whether both rows of a fill tell its money, and other money."""
+    are_fills = isinstance(told, Fill) and isinstance(known, Fill)
+    return are_fills and any(_contradicts(told, known, name) for name in FILL_MONEY)
+
+
 def _contradicts(told: AccountRow, known: AccountRow, name: str, since: bool = True) -> bool:
     """`since`: both rows must tell the field; otherwise what was not known is another value."""
     new, old = getattr(told, name), getattr(known, name)

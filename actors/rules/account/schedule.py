@@ -17,7 +17,7 @@ class Schedule:
     def __init__(self, now: float) -> None:
         self.due_at = now  # once, for what cannot wait
         self.asked: float | None = None  # when the first list of the newest look was asked for
-        self._last_asked = now
+        self._ended = now
         self._failures = 0
         self._wanted = 0
 
@@ -32,18 +32,18 @@ class Schedule:
 
     def want_two(self, now: float) -> None:
         """Two looks are due, 2 s apart."""
-        soonest = now if self.asked is None else max(now, self._last_asked + APART)
+        soonest = now if self.asked is None else max(now, self._ended + APART)
         self.due_at, self._wanted = min(self.due_at, soonest), 2
 
-    def looked(self, first_asked: float, last_asked: float, now: float, *, enough: bool) -> None:
-        """A look is over: when the first and the last of its lists were asked for. `enough`: it was whole."""
-        self.asked, self._last_asked = first_asked, last_asked
+    def looked(self, first_asked: float, now: float, *, enough: bool) -> None:
+        """A look is over: when the first of its lists was asked for. `enough`: it was whole."""
+        self.asked, self._ended = first_asked, now
         self._failures = 0 if enough else self._failures + 1
         self._wanted -= enough and self._wanted > 0
         if self._failures:
             self.due_at = now + RETRIES[min(self._failures, len(RETRIES)) - 1]
         else:
-            self.due_at = last_asked + APART if self._wanted else float("inf")
+            self.due_at = now + APART if self._wanted else float("inf")
 
     def due(self, is_busy: bool) -> float:
         """Returns when the next one is due."""

@@ -43,11 +43,6 @@ class Snapshot(Struct, frozen=True, kw_only=True):
         return min(read.asked for _, read in self._reads())
 
     @property
-    def last_asked(self) -> float:
-        """When the last of its lists was asked for."""
-        return max(read.asked for _, read in self._reads())
-
-    @property
     def lacks(self) -> tuple[str, ...]:
         """Why it is not whole, a sentence for each list; empty: it is."""
         return tuple(_lacks(self._reads()))

@@ -13,7 +13,9 @@ from actors.protocol.bars import Bar, Timeframe
 from actors.rules.bars.buckets import Buckets
 from actors.rules.bars.periods import Periods
 from actors.rules.bars.spans import EVER, Span
+from actors.rules.calendar import Calendar
 
+Name = tuple[Timeframe, Calendar | None]  # of a frame; bars of a clock's lengths have no calendar
 Kind = Literal["finished", "corrected", "repaired"]
 NEVER: Final = EVER
 
@@ -39,8 +41,8 @@ Told = tuple[Bar, Kind]
 class Frame:
     """Puts the buckets of one series together to the periods of one timeframe. Keeps `keep` finished bars."""
 
-    def __init__(self, timeframe: Timeframe, periods: Periods, buckets: Buckets, keep: int) -> None:
-        self.timeframe, self.periods, self.buckets = timeframe, periods, buckets
+    def __init__(self, name: Name, periods: Periods, buckets: Buckets, keep: int) -> None:
+        self.name, self.timeframe, self.periods, self.buckets = name, name[0], periods, buckets
         self.keep = keep
         self.history = 0  # bars that REST was asked for
         self.told_since = NEVER  # of bars that begin before, nothing is told

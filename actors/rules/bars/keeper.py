@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from actors.protocol.bars import SECOND_NS, Bar, BarUnit, Print, Timeframe
 from actors.rules.bars.buckets import Buckets
-from actors.rules.bars.frame import NEVER, BarEvent, Frame, Told
+from actors.rules.bars.frame import NEVER, BarEvent, Frame, Name, Told
 from actors.rules.bars.periods import Periods, periods_of
 from actors.rules.bars.sources import HasBars, finest, source_of
 from actors.rules.bars.spans import EVER, Span, Spans
@@ -85,12 +85,12 @@ class Keeper:
         self._fine = finest(has_bars)
         self._tape = Tape(most)
         self._buckets: dict[tuple[Timeframe, Calendar | None], Buckets] = {}
-        self._frames: dict[tuple[Timeframe, Calendar | None], Frame] = {}
+        self._frames: dict[Name, Frame] = {}
         self._of: dict[int, list[Frame]] = {}  # frames by the id of their buckets
         self._all: tuple[tuple[Buckets, list[Frame]], ...] = ()  # the same, for each print
         self._limits: dict[Timeframe, int] = {}  # of the history that is still to be asked for
         self._paces: dict[tuple[Timeframe, bool], _Pace] = {}
-        self._told: list[BarEvent] = []
+        self._told: list[tuple[Name, BarEvent]] = []
         self._missing = Spans()  # when the stream did not bring all trades
         self._missing.add(0, EVER)
         self._down = CONNECTING  # why it does not; empty: it does
@@ -128,7 +128,7 @@ class Keeper:
         since, limit = self._history(timeframe, periods, history, now_ns)
         if frame is None:
             buckets = self._buckets_of(periods, timeframe, calendar, since)
-            frame = self._frames[name] = Frame(timeframe, periods, buckets, keep)
+            frame = self._frames[name] = Frame(name, periods, buckets, keep)
             frame.told_since = (periods.at(now_ns) or (now_ns, 0))[0]
             self._of[id(buckets)].append(frame)
             buckets.seal(now_ns - GRACE)
@@ -424,12 +424,12 @@ class Keeper:
 
     # ── looking ──
 
-    def take_told(self) -> list[BarEvent]:
-        """What has happened since the last call."""
+    def take_told(self) -> list[tuple[Name, BarEvent]]:
+        """What has happened since the last call, each with the name of its frame."""
         told, self._told = self._told, []
         return told
 
-    def view(self, names: Iterable[tuple[Timeframe, Calendar | None]], now_ns: int) -> BarsView:
+    def view(self, names: Iterable[Name], now_ns: int) -> BarsView:
         """These timeframes as they are now."""
         frames = {str(name[0]): self._frame_view(self._frames[name], now_ns) for name in names}
         return BarsView(self.feed, self.key, frames, self.left_out, self.duplicates, self.ahead)
@@ -447,8 +447,9 @@ class Keeper:
         return f"REST could not be asked for bars: {trouble}" if trouble else "REST is being asked for bars"
 
     def _tell(self, frame: Frame, told: Iterable[Told]) -> None:
-        name = str(frame.timeframe)
-        self._told += [BarEvent(self.feed, self.key, name, bar, kind) for bar, kind in told]
+        timeframe = str(frame.timeframe)
+        events = (BarEvent(self.feed, self.key, timeframe, bar, kind) for bar, kind in told)
+        self._told += [(frame.name, event) for event in events]
 
 
 def _within(periods: Periods) -> Callable[[int], bool]:

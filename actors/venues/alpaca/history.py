@@ -34,6 +34,7 @@ from actors.protocol import (
     Steps,
     Timeframe,
     Topic,
+    finished_bars,
     is_bounded,
     joined,
     status_reason,
@@ -258,14 +259,10 @@ def _start(bar: Any) -> int:
 def _finished(
     found: Mapping[int, m.Bar], query: BarQuery, length: int, now_ns: int | None
 ) -> tuple[Bar, ...]:
-    """The bars that are over by the venue's clock. Bars of volume 0 are made of quotes: nothing was traded.
-
-    Without its time, the newest one counts as forming.
-    """
-    starts = [start for start in sorted(found) if query.start_ns <= start < query.end_ns]
-    over = starts[:-1] if now_ns is None else [start for start in starts if start + length <= now_ns]
-    made = [_bar(start, length, found[start]) for start in over if found[start].volume]
-    return tuple(made if query.limit is None else made[-query.limit :])
+    """Bars of volume 0 are made of quotes: nothing was traded."""
+    bars = {start: _bar(start, length, row) for start, row in found.items()}
+    made = finished_bars(bars, query, now_ns)
+    return made if query.limit is None else made[-query.limit :]
 
 
 def _has(found: Mapping[int, m.Bar], query: BarQuery, length: int, now_ns: int | None) -> bool:

@@ -231,6 +231,10 @@ class Alpaca(Venue):
         """A trade by its id, its price and its time; a bar by its minute."""
         return identity(event)
 
+    def joins_history(self, topic: Topic, event: Any) -> bool:
+        """Not a trade without an id."""
+        return identity(event) is not None
+
     def starts_anew(self, topic: Topic, event: Any) -> bool:
         """A reset is of one symbol: it leaves the other books of a topic of all symbols as they are."""
         return isinstance(event, m.OrderBook) and event.reset is True and topic.key != "*"

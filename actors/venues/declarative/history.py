@@ -87,7 +87,8 @@ class Backfill:
                 return _open(events, HOLE)
             is_end = len(events) == before or (first is None and len(rows) < self._table.count)
             if is_end and last + len(events) + 1 != first:
-                return _open(events, joining.NO_FIRST if first is None else joining.FIRST_MISSING, reach=True)
+                why = joining.NO_FIRST if first is None else joining.FIRST_MISSING
+                return _open(events, why, reach=True, lags=first is not None)
         if last + len(events) + 1 == first:
             return Backfilled(tuple(events), complete=True)
         return _open(events, TOO_MANY, reach=True)
@@ -167,9 +168,9 @@ def whole(value: Any) -> int | None:
     )
 
 
-def _open(events: list[Message], why: str, *, reach: bool = False) -> Backfilled:
+def _open(events: list[Message], why: str, *, reach: bool = False, lags: bool = False) -> Backfilled:
     reaches = events[-1].at_ns if reach and events else None
-    return Backfilled(tuple(events), complete=False, why=why, reaches_ns=reaches)
+    return Backfilled(tuple(events), complete=False, why=why, reaches_ns=reaches, lags=lags)
 
 
 def _unreadable() -> NoResultError:

@@ -34,6 +34,7 @@ from actors.protocol import (
     Slow,
     Steps,
     Timeframe,
+    finished_bars,
     is_bounded,
     joined,
     status_reason,
@@ -145,7 +146,7 @@ class O2Rest(RestApi):
             now_ns = date_ns if now_ns is None else now_ns
             found.update({bar.start_ns: bar for bar in (_bar(row, length) for row in rows)})
             end = start
-            over = _over(found, query, now_ns)
+            over = finished_bars(found, query, now_ns)
             if end <= query.start_ns or (query.limit is not None and len(over) >= query.limit):
                 return over if query.limit is None else over[-query.limit :]
             span *= growth if len(rows) * growth < MOST_BARS else 1
@@ -222,13 +223,6 @@ def _reaches(page: list[m.Trade], loss: Loss) -> bool:
     since = loss.since_ns if loss.last is None else time_ns(loss.last)
     oldest = time_ns(page[0])
     return oldest is not None and since is not None and oldest < since
-
-
-def _over(found: Mapping[int, Bar], query: BarQuery, now_ns: int | None) -> tuple[Bar, ...]:
-    """The bars that are over by the venue's clock; without its time the newest one counts as forming."""
-    bars = [found[start] for start in sorted(found) if query.start_ns <= start < query.end_ns]
-    over = bars[:-1] if now_ns is None else [bar for bar in bars if bar.end_ns <= now_ns]
-    return tuple(bar for bar in over if bar.volume)
 
 
 def _bar(row: BarRow, length: int) -> Bar:

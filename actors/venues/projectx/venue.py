@@ -284,6 +284,10 @@ class ProjectX(Venue):
             return event
         return None
 
+    def joins_history(self, topic: Topic, event: Any) -> bool:
+        """Not the void of a fill: its row is at the time of the fill."""
+        return not (type(event) is m.AccountTrade and event.voided)
+
     # ── details ──
 
     def _line(self, hub: Hub) -> str:

@@ -25,6 +25,7 @@ from actors.protocol import (
     Steps,
     Timeframe,
     exact_decimal,
+    finished_bars,
     until_failure,
 )
 from actors.venues.tplus import messages as m
@@ -85,7 +86,7 @@ class TplusRest(RestApi):
             klines = _read(answer.body, page)
             before = len(found)
             found.update({bar.start_ns: bar for bar in (_bar(row, length) for row in klines.items)})
-            over = _over(found, query, now_ns)
+            over = finished_bars(found, query, now_ns)
             enough = query.limit is not None and len(over) >= query.limit
             is_last = not klines.has_next_page or klines.next_page is None
             if is_last or enough or min(found, default=query.end_ns) <= query.start_ns:
@@ -115,13 +116,6 @@ def _read(body: bytes, page: int) -> Klines:
     except Exception as error:  # whatever came, it is no reason to raise
         raise _unreadable(str(error)[:200]) from None
     return klines
-
-
-def _over(found: Mapping[int, Bar], query: BarQuery, now_ns: int | None) -> tuple[Bar, ...]:
-    """The bars that are over by the venue's clock; without its time the newest one counts as forming."""
-    bars = [found[start] for start in sorted(found) if query.start_ns <= start < query.end_ns]
-    over = bars[:-1] if now_ns is None else [bar for bar in bars if bar.end_ns <= now_ns]
-    return tuple(bar for bar in over if bar.volume)
 
 
 def _bar(row: m.Timebar, length: int) -> Bar:

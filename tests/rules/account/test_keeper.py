@@ -172,6 +172,21 @@ def test_a_snapshot_that_left_before_an_event_never_overrides_it() -> None:
     assert owner.view().orders == ()
 
 
+def test_a_list_that_left_before_the_stream_changed_the_money_of_a_fill_never_overrides_it() -> None:
+    owner = Owner()
+    bought(owner)
+    before = owner.venue.snapshot()
+    owner.wait(1.0)
+    [fill] = owner.view().fills
+    owner.tell(structs.replace(fill, fees=Decimal("2.00")))
+    owner.wait(1.0)
+    assert owner.look(before) == []
+    assert [each.fees for each in owner.view().fills] == [Decimal("2.00")]
+    owner.wait(60.0)
+    owner.look()
+    assert [each.fees for each in owner.view().fills] == [fill.fees]
+
+
 def test_a_row_of_rest_with_an_older_venue_time_never_overrides_a_newer_one() -> None:
     owner = Owner()
     order = owner.venue.place(EP.id, "buy", 2)
@@ -293,6 +308,20 @@ def test_three_silent_losses_in_an_hour_withdraw_trust_until_the_line_is_rotated
     assert owner.state() == "synced"
 
 
+def test_silent_losses_before_and_after_a_reconnection_count_together_and_once() -> None:
+    owner = Owner()
+    for number in range(5):
+        assert owner.keeper.take_rotation() == ""
+        owner.venue.place(EP.id, "buy", 1)
+        owner.venue.stream.clear()
+        owner.audit(330.0 if number == 0 else 80.0)
+        assert (owner.state() == "untrusted") == (number == 2)
+        assert bool(owner.keeper.take_rotation()) == (number == 2)
+        owner.lose()
+        owner.connect()
+        owner.prove()
+
+
 def test_losses_of_more_than_an_hour_ago_count_no_longer() -> None:
     owner = Owner()
     for _ in range(4):
@@ -399,6 +428,22 @@ def test_flat_needs_two_snapshots_after_the_last_change() -> None:
     owner.wait(0.1)
     owner.look()
     assert owner.flat().answer == "yes"
+
+
+def test_two_snapshots_are_two_seconds_apart_also_where_the_first_one_took_long() -> None:
+    """When its requests left while it was under way is not known: they may have waited for the meter."""
+    owner = Owner(synced=False)
+    owner.connect()
+    first = owner.venue.snapshot()
+    owner.wait(30.0)
+    owner.look(first)
+    assert due(owner) == 2.0
+    owner.wait(1.9)
+    owner.look()
+    assert any("a second one" in reason for reason in owner.unproved())
+    owner.wait(0.1)
+    owner.look()
+    assert owner.unproved() == ()
 
 
 def test_permits_need_no_new_snapshots_after_each_event() -> None:

@@ -11,7 +11,8 @@ from msgspec import structs
 
 from actors.protocol.bars import Bar, Print, timeframe_of
 from actors.rules.bars.periods import periods_of
-from tests.rules.bars.venue import HOUR, MINUTE, NOON, SECOND, Desk, Rest, plain, trade
+from tests.rules.bars.test_sessions import CME, NYSE
+from tests.rules.bars.venue import HOUR, MINUTE, NOON, SECOND, Desk, Rest, ns, plain, trade
 
 FRAMES = ("5s", "1min", "7min", "1h", "4h", "1day", "1week")
 
@@ -114,3 +115,16 @@ def test_any_split_into_history_live_and_losses_makes_the_bars_of_the_list(
         ]
         assert numbers(shown) == expected, frame
         assert first <= max(begins, tape[0].at_ns), frame
+
+
+def test_days_of_two_zones_are_told_apart() -> None:
+    """A handler of days in Chicago is not told of days in New York."""
+    desk = Desk()
+    for calendar in (CME, NYSE):
+        desk.add("1day", calendar)
+    desk.keeper.live(desk.now_ns)
+    desk.now_ns = ns("2026-12-01T03:00:00Z")
+    desk.print(Print(Decimal(7), Decimal(1), desk.now_ns))
+    desk.pass_time(2 * 3_600 + 5)  # midnight in New York, and 23:00 in Chicago
+    told = [(name, event.bar.end_ns) for name, event in desk.keeper.take_told()]
+    assert told == [((timeframe_of("1day"), NYSE), ns("2026-12-01T05:00:00Z"))]

@@ -123,7 +123,7 @@ class Desk:
         return self._view(frame).reason
 
     def told(self, frame: str) -> list[tuple[str, Any]]:
-        return [(each.kind, each.bar) for each in self.keeper.take_told() if each.timeframe == frame]
+        return [(each.kind, each.bar) for _, each in self.keeper.take_told() if each.timeframe == frame]
 
     def _view(self, frame: str) -> FrameView:
         timeframe = timeframe_of(frame)

@@ -129,6 +129,13 @@ def test_what_is_no_list_is_no_result(reply: HttpAnswer, failure: type[Any]) -> 
     assert isinstance(replies(told(1), told(3), lambda _, __: reply), failure)
 
 
+def test_a_body_that_is_cut_at_any_byte_is_never_taken_for_a_list() -> None:
+    whole = good(trades=[row(each) for each in range(4)]).body
+    for size in range(len(whole)):
+        cut = answer(200, whole[:size])
+        assert isinstance(replies(told(0), told(3), lambda _, __, cut=cut: cut), Retryable)
+
+
 def test_other_channels_cannot_be_asked_for() -> None:
     loss = Loss(NOON_NS, NOON_NS + SECOND)
     for channel, key in (("orders", "4242"), ("positions", "4242"), ("trades", "CON.F.US.EP.Z26")):

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from actors import log_queue
 from actors.actor import Reply, Roles
+from actors.delivery.cells import Cells
 from actors.errors import LinewardenError
 from actors.events import SubscriptionState, Topic
 from actors.feed_spec import FeedSpec
@@ -68,6 +69,11 @@ class AccountWay:
 
     def __str__(self) -> str:
         return f"{self.feed}/{self.account}"
+
+    @property
+    def cells(self) -> Cells:
+        """The newest event of each topic."""
+        return self._shared.cells
 
     # ── time ──
 

@@ -12,22 +12,22 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from actors import log_queue
 from actors.delivery.inlet import Waker
 from actors.events import Closed, Gap, Lifecycle, Received, SubscriptionState, Topic
 from actors.market.latest_prices import StreamPrice
 from actors.protocol.accounts import AccountBalance, AccountRow
-from actors.protocol.formatting import counted
-from actors.protocol.trading import Cancel, Close, Intent, Modify, OrderOutcome, Place, Refused
-from actors.rules.account.budget import AuditBudget
+from actors.protocol.trading import Cancel, Close, Intent, Modify, OrderOutcome, Place, Refused, Unknown
+from actors.rules.account.budget import MOST_REPLACED, AuditBudget, Replacements
 from actors.rules.account.flat import NO_LEGS
 from actors.rules.account.keeper import AccountKeeper
 from actors.rules.account.snapshot import Snapshot
 from actors.rules.account.view import AccountEvent, AccountView, Flat, Mark
 from actors.status import AccountStatus
 from actors.stream import Stream
+from actors.supervision.permit import Limits, StreamSource
 from actors.timers import Timer
 from actors.trading.account_look import begin_look
 from actors.trading.account_way import AccountWay
@@ -36,10 +36,15 @@ from actors.trading.runtime_requests import Unsettled
 
 log = log_queue.logger("actors.trading.accounts")
 
+ALL_READ: Final = Limits(max_queue=0)
 UP: Final = frozenset({"connected", "restored"})  # states of a line that bring events
 REQUESTS: Final = 5  # of one look
 KEPT: Final = 1.0  # seconds for which a view is the same object, where nothing happens
 SESSION_NS: Final = 30 * 10**9  # nanoseconds between two looks whether another session has begun
+WITHHELD: Final = (
+    f"; its lines were replaced {MOST_REPLACED} times within an hour already, and are replaced again once "
+    "that is over. Compare the account with the venue's own screens"
+)
 RESOLVE_AGAIN: Final = 30.0  # seconds until a contract is asked for again that could not be resolved
 
 Job = Callable[[], object]
@@ -48,7 +53,8 @@ Ended = Callable[[str], object]  # with the reason
 
 
 class LoginLooks:
-    """What the accounts of one login share: the lock of their keepers, and the budget of their looks.
+    """What the accounts of one login share: the lock of their keepers, the budget of their looks, and how
+    often their lines may be replaced.
 
     `under_way`: looks that are, of all of them; with the lock.
     """
@@ -56,6 +62,15 @@ class LoginLooks:
     def __init__(self, budget: AuditBudget) -> None:
         self.budget, self.lock = budget, threading.RLock()
         self.under_way = 0
+        self.replacements = Replacements()
+
+    def may_replace(self, now: float) -> bool:
+        """Whether the lines may be replaced now; if so, that is noted."""
+        with self.lock:
+            may = not self.replacements.wait(now)
+            if may:
+                self.replacements.note(now)
+        return may
 
     def wait(self, now: float) -> float:
         """Seconds until the budget has room for one more look, beside those under way; with the lock."""
@@ -68,6 +83,7 @@ class MadeView(Struct, frozen=True):
     view: AccountView
     changes: int
     unsettled: Unsettled
+    untaken: str
     prices: Mapping[str, StreamPrice | None]
     at: float  # monotonic seconds
 
@@ -92,16 +108,21 @@ class FollowedAccount:
         self._keeper, self._tell, self._when_ended = keeper, tell, when_ended
         self._looks = looks
         self._changed = threading.Condition(looks.lock)  # notified when it is synced, and at its end
+        self._source = StreamSource(stream._inlet, way.cells)
         self._waker, self._jobs = Waker(), SimpleQueue[Job]()
         self._changes = 0
         self._made: MadeView | None = None
         self._session_ns = self._session_seen_ns = 0  # its beginning, and when it was looked at; wall clock
+        self._open: set[str] = set()  # tags without outcome, as the order store had them
+        self._placed: set[tuple[str, int]] = set()  # orders that were accepted, as it had them
+        self._leaving: set[object] = set()  # mutations of which the keeper has not been told
+        self._has_item = False  # an item that the stream does not hold any more, and the keeper has not
         # Its thread's own:
         self._down: dict[str, str] = {}  # lines that are not up, and why
         self._asked = 0  # questions whether the subscriptions are answered; an older answer is of no use
         self._is_confirmed = False
         self._is_idle = False
-        self._is_looking = self._is_replacing = self._is_resolving = False
+        self._is_looking = self._is_to_replace = self._is_replacing = self._is_resolving = False
         self._seen = -1  # changes, when contracts and session were looked at
         self._unresolved: dict[str, float] = {}  # contracts, and when they may be asked for again
         self._timer: Timer | None = None
@@ -134,9 +155,9 @@ class FollowedAccount:
 
     def view(self) -> AccountView:
         """As it is now: the same object until something happens, for a second at most."""
-        unsettled, made = self.way.unsettled(), self._made
-        if made is None or not self._holds(made, unsettled):
-            made = self._made = self._make(unsettled)
+        unsettled, untaken, made = self._intents(), self._unread(), self._made
+        if made is None or not self._holds(made, unsettled, untaken):
+            made = self._made = self._make(unsettled, untaken)
         return made.view
 
     def wait(self, seconds: float) -> None:
@@ -152,23 +173,21 @@ class FollowedAccount:
 
     def flat(self, max_age: float) -> Flat:
         """Whether it is flat now."""
-        unsettled, behind = self.way.unsettled(), self._behind()
+        unsettled, untaken = self._intents(), self._unread()
         with self._changed:
-            found = self._keeper.flat(self.way.now(), intents=_tags(unsettled), max_age=max_age)
-        return _explained(_unless(behind, found), unsettled)
+            found = self._keeper.flat(
+                self.way.now(), intents=_tags(unsettled), max_age=max_age, untaken=untaken
+            )
+        return _explained(found, unsettled)
 
     def unproved(self, max_age: float) -> tuple[str, ...]:
         """Why no permit may be built on it; empty: the evidence is enough. It reads the order store."""
-        unsettled = self.way.unsettled()
+        unsettled, untaken = self._intents(), self._untaken()
         with self._changed:
-            found = self._keeper.unproved(self.way.now(), intents=_tags(unsettled), max_age=max_age)
+            found = self._keeper.unproved(
+                self.way.now(), intents=_tags(unsettled), max_age=max_age, untaken=untaken
+            )
         return (*found, unsettled.why) if unsettled.why else found
-
-    def _behind(self) -> str:
-        """Why something may have come that the view does not have yet; empty: nothing has."""
-        if unread := self.stream._inlet.unread:
-            return f"not taken over yet: {counted(unread, 'event')}"
-        return self.way.unread(self.topics)
 
     def confirm(self) -> None:
         """Evidence is waited for: where the present one is not enough, looks are due."""
@@ -185,10 +204,17 @@ class FollowedAccount:
         def told(outcome: OrderOutcome) -> None:
             if isinstance(outcome, Refused):
                 self.put(lambda: self._answered(key))
+            elif isinstance(outcome, Unknown):
+                self.put(lambda: self._open.add(intent.tag))
+
+        def expected() -> None:
+            self._keep(lambda _: self._keeper.expect(key, at))
+            self._leaving.discard(reply)
 
         reply.told = told
         at = self.way.now()
-        self.put(lambda: self._keep(lambda _: self._keeper.expect(key, at)))
+        self._leaving.add(reply)
+        self.put(expected)
 
     def status(self) -> AccountStatus:
         """For the status of the runtime. Reads no file."""
@@ -204,16 +230,55 @@ class FollowedAccount:
             untrusted=self.untrusted,
         )
 
-    def _holds(self, made: MadeView, unsettled: Unsettled) -> bool:
+    def _intents(self) -> Unsettled:
+        """What the order store has of it now. Takes the lock where that has changed.
+
+        An order that another process has placed is waited for as one of this process is. A tag that is open
+        no longer, and was not accepted, has its answer: it was refused, or a person says that it is absent.
+        """
+        found = self.way.unsettled()
+        if found.why:
+            return found
+        if self._open != set(found.tags) or not self._placed.issuperset(found.placed):
+            with self._changing():
+                self._take_intents(found)
+            self._waker.set()
+        return found
+
+    def _take_intents(self, found: Unsettled) -> None:
+        now, now_ns, since_ns = self.way.now(), self.way.now_ns(), self._keeper.since_ns
+        placed = set(found.placed)
+        for tag, begun_ns in sorted(placed - self._placed):
+            if begun_ns > since_ns:  # the lists show it
+                self._keeper.expect_order(tag, now - max(0, now_ns - begun_ns) / 1e9)
+        for tag in self._open - set(found.tags) - {tag for tag, _ in placed}:
+            self._keeper.answered(tag)
+        self._open, self._placed = set(found.tags), placed
+
+    def _untaken(self) -> str:
+        """What has come, and the keeper has not been told yet; takes no lock.
+
+        It is looked at behind the order store and ahead of the keeper: what leaves either is in the next.
+        """
+        waiting = [*self._source.waiting(ALL_READ)]
+        if waiting or self._has_item:  # in this order, which is that of the reader
+            return "events of its channels have come, and are not taken over yet"
+        return "a mutation is leaving" if self._leaving else ""
+
+    def _unread(self) -> str:
+        """The same, and what a line may hold that was not read, as after a pause: permits look at lines."""
+        return self._untaken() or self.way.unread(self.topics)
+
+    def _holds(self, made: MadeView, unsettled: Unsettled, untaken: str) -> bool:
         """Takes no lock."""
-        if (made.changes, made.unsettled) != (self._changes, unsettled):
+        if (made.changes, made.unsettled, made.untaken) != (self._changes, unsettled, untaken):
             return False
         is_young = 0 <= self.way.now() - made.at < KEPT
         return is_young and made.prices == {id: self.way.price(id) for id in made.prices}
 
-    def _make(self, unsettled: Unsettled) -> MadeView:
+    def _make(self, unsettled: Unsettled, untaken: str) -> MadeView:
         """The venue reads prices, so that is done without the lock."""
-        way, tags, behind = self.way, _tags(unsettled), self._behind()
+        way, tags = self.way, _tags(unsettled)
         prices = {id: way.price(id) for id in self._contracts()}
         contracts = {id: found for id in prices if (found := way.contract(id)) is not None}
         with self._changed:
@@ -223,9 +288,8 @@ class FollowedAccount:
                 for id, price in prices.items()
                 if price is not None
             }
-            view = self._keeper.view(now, now_ns, marks, contracts, intents=tags)
-            view = structs.replace(view, flat=_unless(behind, view.flat))
-            return MadeView(view, self._changes, unsettled, prices, now)
+            view = self._keeper.view(now, now_ns, marks, contracts, intents=tags, untaken=untaken)
+            return MadeView(view, self._changes, unsettled, untaken, prices, now)
 
     def _contracts(self) -> tuple[str, ...]:
         """Those in which it has a position."""
@@ -252,14 +316,11 @@ class FollowedAccount:
         """One item of the stream; or one job, where it holds none; or a wait. Returns whether it goes on."""
         place = self.stream._peek()
         if place is not None:
-            item = self.stream._take_at(place)
-            if isinstance(item, Received):
-                self._take(item, self.stream._box.reached_for.origin.at)
-            elif isinstance(item, Closed):
-                return False
-            else:
-                self._mark(item)
-            return True
+            self._has_item = True
+            try:
+                return self._take_item(self.stream._take_at(place))
+            finally:
+                self._has_item = False
         if self.ended is not None:  # and all of it was read
             return False
         if not self._jobs.empty():  # only this thread takes from it
@@ -270,6 +331,16 @@ class FollowedAccount:
             self._is_idle = True
             self._waker.wait(None)
             self._is_idle = False
+        return True
+
+    def _take_item(self, item: object) -> bool:
+        """Returns whether it goes on."""
+        if isinstance(item, Received):
+            self._take(item, self.stream._box.reached_for.origin.at)
+        elif isinstance(item, Closed):
+            return False
+        else:
+            self._mark(item)
         return True
 
     def _take(self, received: Received[Any], at: float) -> None:
@@ -287,6 +358,7 @@ class FollowedAccount:
             log.exception("%s: an event could not be read; its lists are asked for.", self)
             self._lose(f"an event could not be read ({type(error).__name__})")
             return
+        self._has_item = False  # a handler may ask for the view
         self._tell(events)
 
     def _is_own(self, row: AccountRow) -> bool:
@@ -393,7 +465,7 @@ class FollowedAccount:
             before = self._keeper.view(now, now_ns, intents=()).silent_losses
             events = self._keeper.looked(snapshot, now, now_ns, requests=requests)
             after = self._keeper.view(now, now_ns, intents=()).silent_losses
-            rotation = self._keeper.take_rotation()
+            rotation, state = self._keeper.take_rotation(), self._keeper.state
         self._tell(events)
         for loss in after:
             if loss not in before:
@@ -402,6 +474,8 @@ class FollowedAccount:
                 self.way.record_loss(self.topics, loss.what, loss.at_ns)
         if rotation:
             self._distrust(rotation)
+        elif self._is_to_replace and state == "untrusted":  # it was not connected again by itself
+            self._replace_if_allowed()
         elif self.untrusted:
             self._trust_again()
 
@@ -410,7 +484,22 @@ class FollowedAccount:
     def _distrust(self, why: str) -> None:
         """Its channels are not fresh, and its lines are replaced."""
         self.untrusted = why
-        self.way.distrust(self._own_topics(), why)
+        self._is_to_replace = True
+        self._replace_if_allowed()
+        self.way.distrust(self._own_topics(), self.untrusted)
+
+    def _replace_if_allowed(self) -> None:
+        """A venue that never tells of some events would be connected to without end."""
+        now = self.way.now()
+        if not self._looks.may_replace(now):
+            if WITHHELD not in self.untrusted:
+                self.untrusted += WITHHELD
+                log.error("%s: %s", self, self.untrusted)
+            return
+        self._is_to_replace = False
+        self._replace_lines(self.untrusted.removesuffix(WITHHELD))
+
+    def _replace_lines(self, why: str) -> None:
         lines = self.way.lines_of(self.topics)
         self._is_replacing = bool(lines)
         left = set(lines)
@@ -422,6 +511,8 @@ class FollowedAccount:
 
         for line in lines:
             self.way.replace_line(line, why, partial(self.put, partial(replaced, line)))
+        if not lines:  # its topics are on none now
+            self._replaced()
 
     def _replaced(self) -> None:
         """The new connection has taken over without a gap, or its stream tells of the loss."""
@@ -437,7 +528,7 @@ class FollowedAccount:
             missing = self._keeper.unproved(self.way.now(), intents=())
         if set(missing) <= {NO_LEGS}:
             log.info("%s: its channels are trusted again: two looks agree with them.", self)
-            self.untrusted = ""
+            self.untrusted, self._is_to_replace = "", False
             self.way.distrust(self._own_topics(), "")
 
     def _own_topics(self) -> tuple[Topic, ...]:
@@ -544,11 +635,6 @@ def _key(intent: Intent) -> str | int:
 
 def _tags(unsettled: Unsettled) -> tuple[str, ...] | None:
     return None if unsettled.why else unsettled.tags
-
-
-def _unless(behind: str, found: Flat) -> Flat:
-    """No "yes" while something may have come that has not been read."""
-    return Flat("unknown", (behind,)) if found and behind else found
 
 
 def _explained(found: Flat, unsettled: Unsettled) -> Flat:

@@ -203,6 +203,13 @@ def unsettled(db: sqlite3.Connection, host: str, account: int) -> list[tuple[str
     return db.execute(query, (host, account)).fetchall()
 
 
+def placed(db: sqlite3.Connection, host: str, account: int, since_ns: int) -> list[tuple[str, int]]:
+    """Returns tag and time of each order of an account that began since then and was accepted."""
+    query = """SELECT tag, begun_ns FROM intents WHERE host = ? AND account = ? AND begun_ns > ?
+        AND kind = 'place' AND state = 'accepted' ORDER BY begun_ns"""
+    return db.execute(query, (host, account, since_ns)).fetchall()
+
+
 def open_intents(db: sqlite3.Connection, folder: Path, own: str = "") -> tuple[OpenIntent, ...]:
     """Returns the intents without a known outcome, the oldest first. `own`: the token of this process."""
     query = """SELECT tag, mutation, begun_ns, host, pid, process, outcome, finished_ns FROM intents

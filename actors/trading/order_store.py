@@ -33,7 +33,7 @@ from actors.trading.halts import allowed_under_halt
 from actors.trading.intents import Entry, Unrecorded
 from actors.trading.order_file import PATIENCE, OrderFile, random_text
 from actors.trading.processes import Membership, Uptime, boot_id, forget_ended, is_alive
-from actors.trading.records import Begun, Check, Halt, OpenIntent
+from actors.trading.records import AccountIntents, Begun, Check, Halt, OpenIntent
 
 log = log_queue.logger("actors.trading.order_store")
 
@@ -193,11 +193,14 @@ class OrderStore(OrderFile):
             found = tuple(each for each in found if each.process_ended or each.outcome is not None)
         return found
 
-    def unsettled(self, host: str, account: int) -> tuple[str, ...]:
-        """Returns the tags of an account without a known outcome, of any process of the folder."""
+    def of_account(self, host: str, account: int, since_ns: int) -> AccountIntents:
+        """Returns what any process of the folder has sent for an account: what has no known outcome, and the
+        orders since then that were accepted. `since_ns`: wall clock, nanoseconds.
+        """
         with self._turn:
             with self.reading() as db:
                 tags = [tag for tag, *_ in intents.unsettled(db, host, account)]
+                placed = intents.placed(db, host, account, since_ns)
             kept = self._outcomes
             open_tags = [tag for tag in tags if isinstance(kept.get(tag), Unknown | None)]
             unrecorded = [
@@ -205,7 +208,7 @@ class OrderStore(OrderFile):
                 for tag, each in self._unrecorded.items()
                 if each.is_of(host, account) and isinstance(each.outcome, Unknown | None)
             ]
-        return (*open_tags, *unrecorded)
+        return AccountIntents((*open_tags, *unrecorded), tuple(placed))
 
     def lost_tags(self, tags: Iterable[str], host: str, account: int) -> tuple[str, ...]:
         """Returns those of an account's tags at the venue that this store gave, and does not know.

@@ -38,6 +38,17 @@ class OpenIntent(Struct, frozen=True):
     finished_ns: int | None = None  # when `outcome` was recorded
 
 
+class AccountIntents(Struct, frozen=True):
+    """Intents of an account, of any process of the folder, at one moment.
+
+    `open`: the tags of those without a known outcome. `placed`: recent orders that the venue has accepted,
+    each with its tag and the time at which it began; wall clock, nanoseconds.
+    """
+
+    open: tuple[str, ...] = ()
+    placed: tuple[tuple[str, int], ...] = ()
+
+
 class Halt(Struct, frozen=True):
     """A halt. `host` empty: of all venues; `account` None: of all accounts there.
 

@@ -47,11 +47,19 @@ DAY_NS: Final = 86_400 * 10**9
 CONTRACTS: Final = 86_400.0  # seconds for which a contract that was resolved is known
 
 
+RECENT_NS: Final = 600 * 10**9  # nanoseconds: idle accounts are looked at each 300 s
+
+
 class Unsettled(Struct, frozen=True):
-    """The tags of intents without a known outcome. `why`: why they are not known; empty: they are."""
+    """The tags of intents without a known outcome. `why`: why they are not known; empty: they are.
+
+    `placed`: orders of the last 10 minutes that the venue has accepted, each with its tag and the time at
+    which it began; wall clock, nanoseconds.
+    """
 
     tags: tuple[str, ...] = ()
     why: str = ""
+    placed: tuple[tuple[str, int], ...] = ()
 
 
 OnMutation = Callable[[str, Intent, OutcomeReply], object]  # with the feed
@@ -248,7 +256,9 @@ class RuntimeRequests:
         if store is None:
             return Unsettled(why=f"the order store cannot be opened: {error}")
         try:
-            return Unsettled(store.unsettled(host, account))
+            since_ns = self.timers.clock.wall_ns() - RECENT_NS
+            found = store.of_account(host, account, since_ns)
+            return Unsettled(found.open, placed=found.placed)
         except (sqlite3.Error, StoreError) as error_of_file:
             return Unsettled(why=f"the order store cannot be read: {error_of_file}")
 

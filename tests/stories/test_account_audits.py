@@ -5,7 +5,7 @@ Time is moved by hand.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -273,6 +273,41 @@ def test_a_line_that_cannot_be_rotated_is_connected_again(
     assert runtime.status().accounts[NAME].untrusted == ""
 
 
+def test_a_stream_that_loses_events_for_good_has_its_line_replaced_three_times_an_hour_at_most(
+    clock: AccountClock, venue: SimulatedProjectX
+) -> None:
+    runtime = clock.runtime
+    clock.synced()
+
+    def lose_until(is_over: Callable[[], bool]) -> None:
+        for _ in range(20):
+            for _ in range(3):
+                traded(clock, venue, "user_trades", 1)
+            clock.advance(90.0)
+            if is_over():
+                return
+        raise AssertionError(runtime.status().accounts[NAME])
+
+    def is_withheld() -> bool:
+        return "replaced 3 times within an hour" in runtime.status().accounts[NAME].untrusted
+
+    lose_until(is_withheld)
+    assert runtime.status().lines()[USER].rotations == 3
+    clock.advance(600.0)
+    assert runtime.status().lines()[USER].rotations == 3
+    found = runtime.fresh(FEED, "orders", ACCOUNT)
+    assert (found.state, found.cause) == ("blind", "silent_loss")
+    assert "Compare the account with the venue's own screens" in found.text
+    assert runtime.flat(FEED, ACCOUNT).answer == "unknown"
+    clock.advance(3_600.0)
+    clock.until(lambda status: status.lines()[USER].rotations == 4)
+    until(lambda: not followed(runtime)._is_replacing)
+    clock.rest()
+    clock.advance(10.0)
+    assert runtime.status().accounts[NAME].untrusted == ""
+    assert clock.view().synced
+
+
 def test_the_other_account_of_the_login_keeps_its_trust(
     clock: AccountClock, venue: SimulatedProjectX
 ) -> None:
@@ -390,7 +425,8 @@ def test_events_that_wait_to_be_taken_over_suspend_a_permit(
     with account._changed:  # its thread does not get on meanwhile
         place(venue)
         until(lambda: account.stream._inlet.unread >= 3)
-        assert [reason[:18] for reason in runtime.flat(FEED, ACCOUNT).reasons] == ["not taken over yet"]
+        (reason,) = runtime.flat(FEED, ACCOUNT).reasons
+        assert reason == "events of its channels have come, and are not taken over yet"
         assert "queue" in {reason.cause for reason in permit.reasons}
     clock.rest()
     until(lambda: permit.valid)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from actors.rules.account.flat import NO_LEGS
 from actors.settings import load
 from actors.simulators import SimulatedO2
 from actors.simulators.projectx import SimulatedProjectX
+from actors.trading.followed_account import FollowedAccount
 from actors.trading.order_store import OrderStore
 from tests.conftest import Baseline
 from tests.support.runtimes import config as o2_config
@@ -68,6 +71,23 @@ def nets(view: AccountView) -> dict[str, int | None]:
 def reads(venue: SimulatedProjectX) -> int:
     """How many looks there were, of all accounts."""
     return venue.seen.requests["Position/searchOpen"]
+
+
+@contextmanager
+def held(account: FollowedAccount) -> Iterator[None]:
+    """Its thread gets no time."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        go_on.wait(30.0)
+
+    account.put(hold)
+    assert begun.wait(10.0)
+    try:
+        yield
+    finally:
+        go_on.set()
 
 
 # ── a view that is right ────────────────────────────────────────────────────────────────────────
@@ -384,6 +404,75 @@ def test_flat_takes_two_looks_two_seconds_apart(runtime: Runtime, venue: Simulat
     assert reads(venue) >= 2
     place(venue)
     until(lambda: runtime.flat(FEED, ACCOUNT).answer == "no")
+
+
+def test_flat_is_unknown_while_an_event_that_has_come_is_not_taken_over(
+    runtime: Runtime, venue: SimulatedProjectX
+) -> None:
+    runtime.account(FEED, ACCOUNT, wait=10.0)
+    assert runtime.flat(FEED, ACCOUNT, wait=20.0)
+    view, account = runtime.account(FEED, ACCOUNT), followed(runtime)
+    with held(account):
+        place(venue)
+        until(lambda: account.stream._inlet.unread > 0)
+        for found in (runtime.flat(FEED, ACCOUNT), runtime.account(FEED, ACCOUNT).flat):
+            assert found.answer == "unknown"
+            assert "events of its channels have come, and are not taken over yet" in found.reasons
+        assert runtime.account(FEED, ACCOUNT).unproved
+        with pytest.raises(actors.Blind, match="not taken over yet"):
+            runtime.require(view)
+    until(lambda: runtime.flat(FEED, ACCOUNT).answer == "no")
+
+
+def test_flat_is_unknown_from_the_moment_at_which_an_order_leaves_until_its_event_comes(
+    runtime: Runtime, venue: SimulatedProjectX
+) -> None:
+    px = settled(runtime)
+    runtime.account(FEED, ACCOUNT, wait=10.0)
+    assert runtime.flat(FEED, ACCOUNT, wait=20.0)
+    venue.event_dropped("orders", 1)
+    with held(followed(runtime)):
+        accepted(px.place(ACCOUNT, EP, "buy", 1, limit=price(venue) - 50))
+        assert "a mutation is leaving" in runtime.flat(FEED, ACCOUNT).reasons
+    until(lambda: any("has not told yet" in why for why in runtime.flat(FEED, ACCOUNT).reasons))
+
+
+def test_flat_is_unknown_when_another_process_has_placed_an_order_of_which_the_stream_tells_nothing(
+    runtime: Runtime, folder: Path, venue: SimulatedProjectX
+) -> None:
+    """Its outcome is known, and the last look was before it."""
+    runtime.account(FEED, ACCOUNT, wait=10.0)
+    assert runtime.flat(FEED, ACCOUNT, wait=20.0)
+    with actors.start(config(folder, venue), wait=10.0) as second:
+        px = settled(second)
+        venue.event_dropped("orders", 4)
+        handle = px.place(ACCOUNT, EP, "buy", 1, limit=price(venue) - 50)
+        order = accepted(handle)
+        assert runtime.flat(FEED, ACCOUNT).reasons == (
+            f"the venue has not told yet what became of {handle.tag}",
+        )
+        assert not runtime.account(FEED, ACCOUNT).flat
+        until(lambda: not runtime.account(FEED, ACCOUNT).synced, 15.0)  # a look is due after 5 s
+        assert runtime.flat(FEED, ACCOUNT).answer == "unknown"
+        until(lambda: runtime.flat(FEED, ACCOUNT).answer == "no", 40.0)
+    assert [each.order.id for each in runtime.account(FEED, ACCOUNT).orders] == [order]
+
+
+def test_an_order_that_a_person_says_is_absent_is_waited_for_no_longer(
+    runtime: Runtime, folder: Path, venue: SimulatedProjectX
+) -> None:
+    px = settled(runtime)
+    runtime.account(FEED, ACCOUNT, wait=10.0)
+    assert runtime.flat(FEED, ACCOUNT, wait=20.0)
+    venue.answer_lost(page="Order/place")
+    venue.event_dropped("orders", 100)
+    handle = px.place(ACCOUNT, EP, "buy", 1, limit=price(venue) - 50)
+    assert isinstance(handle.get(10.0), actors.Unknown)
+    assert any(handle.tag in why for why in runtime.flat(FEED, ACCOUNT).reasons)
+    with closing(sqlite3.connect(folder / "orders.db")) as db:  # as `linewarden orders resolve` does
+        db.execute("UPDATE intents SET state = 'resolved' WHERE tag = ?", (handle.tag,))
+        db.commit()
+    assert not any(handle.tag in why for why in runtime.flat(FEED, ACCOUNT).reasons)
 
 
 def test_without_an_order_store_flat_is_unknown_and_says_why(venue: SimulatedProjectX) -> None:

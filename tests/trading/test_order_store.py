@@ -135,6 +135,25 @@ def test_t2_an_unknown_outcome_stops_what_adds_risk_until_there_is_evidence(
     begun(store, place())
 
 
+def test_of_an_account_are_known_what_is_open_and_the_recent_orders_that_were_accepted(
+    store: OrderStore,
+) -> None:
+    now = intent_of(store, place()).begun_ns
+    intents = [intent_of(store, place(), now_ns=now - age) for age in (9, 3, 1, 0)]
+    for intent in intents:
+        assert store.begin(intent, HOST, allow) == Begun()
+    old, new, open_tag, lost = (intent.tag for intent in intents)
+    closed = begun(store, CLOSE)
+    for number, tag in enumerate((old, new, closed)):
+        store.finish(Accepted(tag, number))
+    store.finish(Refused(lost, "terms"))
+    found = store.of_account(HOST, ACCOUNT, now - 5)
+    assert (found.open, found.placed) == ((open_tag,), ((new, now - 3),))
+    store.finish(Unknown(open_tag, "?"))
+    assert store.of_account(HOST, ACCOUNT, now).open == (open_tag,)
+    assert store.of_account(HOST, ACCOUNT + 1, 0) == store.of_account("elsewhere", ACCOUNT, 0)
+
+
 def test_t2_an_intent_under_way_stops_nothing_and_an_overdue_one_does(folder: Path) -> None:
     OrderStore.make(folder)
     wall = Wall()

@@ -1,4 +1,5 @@
-"""How many requests the looks at accounts may take of a meter that mutations need more."""
+"""How many requests the looks at accounts may take of a meter that mutations need more, and how often a
+line may be replaced because it loses events."""
 
 from __future__ import annotations
 
@@ -8,6 +9,8 @@ from typing import Final
 from actors.protocol.limits import FrameLimit
 
 SHARE: Final = 0.25
+MOST_REPLACED: Final = 3  # times within an hour
+HOUR: Final = 3_600.0  # seconds
 
 
 def share_of(limit: FrameLimit) -> FrameLimit:
@@ -48,3 +51,23 @@ class AuditBudget:
     def _forget(self, now: float) -> None:
         while self._spent and self._spent[0][0] + self._per <= now:
             self._spent.popleft()
+
+
+class Replacements:
+    """When the lines of a login were replaced because one of its accounts lost events in silence.
+
+    A venue that never tells of some events would have its lines replaced without end. All accounts that share
+    one are called by one thread at a time.
+    """
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque(maxlen=MOST_REPLACED)
+
+    def wait(self, now: float) -> float:
+        """Returns the seconds until they may be replaced once more."""
+        is_full = len(self._times) == MOST_REPLACED
+        return max(0.0, self._times[0] + HOUR - now) if is_full else 0.0
+
+    def note(self, now: float) -> None:
+        """They are replaced."""
+        self._times.append(now)

@@ -37,9 +37,18 @@ class Expectations:
         self._waiting[key] = Waiting(now)
         _bound(self._waiting)
 
+    def add_order(self, tag: str, now: float) -> None:
+        """An order with this tag left then, and may have been told since: by the stream, or by `add`."""
+        if tag not in self._told and tag not in self._waiting:
+            self.add(tag, now)
+
     def drop(self, key: Expected) -> None:
         """No answer is waited for any longer."""
         self._waiting.pop(key, None)
+
+    def give_up(self, now: float) -> None:
+        """What has waited for long enough is waited for no longer."""
+        self._waiting = {key: each for key, each in self._waiting.items() if each.left + PATIENCE > now}
 
     def told(self, row: AccountRow, now: float) -> None:
         """The stream tells of this row; `now`: of its receipt."""

@@ -20,7 +20,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     `doubts`: why the view is not synced. `lacks`: what two agreeing snapshots are missing. `sums`: why fills
     and positions do not agree. `waiting`: mutations of this process of which the venue has told nothing yet.
     `intents`: tags of mutations without outcome of any process of the host; None: they cannot be read.
-    `has_suspended`: whether the venue lists suspended orders.
+    `has_suspended`: whether the venue lists suspended orders. `untaken`: what has come, and is not in it yet.
     """
 
     positions: tuple[AccountPosition, ...]
@@ -31,6 +31,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     waiting: tuple[str | int, ...] = ()
     intents: Collection[str] | None = ()
     has_suspended: bool = True
+    untaken: str = ""
 
 
 def flat(standing: Standing) -> Flat:
@@ -55,6 +56,8 @@ def _unproved(standing: Standing) -> Iterator[str]:
     yield from standing.doubts
     yield from standing.lacks
     yield from standing.sums
+    if standing.untaken:
+        yield standing.untaken
     if not standing.has_suspended:
         yield NO_LEGS
     for position in standing.positions:

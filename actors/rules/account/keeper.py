@@ -136,6 +136,10 @@ class AccountKeeper:
         """
         self._expected.add(key, now)
 
+    def expect_order(self, tag: str, now: float) -> None:
+        """The venue has accepted an order that left then, maybe of another process: its event is to come."""
+        self._expected.add_order(tag, now)
+
     def answered(self, key: str | int) -> None:
         """No event will come for this mutation, as after a refusal."""
         self._expected.drop(key)
@@ -145,13 +149,17 @@ class AccountKeeper:
         self._record.begin_session(since_ns)
 
     def resync(self, now: float) -> None:
-        """Forgets all doubts: what the next whole snapshot shows is taken over as it is."""
+        """Forgets all doubts: what the next whole snapshot shows is taken over as it is.
+
+        Mutations that left more than 5 s ago are waited for no longer.
+        """
         if self._state != "down":
             self._counts_from = now
         self._happened("resync")
         self._start_over()
         self._record.sums.start_over()
         self._is_forced = True
+        self._expected.give_up(now)
         self._schedule.at_once(now)
 
     def confirm(self, now: float) -> None:
@@ -209,10 +217,11 @@ class AccountKeeper:
         *,
         intents: Collection[str] | None = None,
         max_age: float = MAX_AGE,
+        untaken: str = "",
     ) -> AccountView:
         """Returns the account as it is known now. `marks` and `contracts` are by the contract's id.
 
-        `intents` and `max_age` are those of `flat`.
+        `intents`, `max_age` and `untaken` are those of `flat`.
         """
         record = self._record
         positions = tuple(valued(row, marks, contracts) for row in record.open_positions())
@@ -230,27 +239,34 @@ class AccountKeeper:
             since_ns=record.sums.since_ns,
             at_ns=now_ns,
             age_s=None if self._whole is None else now - self._whole,
-            flat=self.flat(now, intents=intents, max_age=max_age),
-            unproved=self.unproved(now, intents=intents, max_age=max_age),
+            flat=self.flat(now, intents=intents, max_age=max_age, untaken=untaken),
+            unproved=self.unproved(now, intents=intents, max_age=max_age, untaken=untaken),
             silent_losses=self._losses.recent(now),
         )
 
-    def flat(self, now: float, *, intents: Collection[str] | None, max_age: float = MAX_AGE) -> Flat:
+    def flat(
+        self, now: float, *, intents: Collection[str] | None, max_age: float = MAX_AGE, untaken: str = ""
+    ) -> Flat:
         """Returns whether the account is flat: yes, no, or unknown.
 
         Both snapshots that agree must be newer than the last change that the stream told. `intents`: tags of
         mutations without outcome, of any process of this host; None: they cannot be read. `max_age`: seconds
-        since the newest snapshot was asked for.
+        since the newest snapshot was asked for. `untaken`: a sentence, where the owner holds what it has not
+        told the keeper yet: an event, or that a mutation leaves.
         """
-        return conclusions.flat(self._standing(self._still.lacks(now, max_age), now, intents))
+        lacks = self._still.lacks(now, max_age)
+        return conclusions.flat(self._standing(lacks, now, intents, untaken))
 
     def unproved(
-        self, now: float, *, intents: Collection[str] | None, max_age: float = MAX_AGE
+        self, now: float, *, intents: Collection[str] | None, max_age: float = MAX_AGE, untaken: str = ""
     ) -> tuple[str, ...]:
         """Returns why no permit may be built on the account; empty: the evidence is enough, flat or not."""
-        return conclusions.unproved(self._standing(self._evidence.lacks(now, max_age), now, intents))
+        lacks = self._evidence.lacks(now, max_age)
+        return conclusions.unproved(self._standing(lacks, now, intents, untaken))
 
-    def _standing(self, lacks: str, now: float, intents: Collection[str] | None) -> conclusions.Standing:
+    def _standing(
+        self, lacks: str, now: float, intents: Collection[str] | None, untaken: str
+    ) -> conclusions.Standing:
         record = self._record
         open_sums = (f"the fills of {each} cannot be counted yet" for each in record.sums.open_contracts())
         return conclusions.Standing(
@@ -262,6 +278,7 @@ class AccountKeeper:
             waiting=self._expected.unanswered(),
             intents=intents,
             has_suspended=self._has_suspended,
+            untaken=untaken,
         )
 
     def _reasons(self, now: float) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.protocol import FrameLimit
-from actors.rules.account.budget import AuditBudget
+from actors.rules.account.budget import AuditBudget, Replacements
 
 
 def test_a_quarter_of_the_meter_may_be_spent_at_once() -> None:
@@ -38,3 +38,14 @@ def test_who_waits_as_told_never_spends_more_than_a_quarter_in_any_window(
         budget.spend(requests, now)
         spent.append((now, requests))
         assert sum(number for at, number in spent if at > now - 60.0) <= 25
+
+
+def test_lines_are_replaced_three_times_within_an_hour_at_most() -> None:
+    replacements = Replacements()
+    for now in (0.0, 20.0, 40.0):
+        assert replacements.wait(now) == 0.0
+        replacements.note(now)
+    assert replacements.wait(60.0) == 3_540.0
+    assert replacements.wait(3_600.0) == 0.0
+    replacements.note(3_600.0)
+    assert replacements.wait(3_600.0) == 20.0

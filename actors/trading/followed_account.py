@@ -208,7 +208,11 @@ class FollowedAccount:
                 self.put(lambda: self._open.add(intent.tag))
 
         def expected() -> None:
-            self._keep(lambda _: self._keeper.expect(key, at))
+            with self._changing():
+                if isinstance(intent.mutation, Place):  # no event of an earlier time has its tag
+                    self._keeper.expect_order(intent.tag, at)
+                else:
+                    self._keeper.expect(key, at)
             self._leaving.discard(reply)
 
         reply.told = told

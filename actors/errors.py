@@ -72,7 +72,7 @@ class RuntimeStopped(LinewardenError):
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
-        super().__init__(f"the runtime has stopped: {reason}")
+        super().__init__("the runtime has stopped" + (f": {reason}" if reason != "stopped" else ""))
 
 
 class Blind(LinewardenError):

@@ -1058,3 +1058,28 @@ def test_a_venue_whose_module_fails_at_import_is_told_in_a_sentence(
     monkeypatch.syspath_prepend(str(tmp_path))
     (problem,) = mistakes({"feeds": {"a": {"venue": f"{name}:Venue"}}})
     assert f"'{name}:Venue' cannot be imported" in problem
+
+
+def test_accounts_that_are_followed_are_numbers_also_as_text() -> None:
+    feed = PX | {"accounts": [4242, "4243", "${PX_ACCOUNT}"]}
+    settings = load({"feeds": {"px": feed}}, {"PX_ACCOUNT": "4244"})
+    assert settings.feeds["px"].accounts == (4242, 4243, 4244)
+
+
+@pytest.mark.parametrize(
+    ("accounts", "found"),
+    [
+        (4242, "4242"),
+        ("4242", "text"),
+        ([4242.0], "a list that contains 4242.0"),
+        ([4242, "PRAC-V2"], "a list that contains text"),
+        ([True], "a list that contains true"),
+        ([-1], "a list that contains -1"),
+        ([10**18], "a list that contains 1000000000000000000"),
+    ],
+)
+def test_accounts_that_are_no_numbers_are_named(accounts: Any, found: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load({"feeds": {"px": PX | {"accounts": accounts}}}, {})
+    words = f"expected a list of numbers, such as [4242, 4243], found {found}."
+    assert list(raised.value.problems) == [f"<config>: [feeds.px] accounts: {words}"]

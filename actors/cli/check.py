@@ -63,7 +63,7 @@ def check(
         table.add_row(each.name, each.venue, str(url), ", ".join(by_line), _shown(wanted))
     if settings.feeds:
         console().print(table)
-    for text in _trading(settings):
+    for text in (*_trading(settings), *_accounts(settings)):
         console().print(text)
     counts = [counted(len(settings.feeds), "feed"), counted(lines, "line"), counted(topics, "topic")]
     console().print(f"{config}: no mistakes; {', '.join(counts)}.")
@@ -83,6 +83,12 @@ def _trading(settings: Settings) -> Iterator[str]:
         yield f"{feed.name}: orders {state}; {limits}."
     if feeds:
         yield f"orders are recorded in {settings.trading.dir}{_store_mistake(settings)}."
+
+
+def _accounts(settings: Settings) -> Iterator[str]:
+    for feed in settings.feeds.values():
+        if feed.accounts:
+            yield f"{feed.name}: accounts {', '.join(map(str, feed.accounts))} are followed."
 
 
 def _store_mistake(settings: Settings) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from actors.events import Key, Option
 from actors.market.bar_handlers import BarHandler
 from actors.market.bars import Bars
+from actors.protocol.trading import Contract
 from actors.rules.bars.frame import BarEvent
 from actors.rules.bars.view import BarsView
 from actors.streams import Streams
@@ -23,7 +24,7 @@ class BarCalls:
     def bars(
         self,
         feed: str,
-        key: Key,
+        key: Key | Contract,
         *timeframes: str,
         calendar: str | None = None,
         history: int | None = None,
@@ -40,8 +41,9 @@ class BarCalls:
         default. 100,000 at most of both. `wait`: seconds that may be spent until they are synced; without it
         the answer comes at once. `options` are those of the channel of trades.
 
-        A venue with contracts takes a name, such as `MNQ`, in place of a key: it is resolved strictly, on
-        the first call, within 10 s, and followed as that contract until `forget_bars`.
+        A venue with contracts takes a `Contract` that was read, or a name such as `MNQ`, in place of a key.
+        A name is resolved strictly, on the first call, within 10 s, and followed as that contract until
+        `forget_bars`.
 
         Raises:
             Timeout: `wait` is over; what is missing is named, and the bars are followed all the same.
@@ -56,13 +58,13 @@ class BarCalls:
         self._tree.check()
         self._streams.refuse_wait(wait, feed)
         return self._bars.view(
-            feed, key, timeframes, options, calendar=calendar, history=history, keep=keep, wait=wait
+            feed, _key(key), timeframes, options, calendar=calendar, history=history, keep=keep, wait=wait
         )
 
     def on_bar(
         self,
         feed: str,
-        key: Key,
+        key: Key | Contract,
         *timeframes: str,
         handler: Callable[[BarEvent], object],
         calendar: str | None = None,
@@ -81,14 +83,18 @@ class BarCalls:
         """
         self._tree.check()
         return self._bars.listen(
-            feed, key, timeframes, options, handler, self, calendar=calendar, history=history, keep=keep
+            feed, _key(key), timeframes, options, handler, self, calendar=calendar, history=history, keep=keep
         )
 
-    def forget_bars(self, feed: str, key: Key, **options: Option) -> None:
+    def forget_bars(self, feed: str, key: Key | Contract, **options: Option) -> None:
         """Follow the bars of this key no longer; their handlers end. One that is not followed is no mistake.
 
         Raises:
             LinewardenError: as `bars` does.
         """
         self._tree.check()
-        self._bars.forget(feed, key, options)
+        self._bars.forget(feed, _key(key), options)
+
+
+def _key(key: Key | Contract) -> Key:
+    return key.id if isinstance(key, Contract) else key

@@ -20,7 +20,7 @@ from actors.market.bar_handlers import BarHandler
 from actors.protocol.bars import SECOND_NS, Bar, BarQuery, Print, Timeframe, timeframe_of
 from actors.protocol.formatting import suggestion
 from actors.protocol.rest import Call
-from actors.protocol.venue import Venue
+from actors.protocol.venue import Channel, Venue
 from actors.rules.bars.frame import BarEvent, Name
 from actors.rules.bars.keeper import Keeper, Wanted
 from actors.rules.bars.periods import periods_of
@@ -34,6 +34,7 @@ from actors.timers import Clock
 
 log = log_queue.logger("actors.market.bars")
 
+CALL_OPTIONS: Final = ("calendar", "history", "keep", "wait")
 CAPACITY: Final = 100_000  # trades that may wait for the thread: about a second of its work
 IDLE, BUSY = 0.25, 0.05  # seconds between two looks at the time; the latter while REST is asked
 SUBSCRIBED: Final = 3 * SECOND_NS  # REST is asked before the subscription is confirmed only after this
@@ -406,9 +407,12 @@ class Bars:
                 f"{feed}: venue {venue.name!r} has no channel of trades that make bars; it has: {known}"
             )
         text = key_of(feed, key)
+        if not text.strip():
+            raise LinewardenError(f"{feed}: bars are of one key, and an empty text is none")
         if text.strip() == "*":
             raise LinewardenError(f"{feed}: bars are of one key, and '*' means many")
         channel = venue.channel(venue.tape_channel)
+        _check_options(feed, channel, options)
         text = self._named.get((feed, text), text)
         try:
             return topics_of(venue, channel, (text,), options)[0]
@@ -501,3 +505,14 @@ def _end_unused(followed: Mapping[Topic, FollowedBars]) -> None:
 def _end(inlets: Sequence[Inlet]) -> None:
     for inlet in inlets:
         inlet.close("the runtime is no longer in use", quiet=True)
+
+
+def _check_options(feed: str, channel: Channel, options: Mapping[str, Option]) -> None:
+    """In words about bars: their callers know nothing of the channel."""
+    for name in options:
+        if name not in channel.options:
+            own = (*CALL_OPTIONS, *channel.options)
+            raise LinewardenError(
+                f"{feed}: bars take {', '.join(own)}, and no option {name!r}{suggestion(name, own)} "
+                'Timeframes such as "1min" are not named: they follow the key.'
+            )

@@ -33,6 +33,7 @@ from actors.settings.addresses import (
     with_talk,
 )
 from actors.settings.schema import (
+    AccountNumbers,
     CalendarSettings,
     ConnectRateSettings,
     DeadMansSwitchSettings,
@@ -54,7 +55,7 @@ FEED_KEYS = keys_of(FeedSettings) - {"name", "kind", "own", "doors"}
 # Those that are just converted; the others are read by rules of their own.
 PLAIN_KEYS = FEED_KEYS - {
     *("venue", "send_rate", "connect_rate", "restart", "heartbeat", "health", "subscribe"),
-    *("limits", "dead_mans_switch"),
+    *("limits", "dead_mans_switch", "accounts"),
 }
 ENTRY_KEYS = keys_of(WantedTopics) - {"options"}
 PLAIN_ENTRY_KEYS = ENTRY_KEYS - {"calendar"}
@@ -329,6 +330,7 @@ class ConfigReader(SettingsReader):
         fields["dead_mans_switch"] = self._switch(f"{sub}.dead_mans_switch]", table)
         venue = self.quoting(where, "", lambda: kind(name, own)) if kind and own else None
         fields["doors"] = doors if len(doors) > 1 else ()
+        fields["accounts"] = self._accounts(where, table)
         fields["subscribe"] = self._subscribe(where, table.get("subscribe", ()), venue or kind)
         if kind is None or own is None:
             return None
@@ -545,6 +547,12 @@ class ConfigReader(SettingsReader):
                 self.complain(where, key, f"venue {kind.name} has no such key; it is one of: {theirs}")
             else:
                 self.reject_unknown(where, [key], known, feed)
+
+    def _accounts(self, where: str, table: Table) -> tuple[int, ...]:
+        with suppress(RefusedError):
+            given = self.convert(where, "accounts", table.get("accounts", ()), AccountNumbers)
+            return tuple(int(each) for each in given)
+        return ()
 
     # ── its subscriptions ───────────────────────────────────────────────────────────────────────
 

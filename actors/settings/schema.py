@@ -14,6 +14,7 @@ from actors.rules.line_policy import LinePolicy
 from actors.rules.restarts import Interval, Seconds
 from actors.secret import RedactedStruct, Secret, Shown, origin
 from actors.settings.addresses import PROXIES, host_and_port, is_simulated
+from actors.trading.arguments import DIGITS, DIGITS_ONLY
 from actors.trading.limits import Limits
 from actors.trading.records import LONGEST_DEADLINE
 
@@ -23,8 +24,10 @@ SESSIONS = 'a list of texts, such as ["Mon-Fri 09:30-16:00"]'
 Keys = Annotated[tuple[str, ...], Meta(description='a list of texts, such as ["AAPL", "MSFT"]')]
 
 
+# As `account_number` reads them; a text of digits is how a variable of the environment gives one.
 AccountNumbers = Annotated[
-    tuple[Annotated[int, Meta(ge=0)], ...], Meta(description="a list of numbers, such as [4242, 4243]")
+    tuple[Annotated[int, Meta(ge=0, lt=10**DIGITS)] | Annotated[str, Meta(pattern=DIGITS_ONLY)], ...],
+    Meta(description="a list of numbers, such as [4242, 4243]"),
 ]
 Deadline = Annotated[
     float, Meta(gt=0, le=LONGEST_DEADLINE, description="seconds, more than 0 and at most 60")
@@ -130,7 +133,7 @@ class FeedSettings(LinePolicy, RedactedStruct, frozen=True, kw_only=True):
     align: Align = "refuse"
     order_deadline: Deadline = 5.0
     limits: Limits = Limits()
-    accounts: AccountNumbers = ()  # that are followed from the start
+    accounts: tuple[int, ...] = ()  # that are followed from the start
     on_blind: Literal["none", HaltAction] = "none"  # what follows where an account is blind for too long
     on_blind_after: Seconds = 10.0
     dead_mans_switch: DeadMansSwitchSettings = DeadMansSwitchSettings()

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+import msgspec
 from msgspec import Meta, Struct, structs
 
 from actors.secret import Secret
@@ -65,11 +66,23 @@ def found(value: object, kind: Any = None) -> str:
         case Mapping():
             words = "a table"
         case list() | tuple():
-            odd = [each for each in value if str in get_args(plain(kind)) and not isinstance(each, str)]
+            odd = [each for each in value if not _fits(each, kind)]
             words = f"a list that contains {found(odd[0])}" if odd else "a list"
         case _:
             words = f"a {type(value).__name__}"
     return words
+
+
+def _fits(item: object, kind: Any) -> bool:
+    """Whether this is an item of such a list; also of what is no list."""
+    whole = plain(kind)
+    if get_origin(whole) not in LISTS:
+        return True
+    try:
+        msgspec.convert(item, get_args(whole)[0])
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def plain(kind: Any) -> Any:

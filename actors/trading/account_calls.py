@@ -10,19 +10,21 @@ from actors.rules.account.keeper import MAX_AGE
 from actors.rules.account.view import AccountEvent, AccountView, Flat
 from actors.stream import Stream
 from actors.streams import Streams
+from actors.supervision.permit import checked_limits
 from actors.supervision.tree import Tree
 from actors.timers import check_seconds
 from actors.trading.accounts import Accounts
+from actors.trading.arguments import AccountNumber, account_number
 
 
 class AccountCalls:
-    """A part of `Runtime`. An account is the venue's number of it. Any thread may call."""
+    """A part of `Runtime`. An account is the venue's number of it, also as text. Any thread may call."""
 
     _tree: Tree
     _streams: Streams
     _accounts: Accounts
 
-    def account(self, feed: str, account: int, *, wait: float | None = None) -> AccountView:
+    def account(self, feed: str, account: AccountNumber, *, wait: float | None = None) -> AccountView:
         """What an account has now: positions, working orders, fills and balance. The first call follows it.
 
         It is started by the venue's lists once its channels are subscribed to, kept by their events, and
@@ -42,12 +44,12 @@ class AccountCalls:
         """
         self._tree.check()
         self._streams.refuse_wait(wait, feed)
-        return self._accounts.view(feed, account, wait)
+        return self._accounts.view(feed, account_number(account), wait)
 
     def on_account(
         self,
         feed: str,
-        account: int,
+        account: AccountNumber,
         *,
         handler: Callable[[AccountEvent], object],
         on_marker: Callable[[Marker], object] | None = None,
@@ -68,9 +70,9 @@ class AccountCalls:
         check_handler(handler)
         if on_marker is not None:
             check_handler(on_marker, "on_marker", "marker")
-        return self._accounts.on_events(feed, account, handler, on_marker)
+        return self._accounts.on_events(feed, account_number(account), handler, on_marker)
 
-    def flat(self, feed: str, account: int, *, max_age: float = MAX_AGE, wait: float = 0.0) -> Flat:
+    def flat(self, feed: str, account: AccountNumber, *, max_age: float = MAX_AGE, wait: float = 0.0) -> Flat:
         """Whether the account has no position and no order that could open one: yes, no, or unknown.
 
         Truthy for "yes" alone, which takes two looks at the venue's lists that agree, 2 s apart, fills that
@@ -83,12 +85,13 @@ class AccountCalls:
             RuntimeStopped: the runtime has ended.
         """
         check_seconds("max_age", max_age)
+        checked_limits(max_age)
         check_seconds("wait", wait)
         self._tree.check()
         self._streams.refuse_wait(wait or None, feed)
-        return self._accounts.flat(feed, account, max_age, wait)
+        return self._accounts.flat(feed, account_number(account), max_age, wait)
 
-    def resync_account(self, feed: str, account: int) -> None:
+    def resync_account(self, feed: str, account: AccountNumber) -> None:
         """Ends all doubts about an account: what the next look shows is taken over as it is.
 
         It is meant for a `disputed` view, whose lists and events contradict each other for good.
@@ -98,13 +101,14 @@ class AccountCalls:
             RuntimeStopped: the runtime has ended.
         """
         self._tree.check()
-        self._accounts.resync(feed, account)
+        self._accounts.resync(feed, account_number(account))
 
-    def forget_account(self, feed: str, account: int) -> None:
+    def forget_account(self, feed: str, account: AccountNumber) -> None:
         """Follow this account no longer; its handlers end. One that is not followed is no mistake.
 
         Raises:
+            LinewardenError: `account` is no number.
             RuntimeStopped: the runtime has ended.
         """
         self._tree.check()
-        self._accounts.forget(feed, account)
+        self._accounts.forget(feed, account_number(account))

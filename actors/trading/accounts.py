@@ -286,8 +286,6 @@ class Accounts:
 
 def topics_of_account(streams: Streams, feed: str, account: int) -> tuple[Topic, ...]:
     """The topics that tell what an account has. Raises LinewardenError: the venue has none."""
-    if isinstance(account, bool) or not isinstance(account, int) or account < 0:
-        raise LinewardenError(f"an account is the venue's number of it, and {account!r} is none")
     venue = streams.spec_of(feed).venue
     if not venue.account_channels:
         raise LinewardenError(f"{feed}: venue {venue.name!r} has no channels that tell what an account has")

@@ -7,6 +7,7 @@ with such an argument is `Refused` with the code `terms`, as all that is not sen
 from __future__ import annotations
 
 import operator
+import re
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from enum import Enum
@@ -16,8 +17,11 @@ from actors.errors import LinewardenError
 from actors.protocol.trading import Align, Bracket, Contract
 from actors.timers import check_seconds
 
+DIGITS: Final = 18  # of the number of an account, at most: as that of a halt
+DIGITS_ONLY: Final = rf"^[0-9]{{1,{DIGITS}}}\Z"
 LONGEST_DEADLINE: Final = 3_600.0  # seconds: a mutation that long on its way refuses others of its account
 Price: TypeAlias = Decimal | int | str | float
+AccountNumber: TypeAlias = int | str  # a text of digits, as an environment variable has it, is the number
 
 
 class LeftOut(Enum):
@@ -37,8 +41,14 @@ class ArgumentError(LinewardenError):
 
 
 def account_number(account: object) -> int:
-    hint = "accounts() lists your accounts, with the number as .id"
-    return _number("account", "the number of an account", account, hint)
+    """A number from 0 on, also as a text of its digits, which is what keys of channels may be."""
+    if isinstance(account, str) and re.match(DIGITS_ONLY, account):
+        return int(account)
+    hint = "runtime.ask(feed).accounts() lists your accounts, with the number as .id"
+    number = _number("account", "the number of an account", account, hint)
+    if not 0 <= number < 10**DIGITS:
+        raise ArgumentError(f"account is the number of an account, and {number} is none; {hint}")
+    return number
 
 
 def order_number(order: object) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -27,7 +28,12 @@ class FileLock:
         _OPEN.add(self)
 
     def try_acquire(self, *, shared: bool = False) -> bool:
-        """Returns whether the lock is taken now. Raises OSError where a file system has no locks."""
+        """Returns whether the lock is taken now.
+
+        Raises:
+            OSError: the file is closed, or its file system has no locks.
+        """
+        self._check()
         try:
             fcntl.flock(self.fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -35,6 +41,8 @@ class FileLock:
         return True
 
     def release(self) -> None:
+        """Raises OSError: the file is closed."""
+        self._check()
         fcntl.flock(self.fd, fcntl.LOCK_UN)
 
     def close(self) -> None:
@@ -42,6 +50,10 @@ class FileLock:
         fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)
+
+    def _check(self) -> None:
+        if self.fd < 0:  # for which `flock` raises ValueError
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
 
 _OPEN: WeakSet[FileLock] = WeakSet()

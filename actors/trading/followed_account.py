@@ -403,13 +403,9 @@ class FollowedAccount:
     def _take_answers(self, states: Mapping[Topic, SubscriptionState], asked: int) -> None:
         if asked != self._asked or self._is_down() or self._is_confirmed:
             return
-        rejected = [
-            f"{topic} is rejected: {state.reason}"
-            for topic, state in states.items()
-            if state.state == "rejected"
-        ]
+        rejected = {topic: state.reason for topic, state in states.items() if state.state == "rejected"}
         if rejected:
-            self._keep(lambda now: self._keeper.interrupted("; ".join(rejected), now))
+            self._keep(lambda now: self._keeper.interrupted(_rejection(rejected), now))
             return
         self._is_confirmed = True
         self._keep(self._keeper.subscribed)
@@ -646,3 +642,13 @@ def _explained(found: Flat, unsettled: Unsettled) -> Flat:
     if not unsettled.why or found:
         return found
     return Flat(found.answer, (*found.reasons, unsettled.why))
+
+
+def _rejection(rejected: Mapping[Topic, str]) -> str:
+    """One reason for all: a venue that does not know the account says so for each of its channels."""
+    channels = ", ".join(topic.channel for topic in rejected)
+    reason = next(iter(rejected.values()))
+    return (
+        f"the venue rejects {channels} of this account ({reason}); they are asked for again when the line "
+        "connects again. If the number is wrong, correct `accounts` of the feed, or call forget_account"
+    )

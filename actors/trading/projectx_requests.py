@@ -31,6 +31,7 @@ from actors.protocol.trading import (
 )
 from actors.trading.arguments import (
     LEFT_OUT,
+    AccountNumber,
     ArgumentError,
     LeftOut,
     Price,
@@ -65,6 +66,7 @@ Row = TypeVar("Row", m.Order, m.Position)
 
 BARS: Final = 60.0  # seconds: the gateway took 33 for one page on bad days
 ROUNDS: Final = 20  # looks at the account within a sweep
+NO_POSITION: Final = "PositionNotFound"  # the name of the refusal of a close
 MOST_DAYS: Final = 20_000
 _SIDES: Final[dict[int, Side]] = {0: "buy", 1: "sell"}
 
@@ -169,14 +171,19 @@ class ProjectXRequests:
         return self._requests.read(self._api.accounts(only_active), timeout)
 
     def orders(
-        self, account: int, since: datetime, until: datetime | None = None, *, timeout: float | None = None
+        self,
+        account: AccountNumber,
+        since: datetime,
+        until: datetime | None = None,
+        *,
+        timeout: float | None = None,
     ) -> Asked[Listing[m.Order]]:
         """Orders created in a time, whatever became of them."""
         call = self._api.orders(account_number(account), *_since(since, until))
         return self._requests.read(call, timeout)
 
     def open_orders(
-        self, account: int, contract: str | Contract | None = None, *, timeout: float | None = None
+        self, account: AccountNumber, contract: str | Contract | None = None, *, timeout: float | None = None
     ) -> Asked[Listing[m.Order]]:
         """Working orders; legs that are suspended are among them, where the gateway tells of them."""
         api, number = self._api, account_number(account)
@@ -185,16 +192,23 @@ class ProjectXRequests:
         text = contract_text(contract)
         return self._requests.read_of(text, lambda found: api.open_orders(number, found.id), timeout)
 
-    def order(self, account: int, order: int, *, timeout: float | None = None) -> Asked[m.Order]:
+    def order(self, account: AccountNumber, order: int, *, timeout: float | None = None) -> Asked[m.Order]:
         """One order, whatever became of it."""
         return self._requests.read(self._api.order(account_number(account), order_number(order)), timeout)
 
-    def positions(self, account: int, *, timeout: float | None = None) -> Asked[Listing[m.Position]]:
+    def positions(
+        self, account: AccountNumber, *, timeout: float | None = None
+    ) -> Asked[Listing[m.Position]]:
         """Open positions, one for each contract. `Position.net` has the sign."""
         return self._requests.read(self._api.positions(account_number(account)), timeout)
 
     def trades(
-        self, account: int, since: datetime, until: datetime | None = None, *, timeout: float | None = None
+        self,
+        account: AccountNumber,
+        since: datetime,
+        until: datetime | None = None,
+        *,
+        timeout: float | None = None,
     ) -> Asked[Listing[m.AccountTrade]]:
         """Fills of a time; those that are `voided` are no fills any more."""
         call = self._api.trades(account_number(account), *_since(since, until))
@@ -209,7 +223,7 @@ class ProjectXRequests:
     @_refusing
     def place(
         self,
-        account: int,
+        account: AccountNumber,
         contract: str | Contract,
         side: Side,
         size: int,
@@ -260,7 +274,7 @@ class ProjectXRequests:
     @_refusing
     def modify(
         self,
-        account: int,
+        account: AccountNumber,
         order: int,
         *,
         size: int | LeftOut = LEFT_OUT,
@@ -275,29 +289,29 @@ class ProjectXRequests:
 
         A size or a price that is None is refused. Otherwise as `place`.
         """
-        order, account = order_number(order), account_number(account)
+        order, number = order_number(order), account_number(account)
         if size is None:
             raise ArgumentError("size is None, which is no number of contracts; leave it out if it stays")
         mutation = Modify(
-            account=account,
+            account=number,
             order=order,
             size=None if size is LEFT_OUT else whole("size", size),
             limit_price=exact_price("limit", limit),
             stop_price=exact_price("stop", stop),
             trail_price=exact_price("trail", trail),
         )
-        return self._mutate(mutation, self._of_order(account, order), tag, deadline, align)
+        return self._mutate(mutation, self._of_order(number, order), tag, deadline, align)
 
     @_refusing
     def cancel(
-        self, account: int, order: int, *, tag: str | None = None, deadline: float | None = None
+        self, account: AccountNumber, order: int, *, tag: str | None = None, deadline: float | None = None
     ) -> OrderHandle:
         """Takes a working order back. It may be filled before."""
         mutation = Cancel(account=account_number(account), order=order_number(order))
         return self._mutate(mutation, None, tag, deadline)
 
     def cancel_all(
-        self, account: int, contract: str | Contract | None = None, *, deadline: float | None = None
+        self, account: AccountNumber, contract: str | Contract | None = None, *, deadline: float | None = None
     ) -> SweepHandle:
         """Cancels every working order of the account, or of one contract, until two looks show none.
 
@@ -309,7 +323,7 @@ class ProjectXRequests:
     @overload
     def close(
         self,
-        account: int,
+        account: AccountNumber,
         contract: str | Contract,
         size: int | None = None,
         *,
@@ -320,7 +334,7 @@ class ProjectXRequests:
     @overload
     def close(
         self,
-        account: int,
+        account: AccountNumber,
         contract: str | Contract,
         size: None = None,
         *,
@@ -330,7 +344,7 @@ class ProjectXRequests:
     ) -> SweepHandle: ...
     def close(
         self,
-        account: int,
+        account: AccountNumber,
         contract: str | Contract,
         size: int | None = None,
         *,
@@ -357,7 +371,7 @@ class ProjectXRequests:
     @_refusing
     def _close(
         self,
-        account: int,
+        account: AccountNumber,
         contract: str | Contract,
         size: int | None,
         sweep: bool,
@@ -429,37 +443,44 @@ class ProjectXRequests:
 
         return resolve
 
-    def _cancelling(self, account: int, contract: str | Contract | None, deadline: float | None) -> Steps:
-        account = account_number(account)
+    def _cancelling(
+        self, account: AccountNumber, contract: str | Contract | None, deadline: float | None
+    ) -> Steps:
+        number = account_number(account)
         check_deadline(deadline)
         id = None if contract is None else self._id(contract)
 
         def look() -> list[Begun]:
-            working = _whole(self._requests.read(self._api.open_orders(account, id)))
-            return [(each.id, self.cancel(account, each.id, deadline=deadline)) for each in working]
+            working = _whole(self._requests.read(self._api.open_orders(number, id)))
+            return [(each.id, self.cancel(number, each.id, deadline=deadline)) for each in working]
 
-        return (yield from repeat(look, ROUNDS, f"orders of account {account} are still working"))
+        return (yield from repeat(look, ROUNDS, f"orders of account {number} are still working"))
 
     def _sweeping(
-        self, handle: OrderHandle, account: int, contract: str | Contract, deadline: float | None
+        self, handle: OrderHandle, account: AccountNumber, contract: str | Contract, deadline: float | None
     ) -> Steps:
         (outcome,) = yield [(None, handle)]
         if not isinstance(outcome, Accepted):
-            raise SweepIncompleteError(f"the position was not closed: {_said(outcome)}. Its legs stay.")
-        id = self._id(contract)
-        self._await_flat(account, id)
+            stay = (
+                "Orders of the contract stay; cancel_all takes them back"
+                if isinstance(outcome, Refused) and outcome.by_venue and outcome.name == NO_POSITION
+                else "Its legs stay"
+            )
+            raise SweepIncompleteError(f"the position was not closed: {_said(outcome)}. {stay}.")
+        number, id = account_number(account), self._id(contract)
+        self._await_flat(number, id)
 
         def look() -> list[Begun]:
             legs = [
                 each
-                for each in _whole(self._requests.read(self._api.open_orders(account, id)))
+                for each in _whole(self._requests.read(self._api.open_orders(number, id)))
                 if is_leg(each)
             ]
-            return [(each.id, self.cancel(account, each.id, deadline=deadline)) for each in legs]
+            return [(each.id, self.cancel(number, each.id, deadline=deadline)) for each in legs]
 
         yield from repeat(look, ROUNDS, f"legs of {id} are still working")
-        self._await_flat(account, id, most=1)
-        return self._requests.flat(account)
+        self._await_flat(number, id, most=1)
+        return self._requests.flat(number)
 
     def _id(self, contract: str | Contract) -> str:
         return self.contract(contract_text(contract)).get().id

@@ -221,7 +221,8 @@ class RequestMeter:
         return False
 
     def _change_alone(self, change: Callable[[Record, float], None], why: str) -> None:
-        self._tell_alone(why)
+        if not self._is_closed:  # by the runtime's end, while its last request was counted
+            self._tell_alone(why)
         now = self._monotonic()
         record = self._pruned(self._alone, now)
         before = {name: len(window.times) for name, window in record.meters.items()}

@@ -17,8 +17,13 @@ def position_size(contract: Contract, entry: Price, stop: Price, risk: Price) ->
     Exact: `Decimal`, text or int; a float is taken as it is written.
 
     Raises:
-        LinewardenError: an argument is no number, `risk` is below zero, or `stop` is at `entry`.
+        LinewardenError: `contract` is no `Contract`, another argument is no number, `risk` is below zero,
+            or `stop` is at `entry`.
     """
+    if not isinstance(contract, Contract):
+        raise ArgumentError(
+            f'contract is what runtime.ask(feed).contract("ENQ").get() returns, and {contract!r} is none'
+        )
     prices = _finite("entry", entry), _finite("stop", stop)
     sum_at_risk = _finite("risk", risk)
     if sum_at_risk < 0:

@@ -71,7 +71,7 @@ class SweepHandle(Gettable[Sweep]):
     """A sweep under way, on a thread of its own. Any thread may look; what comes of it is never raised."""
 
     def __init__(self, name: str, steps: Steps, first: OrderHandle | None = None) -> None:
-        self._first = first
+        self._name, self._first = name, first
         self._steps: tuple[SweepStep, ...] = ()
         self._ended = threading.Event()
         self._result: Sweep | None = None
@@ -102,7 +102,8 @@ class SweepHandle(Gettable[Sweep]):
         return self._result
 
     def __repr__(self) -> str:
-        return f"<SweepHandle {self.tag}, {'done' if self.done else 'under way'}>"
+        tag = f" {self.tag}" if self.tag else ""
+        return f"<SweepHandle {self._name}{tag}, {'done' if self.done else 'under way'}>"
 
     def _run(self, steps: Steps) -> None:
         try:

@@ -16,6 +16,21 @@ def test_check_sums_up_a_good_config(linewarden: Invoke, desk_config: Path) -> N
     assert told.stderr.startswith(f"warning: {desk_config}: [feeds.a] verify_tls: ")
 
 
+def test_check_names_the_accounts_that_are_followed(linewarden: Invoke, tmp_path: Path) -> None:
+    config = tmp_path / "px.toml"
+    config.write_text(
+        """
+        [feeds.px]
+        venue = "actors.venues.projectx.venue:ProjectX"
+        url = "sim://projectx"
+        user_name = "anna"
+        api_key = "k"
+        accounts = [4242, "4243"]
+        """
+    )
+    assert "px: accounts 4242, 4243 are followed." in linewarden("check", config).stdout
+
+
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_a_bad_config_is_1(linewarden: Invoke, desk_config: Path, command: str) -> None:
     desk_config.write_text("[runtime]\nnmae = 1\nwatchdog_timeout = -1\n")

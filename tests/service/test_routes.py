@@ -171,7 +171,7 @@ def test_a_tail_without_an_upgrade_is_told_so(service: Service) -> None:
 def test_a_stopped_runtime_is_told_of(service: Service, runtime: Runtime) -> None:
     runtime.stop()
     told = ask(service, "/restart/o2", "POST")
-    assert (told.status, told.error) == (503, "the runtime has stopped: stopped")
+    assert (told.status, told.error) == (503, "the runtime has stopped")
     assert ask(service, "/status").body["state"] == "stopped"
     ready = ask(service, "/readyz")
     assert (ready.status, ready.body["live"], ready.body["not_live"]) == (503, False, {"o2": "stopped"})

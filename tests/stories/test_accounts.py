@@ -386,7 +386,7 @@ def test_an_account_that_the_venue_does_not_have_is_rejected(
 ) -> None:
     with pytest.raises(SubscribeError, match="9999"):
         runtime.account(FEED, 9999, wait=10.0)
-    until(lambda: any("is rejected" in reason for reason in runtime.account(FEED, 9999).reasons))
+    until(lambda: any("the venue rejects" in reason for reason in runtime.account(FEED, 9999).reasons))
     assert runtime.flat(FEED, 9999).answer == "unknown"
 
 
@@ -777,11 +777,44 @@ def test_an_account_that_is_not_followed_any_more_gives_no_permit(
 # ── what cannot be followed ──
 
 
-@pytest.mark.parametrize("account", ["4242", 42.0, True, -1, None])
+@pytest.mark.parametrize("account", ["PRAC-V2-4242", "", " 4242", "٤٢٤٢", 42.0, True, -1, 10**18, None])
 def test_an_account_is_a_number(runtime: Runtime, account: Any) -> None:
-    for call in (runtime.account, runtime.flat, runtime.resync_account):
-        with pytest.raises(LinewardenError, match="an account is the venue's number of it"):
+    for call in (runtime.account, runtime.flat, runtime.resync_account, runtime.forget_account):
+        with pytest.raises(LinewardenError, match="account is the number of an account") as raised:
             call(FEED, account)
+        assert "accounts() lists your accounts" in str(raised.value)
+    with pytest.raises(LinewardenError, match="account is the number of an account"):
+        runtime.on_account(FEED, account, handler=print)
+    assert runtime.status().accounts == {}
+
+
+def test_an_account_that_the_venue_rejects_says_what_to_do(runtime: Runtime) -> None:
+    with pytest.raises(actors.SubscribeError):
+        runtime.account(FEED, 31337, wait=10.0)
+    until(lambda: runtime.status().accounts[f"{FEED}/31337"].reason.startswith("the venue rejects orders"))
+    reason = runtime.status().accounts[f"{FEED}/31337"].reason
+    assert reason.count("not found") == 1
+    assert reason.endswith("correct `accounts` of the feed, or call forget_account")
+    assert runtime.account(FEED, 31337).reasons == (reason,)
+    runtime.forget_account(FEED, 31337)
+    assert f"{FEED}/31337" not in runtime.status().accounts
+
+
+def test_a_negative_age_and_a_position_of_a_number_make_no_sense(runtime: Runtime) -> None:
+    with pytest.raises(LinewardenError, match="max_age is a number of seconds from 0 up, and -1 is none"):
+        runtime.flat(FEED, ACCOUNT, max_age=-1)
+    number: Any = 5
+    with pytest.raises(LinewardenError, match="net takes a Contract or its full id, and 5 is neither"):
+        runtime.account(FEED, ACCOUNT).net(number)
+
+
+def test_an_account_may_be_given_as_the_text_of_its_number(runtime: Runtime) -> None:
+    text = str(ACCOUNT)
+    assert runtime.account(FEED, text, wait=10.0) == runtime.account(FEED, ACCOUNT)
+    assert runtime.flat(FEED, text).answer == runtime.flat(FEED, ACCOUNT).answer
+    assert runtime.status().accounts.keys() == {f"{FEED}/{ACCOUNT}"}
+    runtime.ask(FEED).positions(text).get(timeout=10.0)
+    runtime.forget_account(FEED, text)
     assert runtime.status().accounts == {}
 
 

@@ -287,8 +287,11 @@ def test_the_end_of_the_runtime_ends_threads_and_views(px: SimulatedProjectX) ->
         (("1min",), {"history": -1}, "history is a number of bars from 0"),
         (("1min",), {"keep": True}, "keep is a number of bars from 1"),
         ((), {}, "name the timeframes"),
+        (("1min",), {"limit": 5}, "bars take calendar, history, keep, wait, and no option 'limit'"),
+        ((), {"timeframe": "1min"}, 'Timeframes such as "1min" are not named: they follow the key'),
+        (("1min",), {"kep": 5}, "no option 'kep'; did you mean 'keep'"),
     ],
-    ids=["unit", "list", "calendar", "days", "history", "keep", "none"],
+    ids=["unit", "list", "calendar", "days", "history", "keep", "none", "option", "named", "misspelt"],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_subscribed_to(
     runtime: Runtime, px: SimulatedProjectX, frames: tuple[str, ...], more: dict[str, Any], words: str
@@ -311,9 +314,19 @@ def test_sessions_are_of_the_only_calendar_and_otherwise_of_the_one_that_is_name
             other.bars("px", MNQ, "session")
 
 
-def test_many_keys_make_no_bars(runtime: Runtime) -> None:
-    with pytest.raises(LinewardenError, match="bars are of one key"):
-        runtime.bars("px", "*", "1min")
+def test_many_keys_and_none_make_no_bars(runtime: Runtime) -> None:
+    for key in ("*", "", " "):
+        with pytest.raises(LinewardenError, match="bars are of one key"):
+            runtime.bars("px", key, "1min")
+
+
+def test_a_contract_that_was_read_is_a_key(runtime: Runtime, px: SimulatedProjectX) -> None:
+    contract = runtime.ask("px").contract("MNQ").get(timeout=10.0)
+    view = runtime.bars("px", contract, "1min", history=3, wait=20.0)
+    assert view.key == MNQ
+    runtime.on_bar("px", contract, handler=print).close()
+    runtime.forget_bars("px", contract)
+    until(lambda: px.subscribers("trades", MNQ) == 0)
 
 
 def test_a_handler_is_something_that_can_be_called(runtime: Runtime) -> None:

@@ -181,6 +181,16 @@ def test_a_close_with_a_sweep_takes_orphaned_legs_along_and_leaves_other_orders(
     assert [each.id for each in px.open_orders(ACCOUNT).get(5.0).rows] == [entry]
 
 
+def test_a_close_without_a_position_says_what_is_left(px: ProjectXRequests) -> None:
+    swept = px.close(ACCOUNT, "ENQ", sweep=True).get(10.0)
+    assert not swept.is_complete
+    assert "PositionNotFound" in swept.why
+    assert swept.why.endswith("Orders of the contract stay; cancel_all takes them back.")
+    handle = px.cancel_all(ACCOUNT, "ENQ")
+    assert handle.get(10.0).is_complete
+    assert repr(handle) == "<SweepHandle cancel_all, done>"
+
+
 def test_legs_stay_where_the_close_was_not_accepted(px: ProjectXRequests, venue: SimulatedProjectX) -> None:
     accepted(px.place(ACCOUNT, "ENQ", "buy", 1, bracket=Bracket(stop=40, target=80)))
     venue.answer_lost(page="Position/closeContract")
@@ -258,7 +268,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"deadline": "soon"}, "deadline is a number of seconds"),
     ({"align": "yes", "limit": 1}, 'align is "refuse" or "safe"'),
     ({"account": "PRAC-V2-4242"}, "accounts() lists your accounts"),
-    ({"account": "4242"}, "account is the number of an account"),
+    ({"account": "4242 "}, "account is the number of an account"),
+    ({"account": -1}, "account is the number of an account"),
+    ({"account": 10**18}, "account is the number of an account"),
     ({"account": None}, "account is the number of an account"),
     ({"contract": None}, "contract is a Contract, or an id"),
     ({"contract": " "}, "contract is a Contract, or an id"),

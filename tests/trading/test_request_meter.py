@@ -393,3 +393,12 @@ def test_t10_times_to_come_of_this_boot_are_of_another_clock_and_count(tmp_path:
     assert taken(outside, "read") == 0
     inside.close()
     outside.close()
+
+
+def test_a_request_that_is_counted_while_the_meter_is_closed_is_no_error_and_logs_none(
+    meter: RequestMeter, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert meter.take("rest", "read") == 0.0
+    meter.close()
+    assert meter.take("rest", "read") == 0.0
+    assert caplog.records == []

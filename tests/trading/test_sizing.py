@@ -64,3 +64,9 @@ def test_a_size_risks_no_more_than_the_sum_and_one_more_would(
 def test_a_size_of_what_is_no_number_is_refused(entry: Any, stop: Any, risk: Any, words: str) -> None:
     with pytest.raises(LinewardenError, match=words):
         actors.position_size(EP, entry, stop, risk)
+
+
+def test_a_size_is_of_a_contract_that_was_read_and_not_of_its_name() -> None:
+    name: Any = "ENQ"
+    with pytest.raises(LinewardenError, match=r'contract\("ENQ"\)\.get\(\) returns, and \'ENQ\' is none'):
+        actors.position_size(name, 6_800, 6_790, 500)

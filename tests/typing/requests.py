@@ -30,7 +30,7 @@ def reads_are_futures_of_their_answers(px: ProjectXRequests, now: datetime) -> N
     px.bars("ENQ", days="1")  # type: ignore[arg-type]
     px.orders(4242, "yesterday")  # type: ignore[arg-type]
     px.trades(4242, since=None)  # type: ignore[arg-type]
-    px.positions("PRAC-V2-4242")  # type: ignore[arg-type]
+    px.positions(4242.0)  # type: ignore[arg-type]
     px.order(4242, "17")  # type: ignore[arg-type]
     assert px.open_orders(4242).get().rows[0].limit_prise  # type: ignore[attr-defined]
     px.ping().get("5")  # type: ignore[arg-type]
@@ -62,7 +62,7 @@ def an_order_has_a_side_a_whole_size_and_a_known_price(px: ProjectXRequests, fou
     px.place(4242, "ENQ", "buy", 1, align="yes")  # type: ignore[arg-type]
     px.place(4242, "ENQ", "buy", 1, bracket=(40, 80))  # type: ignore[arg-type]
     px.place(4242, None, "buy", 1)  # type: ignore[arg-type]
-    px.place("4242", "ENQ", "buy", 1)  # type: ignore[arg-type]
+    px.place(None, "ENQ", "buy", 1)  # type: ignore[arg-type]
     if found is not None:
         px.place(4242, "ENQ", "sell", 1, stop=found)
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from actors.errors import LinewardenError
 from actors.protocol.accounts import AccountBalance, AccountOrder, AccountPosition, AccountRow, Fill
 from actors.protocol.formatting import counted
 from actors.protocol.trading import Contract
@@ -126,7 +127,12 @@ class AccountView(Struct, frozen=True, kw_only=True):
 
         None: it is not known, because the view is not synced, or because the text is a part of the id or of
         the name of a contract that is held, such as `ENQ`: it may mean that one.
+
+        Raises:
+            LinewardenError: `contract` is neither text nor a `Contract`.
         """
+        if not isinstance(contract, str | Contract):
+            raise LinewardenError(f"net takes a Contract or its full id, and {contract!r} is neither")
         if not self.synced:
             return None
         id = contract if isinstance(contract, str) else contract.id

@@ -24,7 +24,7 @@ def records(bars: Iterable[Bar] | FrameView, exact: bool = False) -> list[dict[s
     """
     if isinstance(bars, FrameView):
         bars = bars.finished
-    rows = list(bars)
+    rows = list(bars) if isinstance(bars, Iterable) else [bars]
     if not all(isinstance(each, Bar) for each in rows):
         raise LinewardenError('records takes bars of one timeframe, such as view["5min"].finished')
     number: Any = (lambda value: value) if exact else float

@@ -49,8 +49,10 @@ def test_the_view_of_a_timeframe_gives_its_finished_bars_and_one_of_several_is_r
     frame = FrameView("1min", BARS, BARS[0], synced=True)
     assert records(frame) == records(BARS)
     wrong: Any = BarsView("px", "EP", {"1min": frame})
-    with pytest.raises(LinewardenError, match="takes bars of one timeframe"):
-        records(wrong)
+    nothing: Any = None
+    for each in (wrong, nothing):
+        with pytest.raises(LinewardenError, match="takes bars of one timeframe"):
+            records(each)
 
 
 def test_views_are_shown_in_one_short_line_and_name_what_they_have() -> None:

@@ -17,7 +17,7 @@ from actors.rules.account.expected import Expectations
 from actors.rules.account.kept import NEVER
 from actors.rules.account.legs import grouped
 from actors.rules.account.money import total, valued
-from actors.rules.account.record import AccountRecord
+from actors.rules.account.record import OVERLAP_NS, AccountRecord
 from actors.rules.account.rows import Key, Kind, key_of, words
 from actors.rules.account.schedule import Schedule
 from actors.rules.account.snapshot import Snapshot
@@ -26,7 +26,6 @@ from actors.rules.account.view import AccountEvent, AccountSource, AccountView, 
 
 MAX_AGE: Final = 330.0  # seconds: audits of an idle account are 300 s apart
 NO_LOOK: Final = float("inf")
-OVERLAP_NS: Final = 60 * 1_000_000_000  # a fill may bear a time of before the session
 MOST_SINGLE: Final = 20  # orders that are asked for by their id in one look
 FIRST: Final = "it has not been subscribed yet"
 UNSEEN: Final = "no whole snapshot has come since its channels were confirmed"

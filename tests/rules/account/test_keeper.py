@@ -706,3 +706,36 @@ def test_a_fill_of_the_session_before_that_is_voided_leaves_the_position_and_not
     assert owner.unproved() == ()
     assert owner.view().realised == 0
     assert owner.view().net(EP.id) == 0
+
+
+def test_a_fill_of_an_earlier_session_that_is_voided_today_leaves_no_dispute() -> None:
+    """No list shows it: it was in the position from the beginning."""
+    owner = Owner(synced=False)
+    position = AccountPosition(contract=EP.id, net=2, average_price=Decimal(100))
+    owner.venue.truth.positions[EP.id] = position
+    owner.venue._keep()
+    owner.keeper.new_session(owner.venue.now_ns)
+    owner.connect()
+    owner.prove()
+    before = owner.keeper.since_ns - 1
+    owner.tell(Fill(id=7, contract=EP.id, side="buy", size=1, price=Decimal(9), voided=True, at_ns=before))
+    assert "make +1" in " ".join(owner.unproved())
+    left = structs.replace(position, net=1)
+    owner.tell(left)
+    owner.venue.truth.positions[EP.id] = left
+    owner.venue._keep()
+    owner.audit(120.0)
+    assert (owner.state(), owner.unproved()) == ("synced", ())
+    assert owner.view().realised == 0
+
+
+def test_an_order_of_an_earlier_session_that_had_ended_and_is_listed_as_working_is_not_passed_over() -> None:
+    owner = Owner()
+    order = owner.venue.place(EP.id, "buy", 1)
+    owner.deliver()
+    owner.tell(structs.replace(order, state="cancelled", updated_ns=owner.venue.venue_ns))
+    owner.keeper.new_session(owner.venue.now_ns + 7_200 * 10**9)  # the venue's clock is ahead
+    assert list(owner.keeper._record.rows.orders()) == []
+    owner.audit(320.0)
+    assert not owner.flat()
+    assert [each.order.id for each in owner.view().orders] == [order.id]

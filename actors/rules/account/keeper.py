@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -286,12 +286,18 @@ class AccountKeeper:
             case "down" | "disputed":
                 return (self._why,)
             case "syncing":
-                return (UNSEEN, *self._lacks, *doubts)
+                return (UNSEEN, *self._lacks, *doubts, *self._spent(now))
             case "doubted":
                 return (*doubts, *self._lacks)
             case "untrusted":
                 return tuple(f"the stream did not bring {each.what}" for each in self._losses.recent(now))
         return ()
+
+    def _spent(self, now: float) -> Iterator[str]:
+        """Why the look that is due has not left, where it is the budget."""
+        wait = 0.0 if self._budget is None else self._budget.wait(self._cost, now)
+        if wait > 0:
+            yield f"looks have taken their share of the meter of requests; the next one leaves in {wait:.0f} s"
 
     # ── a look ──
 

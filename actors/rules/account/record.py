@@ -134,7 +134,7 @@ class AccountRecord:
         return before
 
     def _is_undone_later(self, fill: Fill) -> bool:
-        """A fill that no list shows, as it is of an earlier session, and that was in the position all along."""
+        """A fill of an earlier session: no list shows it, and the position had it from the beginning."""
         at_ns = fill.at_ns
         return fill.voided and at_ns is not None and at_ns < self.sums.since_ns - OVERLAP_NS
 

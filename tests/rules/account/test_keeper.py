@@ -661,6 +661,7 @@ def test_a_stream_that_tells_of_the_position_meanwhile_begins_the_doubt_again() 
     owner.look()
     owner.wait(10.0)
     owner.tell(AccountPosition(contract=EP.id, net=1, average_price=Decimal(99)))
+    owner.look()
     owner.wait(6.0)
     told = owner.look()
     assert rows_of(told, Fill) != []
@@ -739,3 +740,33 @@ def test_an_order_of_an_earlier_session_that_had_ended_and_is_listed_as_working_
     owner.audit(320.0)
     assert not owner.flat()
     assert [each.order.id for each in owner.view().orders] == [order.id]
+
+
+def test_an_event_that_waits_while_the_process_is_stopped_is_no_silent_loss() -> None:
+    """The first look behind the pause may be answered before the socket is read."""
+    owner = Owner()
+    bought(owner)
+    owner.wait(60.0)
+    owner.venue.fill(owner.venue.place(EP.id, "buy", 1).id, 1, 101)
+    owner.look()
+    assert owner.state() == "doubted"
+    owner.wait(20.0)  # stopped
+    owner.look()
+    assert owner.view().silent_losses == ()
+    owner.deliver()
+    owner.audit(30.0)
+    assert (owner.state(), owner.view().silent_losses) == ("synced", ())
+
+
+def test_a_difference_stands_soon_where_the_looks_between_have_failed() -> None:
+    owner = Owner()
+    owner.venue.place(EP.id, "buy", 1)
+    owner.venue.stream.clear()
+    owner.wait(60.0)
+    owner.look()
+    owner.wait(20.0)
+    owner.look()
+    assert owner.view().silent_losses == ()
+    assert due(owner) == 2.0
+    owner.audit(2.0)
+    assert len(owner.view().silent_losses) == 1

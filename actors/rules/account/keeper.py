@@ -94,6 +94,11 @@ class AccountKeeper:
         """From where on history and fills are to be asked for: 60 s before the session; wall clock, ns."""
         return self._record.sums.since_ns - OVERLAP_NS
 
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """Why the newest look was not complete; empty: it was."""
+        return self._lacks
+
     # ── what happens ──
 
     def event(self, row: AccountRow, now: float, now_ns: int) -> Sequence[AccountEvent]:
@@ -297,7 +302,7 @@ class AccountKeeper:
         """Why the look that is due has not left, where it is the budget."""
         wait = 0.0 if self._budget is None else self._budget.wait(self._cost, now)
         if wait > 0:
-            yield f"looks have taken their share of the meter of requests; the next one leaves in {wait:.0f} s"
+            yield f"looks have taken their share of the meter of requests; the next leaves in {wait:.0f} s"
 
     # ── a look ──
 

@@ -154,6 +154,18 @@ def test_looks_take_at_most_a_quarter_of_the_meter_and_what_is_late_shows_as_age
     assert owner.view().age_s == pytest.approx(58.0)
 
 
+def test_a_view_that_waits_for_the_budget_of_its_looks_says_so() -> None:
+    owner = Owner(synced=False)
+    budget = AuditBudget(FrameLimit(20, 60.0))  # one look of five requests in a minute
+    owner.keeper = AccountKeeper("feed", ACCOUNT, since_ns=0, now=owner.venue.now, budget=budget)
+    owner.connect()
+    assert not any("share of the meter" in why for why in owner.view().reasons)
+    owner.look()
+    owner.lose()
+    owner.connect()
+    assert "share of the meter of requests; the next leaves in 60 s" in owner.view().reasons[-1]
+
+
 # ── what a look is worth ──
 
 

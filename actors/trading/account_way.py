@@ -16,6 +16,7 @@ from actors.market.latest_prices import LatestPrices, StreamPrice
 from actors.messages import AwaitAnswers, RestartLines, Rotate
 from actors.protocol.trading import Contract, TradingApi
 from actors.rules.journal import SilentLossEntry
+from actors.supervision.freshness import FreshnessLooks
 from actors.supervision.state import SharedState
 from actors.timers import Tellable, Timer
 from actors.trading.requests import Requests
@@ -64,6 +65,7 @@ class AccountWay:
         self.timers = requests.timers
         self._requests, self._prices, self._shared, self._roles = requests, prices, shared, roles
         self._check = check
+        self._looks = FreshnessLooks(shared, requests.timers)
 
     def __str__(self) -> str:
         return f"{self.feed}/{self.account}"
@@ -151,6 +153,13 @@ class AccountWay:
         """The lines on which they lie."""
         cells = (self._shared.cells.get(topic) for topic in topics)
         return tuple(dict.fromkeys(cell.line for cell in cells if cell is not None and cell.line is not None))
+
+    def unread(self, topics: Collection[Topic]) -> str:
+        """Why their lines may hold what has not been read; empty: they do not. It waits for nothing."""
+        if (spec := self.spec) is None:
+            return ""
+        troubles = (self._looks.line(line, spec).trouble for line in self.lines_of(topics))
+        return next((trouble.text for trouble in troubles if trouble is not None), "")
 
     def epoch_of(self, line: str) -> int:
         found = self._shared.lines.get(line)

@@ -155,7 +155,7 @@ class FollowedAccount:
 
     def view(self) -> AccountView:
         """As it is now: the same object until something happens, for a second at most."""
-        unsettled, untaken, made = self._intents(), self._untaken(), self._made
+        unsettled, untaken, made = self._intents(), self._unread(), self._made
         if made is None or not self._holds(made, unsettled, untaken):
             made = self._made = self._make(unsettled, untaken)
         return made.view
@@ -173,7 +173,7 @@ class FollowedAccount:
 
     def flat(self, max_age: float) -> Flat:
         """Whether it is flat now."""
-        unsettled, untaken = self._intents(), self._untaken()
+        unsettled, untaken = self._intents(), self._unread()
         with self._changed:
             found = self._keeper.flat(
                 self.way.now(), intents=_tags(unsettled), max_age=max_age, untaken=untaken
@@ -208,7 +208,11 @@ class FollowedAccount:
                 self.put(lambda: self._open.add(intent.tag))
 
         def expected() -> None:
-            self._keep(lambda _: self._keeper.expect(key, at))
+            with self._changing():
+                if isinstance(intent.mutation, Place):  # no event of an earlier time has its tag
+                    self._keeper.expect_order(intent.tag, at)
+                else:
+                    self._keeper.expect(key, at)
             self._leaving.discard(reply)
 
         reply.told = told
@@ -266,6 +270,10 @@ class FollowedAccount:
         if waiting or self._has_item:  # in this order, which is that of the reader
             return "events of its channels have come, and are not taken over yet"
         return "a mutation is leaving" if self._leaving else ""
+
+    def _unread(self) -> str:
+        """The same, and what a line may hold that was not read, as after a pause: permits look at lines."""
+        return self._untaken() or self.way.unread(self.topics)
 
     def _holds(self, made: MadeView, unsettled: Unsettled, untaken: str) -> bool:
         """Takes no lock."""

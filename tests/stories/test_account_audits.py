@@ -413,11 +413,14 @@ def test_after_a_pause_of_the_process_no_permit_holds_until_the_line_is_read_to_
     clock.synced()
     permit = runtime.require(clock.view())
     assert permit.valid
+    assert runtime.flat(FEED, ACCOUNT)
     pulse, now = clock.timers.pulse, clock.now
     monkeypatch.setattr(pulse, "beat_at", now - 5.0)  # the machine was asleep, and the timers have not run
     assert [reason.cause for reason in permit.reasons] == ["process_paused"]
     with pytest.raises(Blind, match="paused"):
         runtime.require(clock.view())
+    flat = runtime.flat(FEED, ACCOUNT)
+    assert (flat.answer, "was paused" in flat.reasons[0]) == ("unknown", True)
     monkeypatch.setattr(pulse, "resumed_at", now)
     monkeypatch.setattr(pulse, "beat_at", now)
     holder = runtime._shared.cells.holder(USER)
@@ -427,6 +430,8 @@ def test_after_a_pause_of_the_process_no_permit_holds_until_the_line_is_read_to_
     clock.advance(1.0)
     clock._hear()
     until(lambda: permit.valid)
+    assert runtime.flat(FEED, ACCOUNT)
+    assert clock.view().flat
 
 
 def test_events_that_wait_to_be_taken_over_suspend_a_permit(
@@ -438,6 +443,8 @@ def test_events_that_wait_to_be_taken_over_suspend_a_permit(
     with account._changed:  # its thread does not get on meanwhile
         place(venue)
         until(lambda: account.stream._inlet.unread >= 3)
+        (reason,) = runtime.flat(FEED, ACCOUNT).reasons
+        assert reason == "events of its channels have come, and are not taken over yet"
         assert "queue" in {reason.cause for reason in permit.reasons}
     clock.rest()
     until(lambda: permit.valid)

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from msgspec import Struct
 
 import actors
 from actors import Bar, Runtime
-from actors.protocol.bars import Print, timeframe_of
+from actors.protocol.bars import SECOND_NS, Print, timeframe_of
 from actors.rules.bars.periods import periods_of
 from actors.simulators import SimulatedAlpaca, SimulatedO2, SimulatedTplus, Simulator
 from tests.login.test_connector import SEED
@@ -107,6 +108,42 @@ def told(runtime: Runtime, tape: actors.Stream[Any]) -> list[Print]:
     events = tape.get_many(10_000, timeout=5.0)
     prints = [venue.trade(event) for event in events]
     return [each for each in prints if each is not None]
+
+
+def test_a_loss_that_was_back_filled_leaves_no_mark_on_bars_that_rest_does_not_have() -> None:
+    case, numbers = CASES["alpaca"], count(1)
+    with SimulatedAlpaca(rate=0, market=False) as alpaca:
+        table = {"restart": RESTART, "heartbeat": HEARTBEAT, "backfill": True, "backfill_hold": 10.0}
+        with actors.start({"feeds": {"feed": table | case.feed(alpaca)}}, wait=10.0) as runtime:
+            runtime.bars("feed", "AAPL", "1s", wait=20.0)
+
+            def say() -> None:
+                alpaca.trade("AAPL", 10, 1, i=next(numbers))
+                time.sleep(0.1)  # trades of real time make the bars
+
+            def bars() -> tuple[Bar, ...]:
+                return runtime.bars("feed", "AAPL", "1s")["1s"].finished
+
+            def later() -> tuple[Bar, ...]:
+                say()
+                return tuple(bar for bar in bars() if bar.start_ns > first)
+
+            first = 0
+            until(lambda: any(bar.exact for bar in later()))
+            first = next(bar for bar in bars() if bar.exact).start_ns
+            alpaca.refuse(503, n=1_000_000)
+            alpaca.drop()
+            until(lambda: any(not bar.exact for bar in later()) or not runtime.bars("feed", "AAPL").synced)
+            for _ in range(15):
+                say()
+            alpaca.heal()
+            until(lambda: len(found := later()) >= 5 and all(bar.exact and bar.complete for bar in found))
+            whole = later()
+            assert [after.start_ns - bar.start_ns for bar, after in pairwise(whole)] == [SECOND_NS] * (
+                len(whole) - 1
+            )
+            counters = runtime.status().lines()["feed"].counters
+            assert (counters.repaired, counters.unrepaired) == (1, 0)
 
 
 def test_a_table_has_bars_of_its_trades_and_says_what_it_lacks(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ class Audit:
         self.suspicions: dict[Key, Suspicion] = {}
 
     def forget(self) -> None:
-        """The line is down, or all is taken over anew."""
+        """The line is down, or the next look is taken over as it is."""
         self.suspicions.clear()
 
     def judge(

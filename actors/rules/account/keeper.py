@@ -45,7 +45,8 @@ class AccountKeeper:
     2. when `next_look_in` is 0: ask for the five lists of `account_reads(account, keeper.since_ns)`, ask for
        each order of `unlisted(snapshot)` by its id, add these as `single`, and tell `looked`. A look that
        failed as a whole is told too, with reads that have no answer.
-    3. `expect` before a mutation leaves; `answered` when its outcome is known to need no event.
+    3. `expect` or `expect_order` before a mutation leaves; `answered` when its outcome is known to need no
+       event.
     4. rotate the line, or connect it again, when `take_rotation` gives a reason; then tell `interrupted` and
        `subscribed`, also where the rotation lost nothing.
     """
@@ -132,8 +133,8 @@ class AccountKeeper:
             self._schedule.at_once(now)
 
     def expect(self, key: str | int, now: float) -> None:
-        """A mutation is about to leave. `key`: the tag of a new order, the id of an order that is changed or
-        cancelled, or the contract of a position that is closed.
+        """A mutation is about to leave. `key`: the id of an order that is changed or cancelled, or the
+        contract of a position that is closed. Of a new order: `expect_order`.
 
         A look is due at once if no event of that order or contract comes within 5 s. `now`: when it left;
         an event that was received after that and has been told already is its answer.
@@ -141,7 +142,10 @@ class AccountKeeper:
         self._expected.add(key, now)
 
     def expect_order(self, tag: str, now: float) -> None:
-        """The venue has accepted an order that left then, maybe of another process: its event is to come."""
+        """A new order is about to leave, or the venue has accepted one of another process that left then.
+
+        Its event is to come, unless the stream has told of this tag already.
+        """
         self._expected.add_order(tag, now)
 
     def answered(self, key: str | int) -> None:

@@ -118,6 +118,16 @@ def test_an_event_that_overtakes_the_word_of_its_mutation_is_the_answer_and_an_o
     assert f"the venue has not told yet what became of {order.id}" in owner.unproved()
 
 
+def test_an_order_whose_event_came_before_the_word_of_it_is_not_waited_for() -> None:
+    owner = Owner()
+    at = owner.venue.now
+    owner.venue.place(EP.id, "buy", 1, tag="mine")
+    owner.deliver()
+    owner.keeper.expect_order("mine", at)
+    assert due(owner) == 60.0
+    assert owner.unproved() == ()
+
+
 def test_an_order_whose_event_was_lost_is_found_5_seconds_after_it_left() -> None:
     owner = Owner()
     owner.keeper.expect("mine", owner.venue.now)

@@ -35,6 +35,10 @@ class Suspicion(Struct):
     first_ns: int
     shown: int = 1
 
+    def stands(self, asked: float) -> bool:
+        """Whether it is over with the looks; `asked`: when the newest one was asked for."""
+        return asked >= self.first + AGAIN[-1] and self.shown >= SHOWN
+
 
 class Audit:
     """The differences that are under way."""
@@ -70,7 +74,7 @@ class Audit:
                 continue
             known.difference = difference
             known.shown += 1
-            if asked >= known.first + AGAIN[-1] and known.shown >= SHOWN:
+            if known.stands(asked):
                 standing.append(known)
         return standing
 
@@ -80,13 +84,17 @@ class Audit:
 
     def due(self, asked: float | None) -> float | None:
         """Returns when to look again, after a look that was asked for then; None: nothing is under way."""
-        return min((_next(each.first, asked) for each in self.suspicions.values()), default=None)
+        times = (_next(each, asked) for each in self.suspicions.values())
+        return min((time for time in times if time is not None), default=None)
 
 
-def _next(first: float, asked: float | None) -> float:
-    times = (first + seconds for seconds in AGAIN)
+def _next(suspicion: Suspicion, asked: float | None) -> float | None:
+    """None: all its looks are over."""
+    times = (suspicion.first + seconds for seconds in AGAIN)
     if asked is None:
         return next(times)
+    if suspicion.stands(asked):
+        return None
     return next((time for time in times if time > asked), asked + AGAIN[0])
 
 

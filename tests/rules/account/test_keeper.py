@@ -792,3 +792,13 @@ def test_a_difference_stands_soon_where_the_looks_between_have_failed() -> None:
     assert due(owner) == 2.0
     owner.audit(2.0)
     assert len(owner.view().silent_losses) == 1
+
+
+def test_a_difference_that_cannot_be_taken_over_is_not_asked_for_again_and_again() -> None:
+    owner = Owner()
+    order = owner.venue.place(EP.id, "buy", 1)
+    owner.deliver()
+    owner.tell(structs.replace(order, size=7, updated_ns=owner.venue.venue_ns + 10**18))
+    owner.audit(120.0)
+    assert owner.state() == "disputed"
+    assert due(owner) > 2.0

@@ -263,6 +263,32 @@ def test_a_cut_list_takes_nothing_away_and_is_not_enough() -> None:
     assert owner.view().age_s != 0.0
 
 
+def test_an_order_that_a_cut_list_does_not_have_works_on() -> None:
+    owner = Owner()
+    owner.venue.place(EP.id, "buy", 1)
+    owner.deliver()
+    owner.wait(60.0)
+    snapshot = owner.venue.snapshot()
+    for name in ("orders", "history"):
+        snapshot = structs.replace(snapshot, **{name: Read(owner.venue.now, Listed((), False))})
+    assert owner.keeper.unlisted(snapshot) == ()
+    assert owner.look(snapshot) == []
+    assert [each.order.state for each in owner.view().orders] == ["working"]
+    assert owner.keeper.state == "synced"
+
+
+def test_evidence_that_is_waited_for_takes_a_look_at_once_and_one_after_two_seconds() -> None:
+    owner = Owner()
+    owner.wait(30.0)
+    owner.keeper.confirm(owner.venue.now)
+    assert due(owner) == 0.0
+    owner.look()
+    assert due(owner) == 2.0
+    owner.wait(2.0)
+    owner.look()
+    assert due(owner) == 300.0
+
+
 def test_an_event_that_comes_before_the_answer_of_rest_is_kept() -> None:
     owner = Owner(synced=False)
     owner.venue.is_up = True

@@ -239,7 +239,12 @@ class FollowedBars:
             end_ns=wanted.until_ns,
             limit=wanted.limit,
         )
-        call = None if venue is None else venue.bars(query)
+        try:
+            call = None if venue is None else venue.bars(query)
+        except Exception as error:  # of a venue of yours
+            log.exception("%s: unexpected error in Venue.bars; it is asked again.", self.topic)
+            self._fail(wanted, f"{self.topic.feed}: unexpected error in Venue.bars ({type(error).__name__})")
+            return
         if call is None:  # a reload has given the feed another venue
             self._fail(wanted, f"{self.topic.feed}: the venue has no bars of {wanted.every}")
             return

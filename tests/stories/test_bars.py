@@ -24,8 +24,10 @@ from actors import (
     SubscribeError,
     Timeout,
 )
+from actors.protocol.bars import BarQuery
 from actors.rules.bars.sessions import session_of
 from actors.simulators.projectx import SimulatedProjectX
+from actors.venues.projectx import ProjectX
 from tests.support.runtimes import HEARTBEAT, RESTART
 
 MNQ, EP = "CON.F.US.MNQ.Z26", "CON.F.US.EP.Z26"
@@ -335,6 +337,24 @@ def test_a_handler_is_something_that_can_be_called(runtime: Runtime) -> None:
 
 
 # ── rotations, reloads, rejections ──
+
+
+def test_a_venue_whose_bars_raise_is_asked_again(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    own, asked = ProjectX.bars, []
+
+    def bars(venue: ProjectX, query: BarQuery) -> object:
+        if query.start_ns:  # not the question whether there are such bars at all
+            asked.append(query)
+            if len(asked) == 1:
+                raise ValueError("a defect")
+        return own(venue, query)
+
+    monkeypatch.setattr(ProjectX, "bars", bars)
+    assert runtime.bars("px", EP, "1min", history=3, wait=30.0).synced
+    assert len(asked) > 1
+    assert "unexpected error in Venue.bars" in caplog.text
 
 
 def test_bars_are_right_over_a_rotation(px: SimulatedProjectX, runtime: Runtime) -> None:

@@ -427,7 +427,11 @@ def test_only_timeframes_that_begin_at_the_clock_are_the_venue_s(
 def test_a_print_is_a_trade_of_the_tape() -> None:
     desk = venue()
     assert desk.tape_channel == "trades"
-    assert desk.trade(trade(7)) == Print(Decimal("10.02"), Decimal(100), NOON + 7 * SECOND, ("V", 7))
+    first = trade(7)
+    assert desk.trade(first) == Print(Decimal("10.02"), Decimal(100), NOON + 7 * SECOND, identity(first))
+    again = desk.trade(trade(7, NOON + 9 * SECOND))  # another facility of the exchange has used the number
+    assert again is not None
+    assert again.id != identity(first)
     assert desk.trade(bar(1)) is None
     assert desk.trade(msgspec.structs.replace(trade(7), price=Decimal("NaN"))) is None
     assert desk.trade(msgspec.structs.replace(trade(7), timestamp="no time in this text")) is None

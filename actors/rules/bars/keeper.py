@@ -96,7 +96,9 @@ class Keeper:
         self._down = CONNECTING  # why it does not; empty: it does
         self._needs_fill = False
         self._kept_since = self._next_end = NEVER
-        self._lag = EVER  # the shortest between a print's time and its receipt
+        self._lag = EVER  # the shortest between a print's time and its receipt; below 0: its clock is ahead
+        self._judged_lag = EVER  # by which the beginning of the stream was judged
+        self._live_from: int | None = None  # by the local clock
         self._newest_at: int | None = None
         self._epoch: int | None = None
         self._gaps: dict[tuple[int, int], Span] = {}  # by the local clock: the same by the venue's
@@ -213,7 +215,8 @@ class Keeper:
             return
         if epoch != self._epoch:
             self._begin_epoch(print, epoch)
-        self._lag = min(self._lag, received_ns - at_ns)
+        if received_ns - at_ns < self._lag:
+            self._compare_clocks(received_ns - at_ns)
         for buckets, frames in self._all:
             touched = buckets.add(print, received_ns)
             if touched is not None:
@@ -249,6 +252,23 @@ class Keeper:
         if before is not None and first.id is None and newest is not None and first.at_ns <= newest:
             self._lose(first.at_ns - SLACK, newest + SLACK)
 
+    def _compare_clocks(self, lag: int) -> None:
+        """A print came sooner after its time than any before: the venue's clock is at least so far ahead.
+
+        By it the stream has brought all trades from another moment on than was believed.
+        """
+        self._lag = lag
+        if self._live_from is None or self._judged_lag - lag <= SLACK:
+            return
+        is_first, self._judged_lag = self._judged_lag == EVER, lag
+        began = self._live_from - lag
+        if is_first:
+            self._find(max(self._live_from, began) + SLACK, self._live_from + FUTURE)
+        if lag < -SLACK:
+            self._lose(self._live_from, began + SLACK)
+        elif lag > SLACK:  # REST was asked when its bars of that time were not made yet
+            self._lose(began - MAKING, began + SLACK)
+
     def tick(self, now_ns: int) -> None:
         """The time is this, by the local clock."""
         reached = self._reached(now_ns)
@@ -258,8 +278,16 @@ class Keeper:
 
     def _reached(self, now_ns: int) -> int:
         """What ends by then is over, also without a later print."""
-        lag = self._lag if self._lag < EVER else 0
-        return now_ns - max(lag, 0) - GRACE
+        return self._venue_ns(now_ns) - GRACE
+
+    def _venue_ns(self, now_ns: int) -> int:
+        """A time of the local clock by the venue's, rather too early."""
+        return now_ns - max(self._lag, 0) if self._lag < EVER else now_ns
+
+    @property
+    def _ahead(self) -> int:
+        """By how much the venue's clock is ahead, as far as is known."""
+        return max(0, -self._lag) if self._lag < EVER else 0
 
     def _advance(self, reached_ns: int) -> None:
         for buckets, frames in self._all:
@@ -288,17 +316,18 @@ class Keeper:
     def live(self, now_ns: int) -> None:
         """From now on the stream brings all trades."""
         self._down, self._needs_fill = "", True
+        self._live_from, self._judged_lag = now_ns, self._lag
         self._fill_from = now_ns + SLACK
         for pace in self._paces.values():
             pace.pause, pace.not_before_ns = 0.0, 0
-        ahead = max(0, -self._lag) if self._lag < EVER else 0
+        unsure = self._ahead + SLACK if self._lag < EVER else FUTURE
         for spans in self._every_missing():
-            spans.remove(now_ns + ahead + SLACK, EVER)
+            spans.remove(now_ns + unsure, EVER)
 
     def down(self, now_ns: int, reason: str) -> None:
         """From now on it does not."""
-        self._down = reason or CONNECTING
-        self._lose(min(now_ns, self._newest_at or now_ns), EVER)
+        self._down, self._live_from = reason or CONNECTING, None
+        self._lose(self._since(now_ns), EVER)
 
     def gap(self, since_ns: int, until_ns: int) -> None:
         """It did not between these moments of the local clock."""
@@ -311,15 +340,24 @@ class Keeper:
     def mended(self, since_ns: int, until_ns: int) -> None:
         """All trades of this gap have come after all."""
         since, until = self._gaps.pop((since_ns, until_ns), (0, 0))
+        self._find(since, until)
+
+    def _find(self, since_ns: int, until_ns: int) -> None:
+        """Of this time the stream has brought all trades, but for what other gaps have cost."""
         for spans in self._every_missing():
-            spans.remove(since, until)
+            spans.remove(since_ns, until_ns)
+            for first, last in self._gaps.values():
+                spans.add(max(first, since_ns), min(last, until_ns))
         for frame in self._frames.values():
             self._tell(frame, frame.touched_all(()))
 
     def _stretch(self, since_ns: int, until_ns: int) -> tuple[int, int]:
         """A stretch of the local clock, by the venue's; it is rather too long."""
-        ahead = max(0, -self._lag) if self._lag < EVER else 0
-        return min(since_ns, self._newest_at or since_ns), until_ns + ahead + SLACK
+        return self._since(since_ns), until_ns + self._ahead + SLACK
+
+    def _since(self, now_ns: int) -> int:
+        """A time of the local clock, by the venue's: no trade from before it came later."""
+        return now_ns - FUTURE if self._newest_at is None else min(now_ns, self._newest_at)
 
     def _lose(self, since_ns: int, until_ns: int) -> None:
         for spans in self._every_missing():
@@ -351,9 +389,8 @@ class Keeper:
         pace = self._pace((every, False))
         if pace.in_flight or now_ns < pace.not_before_ns:
             return None
-        spans = [
-            span for each, _ in self._all if each.every == every and (span := each.wanted(now_ns - SETTLE))
-        ]
+        settled = self._venue_ns(now_ns) - SETTLE
+        spans = [span for each, _ in self._all if each.every == every and (span := each.wanted(settled))]
         if not spans:
             return None
         limit = self._limits.get(every, EVER)
@@ -375,6 +412,7 @@ class Keeper:
         if pace.in_flight or now_ns < pace.not_before_ns:
             return None
         self._needs_fill = False
+        now_ns = self._venue_ns(now_ns) + self._ahead
         until = now_ns - now_ns % fine.length_ns
         starts = [now_ns - now_ns % each.length for each, _ in self._all if each.length > fine.length_ns]
         missing = [start for start in starts if start < until and self._missing.touches(start, now_ns)]
@@ -387,7 +425,7 @@ class Keeper:
         """REST has told these bars; `asked_ns`: when it was asked."""
         self._advance(self._reached(now_ns))
         span = wanted.since_ns, wanted.until_ns
-        proven = max(asked_ns - MAKING, bars[-1].end_ns if bars else 0)
+        proven = max(self._venue_ns(asked_ns) - MAKING, bars[-1].end_ns if bars else 0)
         is_cut = wanted.limit is not None and len(bars) >= wanted.limit
         for buckets, frames in self._all:
             if wanted.is_fill:
@@ -414,7 +452,8 @@ class Keeper:
         return fine is not None and fine.length_ns is not None and buckets.length > fine.length_ns
 
     def _is_done(self, every: Timeframe, now_ns: int) -> bool:
-        return not any(each.every == every and each.wanted(now_ns - SETTLE) for each, _ in self._all)
+        settled = self._venue_ns(now_ns) - SETTLE
+        return not any(each.every == every and each.wanted(settled) for each, _ in self._all)
 
     def failed(self, wanted: Wanted, trouble: str, now_ns: int) -> None:
         """REST has not told them: why. It is asked again."""
@@ -441,7 +480,7 @@ class Keeper:
     def _reason(self, frame: Frame, now_ns: int) -> str:
         if self._down:
             return self._down
-        if frame.buckets.wanted(now_ns - OVERDUE) is None and not frame.waits_for_rest():
+        if frame.buckets.wanted(self._venue_ns(now_ns) - OVERDUE) is None and not frame.waits_for_rest():
             return ""
         trouble = self._pace((frame.buckets.every, False)).trouble
         return f"REST could not be asked for bars: {trouble}" if trouble else "REST is being asked for bars"

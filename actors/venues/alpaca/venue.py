@@ -224,8 +224,7 @@ class Alpaca(Venue):
         at_ns = self.event_time_ns(event)
         if at_ns is None:
             return None
-        id = None if event.id is None else (event.exchange, event.id)
-        return Print(event.price, Decimal(event.size), at_ns, id)
+        return Print(event.price, Decimal(event.size), at_ns, identity(event))
 
     def duplicate_key(self, topic: Topic, event: Any) -> Hashable | None:
         """A trade by its id, its price and its time; a bar by its minute."""

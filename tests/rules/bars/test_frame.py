@@ -188,8 +188,9 @@ def test_a_late_trade_in_a_bar_that_rest_told_makes_it_ask_again() -> None:
     desk.pass_time(30.0)
     assert marks(desk.finished("1min")[-1]) == (True, True)
     desk.told("1min")
-    desk.rest.trades.append(late)
-    desk.print(late)
+    in_time = trade(desk.now_ns, 100)
+    desk.rest.trades += [late, in_time]
+    desk.print(in_time, late)
     assert marks(desk.finished("1min")[-1])[0] is False
     desk.pass_time(6.0)
     assert [(kind, bar.volume, bar.exact) for kind, bar in desk.told("1min")] == [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from decimal import Decimal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
@@ -128,3 +129,66 @@ def test_days_of_two_zones_are_told_apart() -> None:
     desk.pass_time(2 * 3_600 + 5)  # midnight in New York, and 23:00 in Chicago
     told = [(name, event.bar.end_ns) for name, event in desk.keeper.take_told()]
     assert told == [((timeframe_of("1day"), NYSE), ns("2026-12-01T05:00:00Z"))]
+
+
+# ── the clocks of the venue and of this host ──
+
+
+@pytest.mark.parametrize("ahead", [0, 3, -3, 15, -15, 60, -60, 200, -200], ids="the venue {:+} s".format)
+@pytest.mark.parametrize("seed", range(4))
+def test_no_bar_is_called_exact_that_is_not_however_far_the_clocks_are_apart(seed: int, ahead: int) -> None:
+    """`ahead`: seconds by which the venue's clock is ahead. The stream is lost once for two of the seeds."""
+    chance, skew = random.Random(seed), ahead * SECOND
+    began = NOON + chance.randrange(HOUR)
+    tape, at = [], began + skew - 6 * MINUTE
+    while at < began + skew + 4 * MINUTE:
+        at += 1 + int(chance.expovariate(0.1 + seed % 2) * SECOND)
+        price = Decimal(chance.randrange(9_000, 11_000)) / 100
+        tape.append(Print(price, Decimal(chance.randrange(1, 50)), at, at))
+    desk = Desk(Rest(tape, "1h 1min 1s"), "15s", "1min", now_ns=began, history=5)
+    desk.keeper.live(began)
+    lost = began + chance.randrange(20, 120) * SECOND if seed < 2 else None
+    back = None if lost is None else lost + chance.randrange(1, 40) * SECOND
+    coming = [each for each in tape if each.at_ns - skew >= began]
+    is_down = False
+    for step in range(180):
+        desk.now_ns += SECOND
+        if lost is not None and back is not None and not is_down and lost <= desk.now_ns < back:
+            is_down = True
+            desk.keeper.down(desk.now_ns, "cut")
+        elif is_down and back is not None and desk.now_ns >= back:
+            is_down = False
+            desk.keeper.live(desk.now_ns)
+            desk.keeper.gap(lost or back, desk.now_ns)
+        while coming and coming[0].at_ns - skew <= desk.now_ns:
+            each = coming.pop(0)
+            if not is_down:
+                desk.keeper.print(each, each.at_ns - skew, 1)
+        desk.keeper.tick(desk.now_ns)
+        for wanted_now in desk.keeper.wanted(desk.now_ns):
+            told = desk.rest.tell(wanted_now, desk.now_ns + skew)
+            desk.keeper.answered(wanted_now, told, desk.now_ns, desk.now_ns)
+        if step % 5 == 0:
+            so_far = [each for each in tape if each.at_ns <= desk.now_ns + skew]
+            for frame in ("15s", "1min"):
+                own = {bar.start_ns: bar for bar in wanted(so_far, frame)}
+                forming = desk.forming(frame)
+                for bar in (*desk.finished(frame), *([] if forming is None else [forming])):
+                    assert not bar.exact or numbers([bar]) == [own[bar.start_ns]], (frame, step)
+    assert any(bar.exact for bar in desk.finished("15s")[-6:])
+
+
+def test_the_end_of_one_gap_does_not_end_another_one_of_the_same_time() -> None:
+    desk = Desk(None, "1min")
+    desk.keeper.live(desk.now_ns)
+    desk.print(trade(NOON + 10 * SECOND, id=1))
+    dropped = NOON + 70 * SECOND, NOON + 80 * SECOND
+    lost = NOON + 65 * SECOND, NOON + 85 * SECOND
+    desk.keeper.gap(*dropped)
+    desk.keeper.gap(*lost)
+    desk.print(trade(NOON + 110 * SECOND, id=2))
+    desk.keeper.mended(*lost)
+    desk.pass_time(130.0)
+    assert not desk.finished("1min")[-1].exact
+    desk.keeper.mended(*dropped)
+    assert desk.finished("1min")[-1].exact

@@ -366,7 +366,8 @@ def test_an_answer_about_a_connection_that_was_lost_confirms_nothing(
 
     def answer(asked: int) -> str:
         done = threading.Event()
-        account.put(lambda: (account._take_answers(confirmed, asked), done.set()))
+        account.put(lambda: account._take_answers(confirmed, asked))
+        account.put(done.set)
         assert done.wait(10.0)
         return runtime.account(FEED, ACCOUNT).state
 

@@ -172,7 +172,7 @@ class AccountStatus(Struct, frozen=True):
     """An account that the runtime follows."""
 
     state: str  # of its view
-    reason: str  # why it is not synced, or what is in doubt; empty: nothing is
+    reason: str  # why it is not synced, what is in doubt, or why the last look failed; empty: nothing is
     age_s: float | None  # since the requests of the last complete look left; None: there was none
     silent_losses: int  # that audits have found since the start
     disputed: tuple[str, ...] = ()  # what the venue's lists and its events contradict each other about

@@ -224,10 +224,12 @@ class FollowedAccount:
         """For the status of the runtime. Reads no file."""
         with self._changed:
             view = self._keeper.view(self.way.now(), self.way.now_ns(), intents=())
+            lacks = self._keeper.lacks
         is_disputed = view.state == "disputed"
+        failed = f"the last look was not complete: {'; '.join(lacks)}" if lacks else ""
         return AccountStatus(
             state=view.state,
-            reason="" if is_disputed else "; ".join(view.reasons),
+            reason="" if is_disputed else "; ".join(view.reasons) or failed,
             age_s=view.age_s,
             silent_losses=self.silent_losses,
             disputed=view.reasons if is_disputed else (),

@@ -6,10 +6,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from actors import log_queue
 from actors.errors import AskFailedError, LinewardenError
 from actors.protocol.rest import Call
 from actors.trading.asks import ReadAsk
 from actors.trading.runtime_requests import RuntimeRequests
+
+log = log_queue.logger("actors.trading")
 
 Told = Callable[[Any], None]  # with the answer, or the error; on any thread
 
@@ -57,6 +60,9 @@ class LineRead:
             self._ask = core.tell(self._call, self._seconds, self._told)
         except LinewardenError as error:
             self._told(error)
+        except Exception as error:  # the thread of a line must not end by it, and its events wait
+            log.exception("%s: unexpected error before the venue was asked.", self._feed)
+            self._told(AskFailedError(self._feed, f"unexpected error ({type(error).__name__})", "unexpected"))
         if self._is_cancelled:
             self.cancel()
         return self._ask is not None

@@ -190,6 +190,24 @@ def test_an_order_that_the_hub_tells_of_makes_no_look_due(
     assert clock.view().unproved == ()
 
 
+def test_status_says_that_looks_fail_while_the_view_is_synced_and_its_age_grows(
+    clock: AccountClock, venue: SimulatedProjectX
+) -> None:
+    clock.synced()
+    assert clock.runtime.status().accounts[NAME].is_well
+    venue.refuse_page(500, n=1_000_000, page="Position/searchOpen")
+    clock.advance(400.0)
+    account = clock.runtime.status().accounts[NAME]
+    assert (account.state, account.is_well) == ("synced", False)
+    assert account.reason.startswith("the last look was not complete: positions: ")
+    assert account.age_s is not None
+    assert account.age_s > 390.0
+    assert any("the newest snapshot is 4" in why for why in clock.runtime.flat(FEED, ACCOUNT).reasons)
+    venue.heal()
+    clock.advance(20.0)
+    assert clock.runtime.status().accounts[NAME].is_well
+
+
 def test_looks_of_all_accounts_take_a_quarter_of_the_meter_at_most(
     clock: AccountClock, venue: SimulatedProjectX
 ) -> None:

@@ -125,3 +125,23 @@ def test_the_end_of_the_runtime_ends_what_is_under_way(desk: Desk, shop: Shop) -
     assert isinstance(told.get(timeout=5.0), RuntimeStopped)
     reads("shop", call, 5.0, told.put)
     assert isinstance(told.get(timeout=5.0), LinewardenError)
+
+
+def test_an_unexpected_error_is_told_and_ends_no_thread(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    reads, px, runtime = desk
+    told: Told = queue.SimpleQueue()
+    reads("shop", px.api.page("first"), 5.0, told.put)
+    assert told.get(timeout=5.0) == "first"
+
+    def defect(*_: object) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(type(runtime._requests), "core", defect)
+    for feed in ("shop", "other"):  # on the thread of the line, and on one of its own
+        reads(feed, px.api.page("page"), 5.0, told.put)
+        error = told.get(timeout=5.0)
+        assert isinstance(error, AskFailedError)
+        assert "OSError" in str(error)
+    assert "unexpected error before the venue was asked" in caplog.text

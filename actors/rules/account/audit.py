@@ -2,7 +2,8 @@
 
 The first look that shows it withdraws trust. It is asked for again after 2, 5 and 15 s. It is over when a
 look does not show it any more, and begins again when the stream tells of that order or position meanwhile:
-REST may lag behind. What the look after 15 s still shows stands.
+REST may lag behind. What the look after 15 s still shows stands, if one between the two has shown it as well:
+after a pause of the process, or where looks wait for the meter, the stream gets its time to tell.
 """
 
 from __future__ import annotations
@@ -18,16 +19,25 @@ from actors.rules.account.rows import Key, Kind
 from actors.rules.account.view import SilentLoss
 
 AGAIN: Final = (2.0, 5.0, 15.0)  # seconds after the first look that showed it
+SHOWN: Final = 3  # looks: the first, the last, and one between them
 HOUR: Final = 3_600.0
 TOO_MANY: Final = 3  # silent losses within an hour
 
 
 class Suspicion(Struct):
-    """`first`: when it was shown first, monotonic seconds; `first_ns`: the same, wall clock, nanoseconds."""
+    """`first`: when it was shown first, monotonic seconds; `first_ns`: the same, wall clock, nanoseconds.
+
+    `shown`: by how many looks.
+    """
 
     difference: Difference
     first: float
     first_ns: int
+    shown: int = 1
+
+    def stands(self, asked: float) -> bool:
+        """Whether it is over with the looks; `asked`: when the newest one was asked for."""
+        return asked >= self.first + AGAIN[-1] and self.shown >= SHOWN
 
 
 class Audit:
@@ -63,7 +73,8 @@ class Audit:
                 self.suspicions[key] = Suspicion(difference, now, now_ns)
                 continue
             known.difference = difference
-            if asked >= known.first + AGAIN[-1]:
+            known.shown += 1
+            if known.stands(asked):
                 standing.append(known)
         return standing
 
@@ -73,14 +84,18 @@ class Audit:
 
     def due(self, asked: float | None) -> float | None:
         """Returns when to look again, after a look that was asked for then; None: nothing is under way."""
-        times = (_next(each.first, asked) for each in self.suspicions.values())
+        times = (_next(each, asked) for each in self.suspicions.values())
         return min((time for time in times if time is not None), default=None)
 
 
-def _next(first: float, asked: float | None) -> float | None:
+def _next(suspicion: Suspicion, asked: float | None) -> float | None:
     """None: all its looks are over."""
-    times = (first + seconds for seconds in AGAIN)
-    return next((time for time in times if asked is None or time > asked), None)
+    times = (suspicion.first + seconds for seconds in AGAIN)
+    if asked is None:
+        return next(times)
+    if suspicion.stands(asked):
+        return None
+    return next((time for time in times if time > asked), asked + AGAIN[0])
 
 
 class Losses:

@@ -155,7 +155,8 @@ def _compare(row: AccountRow, asked: float, kept: KeptRows, result: Compared) ->
     if isinstance(row, AccountPosition) and row.net is None:
         result.lacks.append(f"the list of positions tells no direction of {row.contract}")
     if known is None:
-        if not kept.is_forgotten(key) and not _is_nothing(row):
+        is_new = not kept.is_forgotten(key) or (isinstance(row, AccountOrder) and not row.is_final)
+        if is_new and not _is_nothing(row):
             result.found[key] = Difference(key, "newer", row, f"{words(row)} was not told by the stream")
         return
     is_other = differs(row, known) or is_older(row, known) or contradicts_money(row, known)

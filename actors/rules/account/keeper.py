@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -17,7 +17,7 @@ from actors.rules.account.expected import Expectations
 from actors.rules.account.kept import NEVER
 from actors.rules.account.legs import grouped
 from actors.rules.account.money import total, valued
-from actors.rules.account.record import AccountRecord
+from actors.rules.account.record import OVERLAP_NS, AccountRecord
 from actors.rules.account.rows import Key, Kind, key_of, words
 from actors.rules.account.schedule import Schedule
 from actors.rules.account.snapshot import Snapshot
@@ -26,7 +26,6 @@ from actors.rules.account.view import AccountEvent, AccountSource, AccountView, 
 
 MAX_AGE: Final = 330.0  # seconds: audits of an idle account are 300 s apart
 NO_LOOK: Final = float("inf")
-OVERLAP_NS: Final = 60 * 1_000_000_000  # a fill may bear a time of before the session
 MOST_SINGLE: Final = 20  # orders that are asked for by their id in one look
 FIRST: Final = "it has not been subscribed yet"
 UNSEEN: Final = "no whole snapshot has come since its channels were confirmed"
@@ -95,6 +94,11 @@ class AccountKeeper:
     def since_ns(self) -> int:
         """From where on history and fills are to be asked for: 60 s before the session; wall clock, ns."""
         return self._record.sums.since_ns - OVERLAP_NS
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """Why the newest look was not complete; empty: it was."""
+        return self._lacks
 
     # ── what happens ──
 
@@ -291,12 +295,18 @@ class AccountKeeper:
             case "down" | "disputed":
                 return (self._why,)
             case "syncing":
-                return (UNSEEN, *self._lacks, *doubts)
+                return (UNSEEN, *self._lacks, *doubts, *self._spent(now))
             case "doubted":
                 return (*doubts, *self._lacks)
             case "untrusted":
                 return tuple(f"the stream did not bring {each.what}" for each in self._losses.recent(now))
         return ()
+
+    def _spent(self, now: float) -> Iterator[str]:
+        """Why the look that is due has not left, where it is the budget."""
+        wait = 0.0 if self._budget is None else self._budget.wait(self._cost, now)
+        if wait > 0:
+            yield f"looks have taken their share of the meter of requests; the next leaves in {wait:.0f} s"
 
     # ── a look ──
 

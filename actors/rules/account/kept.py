@@ -13,7 +13,7 @@ from actors.rules.account.rows import BALANCE, Key, Kind, key_of
 Row = TypeVar("Row", AccountOrder, Fill)
 
 NEVER: Final = float("-inf")
-MOST_ROWS: Final = 10_000  # orders, fills, and contracts, of each: more are kept only of what has not ended
+MOST_ROWS: Final = 10_000  # ended orders, fills, and contracts, of each: all that has not ended is kept
 MOST_FORGOTTEN: Final = 100_000  # ids of orders and fills that are not taken for new ones
 SLICE: Final = 0.1  # so much of a full table is forgotten at once
 
@@ -93,7 +93,7 @@ class KeptRows:
 
     def make_room(self) -> list[Fill]:
         """Forgets the oldest of what has ended, where there is too much. Returns the fills among it."""
-        if len(self._tables["order"]) > MOST_ROWS:
+        if len(self._tables["order"]) - len(self._working) > MOST_ROWS:
             self._forget("order", _oldest(row for row in self.orders() if row.is_final))
         if len(self._tables["position"]) > MOST_ROWS:
             self._forget("position", [row for row in self.positions() if row.net == 0])

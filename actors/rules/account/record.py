@@ -13,6 +13,7 @@ from actors.rules.account.rows import Key, is_older, is_same, key_of, merged
 from actors.rules.account.sums import FillSums
 from actors.rules.account.view import AccountEvent, AccountSource
 
+OVERLAP_NS: Final = 60 * 1_000_000_000  # a fill may bear a time of before the session
 STREAM: Final[AccountSource] = "stream"
 
 
@@ -126,11 +127,16 @@ class AccountRecord:
         before = self.rows.put(row, heard)
         if isinstance(row, Fill):
             self._fills = None
-            if before is None and was_forgotten:
+            if before is None and (was_forgotten or self._is_undone_later(row)):
                 self.sums.void_forgotten(row)
             self.sums.count(row, before if isinstance(before, Fill) else None)
         self.sums.forget(self.rows.make_room())
         return before
+
+    def _is_undone_later(self, fill: Fill) -> bool:
+        """A fill of an earlier session: no list shows it, and the position had it from the beginning."""
+        at_ns = fill.at_ns
+        return fill.voided and at_ns is not None and at_ns < self.sums.since_ns - OVERLAP_NS
 
 
 def _is_voided(row: AccountRow) -> bool:

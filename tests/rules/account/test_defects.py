@@ -219,6 +219,18 @@ def test_what_a_loss_hid_is_told_with_its_source() -> None:
     ]
 
 
+def test_many_orders_that_work_cost_no_ended_one_its_place() -> None:
+    """With each new order, all that worked were looked through for one that had ended."""
+    owner = Owner()
+    rows = owner.keeper._record.rows
+    ended = AccountOrder(id=0, contract=EP.id, state="filled", created_ns=1)
+    owner.tell(ended)
+    for number in range(1, MOST_ROWS + 10):
+        owner.tell(AccountOrder(id=number, contract=EP.id, state="working", created_ns=number))
+    assert sum(1 for _ in rows.working()) == MOST_ROWS + 9
+    assert rows.get(("order", 0)) == ended
+
+
 def test_what_is_kept_is_bounded() -> None:
     """Its tracking maps grew for ever."""
     owner = Owner()

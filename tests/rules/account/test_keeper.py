@@ -164,6 +164,18 @@ def test_looks_take_at_most_a_quarter_of_the_meter_and_what_is_late_shows_as_age
     assert owner.view().age_s == pytest.approx(58.0)
 
 
+def test_a_view_that_waits_for_the_budget_of_its_looks_says_so() -> None:
+    owner = Owner(synced=False)
+    budget = AuditBudget(FrameLimit(20, 60.0))  # one look of five requests in a minute
+    owner.keeper = AccountKeeper("feed", ACCOUNT, since_ns=0, now=owner.venue.now, budget=budget)
+    owner.connect()
+    assert not any("share of the meter" in why for why in owner.view().reasons)
+    owner.look()
+    owner.lose()
+    owner.connect()
+    assert "share of the meter of requests; the next leaves in 60 s" in owner.view().reasons[-1]
+
+
 # ── what a look is worth ──
 
 
@@ -697,6 +709,7 @@ def test_a_stream_that_tells_of_the_position_meanwhile_begins_the_doubt_again() 
     owner.look()
     owner.wait(10.0)
     owner.tell(AccountPosition(contract=EP.id, net=1, average_price=Decimal(99)))
+    owner.look()
     owner.wait(6.0)
     told = owner.look()
     assert rows_of(told, Fill) != []
@@ -742,3 +755,76 @@ def test_a_fill_of_the_session_before_that_is_voided_leaves_the_position_and_not
     assert owner.unproved() == ()
     assert owner.view().realised == 0
     assert owner.view().net(EP.id) == 0
+
+
+def test_a_fill_of_an_earlier_session_that_is_voided_today_leaves_no_dispute() -> None:
+    """No list shows it: it was in the position from the beginning."""
+    owner = Owner(synced=False)
+    position = AccountPosition(contract=EP.id, net=2, average_price=Decimal(100))
+    owner.venue.truth.positions[EP.id] = position
+    owner.venue._keep()
+    owner.keeper.new_session(owner.venue.now_ns)
+    owner.connect()
+    owner.prove()
+    before = owner.keeper.since_ns - 1
+    owner.tell(Fill(id=7, contract=EP.id, side="buy", size=1, price=Decimal(9), voided=True, at_ns=before))
+    assert "make +1" in " ".join(owner.unproved())
+    left = structs.replace(position, net=1)
+    owner.tell(left)
+    owner.venue.truth.positions[EP.id] = left
+    owner.venue._keep()
+    owner.audit(120.0)
+    assert (owner.state(), owner.unproved()) == ("synced", ())
+    assert owner.view().realised == 0
+
+
+def test_an_order_of_an_earlier_session_that_had_ended_and_is_listed_as_working_is_not_passed_over() -> None:
+    owner = Owner()
+    order = owner.venue.place(EP.id, "buy", 1)
+    owner.deliver()
+    owner.tell(structs.replace(order, state="cancelled", updated_ns=owner.venue.venue_ns))
+    owner.keeper.new_session(owner.venue.now_ns + 7_200 * 10**9)  # the venue's clock is ahead
+    assert list(owner.keeper._record.rows.orders()) == []
+    owner.audit(320.0)
+    assert not owner.flat()
+    assert [each.order.id for each in owner.view().orders] == [order.id]
+
+
+def test_an_event_that_waits_while_the_process_is_stopped_is_no_silent_loss() -> None:
+    """The first look behind the pause may be answered before the socket is read."""
+    owner = Owner()
+    bought(owner)
+    owner.wait(60.0)
+    owner.venue.fill(owner.venue.place(EP.id, "buy", 1).id, 1, 101)
+    owner.look()
+    assert owner.state() == "doubted"
+    owner.wait(20.0)  # stopped
+    owner.look()
+    assert owner.view().silent_losses == ()
+    owner.deliver()
+    owner.audit(30.0)
+    assert (owner.state(), owner.view().silent_losses) == ("synced", ())
+
+
+def test_a_difference_stands_soon_where_the_looks_between_have_failed() -> None:
+    owner = Owner()
+    owner.venue.place(EP.id, "buy", 1)
+    owner.venue.stream.clear()
+    owner.wait(60.0)
+    owner.look()
+    owner.wait(20.0)
+    owner.look()
+    assert owner.view().silent_losses == ()
+    assert due(owner) == 2.0
+    owner.audit(2.0)
+    assert len(owner.view().silent_losses) == 1
+
+
+def test_a_difference_that_cannot_be_taken_over_is_not_asked_for_again_and_again() -> None:
+    owner = Owner()
+    order = owner.venue.place(EP.id, "buy", 1)
+    owner.deliver()
+    owner.tell(structs.replace(order, size=7, updated_ns=owner.venue.venue_ns + 10**18))
+    owner.audit(120.0)
+    assert owner.state() == "disputed"
+    assert due(owner) > 2.0

@@ -7,7 +7,7 @@ events that waited. Only events of that topic wait. Where no topic is being fill
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import count
 from typing import Any, Final, Protocol
@@ -117,14 +117,16 @@ class Backfills:
         for topic in [topic for topic in recent if topic.channel not in self.filled]:
             del recent[topic]  # more of it will come, and will not be kept
 
-    def note_recent(self, topics: list[Topic], events: list[Any], newest: Iterable[Topic]) -> None:
+    def note_recent(self, topics: list[Topic], events: list[Any], newest: Collection[Topic]) -> None:
         """One batch is about to reach the streams. `newest`: all of its topics, each once."""
-        for topic in newest:
+        keep = self._holder.last_events.keep_recent
+        if len(newest) == 1:
+            if topics[0].channel in self.filled:
+                keep(topics[0], events)
+            return
+        for topic, event in zip(topics, events, strict=True):
             if topic.channel in self.filled:
-                is_one_topic = topics.count(topic) == len(topics)
-                pairs = zip(topics, events, strict=True)
-                mine = events if is_one_topic else [event for at, event in pairs if at == topic]
-                self._holder.last_events.keep_recent(topic, mine)
+                keep(topic, (event,))
 
     # ── losses ──
 

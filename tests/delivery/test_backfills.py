@@ -141,6 +141,14 @@ def test_a_list_that_lags_is_asked_for_once_more_half_a_second_later() -> None:
     assert told(inlet) == [-4, -5, "repaired", 6]
 
 
+def test_of_a_batch_of_several_topics_each_has_its_own_last_event() -> None:
+    life = Life(new_inlet(), topics=(FILLS, OTHERS))
+    life.counters[-1].decoded += 3
+    life.delivery.bring_events([FILLS, OTHERS, FILLS], ["1", "7", "2"], life.now_ns, life.now, 30)
+    life.reconnect()
+    assert {each.topic: each.loss.last for each in life.questions} == {str(FILLS): "2", str(OTHERS): "7"}
+
+
 def test_what_came_while_a_channel_was_not_filled_is_not_asked_for_later() -> None:
     inlet = new_inlet()
     life = Life(inlet)

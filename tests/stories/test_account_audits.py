@@ -287,6 +287,7 @@ def test_a_line_that_cannot_be_rotated_is_connected_again(
     lose_three(clock, venue)
     clock.advance(5.0)
     clock.until(lambda status: status.lines()[USER].epoch >= 3 and status.lines()[USER].state == "live")
+    clock.advance(5.0)  # a look may have begun before its thread was told of the new connection
     clock.synced()
     assert runtime.status().accounts[NAME].untrusted == ""
 

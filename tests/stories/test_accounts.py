@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -30,6 +31,7 @@ from actors import (
     SubscribeError,
     Timeout,
 )
+from actors.events import SubscriptionState
 from actors.rules.account.flat import NO_LEGS
 from actors.settings import load
 from actors.simulators import SimulatedO2
@@ -353,6 +355,28 @@ def test_after_a_reset_of_the_line_it_is_right_again(runtime: Runtime, venue: Si
     assert reads(venue) > looks
 
 
+def test_an_answer_about_a_connection_that_was_lost_confirms_nothing(
+    runtime: Runtime, venue: SimulatedProjectX
+) -> None:
+    proved(runtime)
+    account = followed(runtime)
+    confirmed = {topic: SubscriptionState("confirmed") for topic in account.topics}
+    lose(runtime, venue)
+    before = account._asked
+
+    def answer(asked: int) -> str:
+        done = threading.Event()
+        account.put(lambda: account._take_answers(confirmed, asked))
+        account.put(done.set)
+        assert done.wait(10.0)
+        return runtime.account(FEED, ACCOUNT).state
+
+    assert answer(before) == "down"  # the line is
+    account.put(account._down.clear)  # as if it was up again, and its topics were not answered yet
+    assert answer(before - 1) == "down"
+    assert answer(before) != "down"
+
+
 def test_a_rotation_costs_no_view(runtime: Runtime, venue: SimulatedProjectX) -> None:
     told = Told()
     runtime.on_account(FEED, ACCOUNT, handler=told)
@@ -527,6 +551,9 @@ def test_a_gateway_that_does_not_list_suspended_legs_has_a_view_but_no_proof(
     assert (view.state, nets(view)) == ("synced", {})
     with pytest.raises(actors.Blind, match=NO_LEGS):
         runtime.require(view)
+    began = time.monotonic()
+    assert runtime.flat(FEED, ACCOUNT, wait=300.0).reasons == (NO_LEGS,)
+    assert time.monotonic() - began < 60.0, "it waits for what never comes"
 
 
 # ── the life of a runtime ───────────────────────────────────────────────────────────────────────

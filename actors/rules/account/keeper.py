@@ -383,8 +383,9 @@ class AccountKeeper:
     def _answer(self, compared: Compared, snapshot: Snapshot) -> None:
         """Mutations whose order or position the snapshot shows have their answer."""
         rows: list[AccountRow] = list(compared.orders)
-        if "position" in compared.judged:
+        if "position" in compared.judged and self._expected.unanswered():
             rows += self._record.rows.positions()
+            rows += self._record.rows.fills()  # a position may have come and gone between two looks
         self._expected.shown(rows, snapshot.first_asked)
         self._expected.looked(snapshot.first_asked)
 

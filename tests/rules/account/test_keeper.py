@@ -828,3 +828,17 @@ def test_a_difference_that_cannot_be_taken_over_is_not_asked_for_again_and_again
     owner.audit(120.0)
     assert owner.state() == "disputed"
     assert due(owner) > 2.0
+
+
+def test_the_close_of_a_position_of_which_the_stream_told_nothing_is_answered_by_its_fills() -> None:
+    owner = Owner()
+    for side in ("buy", "sell"):
+        owner.venue.fill(owner.venue.place(EP.id, side, 1).id, 1, 100)
+    owner.keeper.expect(EP.id, owner.venue.now)
+    owner.venue.stream.clear()
+    owner.audit(400.0)
+    assert (owner.state(), owner.unproved()) == ("untrusted", owner.view().reasons)
+    owner.lose()
+    owner.connect()
+    owner.audit(10.0)
+    assert (owner.unproved(), owner.flat().answer) == ((), "yes")

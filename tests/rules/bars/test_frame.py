@@ -367,3 +367,14 @@ def test_so_many_bars_are_kept_and_the_memory_of_others_is_given_back() -> None:
     (buckets,) = [each for each, _ in desk.keeper._all if each.length == SECOND]
     assert len(buckets.starts(0, 2**62)) <= 52
     assert len(list(buckets.unknown)) <= 52
+
+
+def test_a_late_trade_in_a_minute_without_trades_finishes_its_bar() -> None:
+    desk = Desk(None, "1min")
+    desk.keeper.live(desk.now_ns)
+    desk.print(trade(NOON + MINUTE))
+    desk.pass_time(600.0)
+    assert [kind for kind, _ in desk.told("1min")] == ["finished"]
+    desk.print(trade(NOON + 5 * MINUTE, 7))
+    told = desk.told("1min")
+    assert [(kind, bar.start_ns, bar.close) for kind, bar in told] == [("finished", NOON + 5 * MINUTE, 7)]

@@ -62,9 +62,27 @@ def test_a_midnight_that_comes_twice_begins_its_day_with_the_first_one() -> None
     assert first == (ns("2026-11-01T04:00:00Z"), ns("2026-11-02T05:00:00Z"))
 
 
+def test_an_hour_before_midnight_that_comes_again_belongs_to_the_day_that_has_begun() -> None:
+    """In St. John's the clock went from 00:01 back to 23:01 on 2010-11-07."""
+    st_johns = periods_of(Timeframe("day"), zone("America/St_Johns"))
+    day = ns("2010-11-07T02:30:00Z"), ns("2010-11-08T03:30:00Z")
+    assert st_johns.at(ns("2010-11-07T02:40:00Z")) == day
+    assert st_johns.at(ns("2010-11-07T03:40:00Z")) == day
+    assert st_johns.before(day[0]) == (ns("2010-11-06T02:30:00Z"), day[0])
+
+
+def test_a_day_whose_last_hour_comes_twice_has_25_hours() -> None:
+    """In Beirut the clock goes from 24:00 back to 23:00 on 2026-10-24."""
+    beirut = periods_of(Timeframe("day"), zone("Asia/Beirut"))
+    day = ns("2026-10-23T21:00:00Z"), ns("2026-10-24T22:00:00Z")
+    assert beirut.at(ns("2026-10-24T20:30:00Z")) == beirut.at(ns("2026-10-24T21:30:00Z")) == day
+
+
 @pytest.mark.parametrize("frame", ["15s", "7min", "1h", "4h", "1day", "1week", "1month", "session"])
 @pytest.mark.parametrize(
-    "calendar", [CME, zone("America/Havana"), zone("Australia/Lord_Howe"), NYSE], ids=lambda each: each.zone
+    "calendar",
+    [CME, zone("America/Havana"), zone("Asia/Beirut"), zone("Australia/Lord_Howe"), NYSE],
+    ids=lambda each: each.zone,
 )
 @given(at=st.integers(ns("2026-01-01T00:00:00Z"), ns("2027-01-01T00:00:00Z")))
 def test_periods_contain_their_moments_and_follow_each_other(calendar: Calendar, frame: str, at: int) -> None:

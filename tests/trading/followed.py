@@ -21,6 +21,7 @@ USER = "projectx/user"
 OTHER = 4243
 EP = "CON.F.US.EP.Z26"
 ENQ = "CON.F.US.ENQ.Z26"
+PATIENT = {"pong_timeout": 60.0}  # a pong comes in real time, which virtual time may overtake
 RESTART = {"initial": 0.05, "maximum": 0.2, "stable_after": 0.05, "max_restarts": 10_000}
 
 
@@ -85,7 +86,7 @@ class AccountClock(Clockwork):
 
 @contextmanager
 def account_clock(folder: Path, venue: SimulatedProjectX, **feed: Any) -> Iterator[AccountClock]:
-    clock = AccountClock(config(folder, venue, **feed), venue)
+    clock = AccountClock(config(folder, venue, **{"heartbeat": PATIENT} | feed), venue)
     with clock.runtime:
         clock.runtime.wait_live(timeout=10.0)
         yield clock

@@ -143,14 +143,17 @@ class Backfills:
                 state.last_seen[topic] = self._last_seen(topic)
 
     def blind(self, topics: Iterable[Topic], now_ns: int) -> dict[Topic, Gaps]:
-        """Of topics that are about to be answered for: those to be filled, with the gaps that they get."""
+        """Of topics that are about to be answered for: those to be filled, with the gaps that they get.
+
+        What the venue has rejected has no events.
+        """
         state = self._line.state
         found: dict[Topic, Gaps] = {}
         if not state.blind_streams:
             return {}
         for topic in topics:
             route = self._line.table.routes.get(topic)
-            if route is None or not self.seconds(topic):
+            if route is None or topic in self._holder.rejected or not self.seconds(topic):
                 continue
             gaps = {
                 inlet: Gap(topic, "disconnect", None, since, max(since, now_ns), self._line.epoch)

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from actors.delivery import backfills
 from actors.delivery.inlet import Inlet
 from actors.events import Gap, Received, Repaired
-from actors.protocol.session import Confirm, Missed
+from actors.protocol.session import Confirm, Missed, Reject
 from actors.rules.backfill import NEVER, BackfillPolicy
 from tests.delivery.inline import Called, inline_inlet
 from tests.delivery.losses import FILLS, OTHERS, SECOND, TRADES, Life, Question, items, told
@@ -84,6 +84,19 @@ def test_no_event_before_the_loss_asks_from_when_the_line_was_heard_last() -> No
     life.log_in()
     (question,) = life.questions
     assert (question.loss.last, question.loss.since_ns) == (None, 100 * SECOND)
+
+
+def test_a_topic_that_the_venue_rejects_after_a_loss_is_not_asked_for() -> None:
+    inlet = new_inlet()
+    life = Life(inlet)
+    life.bring(FILLS, 1)
+    life.lose(1.0)
+    life.log_in(TRADES)
+    life.delivery.bring_answers({FILLS: Reject((FILLS,), "no such account")})
+    life.look()
+    assert life.questions == []
+    assert told(inlet) == [1, "gap"]
+    assert life.is_fresh(FILLS)
 
 
 def test_without_back_fill_nothing_is_asked_and_nothing_waits() -> None:

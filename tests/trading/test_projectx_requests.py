@@ -182,7 +182,7 @@ def test_a_close_with_a_sweep_takes_orphaned_legs_along_and_leaves_other_orders(
 
 
 def test_a_close_without_a_position_says_what_is_left(px: ProjectXRequests) -> None:
-    swept = px.close(ACCOUNT, "ENQ", sweep=True).get(10.0)
+    swept = px.close(ACCOUNT, "ENQ", sweep=True).get(30.0)
     assert not swept.is_complete
     assert "PositionNotFound" in swept.why
     assert swept.why.endswith("Orders of the contract stay; cancel_all takes them back.")
@@ -194,7 +194,7 @@ def test_a_close_without_a_position_says_what_is_left(px: ProjectXRequests) -> N
 def test_legs_stay_where_the_close_was_not_accepted(px: ProjectXRequests, venue: SimulatedProjectX) -> None:
     accepted(px.place(ACCOUNT, "ENQ", "buy", 1, bracket=Bracket(stop=40, target=80)))
     venue.answer_lost(page="Position/closeContract")
-    swept = px.close(ACCOUNT, "ENQ", sweep=True).get(10.0)
+    swept = px.close(ACCOUNT, "ENQ", sweep=True).get(30.0)
     assert not swept.is_complete
     assert "Its legs stay" in swept.why
     (step,) = swept.steps
@@ -341,7 +341,7 @@ def test_a_contract_that_was_read_can_be_given_everywhere(px: ProjectXRequests) 
     assert px.bars(contract, days=1).get(5.0) == ()
     assert px.cancel_all(ACCOUNT, contract).get(5.0).is_complete
     accepted(px.place(ACCOUNT, contract, "buy", 1))
-    assert px.close(ACCOUNT, contract, sweep=True).get(5.0).is_complete
+    assert px.close(ACCOUNT, contract, sweep=True).get(30.0).is_complete
 
 
 class OtherWhole:

@@ -349,8 +349,8 @@ def test_the_silent_are_closed() -> None:
 
 @pytest.mark.parametrize("count", [True, False])
 def test_whether_protocol_pings_are_a_sign_of_life(count: bool) -> None:
-    with SimulatedO2(rate=0, inactivity=0.3, pings_count=count) as o2, client(o2.url) as desk:
-        until = time.monotonic() + 1.0
+    with SimulatedO2(rate=0, inactivity=1.0, pings_count=count) as o2, client(o2.url) as desk:
+        until = time.monotonic() + 3.0
         while o2.connections and time.monotonic() < until:
             with suppress(TimeoutError, ConnectionClosed):
                 desk.socket.ping()

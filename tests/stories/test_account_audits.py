@@ -292,6 +292,7 @@ def test_a_line_that_cannot_be_rotated_is_connected_again(
     assert runtime.status().accounts[NAME].untrusted == ""
 
 
+@pytest.mark.long  # its rule has a test of its own
 def test_a_stream_that_loses_events_for_good_has_its_line_replaced_three_times_an_hour_at_most(
     clock: AccountClock, venue: SimulatedProjectX
 ) -> None:

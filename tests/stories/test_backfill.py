@@ -463,7 +463,8 @@ FRAME = 420  # bytes of one fill on the wire, and some of the next
 STEP = 21
 
 
-@pytest.mark.parametrize("first", range(0, STEP, 7))
+# Every byte is cut in tests/delivery/test_every_cut.py, without sockets.
+@pytest.mark.parametrize("first", [0, *(pytest.param(n, marks=pytest.mark.long) for n in range(7, STEP, 7))])
 def test_wherever_a_message_is_cut_the_stream_is_the_venues_list(px: SimulatedProjectX, first: int) -> None:
     with FaultyProxy(px.url) as proxy, runtime_on(px, url=proxy.url, subscribe=[FILLS]) as runtime:
         stream = followed(runtime)

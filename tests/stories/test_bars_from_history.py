@@ -103,7 +103,8 @@ def test_bars_come_from_the_history(case: Case, venue: Simulator, runtime: Runti
     assert sum(bar.volume for bar in view["5min"].finished) in {0, 3, 6}  # as the clock has it
 
 
-@pytest.mark.parametrize("case", ["o2", "tplus"], indirect=True)  # they have bars of seconds
+# They have bars of seconds.
+@pytest.mark.parametrize("case", ["o2", pytest.param("tplus", marks=pytest.mark.long)], indirect=True)
 def test_a_trade_that_no_stream_brought_is_in_its_bar(case: Case, venue: Simulator, runtime: Runtime) -> None:
     case.trade(venue, 10, 2, minutes_ago(2))
     runtime.bars("desk", case.key, "1s", wait=30.0)

@@ -69,7 +69,10 @@ def numbers(bar: Bar) -> tuple[Any, ...]:
     return bar.start_ns, bar.open, bar.high, bar.low, bar.close, bar.volume
 
 
-@pytest.mark.parametrize("name", sorted(CASES))
+OF_ALL = [name if name == "alpaca" else pytest.param(name, marks=pytest.mark.long) for name in sorted(CASES)]
+
+
+@pytest.mark.parametrize("name", OF_ALL)
 def test_bars_are_those_of_the_trades_over_a_loss_as_well(name: str) -> None:
     case = CASES[name]
     with case.make() as simulator:

@@ -389,7 +389,7 @@ def test_a_contract_that_the_venue_rejects_has_no_bars(runtime: Runtime) -> None
     unknown = "CON.F.US.ZZZ.Z26"
     with pytest.raises(SubscribeError):
         runtime.bars("px", unknown, "1min", history=0, wait=10.0)
-    assert "rejected" in runtime.bars("px", unknown, "1min").reason
+    until(lambda: "rejected" in runtime.bars("px", unknown, "1min").reason)
 
 
 def test_the_bars_of_a_feed_that_is_removed_end(px: SimulatedProjectX, runtime: Runtime) -> None:

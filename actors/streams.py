@@ -516,6 +516,28 @@ class ViewControl:
         return self._streams().fresh(stream, max_age)
 
 
+class View(Protocol):
+    """Something that a runtime keeps from a stream."""
+
+    stream: Stream[Any]
+
+
+def end_unused(views: Collection[View], name: str) -> None:
+    """From the garbage collector, where no lock of a stream may be taken: the runtime is no longer in use.
+
+    `name`: of the thread that closes their streams.
+    """
+    inlets = [view.stream._inlet for view in views if not view.stream._home.is_left]
+    ending = [inlet for inlet in inlets if inlet.end is None]
+    if ending:
+        threading.Thread(target=_end_unused, args=(ending,), name=name, daemon=True).start()
+
+
+def _end_unused(inlets: Iterable[Inlet]) -> None:
+    for inlet in inlets:
+        inlet.close("the runtime is no longer in use", quiet=True)
+
+
 class LifecycleControl:
     """What a stream of lifecycle events needs of its runtime, which may end and be collected before it."""
 

@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from actors import log_queue
 from actors.delivery.handlers import check_handler
-from actors.delivery.inlet import Inlet
 from actors.delivery.waits import SLICE, is_reader
 from actors.errors import LinewardenError, StreamClosed, SubscribeError, Timeout
 from actors.events import Closed, Gap, Key, Lifecycle, Marker, Option, Received, Repaired, Topic
@@ -29,7 +28,7 @@ from actors.rules.calendar import Calendar
 from actors.rules.freshness import NO_POLICY
 from actors.rules.topics import key_of, topics_of
 from actors.stream import Stream
-from actors.streams import Streams
+from actors.streams import Streams, end_unused
 from actors.timers import Clock
 
 log = log_queue.logger("actors.market.bars")
@@ -292,7 +291,7 @@ class Bars:
         self._followed_by: dict[Topic, FollowedBars] = {}
         self._named: dict[tuple[str, str], str] = {}  # contracts by feed and name
         self._handlers: list[BarHandler] = []
-        weakref.finalize(self, _end_unused, self._followed_by).atexit = False
+        weakref.finalize(self, end_unused, self._followed_by.values(), "bars/end").atexit = False
         self._opening = threading.RLock()
 
     def view(
@@ -497,19 +496,6 @@ def _confirmed(streams: Streams | None, topic: Topic) -> bool | str:
     if state is None:
         return False
     return f"rejected: {state.reason}" if state.state == "rejected" else state.state == "confirmed"
-
-
-def _end_unused(followed: Mapping[Topic, FollowedBars]) -> None:
-    """From the garbage collector, where no lock of a stream may be taken: the runtime is no longer in use."""
-    streams = [each.stream for each in followed.values() if not each.stream._home.is_left]
-    ending = [stream._inlet for stream in streams if stream._inlet.end is None]
-    if ending:
-        threading.Thread(target=_end, args=(ending,), name="bars/end", daemon=True).start()
-
-
-def _end(inlets: Sequence[Inlet]) -> None:
-    for inlet in inlets:
-        inlet.close("the runtime is no longer in use", quiet=True)
 
 
 def _check_options(feed: str, channel: Channel, options: Mapping[str, Option]) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import structs
 
 from actors import log_queue
-from actors.delivery.inlet import Inlet
 from actors.delivery.waits import SLICE, is_reader
 from actors.errors import LinewardenError, StreamClosed, SubscribeError, Timeout
 from actors.events import Closed, Gap, Key, Lifecycle, Marker, Option, Received, Topic
@@ -22,7 +21,7 @@ from actors.rules.stream_buffer import Policy
 from actors.rules.topics import key_of, topics_of
 from actors.status import Status
 from actors.stream import Stream
-from actors.streams import Streams
+from actors.streams import Streams, end_unused
 
 log = log_queue.logger("actors.market.order_books")
 
@@ -124,7 +123,7 @@ class OrderBooks:
     def __init__(self, streams: Streams, status: Callable[[], Status]) -> None:
         self._streams, self._status = streams, status
         self._books: dict[Topic, FollowedBook] = {}
-        weakref.finalize(self, _end_unused, self._books).atexit = False
+        weakref.finalize(self, end_unused, self._books.values(), "book/end").atexit = False
         self._opening = threading.RLock()
 
     def view(
@@ -237,16 +236,3 @@ def _reader(streams: Streams, feed: str) -> Callable[[Any], BookUpdate | None]:
         return venue.book_update(event)
 
     return read
-
-
-def _end_unused(books: Mapping[Topic, FollowedBook]) -> None:
-    """From the garbage collector, where no lock of a stream may be taken: the runtime is no longer in use."""
-    streams = [book.stream for book in books.values() if not book.stream._home.is_left]
-    ending = [stream._inlet for stream in streams if stream._inlet.end is None]
-    if ending:
-        threading.Thread(target=_end, args=(ending,), name="book/end", daemon=True).start()
-
-
-def _end(inlets: Sequence[Inlet]) -> None:
-    for inlet in inlets:
-        inlet.close("the runtime is no longer in use", quiet=True)

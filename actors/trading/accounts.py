@@ -24,7 +24,7 @@ from actors.rules.account.view import AccountEvent, AccountView, Flat
 from actors.rules.stream_buffer import Batch, Origin
 from actors.status import AccountStatus
 from actors.stream import Stream
-from actors.streams import Streams, handle
+from actors.streams import Streams, end_unused, handle
 from actors.supervision.state import SharedState
 from actors.trading.account_way import AccountWay
 from actors.trading.followed_account import FollowedAccount, LoginLooks
@@ -168,10 +168,7 @@ class Accounts:
 
     def abandon(self) -> None:
         """From the garbage collector, where no lock of a stream may be taken: the runtime is not in use."""
-        inlets = [each.stream._inlet for each in self._all() if not each.stream._home.is_left]
-        ending = [inlet for inlet in inlets if inlet.end is None]
-        if ending:
-            threading.Thread(target=_end, args=(ending,), name="account/end", daemon=True).start()
+        end_unused(self._all(), "account/end")
 
     def _asked_for(self, feed: str, account: int) -> FollowedAccount:
         followed = self._follow(feed, account)
@@ -296,8 +293,3 @@ def topics_of_account(streams: Streams, feed: str, account: int) -> tuple[Topic,
 def _may_be_known(found: Flat) -> bool:
     """Whether it is worth waiting for: what the venue never lists does not come."""
     return found.answer == "unknown" and found.reasons != (NO_LEGS,)
-
-
-def _end(inlets: Collection[Inlet]) -> None:
-    for inlet in inlets:
-        inlet.close("the runtime is no longer in use", quiet=True)

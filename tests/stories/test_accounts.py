@@ -37,27 +37,17 @@ from actors.settings import load
 from actors.simulators import SimulatedO2
 from actors.simulators.projectx import SimulatedProjectX
 from actors.trading.followed_account import FollowedAccount
-from actors.trading.order_store import OrderStore
 from tests.conftest import Baseline
 from tests.support.runtimes import config as o2_config
 from tests.test_stream import in_a_child, needs_fork
+from tests.trading import halts
 from tests.trading.followed import EP, FEED, OTHER, USER, Told, config, followed, place, price
 from tests.trading.halts import ACCOUNT, accepted, resting, settled, until
 
+venue, folder = halts.venue, halts.folder
+
 LONG = {"side": 0}
 SHORT = {"side": 1}
-
-
-@pytest.fixture
-def venue() -> Iterator[SimulatedProjectX]:
-    with SimulatedProjectX(rate=0, snapshots=False) as venue:
-        yield venue
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    OrderStore.create(tmp_path / "orders").close()
-    return tmp_path / "orders"
 
 
 @pytest.fixture

@@ -223,7 +223,7 @@ def test_ids_that_follow_each_other_need_no_request() -> None:
         pytest.param(3, None, [4, 5, 6], joining.NO_FIRST, 6, id="nothing after it"),
         pytest.param(3, 20, [4, 5, 6], joining.FIRST_MISSING, 6, id="the list lags"),
         pytest.param(None, 5, [], joining.NO_LAST, None, id="nothing before it"),
-        pytest.param(8, 3, [], joining.CROSSED, None, id="ids begin anew"),
+        pytest.param(8, 3, [], joining.CROSSED, None, id="ids start over"),
     ],
 )
 def test_an_open_seam_is_told(

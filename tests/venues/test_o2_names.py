@@ -47,13 +47,13 @@ LIST = listed(FUEL_USDC=FUEL, ETH_USDC=ETH)
 
 
 def opened(known: KnownMarkets | None = None) -> O2Session:
-    session = O2Session(known or KnownMarkets("http://o2"))
+    session = O2Session(known or KnownMarkets(), "http://o2")
     session.opened(0.0)
     return session
 
 
 def knowing(at: float = 0.0) -> KnownMarkets:
-    known = KnownMarkets("http://o2")
+    known = KnownMarkets()
     known.keep(read_markets(LIST.body), at)
     return known
 
@@ -290,7 +290,7 @@ def test_a_list_that_has_lost_a_name_changes_nothing_for_the_connection() -> Non
 
 
 def test_an_empty_list_is_one() -> None:
-    known = KnownMarkets("http://o2")
+    known = KnownMarkets()
     known.keep(MarketList(), 0.0)
     [rejected] = opened(known).subscribe([NAMED], 1.0)
     assert isinstance(rejected, Reject)

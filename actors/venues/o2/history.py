@@ -110,7 +110,7 @@ class O2Rest(RestApi):
         self.host = base.partition("://")[2].lower()
         self.meters = {"rest": LIMIT}
         self._base = base
-        self._markets = markets or KnownMarkets(base)
+        self._markets = markets or KnownMarkets()
 
     def bars(self, query: BarQuery) -> Call[tuple[Bar, ...]] | None:
         """Returns the read of bars that are over; None: O2 has no such timeframe."""

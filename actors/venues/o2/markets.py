@@ -76,9 +76,7 @@ class KnownMarkets:
     Any thread: the list and its time are one value, which is replaced.
     """
 
-    def __init__(self, base: str = "") -> None:
-        """`base`: the origin of the network's REST."""
-        self.request = HttpRequest("GET", f"{base}{PATH}", timeout=TIMEOUT)
+    def __init__(self) -> None:
         self._known = Known(MarketList(), -inf)
 
     def keep(self, markets: MarketList, at: float = -inf) -> None:
@@ -95,6 +93,11 @@ class KnownMarkets:
     def is_recent(self, now: float) -> bool:
         """Whether the list is younger than `RECENT`; `now` is monotonic seconds."""
         return now - self._known.at < RECENT
+
+
+def list_request(base: str) -> HttpRequest:
+    """Returns the request for the list; `base`: the origin of the network's REST."""
+    return HttpRequest("GET", f"{base}{PATH}", timeout=TIMEOUT)
 
 
 def read_markets(body: bytes) -> MarketList:

@@ -21,7 +21,7 @@ from actors.protocol import (
     Topic,
     status_reason,
 )
-from actors.venues.o2.markets import PATH, KnownMarkets, is_name, read_markets
+from actors.venues.o2.markets import PATH, KnownMarkets, is_name, list_request, read_markets
 from actors.venues.o2.subscriptions import O2Subscriptions
 
 TICKET = "markets"
@@ -31,8 +31,8 @@ FIRST_DELAY, LAST_DELAY = 5.0, 60.0  # seconds until the list is asked for again
 class NamedTopics:
     """Not thread-safe; `now` is monotonic seconds. `asked`: where topics go as soon as their id is known."""
 
-    def __init__(self, markets: KnownMarkets, asked: O2Subscriptions) -> None:
-        self._markets, self._asked = markets, asked
+    def __init__(self, markets: KnownMarkets, base: str, asked: O2Subscriptions) -> None:
+        self._markets, self._request, self._asked = markets, list_request(base), asked
         self._waiting: dict[Topic, None] = {}
         self._is_fetching = False
         self._failures = 0  # in a row
@@ -50,7 +50,7 @@ class NamedTopics:
         self._waiting.update(dict.fromkeys(unknown))
         if not self._is_fetching:
             self._is_fetching = True
-            effects.append(Fetch(TICKET, self._markets.request))
+            effects.append(Fetch(TICKET, self._request))
         return effects
 
     def forget(self, topics: Sequence[Topic]) -> None:

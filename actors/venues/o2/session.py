@@ -74,11 +74,11 @@ _ACTION = re.compile(rb'"action"\s*:\s*"(\w+)"')
 class O2Session(Session):
     asks_one_by_one = True
 
-    def __init__(self, markets: KnownMarkets | None = None) -> None:
-        """`markets`: what is known of names; by default nothing."""
+    def __init__(self, markets: KnownMarkets | None = None, base: str = "") -> None:
+        """`markets`: what is known of names, by default nothing; `base`: the origin of the network's REST."""
         super().__init__()
         self._asked = O2Subscriptions()
-        self._names = NamedTopics(markets or KnownMarkets(), self._asked)
+        self._names = NamedTopics(markets or KnownMarkets(), base, self._asked)
         self._depth = self._asked.slots["depth"]
         self._trades = self._asked.slots["trades"]
         self._now = 0.0

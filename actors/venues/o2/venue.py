@@ -146,7 +146,7 @@ class O2(Venue):
 
     def __init__(self, feed: str, settings: VenueSettings) -> None:
         super().__init__(feed, settings)
-        self._markets = KnownMarkets(self._http())  # what the lines of this feed have read; see there
+        self._markets = KnownMarkets()  # what the lines of this feed have read; see there
 
     def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
         known = self.channel(channel)
@@ -157,7 +157,7 @@ class O2(Venue):
         return Endpoint(self.settings.url or URLS[cast(O2Settings, self.settings).network])
 
     def session(self, opening: Opening) -> Session:
-        return O2Session(self._markets)
+        return O2Session(self._markets, self._http())
 
     def bounds(self, topic: Topic) -> Bounds:
         if topic.channel in BY_IDENTITY:

@@ -34,7 +34,6 @@ def venue(**settings: Any) -> Alpaca:
 
 def test_alpaca_is_known_by_its_name() -> None:
     assert VENUES["alpaca"] is Alpaca
-    assert set(Alpaca.variables) == {"ALPACA_API_KEY", "ALPACA_API_SECRET"}
     assert {name for name, channel in Alpaca.channels.items() if channel.account} == {"trade_updates"}
     assert {name for name, channel in Alpaca.channels.items() if channel.deltas} == {"orderbooks"}
     assert all(type(name) is str for name in Alpaca.channels)

@@ -142,6 +142,7 @@ class Alpaca(Venue):
         "APCA_API_KEY_ID": Variable("the key's id, as alpaca-trade-api calls it", "key", "APCA"),
         "APCA_API_SECRET_KEY": Variable("the key's secret, likewise", "secret", "APCA"),
     }
+    foreign_words: ClassVar[str] = "actors.venues.alpaca.foreign_words:WORDS"
     book_channel: ClassVar[str] = str(ORDERBOOKS)
     price_channels: ClassVar[frozenset[str]] = frozenset({str(TRADES), str(QUOTES)})
     # Corrections and cancellations come in channels of their own, and never in this one.

@@ -119,6 +119,7 @@ class ProjectX(Venue):
         "PROJECT_X_USERNAME": Variable("the platform's user name", "user_name", "PROJECT_X"),
         "PROJECT_X_API_KEY": Variable("the key", "api_key", "PROJECT_X"),
     }
+    foreign_words: ClassVar[str] = "actors.venues.projectx.foreign_words:WORDS"
     book_channel: ClassVar[str] = str(DEPTH)
     tape_channel: ClassVar[str] = str(TRADES)
     price_channels: ClassVar[frozenset[str]] = frozenset({str(QUOTES), str(TRADES)})

@@ -135,6 +135,7 @@ class Tplus(Venue):
         "TPLUS_PRIVATE_KEY": Variable("the account's Ed25519 seed, 64 hexadecimal digits", "private_key"),
         "TPLUS_TOKEN": Variable("instead of it: a token from elsewhere; also set user", "token"),
     }
+    foreign_words: ClassVar[str] = "actors.venues.tplus.foreign_words:WORDS"
     book_channel: ClassVar[str] = "depth"
     # Bars are of one market. `trades`, which is certain to be there, is of all markets.
     tape_channel: ClassVar[str] = str(MARKET_TRADES)

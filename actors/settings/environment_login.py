@@ -148,7 +148,7 @@ def _is_set(environ: Environ, name: str) -> bool:
 
 def _empty(variables: Variables, environ: Environ) -> str:
     empty = [name for name in variables if name in environ and not _is_set(environ, name)]
-    return f"; {_listed(empty)} is there and empty, which counts as not set" if empty else ""
+    return f"; an empty variable counts as not set: {_listed(empty)}" if empty else ""
 
 
 def _choices(holders: Iterable[list[str]]) -> str:

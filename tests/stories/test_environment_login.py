@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
 import pytest
 from msgspec import structs
 
@@ -20,8 +21,6 @@ from actors.simulators import SimulatedAlpaca
 from actors.venues import VENUES
 from actors.venues.alpaca import Alpaca
 from actors.venues.projectx import ProjectX
-from tests.cli.conftest import Invoke
-from tests.support.runtimes import until
 
 PX = {"PROJECT_X_USERNAME": "anna", "PROJECT_X_API_KEY": "canary-px-key"}
 ALPACA = {"ALPACA_API_KEY": "PK1", "ALPACA_API_SECRET": "canary-hush"}
@@ -60,7 +59,10 @@ def login_of(feed: FeedSettings) -> dict[str, Any]:
         (ALPACA, {"key": "PK1", "secret": "canary-hush"}),
         ({"ALPACA_API_KEY": "PK1", "ALPACA_SECRET_KEY": "s"}, {"key": "PK1", "secret": "s"}),
         (SECOND, {"key": "PK2", "secret": "canary-hush-2"}),
-        (ALPACA | {"APCA_API_KEY_ID": "", "APCA_API_SECRET_KEY": " "}, {"key": "PK1", "secret": "canary-hush"}),
+        (
+            ALPACA | {"APCA_API_KEY_ID": "", "APCA_API_SECRET_KEY": " "},
+            {"key": "PK1", "secret": "canary-hush"},
+        ),
     ],
     ids=["the thread manager's", "alpaca-py's examples'", "alpaca-trade-api's", "beside empty ones"],
 )
@@ -85,7 +87,7 @@ def test_a_value_is_taken_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    "own", [{"user_name": "eva", "api_key": "k"}, {"token": "t"}], ids=lambda own: " and ".join(own)
+    "own", [{"user_name": "eva", "api_key": "k"}, {"token": "t"}], ids=["of a name and a key", "of a token"]
 )
 def test_a_login_of_the_feed_is_taken_alone(own: dict[str, str]) -> None:
     feed = read({"venue": "projectx", **own}, PX)
@@ -180,14 +182,12 @@ def test_a_feed_without_a_login_is_told_which_variables_would_be_taken() -> None
 def test_an_empty_variable_counts_as_not_set(empty: str) -> None:
     [mistake] = mistakes({"venue": "projectx"}, dict.fromkeys(PX, empty))
     assert mistake.endswith(
-        "in the environment; PROJECT_X_USERNAME and PROJECT_X_API_KEY is there and empty, which counts as "
-        "not set."
+        "in the environment; an empty variable counts as not set: PROJECT_X_USERNAME and PROJECT_X_API_KEY."
     )
     [mistake] = mistakes({"venue": "projectx"}, PX | {"PROJECT_X_API_KEY": empty})
     assert mistake == (
         "PROJECT_X_USERNAME of the environment cannot be used without PROJECT_X_API_KEY, which is not set: "
-        "set it, or name the login in the feed; PROJECT_X_API_KEY is there and empty, which counts as not "
-        "set."
+        "set it, or name the login in the feed; an empty variable counts as not set: PROJECT_X_API_KEY."
     )
 
 
@@ -209,3 +209,79 @@ def test_variables_that_differ_are_a_mistake() -> None:
     assert mistake.startswith("ALPACA_API_KEY and APCA_API_KEY_ID of the environment differ")
     same = ALPACA | {"APCA_API_KEY_ID": "PK1", "APCA_API_SECRET_KEY": "canary-hush"}
     assert read({"venue": "alpaca"}, same).login_variables == tuple(ALPACA)
+
+
+# ── a feed that runs on it ──
+
+
+class OnLoopback(Alpaca):
+    """Alpaca whose own hosts are a simulator's: a feed names no address to reach it."""
+
+    name: ClassVar[str] = "on_loopback"
+    variables: ClassVar[Mapping[str, Variable]] = Alpaca.variables
+    home: ClassVar[str] = ""
+
+    def __init__(self, feed: str, settings: VenueSettings) -> None:
+        super().__init__(feed, structs.replace(settings, url=self.home))
+
+
+FEED = {"venue": f"{__name__}:OnLoopback", "subscribe": [{"channel": "quotes", "keys": ["AAPL"]}]}
+CONFIG: dict[str, Any] = {"feeds": {"desk": FEED}}
+
+
+@pytest.fixture
+def alpaca(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedAlpaca]:
+    keys = {"PK1": "canary-hush", "PK2": "canary-hush-2"}
+    with SimulatedAlpaca(rate=0, keys=keys) as simulator:
+        monkeypatch.setattr(OnLoopback, "home", simulator.url)
+        for name, value in ALPACA.items():
+            monkeypatch.setenv(name, value)
+        yield simulator
+
+
+def test_a_feed_logs_in_with_it_and_its_status_says_by_which_variables(
+    alpaca: SimulatedAlpaca, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "actors")
+    with actors.start(CONFIG, wait=10.0) as runtime:
+        status = runtime.status()
+        assert status.feeds["desk"].login_variables == tuple(ALPACA)
+        assert alpaca.subscribers("quotes", "AAPL") == 1
+    assert "canary" not in repr(status) + repr(msgspec.to_builtins(status)) + caplog.text
+
+
+def test_a_reload_takes_the_environment_as_it_is_then(
+    alpaca: SimulatedAlpaca, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with actors.start(CONFIG, wait=10.0) as runtime:
+        assert runtime.reload(CONFIG).changes == ()
+        monkeypatch.setenv("ALPACA_SECRET_KEY", "canary-hush")  # the same by another name
+        monkeypatch.delenv("ALPACA_API_SECRET")
+        [change] = runtime.reload(CONFIG).changes
+        assert change.text == "feed desk takes over login_variables; sockets stay open"
+        assert runtime.status().feeds["desk"].login_variables == ("ALPACA_API_KEY", "ALPACA_SECRET_KEY")
+        assert alpaca.lives == 1
+
+        monkeypatch.delenv("ALPACA_SECRET_KEY")
+        with pytest.raises(ConfigError, match="ALPACA_API_KEY of the environment cannot be used without"):
+            runtime.reload(CONFIG)
+        assert alpaca.lives == 1
+        assert runtime.status().feeds["desk"].live
+
+        monkeypatch.delenv("ALPACA_API_KEY")
+        for name, value in SECOND.items():
+            monkeypatch.setenv(name, value)
+        changes = runtime.reload(CONFIG).changes
+        assert changes[0].text == "feed desk is reconnected: key and secret changed"
+        runtime.wait_live("desk", timeout=10.0)
+        assert alpaca.lives == 2
+        assert runtime.status().feeds["desk"].login_variables == tuple(SECOND)
+
+
+@pytest.mark.parametrize("kind", [Alpaca, ProjectX])
+def test_a_login_of_a_venue_fills_keys_that_the_venue_has(kind: type[Venue]) -> None:
+    fields = {field.encode_name: field for field in structs.fields(kind.Settings)}
+    for variable in kind.variables.values():
+        assert variable.key in fields
+    secret = {name for name, field in fields.items() if holds_secret(field.type)}
+    assert secret <= login_keys(kind)

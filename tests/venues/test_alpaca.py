@@ -171,7 +171,8 @@ def test_keys_come_from_the_environment_and_are_shown_nowhere() -> None:
     ("source", "environ", "words"),
     [
         (config(), {}, "key: the environment variable ALPACA_API_KEY is not set"),
-        ({"feeds": {"desk": {"venue": "alpaca"}}}, ENVIRON, "[feeds.desk] secret: missing; expected text"),
+        (config(secret=""), ENVIRON, "[feeds.desk] secret: expected text that is not empty"),
+        ({"feeds": {"desk": {"venue": "alpaca"}}}, {}, "[feeds.desk]: there is no login: add key = "),
         (config(stream="opra", encoding="json"), ENVIRON, "options come in msgpack alone"),
         (config(stream="siip"), ENVIRON, "did you mean 'sip'?"),
         (config(url="wss://proxy.example/x"), ENVIRON, "the path of url says nothing of the stream"),

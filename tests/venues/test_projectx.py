@@ -64,7 +64,7 @@ def test_spellings_of_a_key_are_one_topic(channel: str, key: str, canonical: str
             "orders",
             "PRACTICE",
             {},
-            "takes the id of an account, a number, and was given 'PRACTICE'. runtime.ask('projectx').account('PRACTICE')",
+            "was given 'PRACTICE'. runtime.ask('projectx').account('PRACTICE')",
         ),
         ("orders", "-1", {}, "and was given '-1'."),
         ("orders", "٤", {}, "and was given '٤'."),

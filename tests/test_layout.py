@@ -188,6 +188,7 @@ COVERED_BY = {
     "market/bar_calls": "stories/test_bars",
     "market/bars": "stories/test_bars",
     "market/latest_prices": "stories/test_latest",
+    "market/price_calls": "market/test_foreign_prices",
     "messages": "stories/test_lives_of_lines",
     "protocol/accounts": "trading/test_projectx_requests",
     "protocol/asked": "venues/test_o2_session",

@@ -243,6 +243,12 @@ class ConfigReader(SettingsReader):
                     text = f"venue {venue.name} cannot back-fill the channel {name!r}{suggested(name, can)}"
                     self.complain(where, "backfill", text)
 
+    def _check_price_sources(self, where: str, feed: FeedSettings) -> None:
+        """Each is looked at once."""
+        twice = sorted({each for each in feed.price_sources if feed.price_sources.count(each) > 1})
+        if twice:
+            self.complain(where, "price_sources", f"expected each source once; {', '.join(twice)} is twice")
+
     def _switch(self, where: str, table: Table) -> DeadMansSwitchSettings:
         raw = table.get("dead_mans_switch")
         if raw is None:
@@ -347,6 +353,7 @@ class ConfigReader(SettingsReader):
             if feed.accounts and not venue.account_channels:
                 self.complain(where, "accounts", f"venue {venue.name} has no accounts that can be followed")
             self._check_backfill(where, feed, venue)
+            self._check_price_sources(where, feed)
             missing = self.quoting(where, "", venue.missing_login)
             if missing and not login.mistake:
                 self.complain(where, "", f"{missing}{login.hint}")

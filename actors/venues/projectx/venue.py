@@ -326,6 +326,6 @@ class ProjectX(Venue):
         if stream.hub == MARKET and _CONTRACT_ID.fullmatch(key.upper()):
             return key.upper()
         given = repr(key) if key else "no key"
-        page = "Account/search lists accounts" if stream.hub == USER else "Contract/search lists contracts"
-        hint = f" ProjectX' {page}." if key else ""
+        read = "account" if stream.hub == USER else "contract"
+        hint = f" runtime.ask({self.feed!r}).{read}({key!r}).get().id is that of a name." if key else ""
         raise self.mistake(f"{channel.name} takes the {channel.key}, and was given {given}.{hint}")

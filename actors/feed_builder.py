@@ -77,6 +77,7 @@ class FeedBuilder:
             identity=tuple(getattr(feed, key) for key in feed.__struct_fields__ if key not in SOFT),
             dial=dial,
             policy=feed,
+            price_sources=feed.price_sources,
             wanted=tuple(wanted),
             freshness={topic: each for topic, each in wanted.items() if not each.says_nothing},
         )

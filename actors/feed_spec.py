@@ -26,6 +26,7 @@ class FeedSpec(Struct, frozen=True, kw_only=True):
     wanted: tuple[Topic, ...] = ()
     freshness: Mapping[Topic, FreshnessPolicy] = {}
     kind: object = None  # of venue; a feed that gets another one is another feed
+    price_sources: tuple[str, ...] = ()  # the order in which `latest` looks at them
     identity: tuple[object, ...] = ()  # all that its connections depend on: a change reconnects
 
     @property

@@ -22,6 +22,7 @@ SOFT = (
     "backfill",
     "backfill_hold",
     "rotate_every",
+    "price_sources",
     "trading",
     "dry_run",
     "align",

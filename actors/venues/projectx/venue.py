@@ -117,6 +117,7 @@ class ProjectX(Venue):
         "PROJECT_X_USERNAME": "the platform's user name, for user_name",
         "PROJECT_X_API_KEY": "the key, for api_key",
     }
+    foreign_words: ClassVar[str] = "actors.venues.projectx.foreign_words:WORDS"
     book_channel: ClassVar[str] = str(DEPTH)
     tape_channel: ClassVar[str] = str(TRADES)
     price_channels: ClassVar[frozenset[str]] = frozenset({str(QUOTES), str(TRADES)})
@@ -323,6 +324,6 @@ class ProjectX(Venue):
         if stream.hub == MARKET and _CONTRACT_ID.fullmatch(key.upper()):
             return key.upper()
         given = repr(key) if key else "no key"
-        page = "Account/search lists accounts" if stream.hub == USER else "Contract/search lists contracts"
-        hint = f" ProjectX' {page}." if key else ""
+        read = "account" if stream.hub == USER else "contract"
+        hint = f" runtime.ask({self.feed!r}).{read}({key!r}).get().id is that of a name." if key else ""
         raise self.mistake(f"{channel.name} takes the {channel.key}, and was given {given}.{hint}")

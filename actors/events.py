@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Generic, Literal, TypeVar
 
 from msgspec import Struct, structs
@@ -12,7 +12,8 @@ from actors.display.shown import html_of
 Event = TypeVar("Event")
 LIFECYCLE = "lifecycle"  # the channel of a stream of `Lifecycle` events, and of their topics
 Key = str | int  # as a user writes it; an integer means its digits
-Keys = Key | Iterable[Key]
+# A mapping is one key, where the venue writes its keys so: O2's identities.
+Keys = Key | Mapping[str, str] | Iterable[Key | Mapping[str, str]]
 Option = str | int | float | bool
 Options = tuple[tuple[str, Option], ...]  # sorted by name, so that equal options are equal
 
@@ -277,10 +278,11 @@ Part = Literal["quote", "trade"]
 class Tried(Struct, frozen=True):
     """Where a price was looked for and why what was there was not taken.
 
-    `age` is in seconds, the larger of both ages; None where nothing was there.
+    `source` is that of a `LatestPrice`. `age` is in seconds, the larger of both ages; None where nothing was
+    there.
     """
 
-    source: Source
+    source: str
     part: Part | None  # None: the source as a whole
     why: str
     age: float | None = None

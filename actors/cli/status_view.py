@@ -16,6 +16,7 @@ from actors.display.status_words import (
     cause,
     how_many_live,
     last_gap,
+    login_words,
     oddities,
     state,
     state_words,
@@ -30,6 +31,7 @@ from actors.status import (
     AccountStatus,
     CooldownStatus,
     DeadLettersStatus,
+    FeedStatus,
     HaltStatus,
     LineStatus,
     QuarantineStatus,
@@ -67,6 +69,7 @@ class StatusView:
         parts: list[RenderableType] = [*halts(status.halts)]
         parts += [self._lines(lines, now, at, width)] if lines else []
         parts += _notes(lines, explained=width >= WIDE, gaps=not self._brief)
+        parts += logins(status.feeds)
         parts += accounts(status.accounts)
         if status.streams and not self._brief:
             parts += [Text(), _streams(status.streams, width)]
@@ -148,6 +151,13 @@ def accounts(followed: Mapping[str, AccountStatus]) -> Iterator[Text]:
         parts += [f"{counted(each.silent_losses, 'event')} lost in silence"] if each.silent_losses else []
         parts += filter(None, (each.untrusted, each.reason, *each.disputed))
         yield Text(printable(f"account {name}: {'; '.join(parts)}"), "" if each.is_well else "yellow")
+
+
+def logins(feeds: Mapping[str, FeedStatus]) -> Iterator[Text]:
+    """One row per feed whose login was taken from the environment."""
+    for name, feed in feeds.items():
+        if feed.login_variables:
+            yield Text(printable(f"{name}: {login_words(feed.login_variables)}"), "dim")
 
 
 # ── one line ────────────────────────────────────────────────────────────────────────────────────

@@ -7,7 +7,16 @@ from heapq import nsmallest
 from typing import Any
 
 from actors.display.html import NOTES, ROWS, Row, notes, page, table
-from actors.display.status_words import TROUBLED, cause, how_many_live, last_gap, oddities, state, topics
+from actors.display.status_words import (
+    TROUBLED,
+    cause,
+    how_many_live,
+    last_gap,
+    login_words,
+    oddities,
+    state,
+    topics,
+)
 from actors.display.text import day_and_clock, span
 from actors.rules.counters import StreamStatus
 from actors.status import LineStatus, Status
@@ -39,6 +48,7 @@ def _page(what: str, status: Status) -> str:
         notes([" · ".join([how_many_live(lines), *oddities(status)])]),
         table(LINE, rows, "lines", right=LINE[2:4] + LINE[5:8]),
         _streams(streams),
+        notes(_logins(status)),
         notes(_accounts(status)),
         _not_fresh(status),
     )
@@ -78,6 +88,12 @@ def _stream(stream: StreamStatus) -> Row:
     return Row(
         (*cells, *(f"{count:,}" for count in counts), span(stream.lag_s)), troubled=_is_troubled(stream)
     )
+
+
+def _logins(status: Status) -> Iterator[str]:
+    for name, feed in status.feeds.items():
+        if feed.login_variables:
+            yield f"{name}: {login_words(feed.login_variables)}"
 
 
 def _accounts(status: Status) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from actors.display.text import clock, day_and_clock, printable, span, times
 from actors.events import Gap, Topic, VenueState
@@ -16,6 +16,11 @@ EXPLAINED = ("closed", "halted", "maintenance")  # causes of being quiet that ar
 def how_many_live(lines: Mapping[str, LineStatus]) -> str:
     """`2 of 3 lines live`."""
     return f"{sum(line.state == 'live' for line in lines.values())} of {counted(len(lines), 'line')} live"
+
+
+def login_words(variables: Sequence[str]) -> str:
+    """Of a feed: which environment variables its login was taken from."""
+    return f"its login was taken from {' and '.join(variables)} of the environment"
 
 
 def state(line: LineStatus) -> str:

@@ -1,4 +1,4 @@
-"""The ports of project-x-py 1.1's examples run as their reader would run them, and what they print is true."""
+"""The ports of project-x-py 1.1's examples run as their reader would run them; what they print is true."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_position_management_counts_money_by_the_tick(printed: Printed) -> None:
     assert told[0] == "synced: 0 positions, unrealised 0, today 0"
     assert told[1:4] == ["risk 100: 0 contracts", "risk 200: 1 contracts", "risk 500: 2 contracts"]
     assert told[4] == "buy: Accepted"
-    assert {line for line in told[5:8]} <= {"profit: not known", "profit: within bounds", "profit: alert"}
+    assert set(told[5:8]) <= {"profit: not known", "profit: within bounds", "profit: alert"}
     report = json.loads(told[8])
     assert (report["positions"], report["fills"], report["largest_position_risk"]) == ([1], 1, "1")
     assert told[9] == "closed: True; changes: [1, 0]"
@@ -149,8 +149,10 @@ def test_the_strategy_enters_with_a_bracket_when_it_has_a_signal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     port = loaded("multi_timeframe_strategy")
-    monkeypatch.setattr(port, "signal", lambda trends: "buy")
-    port.trade(port.simulated(tmp_path / "orders"), "PRAC-V2-4242", "NQ", rounds=1)
+    monkeypatch.setattr(port, "signal", lambda _: "buy")
+    config = port.simulated(tmp_path / "orders")
+    config["feeds"]["projectx"]["url"] = "sim://projectx?rate=50&acting=false"  # no history is needed
+    port.trade(config, "PRAC-V2-4242", "NQ", rounds=1)
     told = capsys.readouterr().out.splitlines()
     assert told[0].endswith("-> buy")
     assert told[1] == "buy 2: Accepted"

@@ -62,6 +62,22 @@ def timeframes(tree: ast.Module) -> Iterator[str]:
             yield from names.texts(each.value.keys)
 
 
+def test_six_documented_events_are_never_called(sdk_source: Callable[..., Path]) -> None:
+    """As docs/migrating/project-x-py-1.md says; `position_update` is called by another class."""
+    trees = list(names.modules(sdk_source(PROJECT_X_PY_SYNC, version="3.12") / "project_x_py"))
+    never = set()
+    for tree in trees:
+        never |= set(events(tree)) - set(names.first_arguments(tree, "_trigger_callbacks"))
+    assert never == {
+        "initialization_complete",
+        "integrity_warning",
+        "orderbook_reset",
+        "position_update",
+        "timeframe_update",
+        "trade_processed",
+    }
+
+
 def test_the_list_names_all_that_the_sdk_offers(sdk_source: Callable[..., Path]) -> None:
     package = sdk_source(PROJECT_X_PY_SYNC, version="3.12") / "project_x_py"
     assert sorted(set(offered(package))) == LIST.read_text(encoding="utf-8").split()

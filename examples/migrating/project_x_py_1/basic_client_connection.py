@@ -17,7 +17,7 @@ SIMULATED: Mapping[str, Any] = {
     "feeds": {
         "projectx": {
             "venue": "projectx",
-            "url": "sim://projectx?past=1",
+            "url": "sim://projectx?rate=0&past=1",
             "user_name": "trader",
             "api_key": "any",
         },

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 
@@ -179,7 +180,8 @@ def test_the_strategy_acts_when_its_timeframes_agree(trends: tuple[str, ...], si
     [((1, 2, 3), "up"), ((3, 2, 1), "down"), ((2, 2, 2), "none"), ((1, 2), "unknown")],
 )
 def test_a_trend_goes_by_the_close_and_its_average(closes: tuple[int, ...], trend: str) -> None:
-    bars = [Bar(0, 1, *[each] * 4, volume=1) for each in closes]  # type: ignore[arg-type]
+    prices = (Decimal(each) for each in closes)
+    bars = [Bar(0, 1, price, price, price, price, Decimal(1)) for price in prices]
     assert loaded("multi_timeframe_strategy").trend(bars, 2) == trend
 
 

@@ -26,7 +26,7 @@ MACHINE = {"socket", "threading", "time", "select", "selectors", "ssl", "pykka"}
 GROUND = {"errors", "events", "reasons", "http_types", "secret", "lazy", "log_queue"}
 ACTORS = {"supervisor", "connection", "heartbeat", "registry", "dispatcher", "requester"}
 BESIDE_ACTORS = {"actor", "stream", "login", "market", "metrics", "supervision"}
-ABOVE_ACTORS = {"venues", "settings", "runtime", "typed_calls", "cli", "service", "simulators"}
+ABOVE_ACTORS = {"venues", "settings", "feeds", "runtime", "typed_calls", "cli", "service", "simulators"}
 
 # The modules and rooms that the modules of a room may import, beside those of the room itself.
 ROOMS: dict[str, set[str]] = {
@@ -179,8 +179,9 @@ COVERED_BY = {
     "diagnostics": "stories/test_quarantine",
     "dispatcher": "stories/test_subscriptions",
     "events": "stories/test_subscriptions",
-    "feed_builder": "stories/test_reload",
     "feed_spec": "stories/test_reload",
+    "feeds/builder": "stories/test_reload",
+    "feeds/feed_calls": "feeds/test_wanted",
     "heartbeat": "stories/test_mute_and_quiet",
     "http_types": "login/test_connector",
     "lazy": "venues/test_registry",

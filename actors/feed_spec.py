@@ -21,6 +21,7 @@ class FeedSpec(Struct, frozen=True, kw_only=True):
     venue: Venue  # at the first of its addresses
     others: tuple[Venue, ...] = ()  # the same at the other ones
     token_store: TokenStore
+    login_variables: tuple[str, ...] = ()  # of the environment, that its login was taken from
     dial: Dial = Dial()
     policy: LinePolicy = LinePolicy()
     wanted: tuple[Topic, ...] = ()

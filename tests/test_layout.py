@@ -207,6 +207,7 @@ COVERED_BY = {
     "protocol/signalr/handshake": "protocol/test_signalr_framing",
     "protocol/signalr/messages": "protocol/test_signalr_session",
     "protocol/signalr/subscriptions": "protocol/test_signalr_session",
+    "protocol/variables": "stories/test_environment_login",
     "protocol/timestamps": "venues/test_projectx",
     "reasons": "stories/test_supervisor_laws",
     "registry": "stories/test_subscriptions",

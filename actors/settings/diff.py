@@ -32,6 +32,8 @@ SOFT = (
     "on_blind",
     "on_blind_after",
     "dead_mans_switch",
+    "env_login",
+    "login_variables",
 )
 
 Kind = Literal["added", "removed", "reconnected", "adjusted", "kept", "next start"]

@@ -146,6 +146,8 @@ class FeedSettings(LinePolicy, RedactedStruct, frozen=True, kw_only=True):
     on_blind: Literal["none", HaltAction] = "none"  # what follows where an account is blind for too long
     on_blind_after: Seconds = 10.0
     dead_mans_switch: DeadMansSwitchSettings = DeadMansSwitchSettings()
+    env_login: bool = True  # without a login of its own, it takes the one that the environment has
+    login_variables: tuple[str, ...] = ()  # those of the environment that its login was taken from
     doors: tuple[str, ...] = ()  # all of its addresses, where `url` has several; the first is in `own`
 
     @property

@@ -28,6 +28,7 @@ from actors.protocol import (
     Token,
     Topic,
     TypedChannel,
+    Variable,
     Venue,
     VenueSettings,
 )
@@ -113,9 +114,10 @@ class ProjectX(Venue):
         "REST": "200 requests in 60 s, logins among them; bars 30 in 30 s apart from these",
         "token": "24 h, then it is renewed, or a login gets a new one",
     }
-    variables: ClassVar[Mapping[str, str]] = {
-        "PROJECT_X_USERNAME": "the platform's user name, for user_name",
-        "PROJECT_X_API_KEY": "the key, for api_key",
+    # As project-x-py reads them, in all of its versions.
+    variables: ClassVar[Mapping[str, Variable]] = {
+        "PROJECT_X_USERNAME": Variable("the platform's user name", "user_name", "PROJECT_X"),
+        "PROJECT_X_API_KEY": Variable("the key", "api_key", "PROJECT_X"),
     }
     foreign_words: ClassVar[str] = "actors.venues.projectx.foreign_words:WORDS"
     book_channel: ClassVar[str] = str(DEPTH)

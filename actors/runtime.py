@@ -134,7 +134,6 @@ class Runtime(AccountCalls, BarCalls, FeedCalls, PriceCalls, TypedCalls):
         user_metrics = UserMetrics(checked(metrics))
         clock = timers.clock if timers else SystemClock()
         self._wanted = WantedFeeds(settings, clock)
-        spec_of = self._wanted.spec_of
         timers = timers or ThreadTimers(f"{settings.runtime.name}/timers")
         tree = self._tree = Tree(
             self._wanted.specs,
@@ -151,10 +150,10 @@ class Runtime(AccountCalls, BarCalls, FeedCalls, PriceCalls, TypedCalls):
         )
         self._roles, self._shared = tree.roles, tree.shared
         self._prices = LatestPrices(tree.shared.cells, tree.roles.named("requester"), clock)
-        self._foreign = ForeignPrices(spec_of, clock)
+        self._foreign = ForeignPrices(self._wanted.spec_of, clock)
         looks = FreshnessLooks(tree.shared, timers)
         timers.on_resume = LookAtAll(tree.shared, tree.roles)
-        self._streams = Streams(tree, spec_of, looks)
+        self._streams = Streams(tree, self._spec_of, looks)
         self._books = OrderBooks(self._streams, self.status)
         self._requests = RuntimeRequests(
             tree.roles.named("requester"), timers, lambda: tree.shared.specs, self._prices
@@ -166,7 +165,7 @@ class Runtime(AccountCalls, BarCalls, FeedCalls, PriceCalls, TypedCalls):
         self._permits = Permits(
             looks,
             tree.shared.cells,
-            spec_of,
+            self._spec_of,
             self._streams.topics_of,
             self._books.look,
             self._accounts.look,
@@ -228,7 +227,7 @@ class Runtime(AccountCalls, BarCalls, FeedCalls, PriceCalls, TypedCalls):
         return target if line is None else line.feed
 
     def _lines_of(self, feed: str) -> Mapping[str, LineView]:
-        self._wanted.spec_of(feed)
+        self._spec_of(feed)
         return {name: line for name, line in self._shared.lines.copy().items() if line.feed == feed}
 
     def rotate(self, target: str, timeout: float = 30.0) -> None:
@@ -277,7 +276,7 @@ class Runtime(AccountCalls, BarCalls, FeedCalls, PriceCalls, TypedCalls):
         refuse()
         lines_now = partial(self._lines_of, feed)
         try:
-            refresh_token(self, self._tree.ask, self._wanted.spec_of(feed), lines_now, token, timeout, refuse)
+            refresh_token(self, self._tree.ask, self._spec_of(feed), lines_now, token, timeout, refuse)
         finally:
             self._shared.note_change()
 

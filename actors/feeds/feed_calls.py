@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.actor import Reply
 from actors.calls import CALL, answer_of
-from actors.feed_spec import Specs
+from actors.feed_spec import FeedSpec, Specs
 from actors.feeds.wanted import WantedFeeds
 from actors.market.foreign_prices import ForeignPrices
 from actors.messages import Reload
@@ -89,6 +89,10 @@ class FeedCalls:
         self._tree.check()
         self._wanted.spec_of(name)
         return self._change(partial(without_feed, name=name), f"removing feed {name}")
+
+    def _spec_of(self, feed: str) -> FeedSpec:
+        """Raises LinewardenError: there is no such feed. Streams have this: one in use keeps its runtime."""
+        return self._wanted.spec_of(feed)
 
     def _change(self, changed: Callable[[Settings], Change], what: str, *, plan_only: bool = False) -> Plan:
         questions: list[Reply] = []

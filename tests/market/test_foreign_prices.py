@@ -149,7 +149,7 @@ def test_it_is_no_event_and_makes_nothing_fresh(runtime: Runtime, o2: SimulatedO
 
 def test_it_is_no_mark_of_an_order_or_of_an_account(runtime: Runtime, market: str) -> None:
     runtime.put_price("o2", market, bid=1, ask=2, last=3, source="poller")
-    venue = runtime._wanted.spec_of("o2").venue
+    venue = runtime._spec_of("o2").venue
     assert runtime._prices.newest(venue, market) is None
     with pytest.raises(StalePriceError):  # as the price band of an order asks for it
         runtime._requests.prices.latest(venue, market, 15.0, 0.0)

@@ -460,7 +460,7 @@ def test_an_event_that_cannot_be_read_is_made_good_by_the_lists(
 ) -> None:
     runtime = clock.runtime
     clock.synced()
-    permit, venue_type = runtime.require(clock.view()), type(runtime._wanted.spec_of(FEED).venue)
+    permit, venue_type = runtime.require(clock.view()), type(runtime._spec_of(FEED).venue)
     with monkeypatch.context() as patch:
         patch.setattr(venue_type, "account_row", lambda *_: 1 // 0)
         place(venue)

@@ -107,7 +107,7 @@ def test_bars_are_those_of_the_trades_over_a_loss_as_well(name: str) -> None:
 
 def told(runtime: Runtime, tape: actors.Stream[Any]) -> list[Print]:
     """The trades that the stream has brought."""
-    venue = runtime._wanted.spec_of("feed").venue
+    venue = runtime._spec_of("feed").venue
     events = tape.get_many(10_000, timeout=5.0)
     prints = [venue.trade(event) for event in events]
     return [each for each in prints if each is not None]

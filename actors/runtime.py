@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from actors import log_queue
 from actors.calls import CALL, OwnMessage, answer_of, answer_of_lines, ask, send, send_later
 from actors.delivery.waits import calls_handlers, refuse_inline
+from actors.display.shown import html_of
 from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
 from actors.events import Freshness, Keys, Lifecycle, Option
 from actors.feeds.feed_calls import FeedCalls
@@ -526,6 +527,9 @@ class Runtime(AccountCalls, BarCalls, FeedCalls, PriceCalls, TypedCalls):
             from actors.venues.unknown_names import unknown_name
 
             raise unknown_name("'Runtime' object", name, self)
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self, "status_page:of_runtime")
 
     # ── how it is done ──
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -75,6 +75,17 @@ class VenueSettings(RedactedStruct, frozen=True, kw_only=True, forbid_unknown_fi
     """
 
     url: str = ""  # the WebSocket endpoint; empty: the venue's public one
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Self:
+        """Returns the settings of these keys, which have been checked one by one.
+
+        A venue overrides it if a key only leads to another one, as a key file does to the key in it.
+
+        Raises:
+            LinewardenError: they cannot work together; the message becomes a mistake of the config.
+        """
+        return cls(**given)
 
     def shown(self) -> Shown:
         """Yields the fields for the repr. A URL is shortened to its origin: its path may hold a token."""

@@ -82,14 +82,15 @@ def test_a_file_that_others_can_reach_is_refused_with_the_command_that_helps(
     secret.chmod(mode)
     with pytest.raises(ConfigError) as told:
         read(tmp_path, "secret")
-    assert f"'secret' is open to {who} (mode {mode:04o}), so it is not used; chmod 600 secret" in str(told.value)
+    words = (
+        f"'secret' is open to {who} (mode {mode:04o}), so it is not used; chmod 600 secret makes it private"
+    )
+    assert words in str(told.value)
     assert "very secret" not in str(told.value)
 
 
 @POSIX
-def test_a_group_may_read_a_file_of_another_user(
-    secret: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_group_may_read_a_file_of_another_user(secret: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As Kubernetes mounts secrets: of root, and readable for the group of the pod."""
     secret.chmod(0o440)
     other = secret.stat().st_uid + 1

@@ -7,7 +7,7 @@ import re
 from array import array
 from collections.abc import Iterator
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -20,6 +20,8 @@ from actors.rules.topics import KEYWORDS, key_of, keys_of, options_of, topics_of
 from actors.runtime import Runtime
 from actors.venues import o2
 from actors.venues.o2 import O2
+
+FEED = O2("feed", VenueSettings())
 
 
 class Account(IntEnum):
@@ -68,13 +70,13 @@ class NoNumber:
     ],
 )
 def test_keys_are_text_or_integers_or_one_iterable_of_them(keys: Any, texts: tuple[str, ...]) -> None:
-    made = keys_of("feed", keys)
+    made = keys_of(FEED, keys)
     assert made == texts
     assert {type(each) for each in made} <= {str}
 
 
 def test_a_generator_is_read_once() -> None:
-    assert keys_of("feed", ((key for key in "AB"),)) == ("A", "B")
+    assert keys_of(FEED, ((key for key in "AB"),)) == ("A", "B")
 
 
 @pytest.mark.parametrize(
@@ -97,32 +99,55 @@ def test_a_generator_is_read_once() -> None:
 )
 def test_other_keys_are_refused_in_words(keys: Any, named: str) -> None:
     with pytest.raises(LinewardenError) as refused:
-        keys_of("feed", keys)
+        keys_of(FEED, keys)
     assert str(refused.value).startswith("feed: a key is text or an integer, and ")
     assert named in str(refused.value)
     assert str(refused.value).endswith("Give each key as an argument of its own, or one list of keys.")
 
 
+class Pair(NamedTuple):
+    base: str
+    quote: str
+
+
+class Pairs(O2):
+    """A venue that knows keys of a type of its own, which are iterable."""
+
+    def key_text(self, given: object) -> str | None:
+        return f"{given.base}/{given.quote}" if isinstance(given, Pair) else None
+
+
+def test_a_venue_may_know_keys_of_another_type() -> None:
+    venue, pair = Pairs("feed", VenueSettings()), Pair("FUEL", "USDC")
+    listed: Any = [pair, "B"]
+    assert key_of(venue, pair) == "FUEL/USDC"
+    assert keys_of(venue, (pair,)) == ("FUEL/USDC",)
+    assert keys_of(venue, (pair, "B", 3)) == ("FUEL/USDC", "B", "3")
+    assert keys_of(venue, (listed,)) == ("FUEL/USDC", "B")
+    with pytest.raises(LinewardenError, match=r"\('A',\) is of type tuple"):
+        keys_of(venue, (("A",), pair))
+
+
 def test_one_key_is_not_told_of_lists() -> None:
     with pytest.raises(LinewardenError, match=r"\['A'\] is of type list\. Give one key\.$"):
-        key_of("feed", ["A"])
+        key_of(FEED, ["A"])
 
 
 def test_an_integer_of_thousands_of_digits_is_refused_in_words() -> None:
     with pytest.raises(LinewardenError, match="feed: a key has a few digits, and this integer thousands"):
-        keys_of("feed", (10**5_000,))
+        keys_of(FEED, (10**5_000,))
 
 
 def test_a_long_key_is_shortened() -> None:
     with pytest.raises(LinewardenError) as refused:
-        key_of("feed", [*range(100_000)])
+        key_of(FEED, [*range(100_000)])
     assert len(str(refused.value)) < 200
 
 
 @pytest.mark.parametrize("keys", [[], set(), iter(())], ids=["list", "set", "tuple_iterator"])
 def test_no_keys_in_an_iterable_are_a_mistake(keys: Any) -> None:
     with pytest.raises(LinewardenError, match=f"feed: the given {type(keys).__name__} of keys is empty"):
-        keys_of("feed", (keys,))
+        keys_of(FEED, (keys,))
 
 
 def test_what_an_iterable_raises_is_passed_on() -> None:
@@ -131,7 +156,7 @@ def test_what_an_iterable_raises_is_passed_on() -> None:
         raise TypeError("of its own")
 
     with pytest.raises(TypeError, match="of its own"):
-        keys_of("feed", (broken(),))
+        keys_of(FEED, (broken(),))
 
 
 # ── options ──

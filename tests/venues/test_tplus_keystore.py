@@ -1,4 +1,7 @@
-"""Key files of tpluspy. `keystores/alice` was written by tpluspy 0.6.0: `UserManager().add("alice", SEED, PASSWORD)`."""
+"""Key files of tpluspy.
+
+`keystores/alice` was written by tpluspy 0.6.0: `UserManager().add("alice", SEED, PASSWORD)`.
+"""
 
 from __future__ import annotations
 
@@ -215,7 +218,7 @@ JSON = st.recursive(
 def test_whatever_stands_in_a_file_it_opens_or_is_refused(key: str, value: object, password: str) -> None:
     content = json.loads(encrypted(bytes.fromhex(SEED)).text.reveal())
     content["crypto"][key] = value
-    with pytest.raises(LinewardenError, match="^keystore: 'it' "):
+    with pytest.raises(LinewardenError, match=r"^keystore: 'it' "):
         seed_of(SecretFile("it", Secret(json.dumps(content))), Secret(password))
 
 

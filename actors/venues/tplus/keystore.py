@@ -1,13 +1,12 @@
 """The key of an account out of a key file of tpluspy, and nothing but such a file.
 
-Its form is that of tpluspy 0.6.0 (`tplus/utils/user/ed_keyfile.py`), which resembles an Ethereum keystore and is
-none: binary values are base64, the key is derived with PBKDF2-HMAC-SHA256 alone, and the MAC is SHA3-256 and
-not Keccak-256. `UserManager` writes one for each user, to `~/.tplus/users/NAME`.
+Its form is that of tpluspy 0.6.0 (`tplus/utils/user/ed_keyfile.py`), which resembles an Ethereum keystore
+and is none: binary values are base64, the key is derived with PBKDF2-HMAC-SHA256 alone, and the MAC is
+SHA3-256 and not Keccak-256. `UserManager` writes one for each user, to `~/.tplus/users/NAME`.
 """
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import hmac
 from base64 import b64decode
@@ -30,6 +29,10 @@ IV = 16
 MAC = 32
 SEED = 32
 LONGEST_SALT = 1024
+ETHEREUM = (
+    "is an Ethereum keystore: it holds the key of a wallet, and tplus logs in with an Ed25519 key. "
+    "See docs/migrating/tpluspy.md for accounts of wallets"
+)
 
 
 class CipherParams(Struct, frozen=True):
@@ -76,34 +79,24 @@ def seed_of(file: SecretFile, password: Secret) -> Secret:
     if crypto.cipher != CIPHER:
         raise _mistake(file, f"is encrypted with {_named(crypto.cipher)}; tpluspy uses {CIPHER}")
     params = _params_of(file, crypto)
-    try:
-        salt, iv, mac, ciphertext = map(
-            _binary, (params.salt, crypto.cipherparams.iv, crypto.mac, crypto.ciphertext)
-        )
-    except ValueError:
-        raise _mistake(file, "is no key file of tpluspy: a value in it is not base64") from None
-    if len(salt) > LONGEST_SALT or len(iv) != IV or len(mac) != MAC or len(ciphertext) not in (SEED, 2 * SEED):
-        raise _mistake(file, "is no key file of an Ed25519 key: a value in it has another length than tpluspy's")
+    salt, iv, mac, ciphertext = _binaries(file, crypto, params)
     secret = password.reveal().encode("utf-8", "surrogatepass")
     derived = hashlib.pbkdf2_hmac(DIGEST, secret, salt, params.iterations, DERIVED)
-    if not hmac.compare_digest(hashlib.sha3_256(derived[DERIVED // 2 :] + ciphertext).digest(), mac):
-        raise _mistake(
-            file, "does not open: the password is wrong, or the file is damaged. Check keystore_password"
-        )
-    return _checked(file, Cipher(AES(derived[: DERIVED // 2]), CTR(iv)).decryptor().update(ciphertext))
+    for_cipher, for_mac = derived[: DERIVED // 2], derived[DERIVED // 2 :]
+    if not hmac.compare_digest(hashlib.sha3_256(for_mac + ciphertext).digest(), mac):
+        text = "does not open: the password is wrong, or the file is damaged. Check keystore_password"
+        raise _mistake(file, text)
+    return _checked(file, Cipher(AES(for_cipher), CTR(iv)).decryptor().update(ciphertext))
 
 
 def _crypto_of(file: SecretFile) -> Crypto:
     try:
         content = _file(file.text.reveal())
         if content.expiry_ns is not None:
-            raise _mistake(file, "is a token that tpluspy has kept, and no key; key files are in ~/.tplus/users")
+            text = "is a token that tpluspy has kept, and no key; key files are in ~/.tplus/users"
+            raise _mistake(file, text)
         if content.version is not None:
-            raise _mistake(
-                file,
-                "is an Ethereum keystore: it holds the key of a wallet, and tplus logs in with an Ed25519 key. "
-                "See docs/migrating/tpluspy.md for accounts of wallets",
-            )
+            raise _mistake(file, ETHEREUM)
         return _crypto(content.crypto)
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         raise _mistake(file, "is no key file of tpluspy (~/.tplus/users/NAME)") from None
@@ -119,10 +112,23 @@ def _params_of(file: SecretFile, crypto: Crypto) -> KdfParams:
     if params.digest != DIGEST or params.dklen != DERIVED:
         raise _mistake(file, f"is no key file of tpluspy: {KDF} is to give {DERIVED} bytes with {DIGEST}")
     if not 1 <= params.iterations <= MOST_ITERATIONS:
-        raise _mistake(
-            file, f"demands a number of iterations that is not from 1 to {MOST_ITERATIONS:,}; tpluspy's is 262,144"
-        )
+        text = f"wants a number of iterations that is not from 1 to {MOST_ITERATIONS:,}; tpluspy's is 262,144"
+        raise _mistake(file, text)
     return params
+
+
+def _binaries(file: SecretFile, crypto: Crypto, params: KdfParams) -> tuple[bytes, bytes, bytes, bytes]:
+    """Salt, IV, MAC and ciphertext."""
+    texts = (params.salt, crypto.cipherparams.iv, crypto.mac, crypto.ciphertext)
+    try:
+        salt, iv, mac, ciphertext = (b64decode(text, validate=True) for text in texts)
+    except ValueError:
+        raise _mistake(file, "is no key file of tpluspy: a value in it is not base64") from None
+    is_usual = len(salt) <= LONGEST_SALT and len(iv) == IV and len(mac) == MAC
+    if not is_usual or len(ciphertext) not in (SEED, 2 * SEED):
+        text = "is no key file of an Ed25519 key: a value in it has another length than tpluspy's"
+        raise _mistake(file, text)
+    return salt, iv, mac, ciphertext
 
 
 def _checked(file: SecretFile, key: bytes) -> Secret:
@@ -131,13 +137,6 @@ def _checked(file: SecretFile, key: bytes) -> Secret:
     if public and Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw() != public:
         raise _mistake(file, "holds 64 bytes that are no seed with its public key behind it")
     return Secret(seed.hex())
-
-
-def _binary(text: str) -> bytes:
-    try:
-        return b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueError from None
 
 
 def _named(method: str) -> str:

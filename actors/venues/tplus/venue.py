@@ -41,7 +41,7 @@ from actors.venues.tplus.decoding import typed
 from actors.venues.tplus.depth_session import DepthSession
 from actors.venues.tplus.errors import KEY_ADVICE, refusal
 from actors.venues.tplus.history import TplusRest
-from actors.venues.tplus.ids import asset_id, user_id
+from actors.venues.tplus.ids import asset_id, asset_text, user_id
 from actors.venues.tplus.login import key_of, login, public_key
 from actors.venues.tplus.paths import STREAMS, line_of, topic_of
 from actors.venues.tplus.session import TplusSession
@@ -114,7 +114,7 @@ class Tplus(Venue):
 
     Keys in their canonical form, which is what the wire has: an asset is its index in the registry
     (`200`) or `<64 hexadecimal digits>@<18, or 16 at older servers>`, in lower case without `0x`;
-    an address of 40 digits is filled up with zeros at its end. The account's channels take no key:
+    a shorter address is filled up with zeros at its end. The account's channels take no key:
     whose they are stands in the settings.
     """
 
@@ -129,9 +129,11 @@ class Tplus(Venue):
         "logins": "100 requests per address in 1800 s, two per login; a token serves 24 h",
     }
     variables: ClassVar[Mapping[str, str]] = {
-        "TPLUS_PRIVATE_KEY": "the account's Ed25519 seed, 64 hexadecimal digits",
+        "TPLUS_SEED": "the account's Ed25519 seed, 64 hexadecimal digits",
+        "TPLUS_PASSWORD": "instead of it: the password of a keystore, as for tpluspy",
         "TPLUS_TOKEN": "instead of it: a token from elsewhere; also set user",
     }
+    foreign_words: ClassVar[str] = "actors.venues.tplus.foreign_words:WORDS"
     book_channel: ClassVar[str] = "depth"
     # Bars are of one market. `trades`, which is certain to be there, is of all markets.
     tape_channel: ClassVar[str] = str(MARKET_TRADES)
@@ -168,8 +170,8 @@ class Tplus(Venue):
         stream = STREAMS[known.name]
         if stream.oms and self._key is None and self._own.token is None:
             raise self.mistake(
-                f"{known.name} needs a login. Add private_key = "
-                '"${TPLUS_PRIVATE_KEY}" to the feed, or user and token.'
+                f"{known.name} needs a login. Add keystore and keystore_password to the feed, "
+                'or private_key = "${TPLUS_SEED}", or user and token.'
             )
         if stream.keyed:
             return Topic(self.feed, known.name, self._asset(known.name, key))
@@ -179,6 +181,9 @@ class Tplus(Venue):
             hint = f" Did you mean {near[0]!r}?" if near else hint
             raise self.mistake(f"{known.name} takes no key, and was given {key!r}.{hint}")
         return Topic(self.feed, known.name)
+
+    def key_text(self, given: object) -> str | None:
+        return asset_text(given)
 
     def first_lines(self) -> tuple[str, ...]:
         return ()

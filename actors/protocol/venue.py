@@ -27,6 +27,7 @@ from actors.protocol.prices import BookUpdate, Price
 from actors.protocol.rest import Call, RestApi
 from actors.protocol.session import Session
 from actors.protocol.trading import TradingApi
+from actors.protocol.variables import Variable
 from actors.secret import RedactedStruct, Secret, Shown, origin
 
 
@@ -45,6 +46,12 @@ class Channel(Struct, frozen=True):
     account: bool = False  # of an account: by default no event is dropped
     unique: bool = False  # `duplicate_key` identifies its events: a rotation delivers none twice
     backfill: bool = False  # `Venue.backfill` may be asked for the events of a loss
+    private: bool = False  # not public, although it is no `account` channel and events may be dropped
+
+    @property
+    def is_public(self) -> bool:
+        """Whether its keys and events say nothing of an account."""
+        return not (self.account or self.private)
 
 
 class Opening(Struct, frozen=True):
@@ -115,7 +122,7 @@ class Venue(ABC):
     ping_interval: ClassVar[float] = 0.0  # seconds between calls of `Session.ping`; 0: the venue needs none
     limits: ClassVar[Mapping[str, str]] = {}  # for people: the name of a limit and its value
     venue_states: ClassVar[Mapping[str, str]] = {}  # for people: what it tells of itself, and by what
-    variables: ClassVar[Mapping[str, str]] = {}  # for people: environment variables and what they hold
+    variables: ClassVar[Mapping[str, Variable]] = {}  # environment variables and what they hold
     foreign_words: ClassVar[str] = ""  # a tuple of `ForeignWords`, as `module:NAME`; empty: none
     book_channel: ClassVar[str] = ""  # whose events make an order book; empty: none
     price_channels: ClassVar[frozenset[str]] = frozenset()  # whose events hold prices

@@ -112,6 +112,26 @@ def test_the_password_comes_from_the_environment_or_from_a_file(alice: Path, tmp
     )
 
 
+def test_a_feed_at_the_venues_own_hosts_takes_the_password_as_tpluspy_does(alice: Path) -> None:
+    environ = {"TPLUS_PASSWORD": PASSWORD, "TPLUS_PRIVATE_KEY": "ab" * 32}
+    keys = {"venue": "tplus", "keystore": str(alice)}
+    its = load({"feeds": {"tplus": keys}}, environ).feeds["tplus"]
+    assert its.login_variables == ("TPLUS_PASSWORD",)
+    assert its.own == load({"feeds": {"tplus": {"venue": "tplus", "private_key": SEED}}}).feeds["tplus"].own
+    named = load({"feeds": {"tplus": keys | {"keystore_password": PASSWORD}}}, {"TPLUS_PASSWORD": "another"})
+    assert named.feeds["tplus"].own == its.own
+    assert named.feeds["tplus"].login_variables == ()
+    without = {"feeds": {"tplus": {"venue": "tplus"}}}
+    assert load(without, environ).feeds["tplus"].login_variables == ()
+
+
+@pytest.mark.parametrize("keys", [{"url": "wss://oms.example"}, {"env_login": False}])
+def test_a_feed_with_an_address_of_its_own_names_its_password(alice: Path, keys: dict[str, Any]) -> None:
+    feeds = {"tplus": {"venue": "tplus", "keystore": str(alice), **keys}}
+    with pytest.raises(ConfigError, match="keystore has no password"):
+        load({"feeds": feeds}, {"TPLUS_PASSWORD": PASSWORD})
+
+
 def test_a_wrong_password_is_told_and_not_shown(alice: Path) -> None:
     told = mistake(keystore=str(alice), keystore_password="hunter-two")
     assert told == (

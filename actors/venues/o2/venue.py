@@ -104,7 +104,7 @@ _CHANNELS = (
     Channel(
         str(BALANCES), m.Balance, "an account's balances", key=_IDENTITY, acknowledged=False, account=True
     ),
-    Channel(str(NONCE), m.Nonce, "an account's nonce", key=_IDENTITY, acknowledged=False),
+    Channel(str(NONCE), m.Nonce, "an account's nonce", key=_IDENTITY, acknowledged=False, private=True),
 )
 
 

@@ -30,6 +30,7 @@ from actors.protocol import (
     Token,
     Topic,
     TypedChannel,
+    Variable,
     Venue,
     VenueSettings,
     amount,
@@ -103,6 +104,7 @@ _CHANNELS = {
         whole=(m.DepthSnapshot,) if name == DEPTH else (),
         resyncable=name == DEPTH,
         account=STREAMS[name].oms and name != INTENT,
+        private=name == INTENT,
         unique=name in (USER_TRADES, USER_FINALIZED_TRADES, *PUBLIC_TRADES),
     )
     for name, event, about in ((str(channel), event, about) for channel, event, about in _EVENTS)
@@ -128,10 +130,14 @@ class Tplus(Venue):
         "connections": f"tplus names no limit; ours is max_lines, {MAX_LINES} unless set",
         "logins": "100 requests per address in 1800 s, two per login; a token serves 24 h",
     }
-    variables: ClassVar[Mapping[str, str]] = {
-        "TPLUS_SEED": "the account's Ed25519 seed, 64 hexadecimal digits",
-        "TPLUS_PASSWORD": "instead of it: the password of a keystore, as for tpluspy",
-        "TPLUS_TOKEN": "instead of it: a token from elsewhere; also set user",
+    # tpluspy has no variable of a key: programs on it keep that of an EVM wallet in TPLUS_PRIVATE_KEY, which
+    # has 64 digits as well, and as a seed would be another account.
+    variables: ClassVar[Mapping[str, Variable]] = {
+        "TPLUS_SEED": Variable("the account's Ed25519 seed, 64 hexadecimal digits", "private_key"),
+        "TPLUS_PASSWORD": Variable(
+            "the password of a keystore", "keystore_password", "TPLUS", beside="keystore"
+        ),
+        "TPLUS_TOKEN": Variable("a token from elsewhere; also set user", "token"),
     }
     foreign_words: ClassVar[str] = "actors.venues.tplus.foreign_words:WORDS"
     book_channel: ClassVar[str] = "depth"

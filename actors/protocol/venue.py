@@ -238,7 +238,7 @@ class Venue(ABC):
     def key_text(self, given: object) -> str | None:
         """Returns the text of a key that a program gave as neither text nor an integer; None: it is no key.
 
-        For venues whose SDK has keys of another type. Called on the threads of users, with anything.
+        For venues that write keys as mappings, or whose SDK has a type for them. Called with anything.
         """
         return None
 

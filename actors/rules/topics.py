@@ -92,7 +92,7 @@ def key_of(venue: Venue, key: object, advice: str = ONE) -> str:
     )
 
 
-def _is_listing(keys: Keys) -> TypeGuard[Iterable[Key]]:
+def _is_listing(keys: Keys) -> TypeGuard[Iterable[Key | Mapping[str, Any]]]:
     return isinstance(keys, Iterable) and not isinstance(keys, str | bytes | bytearray | memoryview | Mapping)
 
 

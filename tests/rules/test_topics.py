@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from actors.errors import LinewardenError
-from actors.events import Key, Topic
+from actors.events import Key, Keys, Topic
 from actors.protocol.channel import TypedChannel
 from actors.protocol.venue import VenueSettings
 from actors.rules.stream_policy import StreamTerms
@@ -20,8 +20,9 @@ from actors.rules.topics import KEYWORDS, key_of, keys_of, options_of, topics_of
 from actors.runtime import Runtime
 from actors.venues import o2
 from actors.venues.o2 import O2
+from actors.venues.tplus import Tplus
 
-FEED = O2("feed", VenueSettings())
+FEED = Tplus("feed", Tplus.Settings())
 
 
 class Account(IntEnum):
@@ -73,6 +74,15 @@ def test_keys_are_text_or_integers_or_one_iterable_of_them(keys: Any, texts: tup
     made = keys_of(FEED, keys)
     assert made == texts
     assert {type(each) for each in made} <= {str}
+
+
+def test_a_mapping_is_a_key_of_a_venue_that_writes_its_keys_so() -> None:
+    identities: list[Keys] = [{"ContractId": "0xAA"}, "0xbb", {"Address": "0xcc"}]
+    texts = ("ContractId:0xAA", "0xbb", "Address:0xcc")
+    feed = O2("feed", O2.Settings())
+    assert keys_of(feed, identities) == texts
+    assert keys_of(feed, [{"ContractId": "0xAA"}]) == ("ContractId:0xAA",)
+    assert keys_of(feed, [[{"ContractId": "0xAA"}, "0xbb"]]) == ("ContractId:0xAA", "0xbb")
 
 
 def test_a_generator_is_read_once() -> None:

@@ -224,6 +224,10 @@ class Venue(ABC):
             LinewardenError: the channel, the key or an option does not exist.
         """
 
+    def key_text(self, key: Mapping[str, Any]) -> str | None:
+        """Returns the text of a key that a program gives as a mapping; None: it is no key of this venue."""
+        return None
+
     # ── connecting ──
 
     @abstractmethod

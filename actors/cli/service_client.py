@@ -9,8 +9,8 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from actors.cli.formatting import printable
 from actors.client.service_http import DEFAULT, Reply, ServiceHttp
+from actors.display.text import printable
 from actors.errors import ServiceUnreachableError
 from actors.secret import Secret
 from actors.settings import ServiceSettings, Settings

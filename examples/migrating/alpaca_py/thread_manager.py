@@ -9,6 +9,7 @@ keeps the prices of its subscriptions: there is no store to fill. Another vendor
 from __future__ import annotations
 
 import actors
+from actors.venues import alpaca
 
 STREAMED = [{"channel": channel, "keys": ["AAPL", "MSFT"]} for channel in ("quotes", "trades")]
 ALPACA = {
@@ -26,8 +27,7 @@ def main() -> None:
     with actors.start({"feeds": {}}) as runtime:
         # The manager's start(), with a table in place of an exchange and its symbols.
         runtime.add_feed("alpaca", ALPACA)
-        runtime.wait_live("alpaca", timeout=10)
-        runtime.require("alpaca")
+        runtime.subscribe("alpaca", alpaca.QUOTES, "AAPL").get(timeout=10)  # its first quote
         show(runtime, "AAPL")
 
         # The store's put_ticker(), for a symbol that is not streamed.
@@ -43,6 +43,7 @@ def main() -> None:
             print(change.text)
 
         # The manager's status().
+        runtime.wait_live("alpaca", timeout=10)
         for name, feed in runtime.status().feeds.items():
             for line in feed.lines.values():
                 print(name, line.state, line.reason.text if line.reason else "no error")
@@ -55,7 +56,7 @@ def show(runtime: actors.Runtime, symbol: str) -> None:
     """Where the store returned None, `latest` says what it tried."""
     try:
         price = runtime.latest("alpaca", symbol, max_age=MAX_AGE)
-        print(symbol, price.last, "from", price.source)
+        print(f"{symbol}: {price.bid} / {price.ask}, last {price.last}, from {price.source}")
     except actors.StalePriceError as error:
         print(error)
 

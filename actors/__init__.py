@@ -156,10 +156,13 @@ else:  # a type checker would take `__getattr__` for every name there may be
     __all__ = tuple(_MODULES)
 
     def __getattr__(name: str) -> Any:
-        if name not in _MODULES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from actors.lazy import imported
 
+        if name not in _MODULES:
+            import sys
+
+            unknown_name = imported("actors.venues.unknown_names:unknown_name")
+            raise unknown_name(f"module {__name__!r}", name, sys.modules[__name__])
         found = globals()[name] = imported(f"{_MODULES[name]}:{name}")
         return found
 

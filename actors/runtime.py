@@ -610,6 +610,13 @@ class Runtime(AccountCalls, BarCalls, TypedCalls):
             return f"<Runtime {status.name}: of the parent process, see ForkError>"
         return f"<Runtime {status.look().text}>"
 
+    if not TYPE_CHECKING:  # a type checker would take every name
+
+        def __getattr__(self, name: str) -> object:
+            from actors.venues.unknown_names import unknown_name
+
+            raise unknown_name("'Runtime' object", name, self)
+
     # ── how it is done ──
 
     def simulator(self, feed: str) -> Simulator:

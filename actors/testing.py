@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
-from actors.simulators import SimulatedAlpaca, SimulatedO2, SimulatedProjectX, SimulatedTplus
+from actors.simulators import (
+    SimulatedAlpaca,
+    SimulatedO2,
+    SimulatedProjectX,
+    SimulatedTable,
+    SimulatedTplus,
+)
 
 
 @pytest.fixture
@@ -35,3 +43,18 @@ def simulated_projectx() -> Iterator[SimulatedProjectX]:
     """ProjectX on loopback, in which nothing moves by itself: it sends what a test makes it send."""
     with SimulatedProjectX(rate=0, snapshots=False) as projectx:
         yield projectx
+
+
+@pytest.fixture
+def simulated_table() -> Iterator[Callable[[str | Path], SimulatedTable]]:
+    """Starts a simulator that plays a transcript to a feed of a table: `simulated_table("talks/a.txt")`.
+
+    Raises:
+        ConfigError: the file cannot be played.
+    """
+    with ExitStack() as started:
+
+        def play(talk: str | Path) -> SimulatedTable:
+            return started.enter_context(SimulatedTable(talk=str(talk), rate=0))
+
+        yield play

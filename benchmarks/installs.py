@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 # The versions that everything here is about.
@@ -75,6 +76,31 @@ def python_with(*requirements: str, version: str = HERE) -> Path:
     _do([str(python), "-m", "pip", "install", *quiet, *requirements], wanted)
     _stamp(home, wanted)
     return python
+
+
+def source_of(requirement: str, *, version: str) -> Path:
+    """The folder of an unpacked wheel, such as `project-x-py==1.1.4`: to be read, and not to be imported.
+
+    `version` is the Python that the wheel is for; this machine needs none of it.
+
+    Raises:
+        NotHereError: the index cannot be reached.
+        RuntimeError: there is no such wheel.
+    """
+    home = _ROOT / "wheels" / requirement.replace("==", "-")
+    if _has(home, requirement):
+        return home
+    shutil.rmtree(home, ignore_errors=True)
+    quiet = ["--quiet", "--disable-pip-version-check", "--retries", "1", "--timeout", "15"]
+    only = ["--no-deps", "--only-binary", ":all:", "--python-version", version]
+    pip = [sys.executable, "-m", "pip", "download", *quiet, *only, "--dest", str(home), requirement]
+    _do(pip, requirement)
+    for wheel in home.glob("*.whl"):
+        with zipfile.ZipFile(wheel) as packed:
+            packed.extractall(home)
+        wheel.unlink()
+    _stamp(home, requirement)
+    return home
 
 
 def packages_with(version: str, requirements: Path) -> tuple[str, Path]:

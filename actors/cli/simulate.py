@@ -7,18 +7,28 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from actors.cli.arguments import known_name
 from actors.cli.signals import SLICE, endings
 from actors.errors import ConfigError
+from actors.lazy import imported
+
+if TYPE_CHECKING:
+    from actors.simulators import Simulator
 
 
 def sim(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The venue to simulate, such as o2.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="The venue to simulate, such as o2; or a simulator of yours, as module:Class.",
+        ),
+    ],
     port: Annotated[
         int | None, typer.Option(min=0, max=65_535, help="The port on loopback; 0: any free one.")
     ] = None,
@@ -41,11 +51,11 @@ def sim(
 
     Each further setting of the simulator is an option as well.
     """
-    from actors.simulators import SIMULATORS, made
+    from actors.simulators import made
     from actors.simulators.base.faults import table_of
     from actors.simulators.base.parameters import parameters_of
 
-    kind = SIMULATORS[known_name("NAME", name, SIMULATORS)]
+    kind = _kind(name)
     if list_faults:
         for row in table_of(kind):
             print(f"{row}\n    {row.meaning}")
@@ -76,6 +86,24 @@ def sim(
                 time.sleep(SLICE)
         finally:
             simulator.stop()
+
+
+def _kind(name: str) -> type[Simulator]:
+    """A simulator that is built in, or the one at `module:Class`."""
+    from actors.simulators import SIMULATORS, Simulator
+
+    if ":" not in name:
+        return SIMULATORS[known_name("NAME", name, SIMULATORS)]
+    try:
+        kind = imported(name)
+    except (ImportError, AttributeError, ValueError) as error:
+        text = f"{name!r} cannot be imported ({type(error).__name__}: {error})"
+        if isinstance(error, ImportError):
+            text += "; install it, or put its directory into PYTHONPATH"
+        raise typer.BadParameter(text, param_hint="NAME") from None
+    if not (isinstance(kind, type) and issubclass(kind, Simulator)):
+        raise typer.BadParameter(f"{name!r} is no subclass of actors.simulators.Simulator", param_hint="NAME")
+    return kind
 
 
 def _settings(words: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -46,6 +46,7 @@ from actors.protocol.bars import Bar, BarQuery, BarUnit, Print, Timeframe, finis
 from actors.protocol.channel import DepthChannel, TypedChannel
 from actors.protocol.conversation import Conversation, Token, decoded, is_token, settled, status_reason
 from actors.protocol.error_codes import code_of
+from actors.protocol.foreign_words import ForeignWords
 from actors.protocol.formatting import amount, price_words, short, suggestion
 from actors.protocol.joining import RowChain, joined
 from actors.protocol.limits import FrameLimit, RateLimit, SendRate, TokenBucket
@@ -156,6 +157,7 @@ __all__ = (
     "Fetch",
     "Fill",
     "FinalRow",
+    "ForeignWords",
     "Frame",
     "FrameLimit",
     "GapReason",

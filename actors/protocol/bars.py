@@ -20,11 +20,13 @@ LENGTHS: Final[Mapping[BarUnit, int]] = {  # nanoseconds, of units whose length 
     "hour": 3_600 * SECOND_NS,
 }
 _TEXTS: Final[Mapping[BarUnit, str]] = {"second": "s", "minute": "min", "hour": "h"}
-_WRITTEN: Final = re.compile(r"([0-9]{0,4}) ?(s|sec|second|min|minute|h|hour|d|day|w|week|month|session)s?")
+_WRITTEN: Final = re.compile(
+    r"([0-9]{0,4}) ?(s|sec|second|min|minute|h|hr|hour|d|day|w|week|month|session)s?"
+)
 _UNITS: Final[Mapping[str, BarUnit]] = {
     **dict.fromkeys(("s", "sec", "second"), "second"),
     **dict.fromkeys(("min", "minute"), "minute"),
-    **dict.fromkeys(("h", "hour"), "hour"),
+    **dict.fromkeys(("h", "hr", "hour"), "hour"),
     **dict.fromkeys(("d", "day"), "day"),
     **dict.fromkeys(("w", "week"), "week"),
     "month": "month",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -13,11 +13,13 @@ from msgspec import Struct
 from actors.errors import LinewardenError
 from actors.events import Option, Topic
 from actors.http_types import Endpoint
+from actors.lazy import imported
 from actors.protocol.accounts import AccountRow
 from actors.protocol.backfill import Backfilled, Loss
 from actors.protocol.bars import Bar, BarQuery, Print
 from actors.protocol.channel import TypedChannel
 from actors.protocol.conversation import Conversation, Token
+from actors.protocol.foreign_words import ForeignWords, Kind, meaning
 from actors.protocol.formatting import suggestion
 from actors.protocol.limits import RateLimit, SendRate
 from actors.protocol.placement import Bounds, Placement
@@ -103,6 +105,7 @@ class Venue(ABC):
     limits: ClassVar[Mapping[str, str]] = {}  # for people: the name of a limit and its value
     venue_states: ClassVar[Mapping[str, str]] = {}  # for people: what it tells of itself, and by what
     variables: ClassVar[Mapping[str, str]] = {}  # for people: environment variables and what they hold
+    foreign_words: ClassVar[str] = ""  # a tuple of `ForeignWords`, as `module:NAME`; empty: none
     book_channel: ClassVar[str] = ""  # whose events make an order book; empty: none
     price_channels: ClassVar[frozenset[str]] = frozenset()  # whose events hold prices
     tape_channel: ClassVar[str] = ""  # whose events are the trades that bars are made of; empty: none
@@ -125,6 +128,17 @@ class Venue(ABC):
         """Returns an error about a topic or setting of this feed, whose name its message begins with."""
         return LinewardenError(f"{self.feed}: {text}")
 
+    @classmethod
+    def sdk_words(cls) -> tuple[ForeignWords, ...]:
+        """Returns the words of the SDKs of this venue. Their module is imported at the first call."""
+        return cast(tuple[ForeignWords, ...], imported(cls.foreign_words)) if cls.foreign_words else ()
+
+    @classmethod
+    def hint(cls, word: str, kind: Kind, known: Collection[str]) -> str:
+        """Returns the end of a sentence about an unknown word: its meaning in an SDK, or the nearest name."""
+        told = meaning(word, kind, cls.sdk_words())
+        return f"{told}." if told else suggestion(word, known)
+
     def channel(self, name: str | TypedChannel[Any]) -> Channel:
         """Returns the channel of that name, or of that constant.
 
@@ -138,7 +152,7 @@ class Venue(ABC):
         if name in self.channels:
             return self.channels[name]
         known = ", ".join(sorted(self.channels))
-        hint = suggestion(name, self.channels)
+        hint = self.hint(name, "channels", self.channels)
         raise self.mistake(f"venue {self.name!r} has no channel {name!r}{hint} It has: {known}.")
 
     def _is_of(self, venue: str) -> bool:
@@ -162,7 +176,8 @@ class Venue(ABC):
         """
         for name in given:
             if name not in channel.options:
-                hint, takes = suggestion(name, channel.options), ", ".join(channel.options) or "none"
+                hint = self.hint(name, "options", channel.options)
+                takes = ", ".join(channel.options) or "none"
                 raise self.mistake(f"{channel.name} has no option {name!r}{hint} It takes: {takes}.")
 
     def check_value(self, channel: str, option: str, value: Option, known: Collection[str]) -> None:

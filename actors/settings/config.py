@@ -17,6 +17,7 @@ from actors.errors import ConfigError
 from actors.events import Option, Topic
 from actors.http_types import is_loopback
 from actors.lazy import imported
+from actors.protocol.foreign_words import meaning
 from actors.protocol.limits import FrameLimit
 from actors.protocol.venue import Channel, Venue, VenueSettings
 from actors.rules.calendar import Calendar, read_closure, read_session, read_zone
@@ -545,6 +546,8 @@ class ConfigReader(SettingsReader):
             if kind is not None and owners:
                 theirs = ", ".join(owners)
                 self.complain(where, key, f"venue {kind.name} has no such key; it is one of: {theirs}")
+            elif kind is not None and (told := meaning(key, "keys", kind.sdk_words())):
+                self.complain(where, key, f"there is no such key{told}")
             else:
                 self.reject_unknown(where, [key], known, feed)
 
@@ -586,7 +589,7 @@ class ConfigReader(SettingsReader):
         options: dict[str, Option] = {}
         for key in [key for key in table if key not in ENTRY_KEYS]:
             if channel is not None and key not in channel.options:
-                self.complain(where, key, self._no_such_option(key, channel))
+                self.complain(where, key, self._no_such_option(key, channel, venue))
             elif channel is None and (near := nearest(key, ENTRY_KEYS)):
                 self.complain(where, key, f"there is no such key; did you mean {near!r}?")
             else:
@@ -613,12 +616,15 @@ class ConfigReader(SettingsReader):
         if venue is None or name is None:
             return None
         if name not in venue.channels:  # reported as it was written
-            text = f"venue {venue.name} has no channel {table['channel']!r}{suggested(name, venue.channels)}"
+            hint = meaning(name, "channels", venue.sdk_words()) or suggested(name, venue.channels)
+            text = f"venue {venue.name} has no channel {table['channel']!r}{hint}"
             self.complain(where, "channel", text)
         return venue.channels.get(name)
 
-    def _no_such_option(self, key: str, channel: Channel) -> str:
+    def _no_such_option(self, key: str, channel: Channel, venue: AnyVenue) -> str:
         text = f"channel {channel.name} has no such option"
+        if venue is not None and (told := meaning(key, "options", venue.sdk_words())):
+            return f"{text}{told}"
         if near := nearest(key, [*channel.options, *ENTRY_KEYS]):
             return f"{text}; did you mean {near!r}?"
         takes = f"takes {', '.join(sorted(channel.options))}" if channel.options else "takes no options"

@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl, urlsplit
 from actors.errors import ConfigError
 from actors.lazy import imported
 from actors.simulators.alpaca import SimulatedAlpaca
-from actors.simulators.base.faults import Fault, parse
+from actors.simulators.base.client import HttpReply, Peer, Request, binary_frame, json_frame, text_frame
+from actors.simulators.base.faults import Fault, fault, parse, waiting
 from actors.simulators.base.parameters import nearest, read
 from actors.simulators.base.server import Simulator
 from actors.simulators.faulty_proxy import FaultyProxy
@@ -23,15 +24,23 @@ __all__ = [
     "SIMULATORS",
     "Fault",
     "FaultyProxy",
+    "HttpReply",
+    "Peer",
+    "Request",
     "SimulatedAlpaca",
     "SimulatedO2",
     "SimulatedProjectX",
     "SimulatedTable",
     "SimulatedTplus",
     "Simulator",
+    "binary_frame",
     "embed",
+    "fault",
     "from_url",
+    "json_frame",
     "start",
+    "text_frame",
+    "waiting",
 ]
 
 

@@ -44,6 +44,19 @@ def test_sim_takes_each_setting_as_an_option(linewarden: Invoke) -> None:
         assert problem in " ".join(refused.stderr.replace("│", " ").split())
 
 
+def test_sim_takes_a_simulator_of_your_own(linewarden: Invoke) -> None:
+    own = "tests.venues.ticks.simulator:SimulatedTicks"
+    assert "delay_ack seconds" in linewarden("sim", own, "--list-faults").stdout
+    for name, problem in (
+        ("no_such_module:Own", "(ModuleNotFoundError: No module named 'no_such_module'); install it, or put"),
+        ("tests.venues.ticks.simulator:Tocks", "cannot be imported (AttributeError: "),
+        ("tests.venues.ticks.venue:Ticks", "is no subclass of actors.simulators.Simulator"),
+    ):
+        refused = linewarden("sim", name)
+        assert refused.exit_code == 2
+        assert problem in " ".join(refused.stderr.replace("│", " ").split())
+
+
 def test_sim_names_a_port_that_is_taken(linewarden: Invoke) -> None:
     with SIMULATORS["o2"]() as other:
         refused = linewarden("sim", "o2", "--port", str(other.port))

@@ -45,3 +45,9 @@ def sdk_python() -> Install:
 def node_modules() -> Install:
     """The node_modules that have this requirement."""
     return or_skip(installs.modules_with)
+
+
+@pytest.fixture(scope="session")
+def sdk_source() -> Install:
+    """The folder of the unpacked wheel of this requirement, to be read on any Python."""
+    return or_skip(installs.source_of)

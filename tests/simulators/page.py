@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from actors.simulators import SIMULATORS, Simulator
-from actors.simulators.base.faults import FaultKind, table_of
+from actors.simulators.base.faults import FaultKind, faults_of, table_of
 from actors.simulators.base.history_faults import HistoryFaults
 from actors.simulators.base.parameters import Parameter, parameters_of
 from actors.simulators.signalr import SimulatedHubs
@@ -19,12 +21,30 @@ GROUPS: tuple[tuple[str, type], ...] = (
     ("SignalR hubs, and so `projectx`", SimulatedHubs),
     *((f"`{name}`", kind) for name, kind in SIMULATORS.items()),
 )
+HOOKS = {  # what a subclass of `Simulator` overrides or uses, see docs/venues.md
+    *("opened", "received", "closed", "step", "answer", "serves", "objection", "refusal", "decode", "kind"),
+    *("canonical", "numbering", "subscription_asked", "acknowledge", "rejects", "feed", "call_later"),
+    *("hear", "pinged", "ponged", "serve", "join", "left", "forget", "announce", "watch", "count", "set_up"),
+    *(
+        "set_up_hubs",
+        "join_group",
+        "leave_group",
+        "tell_caller",
+        "tell_group",
+        "methods",
+        "accepts",
+        "greeting",
+        "note",
+        "invoked",
+    ),
+}
 TOLD = {kind for _, kind in GROUPS}
 
 
 def page(text: str) -> str:
     """A page with its tables as the simulators have them."""
-    for mark, tables in (("settings", _tables(_settings)), ("faults", _tables(_faults))):
+    made = {"methods": _tables(_methods), "settings": _tables(_settings), "faults": _tables(_faults)}
+    for mark, tables in made.items():
         parted = re.compile(rf"(<!-- {mark} -->\n).*(<!-- end of {mark} -->)", re.DOTALL)
         begin, _, rest = parted.sub(r"\1\0\2", text).partition("\0")
         text = f"{begin}{tables}{rest}"
@@ -42,6 +62,26 @@ def _tables(rows_of: Callable[[type], Iterable[str]]) -> str:
             columns = "|".join(" --- " for _ in range(head.count("|") - 1))
             text += "\n".join(["", f"### {title}", "", head, f"|{columns}|", *rows, ""])
     return text + "\n"
+
+
+def _methods(kind: type) -> Iterator[str]:
+    """Its public methods and properties, but the faults and what a subclass overrides."""
+    yield "| method | it |"
+    for name in sorted(vars(kind)):
+        member = inspect.getattr_static(kind, name)
+        call: Any = member.fget if isinstance(member, property) else member
+        is_one = inspect.isfunction(call) and name not in faults_of(kind).keys() | HOOKS
+        if not is_one or name.startswith("_") or not call.__doc__:  # without it: of the simulator's own
+            continue
+        meaning = " ".join(call.__doc__.partition("\n\n")[0].split())
+        yield f"| `{name}{'' if isinstance(member, property) else _signature(call)}` | {meaning} |"
+
+
+def _signature(call: Callable[..., object]) -> str:
+    """Its parameters and defaults, without their types."""
+    given = inspect.signature(call).parameters.values()
+    shown = [each.replace(annotation=inspect.Parameter.empty) for each in given if each.name != "self"]
+    return str(inspect.Signature(shown))
 
 
 def _settings(kind: type) -> Iterator[str]:

@@ -14,8 +14,8 @@ import pytest
 import actors
 from actors.errors import ConfigError
 from actors.settings import load
+from tests.venues.ticks.guide import PARTS, SIMULATOR, TESTED, TRIED, USED
 from tests.venues.ticks.simulator import SimulatedTicks
-from tests.venues.ticks.venue import PARTS, TRIED, USED
 
 MODULE = "tests.venues.ticks.venue"
 
@@ -52,12 +52,27 @@ def test_the_session_is_tried_as_the_guide_says(ticks: ModuleType) -> None:
     exec(compile(TRIED, "docs/venues.md", "exec"), ticks.__dict__)
 
 
-def test_the_venue_is_used_as_the_guide_says(
-    ticks: ModuleType, venue: SimulatedTicks, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_venue_is_used_as_the_guide_says(ticks: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     loop_once = re.sub(r"(\n +)(print\(tick.price\))", r"\1\2\1break", USED)
-    exec(compile(loop_once, "docs/venues.md", "exec"), ticks.__dict__ | {"URL": venue.url})
+    with SimulatedTicks(rate=20) as venue:
+        exec(compile(loop_once, "docs/venues.md", "exec"), ticks.__dict__ | {"URL": venue.url})
     assert capsys.readouterr().out == "10.02\n"
+
+
+def test_the_simulator_is_short_and_passes_the_guide_s_own_test(venue: SimulatedTicks) -> None:
+    assert len([line for line in SIMULATOR.splitlines() if line.strip()]) <= 30
+    names: dict[str, Any] = {"SimulatedTicks": SimulatedTicks}
+    exec(compile(TESTED, "docs/venues.md", "exec"), names)
+    names["test_a_lost_price_is_a_gap"](venue)
+
+
+def test_the_simulator_of_the_guide_plays_the_faults_of_every_simulator(venue: SimulatedTicks) -> None:
+    with actors.start(config(venue.url), wait=10.0) as runtime:
+        venue.arm("lose_ack")
+        with pytest.raises(actors.SubscribeError, match="ABC: sent"):
+            runtime.subscribe("ticks", "ticks", "ABC", wait=0.3)
+        venue.arm("delay_ack seconds=0.3")
+        assert runtime.subscribe("ticks", "ticks", "DEF", wait=10.0)
 
 
 def test_it_is_found_by_module_and_class_and_tells_what_is_missing(
@@ -65,6 +80,7 @@ def test_it_is_found_by_module_and_class_and_tells_what_is_missing(
 ) -> None:
     with actors.start(config(venue.url), wait=10.0) as runtime:
         stream = runtime.subscribe("ticks", "ticks", " abc", wait=10.0)
+        venue.tick(1)
         assert stream.get(timeout=10.0).number == 1
         venue.tick(4)
         assert stream.get(timeout=10.0).number == 4
@@ -72,6 +88,7 @@ def test_it_is_found_by_module_and_class_and_tells_what_is_missing(
         assert runtime.latest("ticks", "abc", max_age=60.0).last == stream_price(ticks)
         venue.drop()
         venue.wait_heard("subscribe", 2)
+        venue.tick(1)
         assert stream.get(timeout=10.0).number == 1
         assert [gap.reason for gap in stream.gaps] == ["sequence", "disconnect"]
 
@@ -87,7 +104,7 @@ def test_a_refused_symbol_and_a_wrong_key_are_told(ticks: ModuleType, venue: Sim
         pytest.raises(actors.SubscribeError, match="no such symbol"),
     ):
         runtime.subscribe("ticks", "ticks", "ABC", "XYZ", wait=10.0)
-    with pytest.raises(actors.NotLiveError, match="who are you"):
+    with pytest.raises(actors.NotLiveError, match="unknown key"):
         actors.start(config(venue.url, key="L"), wait=10.0)
 
 
@@ -113,8 +130,11 @@ def test_a_sim_url_starts_the_simulator_that_the_class_names(
     ticks: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with actors.start(config("sim://ticks?rate=0"), wait=10.0) as runtime:
-        assert isinstance(runtime.simulator("ticks"), SimulatedTicks)
-        assert runtime.subscribe("ticks", "ticks", "abc", wait=10.0).get(timeout=10.0).number == 1
+        simulator = runtime.simulator("ticks")
+        assert isinstance(simulator, SimulatedTicks)
+        stream = runtime.subscribe("ticks", "ticks", "abc", wait=10.0)
+        simulator.tick(1)
+        assert stream.get(timeout=10.0).number == 1
     monkeypatch.setattr(ticks.Ticks, "simulator", f"{MODULE}:SimulatedTocks")
     with pytest.raises(ConfigError, match=r"the simulator '.*:SimulatedTocks' cannot be imported"):
         actors.start(config("sim://ticks"))

@@ -18,6 +18,7 @@ from http.client import responses
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
+import msgspec
 from msgspec import Struct
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
@@ -95,6 +96,11 @@ class Later(Struct, frozen=True):
 def text_frame(payload: bytes) -> bytes:
     """A whole text message in one frame."""
     return _frame(_TEXT, payload)
+
+
+def json_frame(message: object) -> bytes:
+    """Anything that JSON can hold, as a text message."""
+    return text_frame(msgspec.json.encode(message))
 
 
 def binary_frame(payload: bytes) -> bytes:

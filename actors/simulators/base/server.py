@@ -80,6 +80,7 @@ class Simulator:
 
     name: ClassVar[str]
     path: ClassVar[str] = "/"  # of the WebSocket; what `.url` ends with
+    verb: ClassVar[str] = "action"  # the member of a client's message by which `wait_heard` knows it
     Settings: ClassVar[type[SimulatorSettings]] = SimulatorSettings
 
     settings: SimulatorSettings
@@ -130,10 +131,12 @@ class Simulator:
 
     @property
     def url(self) -> str:
+        """Where a feed connects: the `url` in its config."""
         return f"ws://127.0.0.1:{self.port}{self.path}"
 
     @property
     def http_url(self) -> str:
+        """What the paths of plain HTTP stand under, without a slash at its end."""
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
@@ -258,12 +261,12 @@ class Simulator:
 
     def kind(self, heard: Any) -> str:
         """What `wait_heard` calls this message."""
-        return str(heard.get("action", "")) if isinstance(heard, dict) else str(heard)
+        return str(heard.get(self.verb, "")) if isinstance(heard, dict) else str(heard)
 
     # the market
 
     def steps(self, n: int = 1) -> None:
-        """The market moves `n` times, at once."""
+        """Moves the market `n` times, at once."""
         with self._lock:
             for _ in range(n if self.settings.market else 0):
                 self.step()

@@ -137,6 +137,7 @@ class Alpaca(Venue):
         "ALPACA_API_KEY": "the key's id, for key",
         "ALPACA_API_SECRET": "the key's secret, for secret",
     }
+    foreign_words: ClassVar[str] = "actors.venues.alpaca.foreign_words:WORDS"
     book_channel: ClassVar[str] = str(ORDERBOOKS)
     price_channels: ClassVar[frozenset[str]] = frozenset({str(TRADES), str(QUOTES)})
     # Corrections and cancellations come in channels of their own, and never in this one.

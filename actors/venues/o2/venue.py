@@ -124,6 +124,7 @@ class O2(Venue):
     price_channels: ClassVar[frozenset[str]] = frozenset({str(TRADES), str(DEPTH_VIEW)})
     tape_channel: ClassVar[str] = str(TRADES)
     ping_interval: ClassVar[float] = PING_INTERVAL
+    foreign_words: ClassVar[str] = "actors.venues.o2.foreign_words:WORDS"
     book_channel: ClassVar[str] = str(DEPTH)
     limits: ClassVar[Mapping[str, str]] = {
         "identities": f"{IDENTITIES} per channel and connection; more open another connection",

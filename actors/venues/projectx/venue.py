@@ -117,6 +117,7 @@ class ProjectX(Venue):
         "PROJECT_X_USERNAME": "the platform's user name, for user_name",
         "PROJECT_X_API_KEY": "the key, for api_key",
     }
+    foreign_words: ClassVar[str] = "actors.venues.projectx.foreign_words:WORDS"
     book_channel: ClassVar[str] = str(DEPTH)
     tape_channel: ClassVar[str] = str(TRADES)
     price_channels: ClassVar[frozenset[str]] = frozenset({str(QUOTES), str(TRADES)})

@@ -132,6 +132,7 @@ class Tplus(Venue):
         "TPLUS_PRIVATE_KEY": "the account's Ed25519 seed, 64 hexadecimal digits",
         "TPLUS_TOKEN": "instead of it: a token from elsewhere; also set user",
     }
+    foreign_words: ClassVar[str] = "actors.venues.tplus.foreign_words:WORDS"
     book_channel: ClassVar[str] = "depth"
     # Bars are of one market. `trades`, which is certain to be there, is of all markets.
     tape_channel: ClassVar[str] = str(MARKET_TRADES)

@@ -138,6 +138,7 @@ def test_sessions_need_a_calendar_and_days_come_one_at_a_time() -> None:
         ("5min", "5min"),
         ("minute", "1min"),
         ("4H", "4h"),
+        ("4hr", "4h"),
         ("day", "1day"),
         ("1d", "1day"),
         ("1week", "1week"),

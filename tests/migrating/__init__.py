@@ -1,0 +1,1 @@
+"""Pages for people who come from other SDKs."""

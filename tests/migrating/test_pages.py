@@ -1,0 +1,37 @@
+"""Each page about an SDK names all that the SDK has. `tests/interop` compares the lists with the SDKs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+PAGES = HERE.parents[1] / "docs" / "migrating"
+LISTS = sorted(HERE.glob("*.txt"))
+
+
+def names_of(path: Path) -> list[str]:
+    """The names in a list: `Class.method`, or `event:quote_update` with its kind."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("path", LISTS, ids=[path.stem for path in LISTS])
+def test_a_page_names_all_that_its_sdk_has(path: Path) -> None:
+    page = (PAGES / f"{path.stem}.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"[A-Za-z_]\w*", page))
+    missing = [name for name in names_of(path) if re.split(r"[.:]", name)[-1] not in named]
+    assert missing == []
+
+
+def test_each_page_has_its_list() -> None:
+    pages = {path.stem for path in PAGES.glob("*.md")} - {"README"}
+    assert pages == {path.stem for path in LISTS}
+
+
+@pytest.mark.parametrize("path", LISTS, ids=[path.stem for path in LISTS])
+def test_a_list_is_sorted_and_has_each_name_once(path: Path) -> None:
+    names = names_of(path)
+    assert names == sorted(set(names))

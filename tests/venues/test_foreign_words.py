@@ -1,0 +1,113 @@
+"""The words of other SDKs: the errors that translate them, and that each translation names what there is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import actors
+from actors.errors import ConfigError, LinewardenError
+from actors.protocol import ForeignWords
+from actors.protocol.foreign_words import Kind, meaning
+from actors.settings import load
+from actors.settings.config import ENTRY_KEYS, FEED_KEYS
+from actors.settings.wording import keys_of
+from actors.venues import VENUES
+
+CONFIG = {"feeds": {"desk": {"venue": "projectx", "url": "sim://projectx", "token": "t"}}}
+CONFIG = {"feeds": {"desk": {"venue": "projectx", "url": "sim://projectx", "token": "t"}}}
+KINDS: tuple[Kind, ...] = ("channels", "options", "keys", "calls")
+NAMED = re.compile(r"\b(channel|option|key) '([^']+)'")
+CALLED = re.compile(r"\b(runtime|stream|actors)\.(\w+)")
+SDKS = [
+    pytest.param(words, name, id=f"{name}: {words.sdk}, {number}")
+    for name, kind in VENUES.items()
+    for number, words in enumerate(kind.sdk_words(), 1)
+]
+
+
+def translations(words: ForeignWords) -> Iterator[str]:
+    for kind in KINDS:
+        yield from getattr(words, kind).values()
+
+
+@pytest.mark.parametrize(("words", "venue"), SDKS)
+def test_each_channel_option_and_key_that_a_translation_names_exists(words: ForeignWords, venue: str) -> None:
+    kind = VENUES[venue]
+    options = {option for channel in kind.channels.values() for option in channel.options}
+    there = {
+        "channel": set(kind.channels),
+        "option": options | ENTRY_KEYS,
+        "key": FEED_KEYS | ENTRY_KEYS | keys_of(kind.Settings),
+    }
+    named = [found.groups() for text in translations(words) for found in NAMED.finditer(text)]
+    assert [(what, name) for what, name in named if name not in there[what]] == []
+
+
+@pytest.mark.parametrize(("words", "venue"), SDKS)
+def test_each_call_that_a_translation_names_exists(words: ForeignWords, venue: str) -> None:
+    owners: dict[str, object] = {"runtime": actors.Runtime, "stream": actors.Stream, "actors": actors}
+    named = [found.groups() for text in translations(words) for found in CALLED.finditer(text)]
+    assert [name for owner, name in named if not hasattr(owners[owner], name)] == []
+
+
+@pytest.mark.parametrize(("words", "venue"), SDKS)
+def test_no_translated_word_is_a_name_of_linewarden(words: ForeignWords, venue: str) -> None:
+    """Such a word would never be looked up."""
+    kind = VENUES[venue]
+    assert words.channels.keys() & kind.channels.keys() == set()
+    assert words.keys.keys() & (FEED_KEYS | keys_of(kind.Settings)) == set()
+    assert [name for name in words.calls if hasattr(actors, name) and hasattr(actors.Runtime, name)] == []
+
+
+# ── the errors ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_subscription_to_an_event_of_another_sdk_names_the_channel() -> None:
+    with (
+        actors.start(CONFIG) as runtime,
+        pytest.raises(
+            LinewardenError,
+            match=r"no channel 'quote_update': it is project-x-py's name for channel 'quotes'\. It has: ",
+        ),
+    ):
+        runtime.subscribe("desk", "quote_update", "CON.F.US.ENQ.Z26")
+
+
+def test_a_config_with_an_event_of_another_sdk_names_the_channel() -> None:
+    feed = {"venue": "projectx", "token": "t", "subscribe": [{"channel": "quote_update", "keys": ["X"]}]}
+    with pytest.raises(
+        ConfigError,
+        match=r"no channel 'quote_update': it is project-x-py's name for channel 'quotes'\.",
+    ):
+        load({"feeds": {"desk": feed}})
+
+
+def translated(call: Callable[[], object]) -> str:
+    with pytest.raises(AttributeError) as caught:
+        call()
+    return str(caught.value)
+
+
+def test_a_class_of_another_sdk_is_translated() -> None:
+    text = translated(lambda: actors.TradingSuite)  # type: ignore[attr-defined]
+    assert text.startswith("module 'actors' has no attribute 'TradingSuite': it is project-x-py's name for ")
+
+
+def test_a_method_of_another_sdk_is_translated() -> None:
+    with actors.start(CONFIG) as runtime:
+        text = translated(lambda: runtime.TradingSuite)  # type: ignore[attr-defined]
+        assert text.startswith("'Runtime' object has no attribute 'TradingSuite': it is project-x-py's name")
+        assert translated(lambda: runtime.wait_lives) == (  # type: ignore[attr-defined]
+            "'Runtime' object has no attribute 'wait_lives'"
+        )
+        assert not hasattr(runtime, "_ipython_display_")
+
+
+def test_the_first_sdk_that_has_a_word_tells_its_meaning() -> None:
+    words = (ForeignWords(sdk="one", calls={"a": "b"}), ForeignWords(sdk="two", calls={"a": "c", "d": "e"}))
+    assert meaning("a", "calls", words) == ": it is one's name for b"
+    assert meaning("d", "calls", words) == ": it is two's name for e"
+    assert meaning("a", "keys", words) == ""

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import actors
+from actors.metrics import Metrics
 from actors.protocol import Contract
 from actors.trading.order_store import OrderStore
 from actors.trading.projectx_requests import ProjectXRequests
@@ -93,9 +94,13 @@ def trading_suite(
     timeframes: tuple[str, ...] = ("1min", "5min"),
     calendars: Mapping[str, Any] | None = None,
     past: float = PAST,
+    metrics: Metrics | None = None,
 ) -> Iterator[TradingSuite]:
     """Connected when the block begins, with quotes and trades of each instrument; all ends with the block."""
-    with _config(calendars or {}, past) as (config, account), actors.start(config, wait=WAIT) as runtime:
+    with (
+        _config(calendars or {}, past) as (config, account),
+        actors.start(config, wait=WAIT, metrics=metrics) as runtime,
+    ):
         orders = runtime.ask("projectx")
         orders.wait_settled(timeout=WAIT)  # until it is known what became of orders of former processes
         runtime.account("projectx", account)  # followed from here on

@@ -272,10 +272,11 @@ Part = Literal["quote", "trade"]
 class Tried(Struct, frozen=True):
     """Where a price was looked for and why what was there was not taken.
 
-    `age` is in seconds, the larger of both ages; None where nothing was there.
+    `source` is that of a `LatestPrice`. `age` is in seconds, the larger of both ages; None where nothing was
+    there.
     """
 
-    source: Source
+    source: str
     part: Part | None  # None: the source as a whole
     why: str
     age: float | None = None

@@ -73,10 +73,12 @@ class FeedBuilder:
             venue=venue,
             others=tuple(feed.build_venue(url) for url in feed.doors[1:]),
             token_store=self._token_store(feed, venue, dial, before, former.feeds.get(feed.name)),
+            login_variables=feed.login_variables,
             kind=feed.kind,
             identity=tuple(getattr(feed, key) for key in feed.__struct_fields__ if key not in SOFT),
             dial=dial,
             policy=feed,
+            price_sources=feed.price_sources,
             wanted=tuple(wanted),
             freshness={topic: each for topic, each in wanted.items() if not each.says_nothing},
         )

@@ -21,11 +21,13 @@ class FeedSpec(Struct, frozen=True, kw_only=True):
     venue: Venue  # at the first of its addresses
     others: tuple[Venue, ...] = ()  # the same at the other ones
     token_store: TokenStore
+    login_variables: tuple[str, ...] = ()  # of the environment, that its login was taken from
     dial: Dial = Dial()
     policy: LinePolicy = LinePolicy()
     wanted: tuple[Topic, ...] = ()
     freshness: Mapping[Topic, FreshnessPolicy] = {}
     kind: object = None  # of venue; a feed that gets another one is another feed
+    price_sources: tuple[str, ...] = ()  # the order in which `latest` looks at them
     identity: tuple[object, ...] = ()  # all that its connections depend on: a change reconnects
 
     @property

@@ -16,19 +16,19 @@ from actors import log_queue
 from actors.calls import CALL, OwnMessage, answer_of, answer_of_lines, ask, send, send_later
 from actors.delivery.waits import calls_handlers, refuse_inline
 from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
-from actors.events import Freshness, Key, Keys, Lifecycle, Option
+from actors.events import Freshness, Keys, Lifecycle, Option
 from actors.feed_builder import FeedBuilder
 from actors.feed_spec import FeedSpec, Specs
 from actors.market.bar_calls import BarCalls
 from actors.market.bars import Bars
+from actors.market.foreign_prices import ForeignPrices
 from actors.market.latest_prices import LatestPrices
 from actors.market.order_books import OrderBooks
+from actors.market.price_calls import PriceCalls
 from actors.messages import AwaitAnswers, AwaitLive, ClearCooldowns, Reload, Rotate
 from actors.metrics import Metrics, UserMetrics, checked
 from actors.protocol.channel import TypedChannel
 from actors.protocol.formatting import suggestion
-from actors.rules.latest_price import LatestPrice
-from actors.rules.order_book import BookView
 from actors.settings import Settings, load
 from actors.settings.diff import Plan, compare
 from actors.status import HOPELESS, Status, why_not_fresh, why_not_live
@@ -119,7 +119,7 @@ def _stop_namesakes(name: str) -> None:
             log.warning("runtime %r was replaced; of the former one is left: %s.", name, ", ".join(left))
 
 
-class Runtime(AccountCalls, BarCalls, TypedCalls):
+class Runtime(AccountCalls, BarCalls, PriceCalls, TypedCalls):
     """The tree as a program sees it. Any thread may call; leaving it as a context manager stops it."""
 
     def __init__(
@@ -156,6 +156,7 @@ class Runtime(AccountCalls, BarCalls, TypedCalls):
         )
         self._roles, self._shared = tree.roles, tree.shared
         self._prices = LatestPrices(tree.shared.cells, tree.roles.named("requester"), clock)
+        self._foreign = ForeignPrices(self._spec_of, clock)
         looks = FreshnessLooks(tree.shared, timers)
         timers.on_resume = LookAtAll(tree.shared, tree.roles)
         self._streams = Streams(tree, self._spec_of, looks)
@@ -310,39 +311,6 @@ class Runtime(AccountCalls, BarCalls, TypedCalls):
         self._tree.check()
         return self._streams.open_lifecycle(target, self._feed_of(target))
 
-    # ── order books ──
-
-    def book(
-        self, feed: str, key: Key, *, depth: int | None = None, wait: float | None = None, **options: Option
-    ) -> BookView:
-        """The order book of this key as it is now. The first call begins to follow it.
-
-        `depth`: at most so many levels per side; None: all. `wait`: seconds that may be spent until it is
-        synced; without it the answer comes at once, and the first ones are `syncing`. `options` are
-        those of the venue's book channel.
-
-        Raises:
-            Timeout: `wait` is over; what is missing is named, and the book is followed all the same.
-            SubscribeError: `wait` was given, and the venue has rejected the subscription.
-            StreamClosed: its feed was removed, or the book forgotten, while this call waited.
-            LinewardenError: the feed, the key or an option is not known here, or the venue makes no
-                order books.
-            RuntimeError: the machine is out of threads. Nothing was subscribed.
-            RuntimeStopped: the runtime has ended.
-        """
-        self._tree.check()
-        self._streams.refuse_wait(wait, feed)
-        return self._books.view(feed, key, options, depth, wait)
-
-    def forget_book(self, feed: str, key: Key, **options: Option) -> None:
-        """Follow this book no longer; one that is not followed is no mistake.
-
-        Raises:
-            LinewardenError: as `book` does.
-        """
-        self._tree.check()
-        self._books.forget(feed, key, options)
-
     # ── may I act now? ──
 
     def fresh(
@@ -468,26 +436,6 @@ class Runtime(AccountCalls, BarCalls, TypedCalls):
         self._tree.home.check()
         return self._tree.ended
 
-    def latest(self, feed: str, key: Key, *, max_age: float = 15.0, timeout: float = 2.0) -> LatestPrice:
-        """The newest quote and trade of a symbol, those of them that are fresh; one is an answer, too.
-
-        `latest()` does not subscribe: a subscription of the config or a stream must exist. Where that holds
-        nothing fresh, the venue is asked over HTTP, if it can be, for at most `timeout` seconds in
-        all (0: it is not asked), within the venue's budget; equal questions share an answer. The first
-        question of a process imports the HTTP client before its `timeout` begins.
-
-        A part is fresh if both its ages, since its receipt and by the venue's own timestamp, are
-        `max_age` seconds at most. So last Friday's trade is not fresh because it was fetched now. A
-        venue that names no time is judged by the receipt alone. Any thread may call; each waits alone.
-
-        Raises:
-            StalePriceError: no price is; its text names what was tried and how old it was.
-            LinewardenError: the feed or the key is not known here, or its venue tells no prices.
-            RuntimeStopped: the runtime has ended.
-        """
-        self._tree.check()
-        return self._prices.latest(self._spec_of(feed).venue, key, max_age, timeout)
-
     def clear_cooldowns(self, account: str | None = None) -> tuple[str, ...]:
         """End the cool-down of an account, or of the account of a feed; None: all of them.
 
@@ -563,6 +511,7 @@ class Runtime(AccountCalls, BarCalls, TypedCalls):
             self._wanted = self._builder.build(new, self._wanted)
             question = self._tree.ask(Reload(self._wanted))
             self._streams.leave(self._wanted.feeds)
+            self._foreign.keep_only(self._wanted.feeds)
             self._builder.keep_only(new.feeds)
         try:
             answer_of(question, CALL, f"the reload is not done within {CALL:g} s; it goes on")

@@ -114,6 +114,7 @@ class FeedStatus(Struct, frozen=True):
     refused: dict[str, str] = {}  # wanted topics that no line can take, and why
     token_expires_in_s: float | None = None  # where its lines show one that ends
     token_error: str = ""  # why that was not renewed, although it is due
+    login_variables: tuple[str, ...] = ()  # of the environment, where its login was taken from them
 
     @property
     def lines_live(self) -> str:

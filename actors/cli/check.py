@@ -12,7 +12,7 @@ import typer
 from msgspec import structs
 
 from actors.cli.arguments import Config, complain, described_venue, known_name, settings_of
-from actors.cli.formatting import console, plain_table
+from actors.cli.formatting import console, login_words, plain_table
 from actors.cli.venues import channel_table
 from actors.events import Topic
 from actors.protocol.formatting import counted
@@ -63,10 +63,16 @@ def check(
         table.add_row(each.name, each.venue, str(url), ", ".join(by_line), _shown(wanted))
     if settings.feeds:
         console().print(table)
-    for text in (*_trading(settings), *_accounts(settings)):
+    for text in (*_logins(settings), *_trading(settings), *_accounts(settings)):
         console().print(text)
     counts = [counted(len(settings.feeds), "feed"), counted(lines, "line"), counted(topics, "topic")]
     console().print(f"{config}: no mistakes; {', '.join(counts)}.")
+
+
+def _logins(settings: Settings) -> Iterator[str]:
+    for feed in settings.feeds.values():
+        if feed.login_variables:
+            yield f"{feed.name}: {login_words(feed.login_variables)}."
 
 
 def _trading(settings: Settings) -> Iterator[str]:

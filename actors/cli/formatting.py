@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Container
+from collections.abc import Container, Sequence
 
 from rich import box
 from rich.console import Console
@@ -51,6 +51,11 @@ def printable(text: str) -> str:
 def cut(text: str, length: int) -> str:
     """At most so many characters of the text."""
     return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def login_words(variables: Sequence[str]) -> str:
+    """Of a feed: which environment variables its login was taken from."""
+    return f"its login was taken from {' and '.join(variables)} of the environment"
 
 
 def times(number: int) -> str:

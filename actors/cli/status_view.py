@@ -9,7 +9,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actors.cli.formatting import clock, day_and_clock, one_row, plain_table, printable, span, times
+from actors.cli.formatting import (
+    clock,
+    day_and_clock,
+    login_words,
+    one_row,
+    plain_table,
+    printable,
+    span,
+    times,
+)
 from actors.events import Freshness, Gap, Topic, VenueState
 from actors.protocol.formatting import counted, short
 from actors.rules.counters import StreamStatus
@@ -18,6 +27,7 @@ from actors.status import (
     AccountStatus,
     CooldownStatus,
     DeadLettersStatus,
+    FeedStatus,
     HaltStatus,
     LineStatus,
     QuarantineStatus,
@@ -58,6 +68,7 @@ class StatusView:
         parts: list[RenderableType] = [*halts(status.halts)]
         parts += [self._lines(lines, now, at, width)] if lines else []
         parts += _notes(lines, explained=width >= WIDE, gaps=not self._brief)
+        parts += logins(status.feeds)
         parts += accounts(status.accounts)
         if status.streams and not self._brief:
             parts += [Text(), _streams(status.streams, width)]
@@ -139,6 +150,13 @@ def accounts(followed: Mapping[str, AccountStatus]) -> Iterator[Text]:
         parts += [f"{counted(each.silent_losses, 'event')} lost in silence"] if each.silent_losses else []
         parts += filter(None, (each.untrusted, each.reason, *each.disputed))
         yield Text(printable(f"account {name}: {'; '.join(parts)}"), "" if each.is_well else "yellow")
+
+
+def logins(feeds: Mapping[str, FeedStatus]) -> Iterator[Text]:
+    """One row per feed whose login was taken from the environment."""
+    for name, feed in feeds.items():
+        if feed.login_variables:
+            yield Text(printable(f"{name}: {login_words(feed.login_variables)}"), "dim")
 
 
 def how_many_live(lines: Mapping[str, LineStatus]) -> str:

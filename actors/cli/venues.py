@@ -14,6 +14,7 @@ from actors.cli.arguments import complain, described_venue, known_name, report
 from actors.cli.formatting import console, plain_table
 from actors.errors import ConfigError
 from actors.protocol.limits import SendRate
+from actors.protocol.variables import Variable
 from actors.protocol.venue import Channel, Venue
 from actors.settings import expected, known_venues, venue_class
 from actors.venues.declarative import DeclarativeVenue
@@ -53,7 +54,7 @@ def venues(
     lists = {
         "limit": {**kind.limits, "frames from us": _send_rate(kind.send_rate)},
         "state of the venue": kind.venue_states,
-        "environment variable": kind.variables,
+        "environment variable": {name: _held(each) for name, each in kind.variables.items()},
     }
     for heading, rows in lists.items():
         if rows:
@@ -101,6 +102,12 @@ def _notes(channel: Channel) -> Iterator[str]:
         yield "unique"
     if channel.backfill:
         yield "back-filled"
+
+
+def _held(variable: Variable) -> str:
+    key = f", for {variable.key}" if variable.key else ""
+    taken = "; a feed that names no login takes it" if variable.login else ""
+    return f"{variable.about}{key}{taken}"
 
 
 def _send_rate(rate: SendRate) -> str:

@@ -1,9 +1,11 @@
-"""How `runtime.latest` is answered: by what the stream brought, else by the venue over HTTP."""
+"""How `runtime.latest` is answered: by the stream, by what a program has put, by the venue over HTTP."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from decimal import Decimal
+from itertools import chain
 from typing import Literal, cast
 
 from msgspec import Struct, structs
@@ -17,7 +19,16 @@ from actors.messages import AskLatest, LatestTold
 from actors.protocol.numbers import known_time
 from actors.protocol.prices import Number, Price
 from actors.protocol.venue import Venue
-from actors.rules.latest_price import Candidates, LatestPrice, in_words, one, sides, symbol_of
+from actors.rules.latest_price import (
+    REST,
+    STREAM,
+    Candidates,
+    LatestPrice,
+    in_words,
+    one,
+    sides,
+    symbol_of,
+)
 from actors.timers import Clock, check_seconds
 
 
@@ -35,6 +46,10 @@ class StreamPrice(Struct, frozen=True):
         return max(0.0, now - self.at, venue_age)
 
 
+def _none(source: str, _symbol: str) -> Candidates:
+    return Candidates(source)
+
+
 class LatestPrices:
     """Reads what the lines keep, and asks the requester. Any thread may ask, and waits on its own."""
 
@@ -42,22 +57,35 @@ class LatestPrices:
         self._cells, self._requester = cells, requester
         self._clock = clock
 
-    def latest(self, venue: Venue, key: Key, max_age: float, timeout: float) -> LatestPrice:
-        """Raises StalePriceError, LinewardenError for what cannot be asked, RuntimeStopped."""
+    def latest(
+        self,
+        venue: Venue,
+        key: Key,
+        max_age: float,
+        timeout: float,
+        order: Sequence[str] = (STREAM, REST),
+        foreign: Callable[[str, str], Candidates] = _none,
+    ) -> LatestPrice:
+        """From the first source in this order that has it; `foreign` gives what others than ours have.
+
+        Raises StalePriceError, LinewardenError for what cannot be asked, RuntimeStopped.
+        """
         check_seconds("max_age", max_age)
         check_seconds("timeout", timeout)
         symbol = symbol_of(venue, key)
-        answer, tried = self._streamed(venue, symbol, max_age)
-        if answer is None:
-            answer, asked = self._asked_for(venue, symbol, max_age, timeout)
-            tried += asked
-            if answer is None:  # the stream may have brought something meanwhile
-                answer, again = self._streamed(venue, symbol, max_age)
-                tried = [*again, *asked]
-        if answer is None:
-            sentence = f"{venue.feed}: no price of {symbol} from the last {max_age:g} s. {in_words(tried)}."
-            raise StalePriceError(sentence, tried)
-        return structs.replace(answer, tried=tuple(tried))
+        tried: dict[str, list[Tried]] = {}
+        again = [each for each in order if each != REST]  # the venue may have taken a while
+        for source in (*order, *again):
+            if source == REST:
+                answer, tried[source] = self._asked_for(venue, symbol, max_age, timeout)
+            else:
+                kept = self._candidates(venue, symbol) if source == STREAM else foreign(source, symbol)
+                answer, tried[source] = self._judge(kept, venue, symbol, max_age)
+            if answer is not None:
+                return structs.replace(answer, tried=tuple(chain.from_iterable(tried.values())))
+        told = list(chain.from_iterable(tried.values()))
+        sentence = f"{venue.feed}: no price of {symbol} from the last {max_age:g} s. {in_words(told)}."
+        raise StalePriceError(sentence, told)
 
     def newest(self, venue: Venue, symbol: str) -> StreamPrice | None:
         """The newest price that a stream has brought, however old; None: none has. The venue is not asked."""
@@ -75,27 +103,23 @@ class LatestPrices:
         return StreamPrice(_exact(last), "trade", trade.at, known_time(trade.venue_ns))
 
     def _candidates(self, venue: Venue, symbol: str) -> Candidates:
-        candidates = Candidates("stream")
+        candidates = Candidates(STREAM)
         for last_events in self._cells.last_events_of_feed(venue.feed):
             if last_events.prices.are_of(venue):
                 candidates.read(last_events.prices.kept(symbol), venue)
         return candidates
 
-    def _streamed(self, venue: Venue, symbol: str, max_age: float) -> tuple[LatestPrice | None, list[Tried]]:
-        candidates = self._candidates(venue, symbol)
-        return self._judge(candidates, venue, symbol, max_age)
-
     def _asked_for(
         self, venue: Venue, symbol: str, max_age: float, timeout: float
     ) -> tuple[LatestPrice | None, list[Tried]]:
         if venue.latest(symbol) is None:
-            return None, [Tried("rest", None, "the venue cannot be asked for it")]
+            return None, [Tried(REST, None, "the venue cannot be asked for it")]
         told = self._ask(venue, symbol, timeout)
         if told is None:
-            return None, [Tried("rest", None, "no answer in time")]
+            return None, [Tried(REST, None, "no answer in time")]
         if not isinstance(told.outcome, Price):
-            return None, [Tried("rest", None, told.outcome.text)]
-        candidates = Candidates("rest")
+            return None, [Tried(REST, None, told.outcome.text)]
+        candidates = Candidates(REST)
         candidates.add(told.outcome, told.at)
         return self._judge(candidates, venue, symbol, max_age)
 

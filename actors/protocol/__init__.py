@@ -107,6 +107,7 @@ from actors.protocol.trading import (
     adds_risk,
     lane_of,
 )
+from actors.protocol.variables import Variable
 from actors.protocol.venue import Channel, Opening, Refusal, Venue, VenueSettings
 from actors.reasons import Fatal, Reason, Retryable, Slow, Weather
 from actors.secret import REDACTED, RedactedStruct, Secret, origin
@@ -217,6 +218,7 @@ __all__ = (
     "TypedChannel",
     "Unknown",
     "Unrouted",
+    "Variable",
     "Venue",
     "VenueSettings",
     "VenueState",

@@ -27,6 +27,7 @@ from actors.protocol.prices import BookUpdate, Price
 from actors.protocol.rest import Call, RestApi
 from actors.protocol.session import Session
 from actors.protocol.trading import TradingApi
+from actors.protocol.variables import Variable
 from actors.secret import RedactedStruct, Secret, Shown, origin
 
 
@@ -104,7 +105,7 @@ class Venue(ABC):
     ping_interval: ClassVar[float] = 0.0  # seconds between calls of `Session.ping`; 0: the venue needs none
     limits: ClassVar[Mapping[str, str]] = {}  # for people: the name of a limit and its value
     venue_states: ClassVar[Mapping[str, str]] = {}  # for people: what it tells of itself, and by what
-    variables: ClassVar[Mapping[str, str]] = {}  # for people: environment variables and what they hold
+    variables: ClassVar[Mapping[str, Variable]] = {}  # environment variables and what they hold
     foreign_words: ClassVar[str] = ""  # a tuple of `ForeignWords`, as `module:NAME`; empty: none
     book_channel: ClassVar[str] = ""  # whose events make an order book; empty: none
     price_channels: ClassVar[frozenset[str]] = frozenset()  # whose events hold prices

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 from msgspec import Struct, StructMeta
 
 from actors.errors import LinewardenError
-from actors.events import Key, Part, Source, Topic, Tried
+from actors.events import Key, Part, Topic, Tried
 from actors.protocol.numbers import known_time
 from actors.protocol.prices import Number, Price
 from actors.protocol.venue import Venue
@@ -24,6 +24,8 @@ LIMIT: Final = 16_384  # symbols of one line beside those of wanted topics: all 
 LONGEST: Final = 256  # characters of a symbol
 NEWEST: Final = 4  # events of one kind that are kept: venues do not always send them in order
 EVERY: Final = ("", "*")  # keys that are no symbol's: their events name it
+STREAM: Final = "stream"  # the source of what a line has brought
+REST: Final = "rest"  # the source of what the venue was asked for
 
 Kept = tuple[Any, float]  # an event, and the monotonic seconds of its receipt
 
@@ -31,6 +33,7 @@ Kept = tuple[Any, float]  # an event, and the monotonic seconds of its receipt
 class LatestPrice(Struct, frozen=True, kw_only=True):
     """The newest fresh price of a symbol: a quote, a trade, or both, from one source.
 
+    `source`: "stream", "rest", or the name that a program has put the price with (`Runtime.put_price`).
     What is not known, or not fresh, is None; so is a side of the quote that the venue does not have,
     and nothing is made up from the other one. Prices are as exact as the venue's events have them.
 
@@ -41,7 +44,7 @@ class LatestPrice(Struct, frozen=True, kw_only=True):
 
     feed: str
     symbol: str
-    source: Source
+    source: str
     bid: Number | None = None
     bid_size: Number | None = None
     ask: Number | None = None
@@ -275,6 +278,11 @@ class PricePart(Struct, frozen=True):
     price: Price
     at: float  # monotonic seconds of its receipt
     venue_ns: int | None
+    until: float | None = None  # monotonic seconds; None: its source sets no end
+
+    def is_over(self, now: float) -> bool:
+        """Whether its source no longer stands by it."""
+        return self.until is not None and self.until <= now
 
     def ages(self, now: float, now_ns: int) -> tuple[float, float | None]:
         """Seconds since receipt, and since the venue's time; None: it named none."""
@@ -297,8 +305,8 @@ class PricePart(Struct, frozen=True):
 class Candidates:
     """The newest quote and the newest trade of a symbol, from one source."""
 
-    def __init__(self, source: Source) -> None:
-        self.source: Source = source
+    def __init__(self, source: str) -> None:
+        self.source = source
         self.quote: PricePart | None = None
         self.trade: PricePart | None = None
         self.flaws: dict[str, None] = {}  # why events could not be read, each once
@@ -333,11 +341,12 @@ class Candidates:
                 tried.append(Tried(self.source, part, "none"))
                 continue
             age, told = found.age(now, now_ns), tell(found.price)
-            if told and age <= max_age:
+            if told and age <= max_age and not found.is_over(now):
                 fields |= told
                 fields[f"{part}_age"], fields[f"{part}_venue_age"] = found.ages(now, now_ns)
             else:
-                tried.append(Tried(self.source, part, "too old" if told else "without a price", age))
+                why = "past its ttl" if found.is_over(now) else "too old" if told else "without a price"
+                tried.append(Tried(self.source, part, why, age))
         return fields, tried
 
 

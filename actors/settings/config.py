@@ -33,6 +33,7 @@ from actors.settings.addresses import (
     url_mistake,
     with_talk,
 )
+from actors.settings.environment_login import EnvironmentLogin, find_login, login_keys
 from actors.settings.schema import (
     AccountNumbers,
     CalendarSettings,
@@ -52,7 +53,7 @@ from actors.settings.wording import BARE, found, key_name, keys_of, nearest, pla
 from actors.trading.limits import Limits
 
 TABLES = {"runtime", "service", "trading", "defaults", "calendars", "feeds"}
-FEED_KEYS = keys_of(FeedSettings) - {"name", "kind", "own", "doors"}
+FEED_KEYS = keys_of(FeedSettings) - {"name", "kind", "own", "doors", "login_variables"}
 # Those that are just converted; the others are read by rules of their own.
 PLAIN_KEYS = FEED_KEYS - {
     *("venue", "send_rate", "connect_rate", "restart", "heartbeat", "health", "subscribe"),
@@ -242,6 +243,12 @@ class ConfigReader(SettingsReader):
                     text = f"venue {venue.name} cannot back-fill the channel {name!r}{suggested(name, can)}"
                     self.complain(where, "backfill", text)
 
+    def _check_price_sources(self, where: str, feed: FeedSettings) -> None:
+        """Each is looked at once."""
+        twice = sorted({each for each in feed.price_sources if feed.price_sources.count(each) > 1})
+        if twice:
+            self.complain(where, "price_sources", f"expected each source once; {', '.join(twice)} is twice")
+
     def _switch(self, where: str, table: Table) -> DeadMansSwitchSettings:
         raw = table.get("dead_mans_switch")
         if raw is None:
@@ -311,7 +318,10 @@ class ConfigReader(SettingsReader):
         if isinstance(table.get("url"), list | tuple):
             table = {key: value for key, value in table.items() if key != "url"}  # its mistakes are told
             table |= {"url": doors[0]} if doors else {}
-        own = self._own(where, table, kind) if kind else None
+        login = find_login(kind, table, self._environ) if kind else EnvironmentLogin()
+        if login.mistake:
+            self.complain(where, "", login.mistake)
+        own = self._own(where, table | login.table, kind, login) if kind else None
         fields = self.some_fields(where, table, FeedSettings, PLAIN_KEYS)
         self._check_transport(where, table, fields)
         self._reject_strange_keys(where, name, table, kind)
@@ -332,6 +342,7 @@ class ConfigReader(SettingsReader):
         venue = self.quoting(where, "", lambda: kind(name, own)) if kind and own else None
         fields["doors"] = doors if len(doors) > 1 else ()
         fields["accounts"] = self._accounts(where, table)
+        fields["login_variables"] = tuple(login.names.values())
         fields["subscribe"] = self._subscribe(where, table.get("subscribe", ()), venue or kind)
         if kind is None or own is None:
             return None
@@ -342,8 +353,10 @@ class ConfigReader(SettingsReader):
             if feed.accounts and not venue.account_channels:
                 self.complain(where, "accounts", f"venue {venue.name} has no accounts that can be followed")
             self._check_backfill(where, feed, venue)
-            if missing := self.quoting(where, "", venue.missing_login):
-                self.complain(where, "", missing)
+            self._check_price_sources(where, feed)
+            missing = self.quoting(where, "", venue.missing_login)
+            if missing and not login.mistake:
+                self.complain(where, "", f"{missing}{login.hint}")
         return feed
 
     def _runtime(self, table: object) -> dict[str, Any]:
@@ -423,10 +436,13 @@ class ConfigReader(SettingsReader):
             self.problems += error.problems
         return None
 
-    def _own(self, where: str, table: Table, kind: type[Venue]) -> VenueSettings | None:
+    def _own(
+        self, where: str, table: Table, kind: type[Venue], login: EnvironmentLogin
+    ) -> VenueSettings | None:
         """The venue's own keys of a feed's table."""
         before = len(self.problems)
-        fields = self.some_fields(where, table, kind.Settings, keys_of(kind.Settings))
+        missing = self._check_login(where, kind, login)
+        fields = self.some_fields(where, table, kind.Settings, keys_of(kind.Settings) - missing)
         self._reject_empty(where, table, kind.Settings, fields)
         url = fields.get("url", "")
         mistake = _url_mistake(url, kind) if url.strip() else ""
@@ -436,11 +452,21 @@ class ConfigReader(SettingsReader):
             self.complain(where, "url", mistake)
         elif is_clear(url):
             self.warn(where, "url", "ws:// sends everything in clear, also keys; wss:// does not")
-        is_sound = len(self.problems) == before
+        is_sound = len(self.problems) == before and not missing
         if url.startswith("sim://") and not mistake:
             fields["url"] = with_talk(url, self._directory)
             self._check_simulator(where, fields["url"], kind)
         return self.quoting(where, "", lambda: kind.Settings(**fields)) if is_sound else None
+
+    def _check_login(self, where: str, kind: type[Venue], login: EnvironmentLogin) -> set[str]:
+        """Reports a feed without the login that its venue requires; returns the keys that are missing."""
+        if login.names or not login.advice + login.mistake:
+            return set()
+        keys = login_keys(kind)
+        required = {field.encode_name for field in structs.fields(kind.Settings) if field.required} & keys
+        if required and login.advice:
+            self.complain(where, "", f"there is no login: {login.advice}{login.hint}")
+        return required
 
     def _reject_empty(
         self, where: str, table: Table, kind: type[VenueSettings], fields: Mapping[str, Any]

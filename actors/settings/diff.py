@@ -22,6 +22,7 @@ SOFT = (
     "backfill",
     "backfill_hold",
     "rotate_every",
+    "price_sources",
     "trading",
     "dry_run",
     "align",
@@ -31,6 +32,8 @@ SOFT = (
     "on_blind",
     "on_blind_after",
     "dead_mans_switch",
+    "env_login",
+    "login_variables",
 )
 
 Kind = Literal["added", "removed", "reconnected", "adjusted", "next start"]

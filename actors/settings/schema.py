@@ -10,6 +10,7 @@ from actors.events import Option
 from actors.protocol.trading import Align
 from actors.protocol.venue import Venue, VenueSettings
 from actors.rules.calendar import Calendar
+from actors.rules.foreign_price import SOURCE
 from actors.rules.line_policy import LinePolicy
 from actors.rules.restarts import Interval, Seconds
 from actors.secret import RedactedStruct, Secret, Shown, origin
@@ -23,6 +24,11 @@ Compression = Literal["none", "deflate"]
 SESSIONS = 'a list of texts, such as ["Mon-Fri 09:30-16:00"]'
 Keys = Annotated[tuple[str, ...], Meta(description='a list of texts, such as ["AAPL", "MSFT"]')]
 
+
+PriceSources = Annotated[
+    tuple[Annotated[str, Meta(pattern=SOURCE)], ...],
+    Meta(description='a list of names, such as ["stream", "poller", "rest"]'),
+]
 
 # As `account_number` reads them; a text of digits is how a variable of the environment gives one.
 AccountNumbers = Annotated[
@@ -128,6 +134,7 @@ class FeedSettings(LinePolicy, RedactedStruct, frozen=True, kw_only=True):
     verify_tls: bool = True
     compression: Compression = "none"  # what is offered to the venue, for what it sends
     subscribe: tuple[WantedTopics, ...] = ()
+    price_sources: PriceSources = ()  # the order in which `latest` looks at them; empty: its own
     trading: bool = False  # its orders may leave
     dry_run: bool = False  # with `trading`: all is done but to send them
     align: Align = "refuse"
@@ -137,6 +144,8 @@ class FeedSettings(LinePolicy, RedactedStruct, frozen=True, kw_only=True):
     on_blind: Literal["none", HaltAction] = "none"  # what follows where an account is blind for too long
     on_blind_after: Seconds = 10.0
     dead_mans_switch: DeadMansSwitchSettings = DeadMansSwitchSettings()
+    env_login: bool = True  # without a login of its own, it takes the one that the environment has
+    login_variables: tuple[str, ...] = ()  # those of the environment that its login was taken from
     doors: tuple[str, ...] = ()  # all of its addresses, where `url` has several; the first is in `own`
 
     @property

@@ -164,6 +164,7 @@ class SharedStatus:
             refused={str(topic): cell.subscription.reason for topic, cell in refused},
             token_expires_in_s=spec.token_store.expires_in,
             token_error=spec.token_store.trouble,
+            login_variables=spec.login_variables,
         )
 
     def _line(

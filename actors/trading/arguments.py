@@ -44,7 +44,9 @@ def account_number(account: object) -> int:
     """A number from 0 on, also as a text of its digits, which is what keys of channels may be."""
     if isinstance(account, str) and re.match(DIGITS_ONLY, account):
         return int(account)
-    hint = "runtime.ask(feed).accounts() lists your accounts, with the number as .id"
+    hint = (
+        'runtime.ask(feed).accounts() lists your accounts, and .account("NAME") finds one; .id is the number'
+    )
     number = _number("account", "the number of an account", account, hint)
     if not 0 <= number < 10**DIGITS:
         raise ArgumentError(f"account is the number of an account, and {number} is none; {hint}")

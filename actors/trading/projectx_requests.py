@@ -101,6 +101,13 @@ class ProjectXRequests:
     def __repr__(self) -> str:
         return f"<ProjectXRequests of {self._requests.feed}>"
 
+    if not TYPE_CHECKING:  # a type checker would take every name
+
+        def __getattr__(self, name: str) -> object:
+            from actors.venues.unknown_names import unknown_name
+
+            raise unknown_name("'ProjectXRequests' object", name, self)
+
     @property
     def _api(self) -> ProjectXApi:
         return cast(ProjectXApi, self._requests.api)
@@ -169,6 +176,15 @@ class ProjectXRequests:
     ) -> Asked[tuple[m.Account, ...]]:
         """The accounts that the login may see."""
         return self._requests.read(self._api.accounts(only_active), timeout)
+
+    def account(self, name: str, *, timeout: float | None = None) -> Asked[m.Account]:
+        """The active account of this name, in upper or lower case; other calls take its `id`.
+
+        What names none, or several, is refused with the accounts that there are.
+        """
+        if not isinstance(name, str) or not name.strip():
+            raise ArgumentError(f"name is the name of an account, and {name!r} is none")
+        return self._requests.read(self._api.account(name), timeout)
 
     def orders(
         self,

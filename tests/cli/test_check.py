@@ -31,6 +31,18 @@ def test_check_names_the_accounts_that_are_followed(linewarden: Invoke, tmp_path
     assert "px: accounts 4242, 4243 are followed." in linewarden("check", config).stdout
 
 
+def test_check_names_the_variables_of_the_environment_that_are_a_login(
+    linewarden: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "iex.toml"
+    config.write_text('[feeds.iex]\nvenue = "actors.venues.alpaca:Alpaca"\n')
+    monkeypatch.setenv("ALPACA_API_KEY", "canary-1")
+    monkeypatch.setenv("ALPACA_SECRET_KEY", "canary-2")
+    told = linewarden("check", config).stdout
+    assert "iex: its login was taken from ALPACA_API_KEY and ALPACA_SECRET_KEY of the environment." in told
+    assert "canary" not in told
+
+
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_a_bad_config_is_1(linewarden: Invoke, desk_config: Path, command: str) -> None:
     desk_config.write_text("[runtime]\nnmae = 1\nwatchdog_timeout = -1\n")

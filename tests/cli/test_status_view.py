@@ -245,6 +245,14 @@ def test_halts_are_the_first_thing_above_all_lines() -> None:
     assert told.text.endswith("; 2 halts")
 
 
+def test_a_login_of_the_environment_is_told_with_its_variables() -> None:
+    told = status(o2=line())
+    feed = structs.replace(told.feeds["o2"], login_variables=("A_KEY", "A_SECRET"))
+    expected = "o2: its login was taken from A_KEY and A_SECRET of the environment"
+    assert expected in rows(structs.replace(told, feeds={"o2": feed}))
+    assert not any("its login" in row for row in rows(told))
+
+
 def test_what_was_put_aside_is_counted() -> None:
     none = QuarantineStatus(0, ())
     assert drawn(status_view.quarantine(none)) == ["There is no message in quarantine."]

@@ -57,3 +57,10 @@ def test_venues_tells_which_states_a_venue_tells_of_itself(linewarden: Invoke) -
     told = rows(linewarden("venues", "binance").stdout)
     assert "degraded the whole line; the line is rotated" in told
     assert not any(row.startswith("state of the venue") for row in rows(linewarden("venues", "desk").stdout))
+
+
+def test_venues_says_which_variables_are_taken(linewarden: Invoke) -> None:
+    taken = "a feed that names no login takes it"
+    told = linewarden("venues", "actors.venues.projectx:ProjectX").stdout
+    assert f"the key, for api_key; {taken}" in told
+    assert taken not in linewarden("venues", "actors.venues.tplus:Tplus").stdout

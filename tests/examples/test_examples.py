@@ -19,28 +19,12 @@ from urllib.request import urlopen
 import pytest
 
 from tests.commands import PATIENCE
+from tests.examples.running import EXAMPLES, ROOT, run
 
-ROOT = Path(__file__).parent.parent.parent
-EXAMPLES = ROOT / "examples"
 DEMO_MARKET = "0x32d6c94ffb1a61890266ab17a4ed5fe10a5c4cf3115f5ec5add0cafcbd0e8f2e"
 TRADE = re.compile(r"(buy |sell) +[\d,]+ at [\d,]+")
 QUOTE = re.compile(r"quote  [\d.]+ / [\d.]+  \([a-z_, ]*\)")
 ORDER = re.compile(r"order  \d+ (buy|sell) \d+ CON\.F\.US\.[A-Z.\d]+: [a-z]+")
-
-
-def run(script: str, *arguments: str) -> list[str]:
-    """The lines it prints. It ends by itself, and well."""
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", str(EXAMPLES / script), *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    assert "Traceback" not in ran.stderr
-    return ran.stdout.splitlines()
 
 
 def test_every_example_is_run_here() -> None:

@@ -802,7 +802,7 @@ def test_an_account_is_a_number(runtime: Runtime, account: Any) -> None:
     for call in (runtime.account, runtime.flat, runtime.resync_account, runtime.forget_account):
         with pytest.raises(LinewardenError, match="account is the number of an account") as raised:
             call(FEED, account)
-        assert "accounts() lists your accounts" in str(raised.value)
+        assert '.account("NAME") finds one' in str(raised.value)
     with pytest.raises(LinewardenError, match="account is the number of an account"):
         runtime.on_account(FEED, account, handler=print)
     assert runtime.status().accounts == {}

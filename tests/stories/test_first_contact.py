@@ -95,9 +95,9 @@ def test_a_venue_without_hubs_wants_a_websocket() -> None:
 # ── a login that is missing ──
 
 
-@pytest.mark.parametrize("url", [None, "sim://projectx", "http://127.0.0.1:5000/hubs/user"])
-def test_a_feed_that_cannot_work_without_a_login_is_a_mistake(url: str | None) -> None:
-    [mistake] = mistakes({"venue": "projectx"} | ({} if url is None else {"url": url}))
+@pytest.mark.parametrize("url", ["sim://projectx", "http://127.0.0.1:5000/hubs/user"])
+def test_a_feed_that_cannot_work_without_a_login_is_a_mistake(url: str) -> None:
+    [mistake] = mistakes({"venue": "projectx", "url": url})
     assert mistake == (
         "<config>: [feeds.a]: there is no login, and both hubs want one: add "
         'user_name = "${PROJECT_X_USERNAME}" and api_key = "${PROJECT_X_API_KEY}", or a token.'
@@ -105,9 +105,9 @@ def test_a_feed_that_cannot_work_without_a_login_is_a_mistake(url: str | None) -
 
 
 def test_keys_that_are_missing_are_named_with_their_variables() -> None:
-    assert mistakes({"venue": "alpaca"}) == [
-        'key: missing; expected text, such as "${ALPACA_API_KEY}".',
-        'secret: missing; expected text, such as "${ALPACA_API_SECRET}".',
+    assert mistakes({"venue": "alpaca", "url": "sim://alpaca"}) == [
+        '<config>: [feeds.a]: there is no login: add key = "${ALPACA_API_KEY}" and secret = '
+        '"${ALPACA_API_SECRET}".'
     ]
     orders = {"subscribe": [{"channel": "orders"}]}
     [mistake] = mistakes({"venue": "tplus"} | orders)

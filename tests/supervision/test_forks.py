@@ -41,6 +41,7 @@ RUNTIME: dict[str, Callable[[Runtime, Stream[Any]], object]] = {
     "on": lambda runtime, _: runtime.on("o2", "trades", "0x1", handler=print),
     "on_account": lambda runtime, _: runtime.on_account("projectx", 1, handler=print),
     "on_bar": lambda runtime, _: runtime.on_bar("o2", "0x1", "1min", handler=print),
+    "put_price": lambda runtime, _: runtime.put_price("o2", "0x1", last=1, source="poller"),
     "refresh_token": lambda runtime, _: runtime.refresh_token("o2"),
     "require": lambda runtime, stream: runtime.require(stream),
     "reload": lambda runtime, _: runtime.reload({"feeds": {}}),
@@ -95,6 +96,7 @@ def held(runtime: Runtime, stream: Stream[Any]) -> Iterator[None]:
         runtime._reloading,
         runtime._status._building,
         runtime._books._opening,
+        runtime._foreign.lock,
         runtime._bars._opening,
         runtime._accounts._opening,
     ]

@@ -61,6 +61,14 @@ def accepted(handle: actors.OrderHandle) -> int:
     return outcome.order_id
 
 
+def test_an_account_is_found_by_its_name(px: ProjectXRequests) -> None:
+    assert px.account("prac-v2-4243").get(timeout=10.0).id == 4243
+    with pytest.raises(AskRefusedError, match="no active account is named 'PRAC'; there are: PRAC-V2-4242"):
+        px.account("PRAC").get(timeout=10.0)
+    with pytest.raises(LinewardenError, match="name is the name of an account, and 4242 is none"):
+        px.account(4242)  # type: ignore[arg-type]
+
+
 def test_the_guides_reads_are_one_line_each(px: ProjectXRequests, venue: SimulatedProjectX) -> None:
     contract = venue.contracts[0]
     now = datetime.now(UTC)
@@ -267,7 +275,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"join": "top"}, 'join is "bid" or "ask"'),
     ({"deadline": "soon"}, "deadline is a number of seconds"),
     ({"align": "yes", "limit": 1}, 'align is "refuse" or "safe"'),
-    ({"account": "PRAC-V2-4242"}, "accounts() lists your accounts"),
+    ({"account": "PRAC-V2-4242"}, '.account("NAME") finds one'),
     ({"account": "4242 "}, "account is the number of an account"),
     ({"account": -1}, "account is the number of an account"),
     ({"account": 10**18}, "account is the number of an account"),
@@ -380,7 +388,7 @@ ASKED: list[tuple[Any, str]] = [
     (lambda px: px.orders(ACCOUNT, None), "since is a datetime"),
     (lambda px: px.trades(ACCOUNT, 0), "since is a datetime"),
     (lambda px: px.trades(ACCOUNT, NOW, "now"), "until is a datetime"),
-    (lambda px: px.positions("PRAC-V2-4242"), "accounts() lists your accounts"),
+    (lambda px: px.positions("PRAC-V2-4242"), '.account("NAME") finds one'),
     (lambda px: px.open_orders(None), "account is the number of an account"),
     (lambda px: px.order(ACCOUNT, "17"), "order is the number of an order"),
     (lambda px: px.contract(None), "contract is a Contract, or an id"),

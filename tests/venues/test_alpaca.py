@@ -34,7 +34,6 @@ def venue(**settings: Any) -> Alpaca:
 
 def test_alpaca_is_known_by_its_name() -> None:
     assert VENUES["alpaca"] is Alpaca
-    assert set(Alpaca.variables) == {"ALPACA_API_KEY", "ALPACA_API_SECRET"}
     assert {name for name, channel in Alpaca.channels.items() if channel.account} == {"trade_updates"}
     assert {name for name, channel in Alpaca.channels.items() if channel.deltas} == {"orderbooks"}
     assert all(type(name) is str for name in Alpaca.channels)
@@ -172,7 +171,8 @@ def test_keys_come_from_the_environment_and_are_shown_nowhere() -> None:
     ("source", "environ", "words"),
     [
         (config(), {}, "key: the environment variable ALPACA_API_KEY is not set"),
-        ({"feeds": {"desk": {"venue": "alpaca"}}}, ENVIRON, "[feeds.desk] secret: missing; expected text"),
+        (config(secret=""), ENVIRON, "[feeds.desk] secret: expected text that is not empty"),
+        ({"feeds": {"desk": {"venue": "alpaca"}}}, {}, "[feeds.desk]: there is no login: add key = "),
         (config(stream="opra", encoding="json"), ENVIRON, "options come in msgpack alone"),
         (config(stream="siip"), ENVIRON, "did you mean 'sip'?"),
         (config(url="wss://proxy.example/x"), ENVIRON, "the path of url says nothing of the stream"),

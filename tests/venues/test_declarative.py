@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from actors.errors import LinewardenError
 from actors.events import Topic
 from actors.http_types import Endpoint
-from actors.protocol import Opening
+from actors.protocol import Opening, Variable
 from actors.protocol.placement import Placement
 from actors.protocol.session import (
     BINARY,
@@ -574,7 +574,7 @@ def test_a_login_waits_for_the_greeting_and_for_its_answer() -> None:
     assert frames(hear(session, {"hello": 1})) == [{"op": "login", "key": "k-3141592"}]
     assert hear(session, {"login": "ok"}) == [Announce()]
     assert session.state is SessionState.OPEN
-    assert made.variables == {"PIER_KEY": "the key"}
+    assert made.variables == {"PIER_KEY": Variable("the key")}  # for people alone
 
 
 def test_a_refused_login_is_fatal_and_tells_no_secret() -> None:

@@ -53,13 +53,18 @@ def test_spellings_of_a_key_are_one_topic(channel: str, key: str, canonical: str
     ("channel", "key", "options", "words"),
     [
         ("quote", CONTRACT, {}, "did you mean 'quotes'?"),
-        ("quotes", "ES", {}, "such as CON.F.US.EP.Z26, and was given 'ES'. ProjectX' Contract/search"),
+        (
+            "quotes",
+            "ES",
+            {},
+            "such as CON.F.US.EP.Z26, and was given 'ES'. runtime.ask('projectx').contract('ES')",
+        ),
         ("depth", "", {}, "and was given no key."),
         (
             "orders",
             "PRACTICE",
             {},
-            "takes the id of an account, a number, and was given 'PRACTICE'. ProjectX' Account/search",
+            "was given 'PRACTICE'. runtime.ask('projectx').account('PRACTICE')",
         ),
         ("orders", "-1", {}, "and was given '-1'."),
         ("orders", "٤", {}, "and was given '٤'."),
@@ -125,6 +130,12 @@ def test_typed_names_carry_their_events() -> None:
             "wss://gateway-rtc-demo.s2f.projectx.com/hubs/user",
             "wss://gateway-rtc-demo.s2f.projectx.com/hubs/market",
             "https://elsewhere",
+        ),
+        (
+            {"api_url": "https://api.firm.projectx.com/api"},  # as project-x-py has it
+            "wss://rtc.topstepx.com/hubs/user",
+            "wss://rtc.topstepx.com/hubs/market",
+            "https://api.firm.projectx.com",
         ),
         (
             {"url": "ws://127.0.0.1:9/"},

@@ -39,6 +39,7 @@ from actors.protocol import (
     SendRate,
     Session,
     Topic,
+    Variable,
     Venue,
     VenueSettings,
     is_loopback,
@@ -133,9 +134,13 @@ class Alpaca(Venue):
     venue_states: ClassVar[Mapping[str, str]] = {
         "halted, open": "a symbol of stocks: by its trading status, while statuses is subscribed to",
     }
-    variables: ClassVar[Mapping[str, str]] = {
-        "ALPACA_API_KEY": "the key's id, for key",
-        "ALPACA_API_SECRET": "the key's secret, for secret",
+    # alpaca-py reads none: the names are of its examples, and of its forerunner alpaca-trade-api.
+    variables: ClassVar[Mapping[str, Variable]] = {
+        "ALPACA_API_KEY": Variable("the key's id", "key", "ALPACA"),
+        "ALPACA_API_SECRET": Variable("the key's secret", "secret", "ALPACA"),
+        "ALPACA_SECRET_KEY": Variable("the same, as alpaca-py's examples call it", "secret", "ALPACA"),
+        "APCA_API_KEY_ID": Variable("the key's id, as alpaca-trade-api calls it", "key", "APCA"),
+        "APCA_API_SECRET_KEY": Variable("the key's secret, likewise", "secret", "APCA"),
     }
     foreign_words: ClassVar[str] = "actors.venues.alpaca.foreign_words:WORDS"
     book_channel: ClassVar[str] = str(ORDERBOOKS)

@@ -26,6 +26,7 @@ from actors.protocol import (
     SendRate,
     Session,
     Topic,
+    Variable,
     Venue,
     VenueSettings,
     is_loopback,
@@ -215,7 +216,8 @@ def class_of(
         "ping_interval": ping_interval,
         "limits": _limits(table),
         "venue_states": _venue_states(table),
-        "variables": {key.variable: key.about for key in table.keys.values() if key.variable},
+        # Of no login: a table that came from elsewhere shall not name what is taken from the environment.
+        "variables": {key.variable: Variable(key.about) for key in table.keys.values() if key.variable},
     }
     return type(f"{base.__name__}_{table.name.replace('-', '_')}", (base,), members)
 

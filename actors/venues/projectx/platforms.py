@@ -44,10 +44,15 @@ def places(url: str, market_url: str, api_url: str, platform: Platform) -> HubAd
     if not url and not market_url:
         hubs, rest = HOSTS[platform]
         base = f"wss://{hubs}/hubs"
-        return HubAddresses(f"{base}/user", f"{base}/market", api_url.rstrip("/") or f"https://{rest}")
+        return HubAddresses(f"{base}/user", f"{base}/market", without_api(api_url) or f"https://{rest}")
     user = hub(url, "user") if url else beside(hub(market_url, "market"), "user")
     market = hub(market_url, "market") if market_url else beside(user, "market")
-    return HubAddresses(user, market, api_url.rstrip("/") or rest_of(url or market_url))
+    return HubAddresses(user, market, without_api(api_url) or rest_of(url or market_url))
+
+
+def without_api(url: str) -> str:
+    """The REST part's URL without the `/api` at its end that SDKs have there."""
+    return url.rstrip("/").removesuffix("/api")
 
 
 def hub(url: str, which: Hub) -> str:

@@ -28,6 +28,7 @@ from actors.protocol import (
     Token,
     Topic,
     TypedChannel,
+    Variable,
     Venue,
     VenueSettings,
 )
@@ -113,9 +114,10 @@ class ProjectX(Venue):
         "REST": "200 requests in 60 s, logins among them; bars 30 in 30 s apart from these",
         "token": "24 h, then it is renewed, or a login gets a new one",
     }
-    variables: ClassVar[Mapping[str, str]] = {
-        "PROJECT_X_USERNAME": "the platform's user name, for user_name",
-        "PROJECT_X_API_KEY": "the key, for api_key",
+    # As project-x-py reads them, in all of its versions.
+    variables: ClassVar[Mapping[str, Variable]] = {
+        "PROJECT_X_USERNAME": Variable("the platform's user name", "user_name", "PROJECT_X"),
+        "PROJECT_X_API_KEY": Variable("the key", "api_key", "PROJECT_X"),
     }
     foreign_words: ClassVar[str] = "actors.venues.projectx.foreign_words:WORDS"
     book_channel: ClassVar[str] = str(DEPTH)
@@ -324,6 +326,6 @@ class ProjectX(Venue):
         if stream.hub == MARKET and _CONTRACT_ID.fullmatch(key.upper()):
             return key.upper()
         given = repr(key) if key else "no key"
-        page = "Account/search lists accounts" if stream.hub == USER else "Contract/search lists contracts"
-        hint = f" ProjectX' {page}." if key else ""
+        read = "account" if stream.hub == USER else "contract"
+        hint = f" runtime.ask({self.feed!r}).{read}({key!r}).get().id is that of a name." if key else ""
         raise self.mistake(f"{channel.name} takes the {channel.key}, and was given {given}.{hint}")

@@ -30,6 +30,7 @@ from actors.protocol import (
     Token,
     Topic,
     TypedChannel,
+    Variable,
     Venue,
     VenueSettings,
     amount,
@@ -128,9 +129,11 @@ class Tplus(Venue):
         "connections": f"tplus names no limit; ours is max_lines, {MAX_LINES} unless set",
         "logins": "100 requests per address in 1800 s, two per login; a token serves 24 h",
     }
-    variables: ClassVar[Mapping[str, str]] = {
-        "TPLUS_PRIVATE_KEY": "the account's Ed25519 seed, 64 hexadecimal digits",
-        "TPLUS_TOKEN": "instead of it: a token from elsewhere; also set user",
+    # For people alone. In programs on tpluspy TPLUS_PRIVATE_KEY is the key of an EVM wallet: it has 64 digits
+    # as well, and as a seed it would be another account.
+    variables: ClassVar[Mapping[str, Variable]] = {
+        "TPLUS_PRIVATE_KEY": Variable("the account's Ed25519 seed, 64 hexadecimal digits", "private_key"),
+        "TPLUS_TOKEN": Variable("instead of it: a token from elsewhere; also set user", "token"),
     }
     foreign_words: ClassVar[str] = "actors.venues.tplus.foreign_words:WORDS"
     book_channel: ClassVar[str] = "depth"

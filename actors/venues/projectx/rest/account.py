@@ -8,7 +8,7 @@ from typing import Final, Generic, TypeAlias, TypeVar
 
 from msgspec import Struct, structs
 
-from actors.protocol import NoResultError, Steps
+from actors.protocol import CallRefused, NoResultError, Steps
 from actors.venues.projectx import messages as m
 from actors.venues.projectx.rest.asking import Asking, Envelope, cut, may_be_cut, present, unproved
 from actors.venues.projectx.rest.times import DAY, SECOND, text_of
@@ -99,6 +99,18 @@ def accounts(asking: Asking, only_active: bool) -> Steps[tuple[m.Account, ...]]:
     """All that the login may see."""
     answer = yield from asking.post(ACCOUNTS, Accounts, {"onlyActiveAccounts": only_active})
     return present(ACCOUNTS, answer.accounts)
+
+
+def named(asking: Asking, name: str) -> Steps[m.Account]:
+    """The active account of this name; upper and lower case are the same."""
+    wanted = name.strip().casefold()
+    listed = yield from accounts(asking, True)
+    matching = [each for each in listed if (each.name or "").casefold() == wanted]
+    if len(matching) == 1:
+        return matching[0]
+    shown = ", ".join(f"{each.name} ({each.id})" for each in matching or listed) or "none"
+    code, many = ("Ambiguous", "several accounts are") if matching else ("NotFound", "no active account is")
+    raise NoResultError(CallRefused(ACCOUNTS, None, code, f"{many} named {name!r}; there are: {shown}"))
 
 
 def positions(asking: Asking, account: int) -> Steps[Listing[m.Position]]:

@@ -163,6 +163,13 @@ class ProjectXApi(TradingApi):
         """Returns the read of the accounts that the login may see."""
         return self._call("accounts", lambda asking: lists.accounts(asking, only_active))
 
+    def account(self, name: str) -> Call[m.Account]:
+        """Returns the read of the active account of this name, in upper or lower case.
+
+        What names none, or several, is a `CallRefused` that lists the accounts.
+        """
+        return self._call(f"account({name!r})", lambda asking: lists.named(asking, name))
+
     def orders(self, account: int, since: datetime, until: datetime | None = None) -> Call[Listing[m.Order]]:
         """Returns the read of orders created in a time, whatever became of them.
 

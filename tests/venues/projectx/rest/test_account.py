@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.protocol import HttpAnswer, LinewardenError, Retryable
+from actors.protocol import CallRefused, HttpAnswer, LinewardenError, Retryable
 from actors.venues.projectx import OrderStatus
 from tests.venues.projectx.rest.gateway import (
     ACCOUNT,
@@ -58,6 +58,40 @@ def test_accounts_are_listed() -> None:
     asked = ("Account/search", {"onlyActiveAccounts": False}, good(accounts=[row]))
     [account] = talk(API.accounts(only_active=False), asked)
     assert (account.id, account.name, str(account.balance)) == (1, "PRAC", "50000.1")
+
+
+def named(name: str, *names: str) -> Any:
+    rows = [{"id": number, "name": each} for number, each in enumerate(names, 1)]
+    return talk(API.account(name), ("Account/search", {"onlyActiveAccounts": True}, good(accounts=rows)))
+
+
+def test_an_account_is_found_by_its_name_in_any_case() -> None:
+    assert named(" prac-2 ", "PRAC-1", "PRAC-2").id == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "code", "words"),
+    [
+        (
+            "PRAC",
+            ("PRAC-1", "PRAC-2"),
+            "NotFound",
+            "no active account is named 'PRAC'; there are: PRAC-1 (1), ",
+        ),
+        ("PRAC", (), "NotFound", "there are: none"),
+        (
+            "prac",
+            ("PRAC", "PRAC"),
+            "Ambiguous",
+            "several accounts are named 'prac'; there are: PRAC (1), PRAC (2)",
+        ),
+    ],
+)
+def test_an_account_is_never_guessed(name: str, names: tuple[str, ...], code: str, words: str) -> None:
+    refused = named(name, *names)
+    assert isinstance(refused, CallRefused)
+    assert refused.name == code
+    assert words in refused.message
 
 
 def test_orders_of_a_time_are_asked_for_by_the_gateways_own_names() -> None:

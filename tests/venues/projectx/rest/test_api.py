@@ -19,6 +19,7 @@ CALLS: dict[str, Any] = {
     "available_contracts": API.available_contracts(),
     "bars": API.bars(EP.id, "minute", start=SINCE, end=SINCE),
     "accounts": API.accounts(),
+    "account": API.account("PRAC"),
     "orders": API.orders(ACCOUNT, SINCE),
     "open_orders": API.open_orders(ACCOUNT),
     "order": API.order(ACCOUNT, 9),

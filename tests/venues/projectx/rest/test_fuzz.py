@@ -40,6 +40,7 @@ READS: dict[str, Call[Any]] = {
     "available": API.available_contracts(),
     "bars": API.bars(EP.id, "month", start=SINCE, end=SINCE),
     "accounts": API.accounts(),
+    "account": API.account("PRAC"),
     "orders": API.orders(ACCOUNT, SINCE),
     "open orders": API.open_orders(ACCOUNT),
     "order": API.order(ACCOUNT, 9),

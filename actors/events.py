@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Generic, Literal, TypeVar
 
 from msgspec import Struct, structs
@@ -10,7 +10,8 @@ from msgspec import Struct, structs
 Event = TypeVar("Event")
 LIFECYCLE = "lifecycle"  # the channel of a stream of `Lifecycle` events, and of their topics
 Key = str | int  # as a user writes it; an integer means its digits
-Keys = Key | Iterable[Key]
+# A mapping is one key, where the venue writes its keys so: O2's identities.
+Keys = Key | Mapping[str, str] | Iterable[Key | Mapping[str, str]]
 Option = str | int | float | bool
 Options = tuple[tuple[str, Option], ...]  # sorted by name, so that equal options are equal
 

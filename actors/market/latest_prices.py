@@ -114,6 +114,8 @@ class LatestPrices:
     ) -> tuple[LatestPrice | None, list[Tried]]:
         if venue.latest(symbol) is None:
             return None, [Tried(REST, None, "the venue cannot be asked for it")]
+        if timeout <= 0:
+            return None, [Tried(REST, None, "not asked")]
         told = self._ask(venue, symbol, timeout)
         if told is None:
             return None, [Tried(REST, None, "no answer in time")]
@@ -125,8 +127,6 @@ class LatestPrices:
 
     def _ask(self, venue: Venue, symbol: str, timeout: float) -> LatestTold | None:
         """What came of it; None: that takes too long."""
-        if timeout <= 0:
-            return None
         with suppress(Exception):  # the requester imports it as well, and reports a failure
             import actors.wire.http_client  # noqa: F401 - the first import takes longer than a short timeout
         question = AskLatest(venue, symbol, self._clock.monotonic() + timeout)

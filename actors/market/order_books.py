@@ -6,7 +6,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from msgspec import structs
 
@@ -26,6 +26,8 @@ from actors.streams import Streams, end_unused
 log = log_queue.logger("actors.market.order_books")
 
 LOOK_AGAIN = 1.0  # seconds: how often a caller that waits for a book checks it
+
+REJECTED: Final = "rejected: "  # begins the reason of a view whose subscription the venue has rejected
 
 CAPACITY = 50_000  # events that may wait for the thread: about half a second of its work
 
@@ -142,7 +144,7 @@ class OrderBooks:
 
     def forget(self, feed: str, key: Key, options: Mapping[str, Option]) -> None:
         """What `Runtime.forget_book` does."""
-        topic = self._topic(feed, key, options)
+        topic = self.topic(feed, key, options)
         with self._opening:
             followed = self._books.pop(topic, None)
         if followed is not None:
@@ -154,7 +156,7 @@ class OrderBooks:
         return None if followed is None else (followed.stream, followed.trouble)
 
     def _followed(self, feed: str, key: Key, options: Mapping[str, Option]) -> FollowedBook:
-        topic = self._topic(feed, key, options)
+        topic = self.topic(feed, key, options)
         followed = self._books.get(topic)
         if followed is not None and followed.ended is None:
             return followed
@@ -176,7 +178,8 @@ class OrderBooks:
         self._streams.start_handler(stream, followed.follow, f"book/{topic}")
         return followed
 
-    def _topic(self, feed: str, key: Key, options: Mapping[str, Option]) -> Topic:
+    def topic(self, feed: str, key: Key, options: Mapping[str, Option]) -> Topic:
+        """That of the book of this key. Raises LinewardenError: the venue has no such book."""
         venue = self._streams.spec_of(feed).venue
         if not venue.book_channel:
             known = ", ".join(sorted(venue.channels))
@@ -218,7 +221,7 @@ class OrderBooks:
         """Raises where the venue has rejected the book."""
         state = self._streams.states((view.topic,)).get(view.topic)
         if state is not None and state.state == "rejected":
-            return structs.replace(view, reason=f"rejected: {state.reason}")
+            return structs.replace(view, reason=f"{REJECTED}{state.reason}")
         return view
 
 

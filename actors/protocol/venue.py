@@ -46,6 +46,12 @@ class Channel(Struct, frozen=True):
     account: bool = False  # of an account: by default no event is dropped
     unique: bool = False  # `duplicate_key` identifies its events: a rotation delivers none twice
     backfill: bool = False  # `Venue.backfill` may be asked for the events of a loss
+    private: bool = False  # not public, although it is no `account` channel and events may be dropped
+
+    @property
+    def is_public(self) -> bool:
+        """Whether its keys and events say nothing of an account."""
+        return not (self.account or self.private)
 
 
 class Opening(Struct, frozen=True):
@@ -217,6 +223,10 @@ class Venue(ABC):
         Raises:
             LinewardenError: the channel, the key or an option does not exist.
         """
+
+    def key_text(self, key: Mapping[str, Any]) -> str | None:
+        """Returns the text of a key that a program gives as a mapping; None: it is no key of this venue."""
+        return None
 
     # ── connecting ──
 

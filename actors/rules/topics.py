@@ -37,7 +37,7 @@ def topics_of(
         LinewardenError: the channel takes keys and none was given, or the other way round, or the venue
             does not know a key or an option.
     """
-    texts = keys_of(venue.feed, keys)
+    texts = keys_of(venue, keys)
     if channel.key and not texts:
         raise venue.mistake(f"channel {channel.name!r} wants at least one key ({channel.key})")
     if not channel.key and texts:
@@ -54,18 +54,24 @@ def options_of(channel: str | TypedChannel[Any], given: Mapping[str, Option]) ->
     return {**channel.options, **given} if isinstance(channel, TypedChannel) else given
 
 
-def keys_of(feed: str, keys: Sequence[Keys]) -> tuple[str, ...]:
+def keys_of(venue: Venue, keys: Sequence[Keys]) -> tuple[str, ...]:
     """The keys as text: one by one, or one iterable of them. A set is sorted, so that its order is stable.
 
     Raises:
-        LinewardenError: a key is neither text nor an integer, or the iterable is empty or not the only one.
+        LinewardenError: a key is neither text nor an integer, nor a mapping that the venue knows, or the
+            iterable is empty or not the only one.
     """
     if len(keys) != 1 or not _is_listing(keys[0]):
-        return tuple(key_of(feed, key, SEVERAL) for key in keys)
-    texts = tuple(key_of(feed, key, SEVERAL) for key in keys[0])
+        return tuple(_text(venue, key) for key in keys)
+    texts = tuple(_text(venue, key) for key in keys[0])
     if not texts:
-        raise LinewardenError(f"{feed}: the given {type(keys[0]).__name__} of keys is empty")
+        raise venue.mistake(f"the given {type(keys[0]).__name__} of keys is empty")
     return tuple(sorted(texts)) if isinstance(keys[0], set | frozenset) else texts
+
+
+def _text(venue: Venue, key: object) -> str:
+    text = venue.key_text(key) if isinstance(key, Mapping) else None
+    return key_of(venue.feed, key, SEVERAL) if text is None else text
 
 
 def key_of(feed: str, key: object, advice: str = ONE) -> str:
@@ -88,7 +94,7 @@ def key_of(feed: str, key: object, advice: str = ONE) -> str:
     )
 
 
-def _is_listing(keys: Keys) -> TypeGuard[Iterable[Key]]:
+def _is_listing(keys: Keys) -> TypeGuard[Iterable[Key | Mapping[str, str]]]:
     return isinstance(keys, Iterable) and not isinstance(keys, str | bytes | bytearray | memoryview | Mapping)
 
 

@@ -40,6 +40,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     send_within: float = 10.0  # to take in one frame of a tail
     ping_interval: float = 20.0
     ping_timeout: float = 60.0  # a tail that is further behind than that is closed
+    books: int = 16  # order books that requests may have followed at once
+    book_linger: float = 60.0  # from the last request for such a book to its end
 
 
 class ServiceProtocol(ServerProtocol):

@@ -27,6 +27,7 @@ class ServiceRequest(Struct, frozen=True):
     upgrade: bool = False  # to a WebSocket
     known: bool = False  # has the token, or the service has none
     argument: str = ""
+    argument_as_sent: str = ""  # percent-encoded
 
 
 class ServiceResponse(Struct, frozen=True):

@@ -17,6 +17,8 @@ from actors import log_queue
 from actors.calls import CALL
 from actors.errors import ConfigError, LinewardenError, RuntimeStopped, Timeout
 from actors.runtime import Runtime
+from actors.service.followed_books import FollowedBooks
+from actors.service.market_answers import MarketAnswers
 from actors.service.responses import (
     ReloadAnswer,
     RequestDeclined,
@@ -55,16 +57,24 @@ class ServiceRoutes:
     """Answers requests about one runtime. Any thread may call."""
 
     def __init__(
-        self, runtime: Runtime, reload: Callable[[bool], ReloadAnswer] | None, switches: Switches
+        self,
+        runtime: Runtime,
+        reload: Callable[[bool], ReloadAnswer] | None,
+        switches: Switches,
+        books: FollowedBooks,
     ) -> None:
         self._runtime = runtime
         self._reload = reload
         self._switches = switches
         self._reloading = threading.Lock()
+        market = MarketAnswers(runtime, books)
         self.routes = (
             ServiceRoute("GET", "/status", self.status),
             ServiceRoute("GET", "/healthz", self.healthz, open=True),
             ServiceRoute("GET", "/readyz", self.readyz, open=True),
+            ServiceRoute("GET", "/latest/", market.latest, "FEED/KEY"),
+            ServiceRoute("GET", "/book/", market.book, "FEED/KEY"),
+            ServiceRoute("GET", "/fresh/", market.fresh, "FEED[/CHANNEL[/KEY]]"),
             *(ServiceRoute("POST", f"/{name}/", self.command, "TARGET") for name in COMMANDS),
             ServiceRoute("POST", "/cooldowns/clear", self.clear_cooldowns),
             ServiceRoute("POST", "/cooldowns/clear/", self.clear_cooldowns, "ACCOUNT"),
@@ -96,7 +106,7 @@ class ServiceRoutes:
     def answer(self, route: ServiceRoute, asked: ServiceRequest) -> ServiceResponse | Tail:
         """Every error becomes a response. No traceback leaves this process."""
         rest = asked.path.removeprefix(route.path)
-        asked = msgspec.structs.replace(asked, argument=unquote(rest))
+        asked = msgspec.structs.replace(asked, argument=unquote(rest), argument_as_sent=rest)
         try:
             return route.answer(asked)
         except RequestDeclined as refused:

@@ -29,6 +29,7 @@ from actors.runtime import Runtime
 from actors.secret import Secret
 from actors.service.access import Guard
 from actors.service.connection import Client, Limits
+from actors.service.followed_books import FollowedBooks
 from actors.service.responses import (
     ReloadAnswer,
     RequestDeclined,
@@ -85,7 +86,8 @@ class Service:
         self._token = settings.token
         self._limits = limits or Limits()
         self._switches = Switches(runtime, self.answer_all)
-        self._routes = ServiceRoutes(runtime, reload, self._switches)
+        self._books = FollowedBooks(runtime, self._limits.books, self._limits.book_linger)
+        self._routes = ServiceRoutes(runtime, reload, self._switches, self._books)
         self._lock = threading.Lock()
         self._slots: dict[threading.Thread, _Slot] = {}
         self._running = False
@@ -158,6 +160,7 @@ class Service:
             if slot.client is not None:
                 slot.client.hang_up()
         self._join(FORCED)
+        self._books.stop()
         if left := [thread.name for thread in self._present()]:
             log.warning("These threads did not end in time: %s.", ", ".join(left))
 

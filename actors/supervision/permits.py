@@ -56,8 +56,11 @@ class Permits:
         max_age: float | None,
     ) -> Freshness:
         """The topic that is worst off."""
+        return self.fresh_of(self.topics(feed, channel, keys, options), max_age)
+
+    def fresh_of(self, topics: Collection[Topic], max_age: float | None) -> Freshness:
+        """The one of these that is worst off."""
         max_age = checked_limits(max_age).max_age
-        topics = self._topics(feed, channel, keys, options)
         return worst_of((topic, self._looks.topic(topic, None, max_age)) for topic in topics)
 
     def require(self, sources: Sequence[Source], limits: Limits) -> Permit:
@@ -141,15 +144,15 @@ class Permits:
                 account = self._account_of(source.feed, source.account)
                 return [] if account is None else [(topic, None) for topic in account.topics]
             case str():
-                return [(topic, None) for topic in self._topics(source, None, (), {})]
+                return [(topic, None) for topic in self.topics(source, None, (), {})]
             case (str(feed), str() | TypedChannel() as channel, *keys):
-                return [(topic, None) for topic in self._topics(feed, channel, cast("list[Keys]", keys), {})]
+                return [(topic, None) for topic in self.topics(feed, channel, cast("list[Keys]", keys), {})]
         raise LinewardenError(
             f"{source!r} cannot be required: give streams, views of books and accounts, topics, names of "
             "feeds, or tuples (feed, channel, *keys), each as an argument of its own"
         )
 
-    def _topics(
+    def topics(
         self,
         feed: str,
         channel: str | TypedChannel[Any] | None,

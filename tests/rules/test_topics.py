@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from actors.errors import LinewardenError
-from actors.events import Key, Topic
+from actors.events import Key, Keys, Topic
 from actors.protocol.channel import TypedChannel
 from actors.protocol.venue import VenueSettings
 from actors.rules.stream_policy import StreamTerms
@@ -20,6 +20,9 @@ from actors.rules.topics import KEYWORDS, key_of, keys_of, options_of, topics_of
 from actors.runtime import Runtime
 from actors.venues import o2
 from actors.venues.o2 import O2
+from actors.venues.tplus import Tplus
+
+FEED = Tplus("feed", Tplus.Settings())
 
 
 class Account(IntEnum):
@@ -68,13 +71,22 @@ class NoNumber:
     ],
 )
 def test_keys_are_text_or_integers_or_one_iterable_of_them(keys: Any, texts: tuple[str, ...]) -> None:
-    made = keys_of("feed", keys)
+    made = keys_of(FEED, keys)
     assert made == texts
     assert {type(each) for each in made} <= {str}
 
 
+def test_a_mapping_is_a_key_of_a_venue_that_writes_its_keys_so() -> None:
+    identities: list[Keys] = [{"ContractId": "0xAA"}, "0xbb", {"Address": "0xcc"}]
+    texts = ("ContractId:0xAA", "0xbb", "Address:0xcc")
+    feed = O2("feed", O2.Settings())
+    assert keys_of(feed, identities) == texts
+    assert keys_of(feed, [{"ContractId": "0xAA"}]) == ("ContractId:0xAA",)
+    assert keys_of(feed, [[{"ContractId": "0xAA"}, "0xbb"]]) == ("ContractId:0xAA", "0xbb")
+
+
 def test_a_generator_is_read_once() -> None:
-    assert keys_of("feed", ((key for key in "AB"),)) == ("A", "B")
+    assert keys_of(FEED, ((key for key in "AB"),)) == ("A", "B")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +109,7 @@ def test_a_generator_is_read_once() -> None:
 )
 def test_other_keys_are_refused_in_words(keys: Any, named: str) -> None:
     with pytest.raises(LinewardenError) as refused:
-        keys_of("feed", keys)
+        keys_of(FEED, keys)
     assert str(refused.value).startswith("feed: a key is text or an integer, and ")
     assert named in str(refused.value)
     assert str(refused.value).endswith("Give each key as an argument of its own, or one list of keys.")
@@ -110,7 +122,7 @@ def test_one_key_is_not_told_of_lists() -> None:
 
 def test_an_integer_of_thousands_of_digits_is_refused_in_words() -> None:
     with pytest.raises(LinewardenError, match="feed: a key has a few digits, and this integer thousands"):
-        keys_of("feed", (10**5_000,))
+        keys_of(FEED, (10**5_000,))
 
 
 def test_a_long_key_is_shortened() -> None:
@@ -122,7 +134,7 @@ def test_a_long_key_is_shortened() -> None:
 @pytest.mark.parametrize("keys", [[], set(), iter(())], ids=["list", "set", "tuple_iterator"])
 def test_no_keys_in_an_iterable_are_a_mistake(keys: Any) -> None:
     with pytest.raises(LinewardenError, match=f"feed: the given {type(keys).__name__} of keys is empty"):
-        keys_of("feed", (keys,))
+        keys_of(FEED, (keys,))
 
 
 def test_what_an_iterable_raises_is_passed_on() -> None:
@@ -131,7 +143,7 @@ def test_what_an_iterable_raises_is_passed_on() -> None:
         raise TypeError("of its own")
 
     with pytest.raises(TypeError, match="of its own"):
-        keys_of("feed", (broken(),))
+        keys_of(FEED, (broken(),))
 
 
 # ── options ──

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from actors.simulators.base.random_market import Levels, Market, gathered
 
@@ -29,7 +29,21 @@ class Listing(Market):
             symbol += str(number // len(PAIRS))
         super().__init__(id, price=price, tick=tick, lot=10**7, seed=seed, moving=moving)
         self.contract = make_id("contract", id)
-        self.base, self.quote = (Asset(each, make_id("asset", each)) for each in (symbol, "USDC"))
+        self.base, self.quote = _asset(symbol), _asset("USDC")
+
+    @property
+    def name(self) -> str:
+        return f"{self.base.symbol}/{self.quote.symbol}"
+
+    def rename(self, name: str) -> None:
+        """The assets keep their ids."""
+        base, _, quote = name.partition("/")
+        self.base = structs.replace(self.base, symbol=base)
+        self.quote = structs.replace(self.quote, symbol=quote)
+
+
+def _asset(symbol: str) -> Asset:
+    return Asset(symbol, make_id("asset", symbol))
 
 
 def make_id(*parts: object) -> str:

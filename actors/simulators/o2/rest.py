@@ -18,6 +18,7 @@ from actors.simulators.o2.payloads import INVALID, NO_MARKET, encode, sides
 from actors.simulators.o2.settings import SimulatedO2Settings
 
 _NAMES = ("contract", "account", "address", "trade_account_id", "owner")  # of an account in a query
+_LIST = "/v1/markets"
 _OF_HISTORY = ("/v1/trades", "/v1/bars")
 _REGISTRIES = ("books_registry_id", "accounts_registry_id", "trade_account_oracle_id", "base_asset_id")
 
@@ -45,6 +46,8 @@ class Pages:
     def answer(self, request: Request) -> HttpReply | Later:
         """A page; 404 where there is none."""
         reply = self._page(request)
+        if request.path == _LIST:
+            return self._list(reply)
         if request.path not in _OF_HISTORY:
             return reply
         date = {"Date": formatdate(usegmt=True)}
@@ -59,6 +62,15 @@ class Pages:
             return failure(404 if refused.code == NO_MARKET else 400, refused.code, refused.text)
         except ValueError:
             return failure(400, INVALID, "invalid request: a number is none")
+
+    def _list(self, reply: HttpReply) -> HttpReply | Later:
+        """The list of markets as the fault that waits for it leaves it."""
+        what = self._venue.pending.take("list")
+        if isinstance(what, HttpReply):
+            return what
+        if what is None:
+            return reply
+        return Later(lambda take: self._venue.call_later(what, lambda: take(reply)))
 
     def _health(self, query: Query) -> HttpReply:
         return _page({"status": "ok"})
@@ -116,7 +128,7 @@ class Pages:
 
     _pages: Mapping[str, Callable[[Pages, Query], HttpReply]] = {
         "/health": _health,
-        "/v1/markets": _markets,
+        _LIST: _markets,
         "/v1/depth": _depth,
         "/v1/trades": _trades,
         "/v1/bars": _bars,

@@ -11,9 +11,17 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec import Struct
 
-from actors.simulators.base.client import HttpReply, Later, Peer, Request, RequestRefused, text_frame
+from actors.simulators.base.client import (
+    HttpReply,
+    Later,
+    Peer,
+    Request,
+    RequestRefused,
+    retry_header,
+    text_frame,
+)
 from actors.simulators.base.connections import Groups
-from actors.simulators.base.faults import Code, Text, fault
+from actors.simulators.base.faults import Code, RetryAfter, Status, Text, Times, fault
 from actors.simulators.base.history_faults import HistoryFaults
 from actors.simulators.base.random_market import Levels, Market, Move, Order, Side, Step, Trade
 from actors.simulators.base.server import Message, Simulator
@@ -88,6 +96,16 @@ class SimulatedO2(Simulator, HistoryFaults):
         with self._lock:
             return self._watching.count((channel, canonical(key)))
 
+    def name_of(self, market: str) -> str:
+        """What the list of markets calls it: `FUEL/USDC` is the first one."""
+        with self._lock:
+            return self._market(market).name
+
+    def rename(self, market: str, name: str) -> None:
+        """Calls a market `BASE/QUOTE` in the list from now on. A name may be that of two markets."""
+        with self._lock:
+            self._market(market).rename(name)
+
     def trade(self, market: str, **over: Any) -> dict[str, Any]:
         """One print; `over` replaces its fields, or adds some. It leaves the book as it is.
 
@@ -147,6 +165,16 @@ class SimulatedO2(Simulator, HistoryFaults):
     def resync_required(self, market: Annotated[str, "its id; empty: the first one"] = "") -> None:
         """Tells clients to subscribe to a market's book again."""
         self.send_frame(self._payloads.resync(canonical(market or self.markets[0])))
+
+    @fault
+    def list_refused(self, status: Status = 503, n: Times = 1, retry_after: RetryAfter = 0.0) -> None:
+        """Answers the next `n` requests for the list of markets with this HTTP status."""
+        self.pending.add("list", times=n, what=HttpReply(status, b"", retry_header(retry_after)))
+
+    @fault
+    def list_late(self, seconds: Annotated[float, "seconds"] = 1.0, n: Times = 1) -> None:
+        """Answers the next `n` requests for the list of markets later."""
+        self.pending.add("list", times=n, what=seconds)
 
     # the protocol
 

@@ -41,6 +41,7 @@ from actors.protocol import (
     until_failure,
 )
 from actors.venues.o2 import messages as m
+from actors.venues.o2.markets import PATH, KnownMarkets, is_name, read_markets
 
 T = TypeVar("T")
 
@@ -58,6 +59,7 @@ MOST_BARS: Final = 5_000  # of an answer
 PAGE: Final = 50  # trades of an answer, at most
 MOST_PAGES: Final = 20
 GROWTH: Final = 10  # how much longer a time is asked for after one with few bars
+MARKET_NOT_FOUND: Final = 2000  # O2's code
 WORDS: Final = 200  # characters of the venue's that are told
 
 
@@ -102,12 +104,13 @@ def time_ns(event: Any) -> int | None:
 
 
 class O2Rest(RestApi):
-    """The history of one network. `base`: where it is."""
+    """The history of one network. `base`: where it is; `markets`: what is known of names."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, markets: KnownMarkets | None = None) -> None:
         self.host = base.partition("://")[2].lower()
         self.meters = {"rest": LIMIT}
         self._base = base
+        self._markets = markets or KnownMarkets()
 
     def bars(self, query: BarQuery) -> Call[tuple[Bar, ...]] | None:
         """Returns the read of bars that are over; None: O2 has no such timeframe."""
@@ -126,6 +129,7 @@ class O2Rest(RestApi):
 
         So each time begins as short as is certain to be allowed, and is longer where bars are few.
         """
+        market = yield from self._id(query.key)
         length = query.every.number * LENGTHS[query.every.unit]
         least = (MOST_BARS - 1) * length  # `to` may belong to it
         span, growth = least, GROWTH
@@ -134,7 +138,7 @@ class O2Rest(RestApi):
         for _ in range(MOST_PAGES):
             start = max(query.start_ns, end - span)
             try:
-                rows, date_ns = yield from self._bar_page(query.key, resolution, start, end)
+                rows, date_ns = yield from self._bar_page(market, resolution, start, end)
             except NoResultError as failed:
                 if span == least or not isinstance(failed.failure, CallRefused):
                     raise
@@ -167,7 +171,8 @@ class O2Rest(RestApi):
     def _backfilled(self, market: str, loss: Loss) -> Steps[Backfilled]:
         """From the newest trade backwards, until the last one before the loss has come."""
         pages: list[list[m.Trade]] = []
-        query: dict[str, object] = {"market_id": market, "direction": "desc", "count": PAGE}
+        id = yield from self._id(market)
+        query: dict[str, object] = {"market_id": id, "direction": "desc", "count": PAGE}
         why = f"the loss has more than {MOST_PAGES} pages, which are not asked for"
         for _ in range(MOST_PAGES):
             try:
@@ -204,8 +209,22 @@ class O2Rest(RestApi):
             rows.reverse()
         return rows
 
+    def _id(self, market: str) -> Steps[str]:
+        """The id of a market; O2's list is asked for where the last one lacks its name."""
+        if not is_name(market):
+            return market
+        id = self._markets.id(market)
+        if id is None:
+            answer = yield from self._get(PATH, {})
+            self._markets.keep(_read(read_markets, answer, "markets"))
+            id = self._markets.id(market)
+        if id is None:
+            raise NoResultError(CallRefused(PATH, MARKET_NOT_FOUND, "", self._markets.mistake(market)))
+        return id
+
     def _get(self, path: str, query: Mapping[str, object]) -> Steps[HttpAnswer]:
-        answer = yield HttpRequest("GET", f"{self._base}{path}?{urlencode(query)}")
+        asked = f"?{urlencode(query)}" if query else ""
+        answer = yield HttpRequest("GET", f"{self._base}{path}{asked}")
         if answer.status != 200:
             raise NoResultError(_refusal(answer, path))
         return answer
@@ -249,4 +268,4 @@ def _refusal(answer: HttpAnswer, path: str) -> CallRefused | Reason:
 
 
 def _unreadable(what: str) -> NoResultError:
-    return NoResultError(Retryable(f"o2's history of {what} cannot be read", "o2_history"))
+    return NoResultError(Retryable(f"o2's list of {what} cannot be read", "o2_history"))

@@ -16,6 +16,8 @@ Side = Literal["buy", "sell"]
 OrderState = Literal["open", "filled", "closed", "cancelled"]
 
 MAX_WORDS = 500  # characters of an error
+ID_DIGITS = 64  # an id has 32 bytes
+HEX = frozenset("0123456789abcdef")
 SIDES: Mapping[str, Side] = {"buy": "buy", "sell": "sell"}
 
 # ── to users ────────────────────────────────────────────────────────────────────────────────────
@@ -35,7 +37,7 @@ Levels = tuple[Level, ...]
 class Picture(Struct, frozen=True, gc=False):
     """A whole book. Bids come highest first."""
 
-    market: str
+    market: str  # the key of its topic: an id, or a name
     bids: Levels
     asks: Levels
     precision: int | None = None  # where the venue says so
@@ -54,7 +56,7 @@ class DepthChange(Struct, frozen=True, gc=False):
     changes since; where one may be missing there is a `Gap`, and a new snapshot after it.
     """
 
-    market: str
+    market: str  # the key of its topic
     bids: Levels
     asks: Levels
     onchain_s: int | None = None
@@ -81,7 +83,7 @@ class Order(Struct, frozen=True, gc=False):
 
     order_id: str
     account: str
-    market: str  # empty where the venue did not say
+    market: str  # an id; empty where the venue did not say
     state: OrderState
     side: Side
     order_type: str  # "Spot", "Market", "FillOrKill", "PostOnly", "Limit", "BoundedMarket"
@@ -112,7 +114,7 @@ class Trade(Struct, frozen=True, gc=False):
     again; those have the `trade_id` they had before.
     """
 
-    market: str
+    market: str  # the key of its topic: an id, or a name
     trade_id: str
     side: Side
     price: int
@@ -170,6 +172,12 @@ def normal_id(text: str) -> str:
     """An id as we compare it: O2 itself is not consistent about case and the `0x`."""
     text = text.lower()
     return text if text.startswith("0x") else "0x" + text
+
+
+def is_id(text: str) -> bool:
+    """Whether it is an id, with or without the `0x`."""
+    digits = text.lower().removeprefix("0x")
+    return 0 < len(digits) <= ID_DIGITS and set(digits) <= HEX
 
 
 class Identity(Struct, frozen=True, gc=False):

@@ -18,7 +18,10 @@ from actors.protocol import (
     Confirm,
     Effect,
     EffectBatch,
+    End,
     Frame,
+    HttpAnswer,
+    HttpFailed,
     Missed,
     Send,
     Session,
@@ -32,7 +35,9 @@ from actors.protocol import (
 from actors.venues.o2 import messages as m
 from actors.venues.o2.errors import ALREADY, REFUSALS, ending, is_error
 from actors.venues.o2.lenient import pieces, with_named_levels
+from actors.venues.o2.markets import KnownMarkets, is_name
 from actors.venues.o2.messages import decode, decode_failure, identity_key, normal_id
+from actors.venues.o2.names import NamedTopics
 from actors.venues.o2.subscriptions import ASSUMED, BY_IDENTITY, CONFIRMED, REFUSED, O2Subscriptions, O2Topic
 
 CHANNELS = {  # of the actions that bear data
@@ -69,9 +74,11 @@ _ACTION = re.compile(rb'"action"\s*:\s*"(\w+)"')
 class O2Session(Session):
     asks_one_by_one = True
 
-    def __init__(self) -> None:
+    def __init__(self, markets: KnownMarkets | None = None, base: str = "") -> None:
+        """`markets`: what is known of names, by default nothing; `base`: the origin of the network's REST."""
         super().__init__()
         self._asked = O2Subscriptions()
+        self._names = NamedTopics(markets or KnownMarkets(), base, self._asked)
         self._depth = self._asked.slots["depth"]
         self._trades = self._asked.slots["trades"]
         self._now = 0.0
@@ -84,10 +91,25 @@ class O2Session(Session):
             self._asked.inherit(legacy)
 
     def subscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
-        return self._asked.ask(topics)
+        return self._names.ask(topics, now)
 
     def unsubscribe(self, topics: Sequence[Topic], now: float) -> list[Effect]:
+        self._names.forget(topics)
         return self._asked.drop(topics)
+
+    def fetched(self, ticket: str, outcome: HttpAnswer | HttpFailed, now: float) -> list[Effect]:
+        effects = self._names.fetched(outcome, now)
+        ends = [effect.reason for effect in effects if isinstance(effect, End)]
+        return [self._end(ends[0])] if ends else effects
+
+    def oversized(self, head: Frame) -> Sequence[Topic]:
+        """The topics by name, which the message has the id of. Those by id are told by their keys."""
+        text = head[1].lower()
+        action = _ACTION.search(text)
+        channel = CHANNELS.get(action[1].decode(), "") if action else ""
+        slots = [self._asked.slots[channel]] if channel else [self._depth, self._asked.slots["depth_view"]]
+        named = [each for slot in slots for each in slot.values() if is_name(each.topic.key)]
+        return topics_of(each for each in named if _digits(each).encode() in text)
 
     def resync(self, topics: Sequence[Topic], now: float) -> list[Effect]:
         return self._asked.again(topics)
@@ -334,7 +356,7 @@ class O2Session(Session):
         """A frame of this channel was lost: the topics that it may have concerned get a `Missed`."""
         asked = [each for each in self._asked.slots.get(channel, {}).values() if each.answer is not REFUSED]
         text = payload.lower()
-        named = [each for each in asked if each.topic.key.rpartition("0x")[2].encode() in text]
+        named = [each for each in asked if _digits(each).encode() in text]
         if failure is not None and isinstance(failure.market_id, str) and channel not in BY_IDENTITY:
             asked = named
         asked = named or asked
@@ -389,11 +411,16 @@ class O2Session(Session):
         what = f"of market {market}" if market else "of all markets"
         out.add(Complain("o2_resync", f"o2 requires a resync {what}" + (f": {said}" if said else "")))
         for asked in list(self._depth.values()):
-            if market in ("", asked.topic.key) and asked.answer is CONFIRMED:
+            if market in ("", asked.id) and asked.answer is CONFIRMED:
                 out.add(*self._asked.heal(asked, "unknown", self._now))
-        trades = [each for each in self._trades.values() if market in ("", each.topic.key)]
+        trades = [each for each in self._trades.values() if market in ("", each.id)]
         if trades:
             out.add(Missed(topics_of(trades), "unknown"))
+
+
+def _digits(asked: O2Topic) -> str:
+    """The id as every spelling has it."""
+    return asked.id.rpartition("0x")[2]
 
 
 # By exact type: `isinstance` is slow where a metaclass has a say in it, as msgspec's has.

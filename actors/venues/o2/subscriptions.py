@@ -11,7 +11,18 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from actors.protocol import AskedTopic, Effect, GapReason, Missed, RecentIds, Resent, Send, Topic, TopicAnswer
+from actors.protocol import (
+    AskedTopic,
+    Effect,
+    GapReason,
+    Missed,
+    RecentIds,
+    Reject,
+    Resent,
+    Send,
+    Topic,
+    TopicAnswer,
+)
 from actors.venues.o2.messages import normal_id
 
 BY_MARKET = ("depth", "depth_view", "trades")
@@ -20,6 +31,7 @@ ACKNOWLEDGED = frozenset({"depth", "depth_view"})  # by their first picture
 MARKET_CODES = frozenset({"2000", "2001"})  # not found, paused: true for all that is asked of it
 
 TRADES_REMEMBERED = 1_000  # at least; ids of each market
+TWICE = 60.0  # seconds until the second spelling of a market is asked for again
 REST = 1.0  # seconds between two snapshots of one market that the session asks for by itself
 
 
@@ -33,10 +45,12 @@ class O2Topic(AskedTopic):
     subscription.
     """
 
-    __slots__ = ("is_doubtful", "precision", "repeated", "seen")
+    __slots__ = ("id", "is_doubtful", "precision", "repeated", "seen")
 
-    def __init__(self, topic: Topic, former: O2Topic | None = None) -> None:
+    def __init__(self, topic: Topic, id: str, former: O2Topic | None = None) -> None:
+        """`id`: on the wire, a market's, where the key may be its name; else the key."""
         super().__init__(topic)
+        self.id = id
         self.is_doubtful = False  # its trades may be of a subscription that was given up, until the PONG
         self.repeated = False  # asked again, because the venue said that we had asked before
         precisions = [int(value) for name, value in topic.options if name == "precision"]
@@ -46,7 +60,7 @@ class O2Topic(AskedTopic):
         self.seen: RecentIds = former.seen if former else RecentIds(TRADES_REMEMBERED)  # trades
 
 
-Slot = dict[str, O2Topic]  # by key: a market, or an identity
+Slot = dict[str, O2Topic]  # by id: a market's, or an identity
 
 
 Seen = dict[str, RecentIds]  # trades that a connection brought, by market
@@ -57,6 +71,7 @@ class O2Subscriptions:
 
     def __init__(self) -> None:
         self.slots: dict[str, Slot] = {channel: {} for channel in (*BY_MARKET, *BY_IDENTITY)}
+        self.ids: dict[str, str] = {}  # of markets whose topics have a name as key, by name
         self._precisions: dict[tuple[str, str], set[int]] = {}  # ever asked for, by channel and key
         self._dropped: set[str] = set()  # markets whose trades were given up
         self._inherited: dict[str, RecentIds] = {}  # trades that a former connection brought, by market
@@ -84,7 +99,8 @@ class O2Subscriptions:
             for topic in group:
                 effects += self._ask_market(topic)
             if channel not in ACKNOWLEDGED:  # those of before have fences of their own
-                unacknowledged += [slot[topic.key] for topic in group]
+                held = (self._held(topic) for topic in group)
+                unacknowledged += [asked for asked in held if asked is not None]
         return effects + self._fence(unacknowledged)
 
     def drop(self, topics: Iterable[Topic]) -> list[Effect]:
@@ -92,16 +108,16 @@ class O2Subscriptions:
         kept: list[O2Topic] = []
         for channel, group in _by_channel(topics).items():
             slot = self.slots[channel]
-            gone = [asked for topic in group if (asked := slot.get(topic.key)) and asked.topic == topic]
+            gone = [asked for topic in group if (asked := self._held(topic)) is not None]
             for asked in gone:
                 if asked.answer is REFUSED or channel in BY_MARKET:
-                    del slot[asked.topic.key]
-            known = [asked.topic for asked in gone if asked.answer is not REFUSED]
+                    del slot[asked.id]
+            known = [asked for asked in gone if asked.answer is not REFUSED]
             if channel in BY_MARKET:
-                effects += [_frame("unsubscribe", channel, [topic]) for topic in known]
-                self._dropped.update(topic.key for topic in known if channel == "trades")
+                effects += [_frame("unsubscribe", channel, [asked]) for asked in known]
+                self._dropped.update(asked.id for asked in known if channel == "trades")
             elif known:
-                effects += self._set_identities(channel, (), known)
+                effects += self._set_identities(channel, (), [asked.topic for asked in known])
                 kept += slot.values()
         return effects + self._fence(kept)
 
@@ -128,21 +144,22 @@ class O2Subscriptions:
     def repeat(self, asked: O2Topic) -> list[Effect]:
         """Give up and ask, in the same breath: what the venue has is not what we know of."""
         asked.repeated = True
-        return [_frame(verb, asked.topic.channel, [asked.topic]) for verb in ("unsubscribe", "subscribe")]
+        return [_frame(verb, asked.topic.channel, [asked]) for verb in ("unsubscribe", "subscribe")]
 
     def _ask_market(self, topic: Topic) -> list[Effect]:
-        slot = self.slots[topic.channel]
-        former = slot.get(topic.key)
-        asked = slot[topic.key] = O2Topic(topic, former)
+        slot, id = self.slots[topic.channel], self.ids.get(topic.key, topic.key)
+        former = slot.get(id)
+        is_held = former is not None and former.answer is not REFUSED
+        if former is not None and is_held and former.topic.key != topic.key:
+            return [Reject((topic,), _spelled_twice(topic, former), TWICE)]
+        asked = slot[id] = O2Topic(topic, id, former)
         if former is None and topic.channel == "trades":
-            asked.seen = self._inherited.pop(topic.key, asked.seen)
-            asked.is_doubtful = topic.key in self._dropped
+            asked.seen = self._inherited.pop(id, asked.seen)
+            asked.is_doubtful = id in self._dropped
         if asked.precision is not None:
-            self._precisions.setdefault((topic.channel, topic.key), set()).add(asked.precision)
-        effects: list[Effect] = []
-        if former is not None and former.answer is not REFUSED:
-            effects.append(_frame("unsubscribe", topic.channel, [topic]))
-        return [*effects, _frame("subscribe", topic.channel, [topic])]
+            self._precisions.setdefault((topic.channel, id), set()).add(asked.precision)
+        effects: list[Effect] = [_frame("unsubscribe", topic.channel, [asked])] if is_held else []
+        return [*effects, _frame("subscribe", topic.channel, [asked])]
 
     def _set_identities(
         self, channel: str, wanted: Sequence[Topic], unwanted: Sequence[Topic] = ()
@@ -150,13 +167,14 @@ class O2Subscriptions:
         slot = self.slots[channel]
         held = [asked.topic for asked in slot.values() if asked.answer is not REFUSED]
         others = [topic for topic in held if topic not in wanted and topic not in unwanted]
+        former = [slot[topic.key] for topic in held]
         slot.clear()
-        slot.update((topic.key, O2Topic(topic)) for topic in (*others, *wanted))
+        slot.update((topic.key, O2Topic(topic, topic.key)) for topic in (*others, *wanted))
         effects: list[Effect] = []
-        if held:
-            effects.append(_frame("unsubscribe", channel, held))
+        if former:
+            effects.append(_frame("unsubscribe", channel, former))
         if slot:
-            effects.append(_frame("subscribe", channel, [asked.topic for asked in slot.values()]))
+            effects.append(_frame("subscribe", channel, tuple(slot.values())))
         if others:
             return [Missed(tuple(others), "unknown"), *effects, Resent(tuple(others))]
         return effects
@@ -181,7 +199,7 @@ class O2Subscriptions:
         return [
             asked
             for asked in vouched
-            if asked.answer is WAITING and self.slots[asked.topic.channel].get(asked.topic.key) is asked
+            if asked.answer is WAITING and self.slots[asked.topic.channel].get(asked.id) is asked
         ]
 
     def doubt(self) -> None:
@@ -191,8 +209,13 @@ class O2Subscriptions:
     # ── finding ──
 
     def has(self, topic: Topic) -> bool:
-        asked = self.slots[topic.channel].get(topic.key)
-        return asked is not None and asked.topic == topic and asked.answer is not REFUSED
+        asked = self._held(topic)
+        return asked is not None and asked.answer is not REFUSED
+
+    def _held(self, topic: Topic) -> O2Topic | None:
+        """What was asked of this topic; None: nothing, or another topic has its place."""
+        asked = self.slots[topic.channel].get(self.ids.get(topic.key, topic.key))
+        return asked if asked is not None and asked.topic == topic else None
 
     def market(self, channel: str, id: str) -> O2Topic | None:
         """The topics of this market; a frame that names none belongs to the only one there is.
@@ -207,11 +230,16 @@ class O2Subscriptions:
             raise ValueError("a frame without market_id, and several markets are subscribed to")
         return next(iter(slot.values()), None)
 
+    def names(self) -> set[str]:
+        """The names of the markets that topics are subscribed to by."""
+        keys = {asked.topic.key for channel in BY_MARKET for asked in self.slots[channel].values()}
+        return keys & self.ids.keys()
+
     def outdated(self, asked: O2Topic, precision: int | None) -> bool:
         """Whether a frame of this precision belongs to an older subscription of the market."""
         if precision is None or precision == asked.precision:
             return False
-        return precision in self._precisions.get((asked.topic.channel, asked.topic.key), ())
+        return precision in self._precisions.get((asked.topic.channel, asked.id), ())
 
     def waiting(self) -> list[O2Topic]:
         return [
@@ -233,7 +261,7 @@ class O2Subscriptions:
         if channel in self.slots:
             waiting = [asked for asked in waiting if asked.topic.channel == channel]
         elif market:
-            waiting = [asked for asked in waiting if asked.topic.key == market]
+            waiting = [asked for asked in waiting if asked.id == market]
             if code in MARKET_CODES:
                 return waiting
         requests = {
@@ -250,15 +278,23 @@ def _by_channel(topics: Iterable[Topic]) -> dict[str, list[Topic]]:
     return groups
 
 
-def _frame(verb: str, channel: str, topics: Sequence[Topic]) -> Send:
+def _spelled_twice(topic: Topic, former: O2Topic) -> str:
+    return (
+        f"market {former.id} is subscribed to as {former.topic.key!r} on this connection, and O2 takes one "
+        f"{topic.channel} subscription per market. Use {former.topic.key!r} or {topic.key!r} in all places. "
+        f"It is asked for again in {TWICE:.0f} s"
+    )
+
+
+def _frame(verb: str, channel: str, asked: Sequence[O2Topic]) -> Send:
     fields: dict[str, object] = {"action": f"{verb}_{channel}"}
     if channel in BY_MARKET:
-        fields["market_id"] = topics[0].key
+        fields["market_id"] = asked[0].id
         if verb == "subscribe":
-            options = dict(topics[0].options)
+            options = dict(asked[0].topic.options)
             fields |= {name: options[name] for name in ("precision", "frequency") if name in options}
     elif (verb, channel) != ("unsubscribe", "orders"):  # that one takes no identities
-        fields["identities"] = [_identity(topic.key) for topic in topics]
+        fields["identities"] = [_identity(each.id) for each in asked]
     return Send(msgspec.json.encode(fields).decode())
 
 

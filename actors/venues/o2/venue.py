@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from operator import attrgetter
+from reprlib import repr as shortened
 from typing import Any, ClassVar, Literal, Never, cast, get_args
 from urllib.parse import urlsplit
 
@@ -37,11 +39,14 @@ from actors.protocol import (
 )
 from actors.venues.o2 import messages as m
 from actors.venues.o2.history import O2Rest
-from actors.venues.o2.messages import identity_key, normal_id
+from actors.venues.o2.markets import PATH, KnownMarkets, is_name
+from actors.venues.o2.messages import identity_key, is_id, normal_id
 from actors.venues.o2.session import O2Session
 from actors.venues.o2.subscriptions import BY_IDENTITY
 
-Precision = Literal["10", "100", "1000", "10000", "100000", "1000000", "10000000", "100000000", "1000000000"]
+Level = Literal[1, 2, 3, 4, 5, 6, 7, 8, 9]  # of a precision, as o2-sdk counts them
+Power = Literal["10", "100", "1000", "10000", "100000", "1000000", "10000000", "100000000", "1000000000"]
+Precision = Level | Power
 Frequency = Literal["100ms", "500ms", "1s", "3s"]
 
 DEPTH: DepthChannel[m.DepthSnapshot | m.DepthChange, Precision, Never] = DepthChannel("o2", "depth")
@@ -58,20 +63,24 @@ URLS: Mapping[Network, str] = {
     "devnet": "wss://api.devnet.o2.app/v1/ws",
 }
 
-PRECISIONS: tuple[str, ...] = get_args(Precision)
+PRECISIONS: tuple[str, ...] = get_args(Power)
+POWERS: Mapping[str, str] = {str(level): f"1{'0' * level}" for level in get_args(Level)}
 FINEST = int(PRECISIONS[0])
 FREQUENCIES: tuple[str, ...] = get_args(Frequency)
 VALUES: Mapping[str, tuple[str, ...]] = {"precision": PRECISIONS, "frequency": FREQUENCIES}
 DEFAULTS: Mapping[str, str] = {"precision": "10", "frequency": "500ms"}
 
-ID_DIGITS = 64  # an id has 32 bytes
+NAME_LENGTH = 64  # characters of a market's name
 IDENTITIES = 10  # in one subscription
 OPTIONAL = ("depth", "depth_view")  # channels of which a market has several topics
 PING_INTERVAL = 20.0  # seconds; O2 recommends 30, and closes after 60 without a message
 
-_PRECISION = f"which prices are one level: a power of ten, 10 (finest, the default) to {PRECISIONS[-1]}"
+_PRECISION = (
+    f"which prices are one level: a power of ten, 10 (finest, the default) to {PRECISIONS[-1]}, or its "
+    "exponent, 1 to 9"
+)
 _FREQUENCY = f"how often: {', '.join(FREQUENCIES)}; by default {DEFAULTS['frequency']}"
-_MARKET = "market id, 0x…"
+_MARKET = "market id, 0x…, or name, FUEL/USDC"
 _IDENTITY = "trade account's contract id, 0x…; a wallet is Address:0x…"
 
 
@@ -104,16 +113,18 @@ _CHANNELS = (
     Channel(
         str(BALANCES), m.Balance, "an account's balances", key=_IDENTITY, acknowledged=False, account=True
     ),
-    Channel(str(NONCE), m.Nonce, "an account's nonce", key=_IDENTITY, acknowledged=False),
+    Channel(str(NONCE), m.Nonce, "an account's nonce", key=_IDENTITY, acknowledged=False, private=True),
 )
 
 
 class O2(Venue):
     """O2 Exchange on the Fuel network. No login; one socket bears every channel.
 
-    Keys in their canonical form: ids in lower case with `0x`; an identity that is a contract, as a
-    trader's is, is its id, one that is a wallet `Address:0x…`. Options are texts, and depth topics
-    always have theirs.
+    Keys in their canonical form: ids in lower case with `0x`; a market's name as O2 lists it; an identity
+    that is a contract, as a trader's is, is its id, one that is a wallet `Address:0x…`. Options are texts,
+    and depth topics always have theirs; a precision is its power of ten. The name of a market and its id
+    are two topics: O2's list of markets is read when a line subscribes to a name, and a line takes one of
+    the two.
     """
 
     name: ClassVar[str] = "o2"
@@ -133,19 +144,20 @@ class O2(Venue):
         "REST": "O2 names no limit; ours is 60 requests per minute",
     }
 
+    def __init__(self, feed: str, settings: VenueSettings) -> None:
+        super().__init__(feed, settings)
+        self._markets = KnownMarkets()  # what the lines of this feed have read; see there
+
     def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
         known = self.channel(channel)
-        if known.name in BY_IDENTITY:
-            key = self._identity(known, key)
-        else:
-            key = normal_id(self._hex(known, key, key))
+        key = self._identity(known, key) if known.name in BY_IDENTITY else self._market(known, key)
         return Topic(self.feed, known.name, key, self._options(known, options))
 
     def endpoint(self, opening: Opening) -> Endpoint:
         return Endpoint(self.settings.url or URLS[cast(O2Settings, self.settings).network])
 
     def session(self, opening: Opening) -> Session:
-        return O2Session()
+        return O2Session(self._markets, self._http())
 
     def bounds(self, topic: Topic) -> Bounds:
         if topic.channel in BY_IDENTITY:
@@ -187,7 +199,7 @@ class O2(Venue):
     # ── history ──
 
     def rest(self) -> O2Rest:
-        return O2Rest(self._http())
+        return O2Rest(self._http(), self._markets)
 
     def bars(self, query: BarQuery) -> Call[tuple[Bar, ...]] | None:
         """Seconds, minutes and hours. Prices and sizes are in on-chain units, as everywhere here."""
@@ -224,6 +236,22 @@ class O2(Venue):
                 return _best(event)
         return None  # the levels of a coarser book are rounded: no order has that price
 
+    def key_text(self, key: Mapping[str, Any]) -> str | None:
+        """Returns the text of an identity that is written as O2 writes it: `{"ContractId": "0x…"}`."""
+        if len(key) != 1:
+            return None
+        ((kind, id),) = key.items()
+        return f"{kind}:{id}" if isinstance(kind, str) and isinstance(id, str) else None
+
+    def _market(self, channel: Channel, key: str) -> str:
+        name = key.strip()
+        if not is_name(name):
+            return normal_id(self._hex(channel, key, key))
+        is_clean = name.isprintable() and " " not in name and len(name) <= NAME_LENGTH
+        if not is_clean or not all(name.split("/")):
+            raise self.mistake(f"{channel.name} takes a {channel.key}; {shortened(key)} is no name")
+        return name
+
     def _identity(self, channel: Channel, key: str) -> str:
         kind, colon, id = key.strip().rpartition(":")
         if colon and kind.lower() not in {"address", "contractid"}:
@@ -234,22 +262,30 @@ class O2(Venue):
         return identity_key(f"{kind}{colon}{self._hex(channel, id, key)}")
 
     def _hex(self, channel: Channel, id: str, key: str) -> str:
-        digits = id.strip().lower().removeprefix("0x")
-        if not digits or len(digits) > ID_DIGITS or not set(digits) <= set("0123456789abcdef"):
+        id = id.strip()
+        if not is_id(id):
             what = "no key" if not key else f"{key!r}"
-            hint = "" if channel.name in BY_IDENTITY else " O2 lists its markets' ids at /v1/markets."
+            hint = "" if channel.name in BY_IDENTITY else f"{_as_name(key)} O2 lists its markets at {PATH}."
             raise self.mistake(
-                f"{channel.name} takes a {channel.key}, of at most {ID_DIGITS} hexadecimal "
-                f"digits, and was given {what}.{hint}"
+                f"{channel.name} takes a {channel.key}, and was given {what}. An id has at most "
+                f"{m.ID_DIGITS} hexadecimal digits.{hint}"
             )
-        return digits
+        return id.lower().removeprefix("0x")
 
     def _options(self, channel: Channel, options: Mapping[str, Option]) -> Options:
         self.check_options(channel, options)
-        chosen = {name: str(options.get(name, DEFAULTS[name])) for name in channel.options}
+        chosen = {name: str(options.get(name, DEFAULTS[name])).strip() for name in channel.options}
+        if "precision" in chosen:
+            chosen["precision"] = POWERS.get(chosen["precision"], chosen["precision"])
         for name, value in chosen.items():
             self.check_value(channel.name, name, value, VALUES[name])
         return tuple(sorted(chosen.items()))
+
+
+def _as_name(key: str) -> str:
+    """The name that a text with another sign between the symbols probably means."""
+    found = re.fullmatch(r"\s*([A-Za-z]\w*)[-_:]([A-Za-z]\w*)\s*", key)
+    return f" A name has a slash: {found[1]}/{found[2]}." if found else ""
 
 
 def _best(view: m.DepthView) -> Price:

@@ -104,6 +104,7 @@ _CHANNELS = {
         whole=(m.DepthSnapshot,) if name == DEPTH else (),
         resyncable=name == DEPTH,
         account=STREAMS[name].oms and name != INTENT,
+        private=name == INTENT,
         unique=name in (USER_TRADES, USER_FINALIZED_TRADES, *PUBLIC_TRADES),
     )
     for name, event, about in ((str(channel), event, about) for channel, event, about in _EVENTS)

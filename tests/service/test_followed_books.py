@@ -1,0 +1,112 @@
+"""Books that requests follow: a bounded number of them, each until no request asks for it any more."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from actors import Runtime
+from actors.service import Limits, Service
+from actors.service.followed_books import FollowedBooks
+from actors.service.responses import RequestDeclined
+from actors.simulators import SimulatedO2
+from tests.service.conftest import HERE
+from tests.service.visitor import ask
+from tests.support.runtimes import runtime_on, until
+from tests.support.virtual_time import Clock
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def books(runtime: Runtime, clock: Clock) -> FollowedBooks:
+    """At most two, for a minute; no thread ends them, the test does."""
+    books = FollowedBooks(runtime, 2, 60.0, monotonic=clock)
+    books.stop()
+    return books
+
+
+def look(books: FollowedBooks, runtime: Runtime, key: str) -> None:
+    books.view(runtime._books.topic("o2", key, {}), key, 5, None, {})
+
+
+def followed(runtime: Runtime) -> set[str]:
+    return {topic.key for topic, book in runtime._books._books.items() if book.ended is None}
+
+
+def test_a_book_ends_when_no_request_has_asked_for_it(
+    books: FollowedBooks, runtime: Runtime, o2: SimulatedO2, clock: Clock
+) -> None:
+    one, other, *_ = o2.markets
+    look(books, runtime, one)
+    look(books, runtime, other)
+    clock.now += 40.0
+    look(books, runtime, one)
+    clock.now += 40.0
+    books.end_unread()
+    assert followed(runtime) == {one}
+    until(runtime, lambda status: len(status.lines()["o2"].topics) == 1)
+    clock.now += 40.0
+    books.end_unread()
+    assert followed(runtime) == set()
+
+
+def test_no_more_are_followed_than_allowed(
+    books: FollowedBooks, runtime: Runtime, o2: SimulatedO2, clock: Clock
+) -> None:
+    first, second, third, *_ = o2.markets
+    look(books, runtime, first)
+    look(books, runtime, second)
+    with pytest.raises(RequestDeclined, match="requests follow 2 order books already") as declined:
+        look(books, runtime, third)
+    assert declined.value.answer.status == 503
+    assert dict(declined.value.answer.headers) == {"Retry-After": "60"}
+    look(books, runtime, second)
+    assert followed(runtime) == {first, second}
+    clock.now += 60.0
+    books.end_unread()
+    look(books, runtime, third)
+    assert followed(runtime) == {third}
+
+
+def test_a_book_that_the_runtime_follows_itself_is_shown_and_left_alone(
+    books: FollowedBooks, runtime: Runtime, market: str, clock: Clock
+) -> None:
+    runtime.book("o2", market)
+    look(books, runtime, market)
+    clock.now += 1_000.0
+    books.end_unread()
+    books.stop()
+    assert followed(runtime) == {market}
+
+
+def test_a_book_whose_feed_has_gone_ends_quietly(
+    books: FollowedBooks, runtime: Runtime, market: str, clock: Clock
+) -> None:
+    look(books, runtime, market)
+    runtime.reload({"feeds": {}})
+    clock.now += 60.0
+    books.end_unread()
+    assert books._readings == {}
+
+
+def test_the_service_ends_them_by_itself(o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.service.followed_books.PERIOD", 0.02)
+    first, second, third, *_ = o2.markets
+    with (
+        runtime_on(o2) as runtime,
+        Service(runtime, HERE, limits=Limits(books=2, book_linger=0.5)) as service,
+    ):
+        for market in (first, second):
+            assert ask(service, f"/book/o2/{market}").status in {200, 503}
+        told = ask(service, f"/book/o2/{third}")
+        assert (told.status, told.headers.get("retry-after")) in {(503, "0"), (503, None), (200, None)}
+        until(runtime, lambda status: status.streams == ())
+        assert ask(service, f"/book/o2/{third}?wait=5").status == 200
+        service.stop()
+        assert runtime.status().streams == ()
+        assert [each for each in threading.enumerate() if each.name == "service/books"] == []

@@ -1,4 +1,4 @@
-"""Prints what project-x-py 4 offers to its users, one name per line, as tests/migrating/project-x-py.txt has it.
+"""Prints what project-x-py 4 offers to programs, one name per line: tests/migrating/project-x-py.txt.
 
 It runs in the SDK's own virtualenv, so it knows nothing of Linewarden.
 """
@@ -33,8 +33,17 @@ ROOMS = (
     "utils",
 )
 # What a suite gives that its package does not export.
-GIVEN = (("trading_suite", "InstrumentContext"), ("risk_manager", "RiskManager"), ("risk_manager", "ManagedTrade"))
-CONFIGS = ("OrderManagerConfig", "PositionManagerConfig", "DataManagerConfig", "OrderbookConfig")  # of a suite
+GIVEN = (
+    ("trading_suite", "InstrumentContext"),
+    ("risk_manager", "RiskManager"),
+    ("risk_manager", "ManagedTrade"),
+)
+CONFIGS = (
+    "OrderManagerConfig",
+    "PositionManagerConfig",
+    "DataManagerConfig",
+    "OrderbookConfig",
+)  # of a suite
 VARIABLE = re.compile(r"PROJECT_?X_[A-Z_]*[A-Z]")
 
 
@@ -69,7 +78,9 @@ def attributes(owner):
         target = each.target if isinstance(each, ast.AnnAssign) else None
         targets = each.targets if isinstance(each, ast.Assign) else [target]
         for one in targets:
-            of_self = isinstance(one, ast.Attribute) and isinstance(one.value, ast.Name) and one.value.id == "self"
+            of_self = (
+                isinstance(one, ast.Attribute) and isinstance(one.value, ast.Name) and one.value.id == "self"
+            )
             if of_self and public(one.attr):
                 yield one.attr
 
@@ -92,7 +103,13 @@ def exported():
 def options():
     """Arguments of a suite, of its config and of its event filters, fields of configs, variables."""
     suite, config = project_x_py.TradingSuite, project_x_py.TradingSuiteConfig
-    for function in (suite.create, suite.from_config, suite.from_env, config.__init__, project_x_py.ProjectX.from_env):
+    for function in (
+        suite.create,
+        suite.from_config,
+        suite.from_env,
+        config.__init__,
+        project_x_py.ProjectX.from_env,
+    ):
         plain = [
             name
             for name, each in inspect.signature(function).parameters.items()
@@ -101,6 +118,7 @@ def options():
         yield from plain
     for name in CONFIGS:
         yield from getattr(load("types.config_types"), name).__annotations__
+    yield from (each.name for each in dataclasses.fields(load("risk_manager").RiskConfig))
     yield from (each.value for each in project_x_py.Features)
     for file in Path(project_x_py.__file__).parent.rglob("*.py"):
         yield from VARIABLE.findall(file.read_text(encoding="utf-8"))
@@ -124,7 +142,9 @@ def keys_of(function):
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     for each in ast.walk(tree):
         if isinstance(each, ast.Dict):
-            yield from (key.value for key in each.keys if isinstance(key, ast.Constant) and isinstance(key.value, str))
+            yield from (
+                key.value for key in each.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)
+            )
 
 
 def callbacks():

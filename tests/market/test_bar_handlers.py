@@ -69,7 +69,7 @@ def test_one_that_is_closed_is_called_no_more() -> None:
 
 
 def test_a_block_that_ends_closes_it() -> None:
-    with BarHandler("on_bar/feed/KEY", frozenset({MINUTE}), lambda told: None, None) as handler:
+    with BarHandler("on_bar/feed/KEY", frozenset({MINUTE}), print, None) as handler:
         assert not handler.is_closed
     assert handler.is_closed
 

@@ -1,4 +1,5 @@
-"""A strategy that decides with each bar: RSI and an average for the entry, the average range for its exits.
+"""A strategy that decides with each bar: RSI and an average for the entry, the average range for its
+exits.
 
     python examples/migrating/project_x_py/atr_bracket_strategy.py
 
@@ -51,7 +52,8 @@ def decide(suite: TradingSuite) -> int | None:
 
 def report(suite: TradingSuite, entry: int) -> None:
     row = suite.orders.order(suite.account_id, entry).get(timeout=WAIT)
-    works = [each.order for each in suite.account.orders if each.order.parent == entry]
+    view = suite.wait_account(lambda view: any(each.order == entry for each in view.fills))
+    works = [each.order for each in view.orders if each.order.parent == entry]
     print(f"entry is {row.status.name.lower() if row.status else None}; exits at work: {len(works)}")
 
 

@@ -2,7 +2,8 @@
 
     python examples/migrating/project_x_py/book_scalping.py
 
-One loop over the trades. `require` refuses to act on a trade while newer ones wait, or on a book that is not whole.
+One loop over the trades. `require` refuses to act on a trade while newer ones wait, or on a book that
+is not whole.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ def side_of(book: actors.BookView, tape: deque[projectx.Trade]) -> Side | None:
     return None
 
 
-def look(suite: TradingSuite, tape: deque[projectx.Trade], trades: actors.Stream[projectx.Trade]) -> int | None:
+def look(
+    suite: TradingSuite, tape: deque[projectx.Trade], trades: actors.Stream[projectx.Trade]
+) -> int | None:
     """The entry, if one was placed."""
     nq, book = suite["NQ"], suite["NQ"].book
     if len(tape) < WINDOW or not book.synced or (side := side_of(book, tape)) is None:
@@ -53,12 +56,15 @@ def main() -> None:
     with trading_suite("NQ") as suite:
         suite.runtime.flat("projectx", suite.account_id, wait=WAIT)  # two looks at the account agree
         tape, entry = deque[projectx.Trade](maxlen=WINDOW), None
-        with suite.runtime.subscribe("projectx", projectx.TRADES, suite["NQ"].contract.id, wait=WAIT) as trades:
+        with suite.runtime.subscribe(
+            "projectx", projectx.TRADES, suite["NQ"].contract.id, wait=WAIT
+        ) as trades:
             until = time.monotonic() + SECONDS
             while entry is None and time.monotonic() < until:
                 tape.append(trades.get(timeout=WAIT))
                 entry = look(suite, tape, trades)
-        fills = [each for each in suite.account.fills if each.order == entry]
+        view = suite.wait_account(lambda view: entry in {None, *(each.order for each in view.fills)})
+        fills = [each for each in view.fills if each.order == entry]
         print("entered:", [f"{each.side} {each.size} at {each.price}" for each in fills])
         print("closed:", suite.flatten("NQ"))
 

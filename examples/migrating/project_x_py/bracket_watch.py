@@ -2,8 +2,8 @@
 
     python examples/migrating/project_x_py/bracket_watch.py
 
-Their program looks every few seconds and cancels what a closed position has left behind. Here the venue cancels one
-leg when the other fills, and `flatten` closes a position with its legs if the time is over.
+Their program looks every few seconds and cancels what a closed position has left behind. Here the venue
+cancels one leg when the other fills, and `flatten` closes a position with its legs if the time is over.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def watch(suite: TradingSuite) -> None:
             print(f"nothing for {SECONDS:.0f} s")
 
 
-def stop(number: int, frame: FrameType | None) -> None:
+def stop(_number: int, _frame: FrameType | None) -> None:
     """SIGTERM ends it as Ctrl-C does: the blocks above are left, and `finally` below cleans up."""
     raise KeyboardInterrupt
 

@@ -7,8 +7,9 @@ Their `asyncio.gather` of three requests is `actors.gather`. A login is made by 
 
 from __future__ import annotations
 
-import actors
 from project_x_suite import WAIT, trading_suite
+
+import actors
 
 
 def main() -> None:
@@ -19,7 +20,11 @@ def main() -> None:
             trades = "may trade" if account.can_trade else "may not trade"
             print(f"{account.name}: balance {account.balance}, {kind}, {trades}")
 
-        ping, positions, found = px.ping(), px.positions(suite.account_id), px.contracts("ES")  # all under way
+        ping, positions, found = (
+            px.ping(),
+            px.positions(suite.account_id),
+            px.contracts("ES"),
+        )  # all under way
         actors.gather([ping, positions, found], timeout=WAIT)
         print(f"{ping.get()}; {len(positions.get().rows)} positions; contracts: {found.get()[0].name}")
         line = suite.runtime.status().lines()["projectx/user"]

@@ -2,8 +2,8 @@
 
     python examples/migrating/project_x_py/clock_changes.py
 
-Bars are aligned to UTC, so no hour is missing and none comes twice: there is nothing to detect or to correct. Sessions
-and days go by the clock of their zone.
+Bars are aligned to UTC, so no hour is missing and none comes twice: there is nothing to detect or to
+correct. Sessions and days go by the clock of their zone.
 """
 
 from __future__ import annotations

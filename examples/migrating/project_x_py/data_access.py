@@ -2,8 +2,8 @@
 
     python examples/migrating/project_x_py/data_access.py
 
-Bars are a tuple, oldest first: slices and comprehensions are what `get_latest_bars`, `get_ohlc`, `get_price_range`,
-`get_volume_stats` and `get_bars_since` are for.
+Bars are a tuple, oldest first: slices and comprehensions are what `get_latest_bars`, `get_ohlc`,
+`get_price_range`, `get_volume_stats` and `get_bars_since` are for.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def main() -> None:
         print("price:", nq.price)  # `get_latest_price`; raises StalePriceError where it is old
 
         bar = frame.finished[-1]  # `get_ohlc`
-        print(f"last bar: {bar.open} {bar.high} {bar.low} {bar.close}, volume {bar.volume}, exact: {bar.exact}")
+        print(
+            f"last bar: {bar.open} {bar.high} {bar.low} {bar.close}, volume {bar.volume}, exact: {bar.exact}"
+        )
         print("forming:", frame.forming is not None)  # never among `finished`
 
         last = frame.finished[-12:]  # `get_latest_bars(12)`
@@ -39,7 +41,9 @@ def main() -> None:
         print(f"volume: {sum(each.volume for each in last)}, on average {usual:.0f}")
 
         since = time.time_ns() - 30 * 60 * 10**9
-        print("bars of the last 30 minutes:", len([each for each in frame.finished if each.start_ns >= since]))
+        print(
+            "bars of the last 30 minutes:", len([each for each in frame.finished if each.start_ns >= since])
+        )
         where = (nq.price - low) / (high - low) if high > low else Decimal("0.5")
         print("breakout" if where > 1 else f"within the range, at {where:.0%}")
 

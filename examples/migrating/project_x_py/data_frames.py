@@ -2,13 +2,12 @@
 
     python examples/migrating/project_x_py/data_frames.py
 
-A view is immutable, so there is no cache to clear and nothing to copy. Queries are those of your library: their batches
-of lazy operations are `polars.DataFrame(rows).lazy()`.
+A view is immutable, so there is no cache to clear and nothing to copy. Queries are those of your
+library: their batches of lazy operations are `polars.DataFrame(rows).lazy()`.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from collections import defaultdict
 from datetime import date
 from decimal import Decimal
@@ -27,21 +26,6 @@ def by_day(rows: list[dict[str, Any]]) -> dict[date, float]:
     return dict(volumes)
 
 
-def frame(rows: list[dict[str, Any]]) -> str:
-    """The same with a library, where one is installed."""
-    if importlib.util.find_spec("polars"):
-        import polars
-
-        closes = polars.DataFrame(rows).lazy().with_columns(polars.col("close").rolling_mean(20).alias("sma"))
-        return f"polars: {closes.collect().shape}"
-    if importlib.util.find_spec("pandas"):
-        import pandas
-
-        closes = pandas.DataFrame(rows).set_index("start")["close"].rolling(20).mean()
-        return f"pandas: {closes.shape}"
-    return "neither polars nor pandas is installed"
-
-
 def main() -> None:
     with trading_suite("NQ", timeframes=("1min", "5min", "1h")) as suite:
         view = suite["NQ"].bars  # all timeframes, at one moment: their `execute_batch_queries`
@@ -50,7 +34,8 @@ def main() -> None:
             closes = [row["close"] for row in rows]
             print(f"{timeframe}: {len(rows)} rows, close from {min(closes):,.2f} to {max(closes):,.2f}")
         rows = actors.records(view["5min"])
-        print(f"{len(by_day(rows))} days; {frame(rows).split(':')[0]}")
+        # polars.DataFrame(rows).lazy()…, pandas.DataFrame(rows).set_index("start")…
+        print(f"{len(by_day(rows))} days in {len(rows)} rows with {', '.join(rows[0])}")
         exact = actors.records(view["5min"].finished[-3:], exact=True)  # Decimal, as they came
         print("exact:", all(isinstance(row["close"], Decimal) for row in exact))
 

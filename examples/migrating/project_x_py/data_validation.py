@@ -2,8 +2,9 @@
 
     python examples/migrating/project_x_py/data_validation.py
 
-A message that cannot be decoded, or has a number out of all bounds, is counted and kept aside (`quarantine`), and the stream
-has a `Gap` there. Old data is no data: `max_event_lag`, `max_age`. Which price is strange for a contract is yours.
+A message that cannot be decoded, or has a number out of all bounds, is counted and kept aside
+(`quarantine`), and the stream has a `Gap` there. Old data is no data: `max_event_lag`, `max_age`. Which
+price is strange for a contract is yours.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ def main() -> None:
         status = runtime.status()
         print(f"undecodable: {status.quarantine.count}")
         bars = suite["NQ"].bars["1min"].finished
-        ordered = all(bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high for bar in bars)
+        ordered = all(
+            bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high for bar in bars
+        )
         print(f"{len(bars)} bars, each within its range: {ordered}, exact: {sum(bar.exact for bar in bars)}")
         try:
             runtime.require(("projectx", projectx.QUOTES, contract.id), max_age=2.0)

@@ -1,9 +1,10 @@
-"""All events of a program in one loop, and the same by handlers: every event of their `EventType` has its place.
+"""All events of a program in one loop, and the same by handlers: every event of their `EventType` has its
+place.
 
     python examples/migrating/project_x_py/event_system.py
 
-`merge` gives events of several streams and what happens to their lines, in the order of arrival, on your own
-thread: no handler can be called at a time that does not suit.
+`merge` gives events of several streams and what happens to their lines, in the order of arrival, on
+your own thread: no handler can be called at a time that does not suit.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def by_handlers(suite: TradingSuite) -> None:
     runtime, contract = suite.runtime, suite["NQ"].contract.id
     counted = Counter[str]()
 
-    def count(quote: projectx.Quote) -> None:
+    def count(_quote: projectx.Quote) -> None:
         counted["quotes"] += 1
 
     handling = runtime.on("projectx", projectx.QUOTES, contract, handler=count)

@@ -2,8 +2,8 @@
 
     python examples/migrating/project_x_py/export_bars.py
 
-The files go to a folder that is removed at the end. For a chart, give `actors.records(...)` to plotly or another library;
-here the picture is of text.
+The files go to a folder that is removed at the end. For a chart, give `actors.records(...)` to plotly
+or another library; here the picture is of text.
 """
 
 from __future__ import annotations

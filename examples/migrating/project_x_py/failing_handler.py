@@ -2,8 +2,9 @@
 
     python examples/migrating/project_x_py/failing_handler.py
 
-Their circuit breaker guards callbacks against each other. Here each handler has a thread and a buffer of its own, so
-one that fails or hangs harms no other. A rest with a fallback is a few lines in the handler itself.
+Their circuit breaker guards callbacks against each other. Here each handler has a thread and a buffer
+of its own, so one that fails or hangs harms no other. A rest with a fallback is a few lines in the
+handler itself.
 """
 
 from __future__ import annotations
@@ -46,14 +47,14 @@ def main() -> None:
     logging.getLogger("actors").setLevel(logging.CRITICAL)  # each failure would be logged with its topic
     failures, rested, healthy = threading.Semaphore(0), threading.Event(), threading.Event()
 
-    def fail(quote: projectx.Quote) -> None:
+    def fail(_quote: projectx.Quote) -> None:
         failures.release()
         raise ConnectionError("the database is away")
 
-    def fall_back(quote: projectx.Quote) -> None:
+    def fall_back(_quote: projectx.Quote) -> None:
         rested.set()
 
-    def count(quote: projectx.Quote) -> None:
+    def count(_quote: projectx.Quote) -> None:
         healthy.set()
 
     with trading_suite("NQ") as suite:

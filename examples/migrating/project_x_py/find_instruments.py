@@ -2,15 +2,16 @@
 
     python examples/migrating/project_x_py/find_instruments.py
 
-Their example asks for names at the terminal: give them as arguments of `search`. `contract` refuses a text that names
-several contracts; `get_instrument` takes the first one that the search finds.
+Their example asks for names at the terminal: give them as arguments of `search`. `contract` refuses a
+text that names several contracts; `get_instrument` takes the first one that the search finds.
 """
 
 from __future__ import annotations
 
+from project_x_suite import WAIT, trading_suite
+
 import actors
 from actors.trading.projectx_requests import ProjectXRequests
-from project_x_suite import WAIT, trading_suite
 
 
 def search(px: ProjectXRequests, text: str) -> None:

@@ -2,8 +2,8 @@
 
     python examples/migrating/project_x_py/indicators.py
 
-Linewarden has no indicators. `actors.records(bars)` gives rows to pandas or polars, and so to any library on them;
-these five are enough for the strategies in this folder, and need nothing.
+Linewarden has no indicators. `actors.records(bars)` gives rows to pandas or polars, and so to any
+library on them; these five are enough for the strategies in this folder, and need nothing.
 """
 
 from __future__ import annotations

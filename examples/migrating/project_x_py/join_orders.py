@@ -1,6 +1,6 @@
 """Join the best bid or the best ask.
 
-    python examples/migrating/project_x_py/join_orders.py
+python examples/migrating/project_x_py/join_orders.py
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ def main() -> None:
                 print(f"joined the {side}: {row.status.name.lower() if row.status else None}")
         # the market moves: one of them may be filled already, and its cancel is then refused
         left = [px.cancel(account, each.order.id) for each in suite.account.orders]
-        print("cancelled:", all(not isinstance(each, actors.Unknown) for each in actors.gather(left, timeout=WAIT)))
+        print(
+            "cancelled:",
+            all(not isinstance(each, actors.Unknown) for each in actors.gather(left, timeout=WAIT)),
+        )
         print("closed:", suite.flatten("NQ"))
 
 

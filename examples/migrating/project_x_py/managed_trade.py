@@ -41,10 +41,15 @@ class Trade:
         print("stop moved:", type(done).__name__)
 
     def scale_out(self, size: int) -> None:
-        """`scale_out`, `exit_partial`: by hand, the bracket keeps its size; the rest is in `close`'s sweep."""
-        px, account = self.instrument.suite.orders, self.instrument.suite.account_id
+        """`scale_out`, `exit_partial`: its legs are made as small, or they would open a short."""
+        suite = self.instrument.suite
+        px, account = suite.orders, suite.account_id
         done = px.close(account, self.instrument.contract, size).get(timeout=WAIT)
-        print(f"{size} closed:", type(done).__name__)
+        legs = [each.order.id for each in suite.account.orders if each.order.parent == self.entry]
+        changed = actors.gather(
+            [px.modify(account, each, size=self.size - size) for each in legs], timeout=WAIT
+        )
+        print(f"{size} closed: {type(done).__name__}; legs: {[type(each).__name__ for each in changed]}")
 
 
 @contextmanager
@@ -61,6 +66,7 @@ def managed_trade(name: str, one: Instrument, side: Side, risk: int, stop: int) 
     if entry is None:
         yield None
         return
+    suite.wait_account(lambda view: abs(view.net(one.contract) or 0) == size and len(view.orders) == 2)
     try:
         yield Trade(one, side, size, entry)
     finally:

@@ -2,8 +2,8 @@
 
     python examples/migrating/project_x_py/multi_timeframe.py
 
-All timeframes are of one view, which is one moment. A bar that is over is told once, so a decision is made once for
-each.
+All timeframes are of one view, which is one moment. A bar that is over is told once, so a decision is
+made once for each.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
     python examples/migrating/project_x_py/order_book_analysis.py
 
-`runtime.book` keeps the levels; the sums over them are yours. Linewarden looks for no icebergs and no spoofing: what
-rests behind a level, and why an order was cancelled, cannot be told from ProjectX' levels.
+`runtime.book` keeps the levels; the sums over them are yours. Linewarden looks for no icebergs and no
+spoofing: what rests behind a level, and why an order was cancelled, cannot be told from ProjectX'
+levels.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def clusters(levels: tuple[Level, ...], tick: Decimal) -> int:
 def delta(trades: Trades) -> Decimal:
     """Volume of buyers less volume of sellers: their `get_cumulative_delta`. ProjectX tells the aggressor."""
     sign = {projectx.TradeType.BUY: 1, projectx.TradeType.SELL: -1}
-    return sum((sign[each.type] * (each.volume or 0) for each in trades if each.type in sign), Decimal())
+    signed = (sign[each.type] * (each.volume or 0) for each in trades if each.type in sign)
+    return sum(map(Decimal, signed), Decimal())
 
 
 def profile(trades: Trades) -> list[tuple[Decimal, Decimal]]:
@@ -87,7 +89,9 @@ def main() -> None:
                 trades += tape.get_many(20, timeout=WAIT)
                 if (spread := suite["NQ"].book.spread) is not None:
                     spreads.append(Decimal(spread))
-        print(f"{len(trades)} trades: delta {delta(trades)}, largest {max(each.volume or 0 for each in trades)}")
+        print(
+            f"{len(trades)} trades: delta {delta(trades)}, largest {max(each.volume or 0 for each in trades)}"
+        )
         for price, count in profile(trades)[:3]:
             print(f"  {price}: {count}")
         print(f"average spread {sum(spreads) / len(spreads):.2f} of {len(spreads)} looks")

@@ -2,8 +2,9 @@
 
     python examples/migrating/project_x_py/order_errors.py
 
-Their `except ProjectXOrderError` and `OrderSubmissionUncertainError` are three outcomes. There is nothing to roll
-back: entry and exits of a bracket are one order at the venue, and a close takes its legs along.
+Their `except ProjectXOrderError` and `OrderSubmissionUncertainError` are three outcomes. There is
+nothing to roll back: entry and exits of a bracket are one order at the venue, and a close takes its
+legs along.
 """
 
 from __future__ import annotations

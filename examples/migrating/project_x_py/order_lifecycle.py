@@ -2,7 +2,8 @@
 
     python examples/migrating/project_x_py/order_lifecycle.py
 
-Their `OrderTracker` is a stream of the account's orders. Subscribe first: then no event of the order is missed.
+Their `OrderTracker` is a stream of the account's orders. Subscribe first: then no event of the order is
+missed.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ def modify_or_cancel(suite: TradingSuite, orders: Orders) -> None:
         moved = px.modify(account, placed, limit=nq.price + nq.ticks(40), align="safe").get(timeout=WAIT)
         if not isinstance(moved, actors.Accepted) or not wait_final(orders, {placed}, timeout=10):
             px.cancel(account, placed).get(timeout=WAIT)
-    print(f"order is {px.order(account, placed).get(timeout=WAIT).status}")
+    status = px.order(account, placed).get(timeout=WAIT).status
+    print(f"order is {status and status.name}")
 
 
 def several(suite: TradingSuite, orders: Orders) -> None:

@@ -2,8 +2,9 @@
 
     python examples/migrating/project_x_py/order_management.py
 
-A handle is returned at once; `order_id` waits for the outcome. Prices are Decimal or text: no float, and no
-rounding of your own, because a price off its tick is refused or, with `align="safe"`, moved to the safe side.
+A handle is returned at once; `order_id` waits for the outcome. Prices are Decimal or text: no float,
+and no rounding of your own, because a price off its tick is refused or, with `align="safe"`, moved to
+the safe side.
 """
 
 from __future__ import annotations
@@ -21,18 +22,19 @@ def single_orders(suite: TradingSuite) -> list[int]:
     stop = px.place(account, nq.contract, "sell", 1, stop=nq.price - nq.ticks(80))
     trail = px.place(account, nq.contract, "sell", 1, trail=nq.price - nq.ticks(200))
     works = [order_id(each) for each in (limit, stop, trail)]  # the three are under way together
-    print(f"bought: {bought is not None}; working: {len(suite.account.orders)}")
+    view = suite.wait_account(lambda view: len(view.orders) == 3 and len(view.positions) == 1)
+    print(f"bought: {bought is not None}; working: {len(view.orders)}")
     return [each for each in works if each is not None]
 
 
 def look_and_change(suite: TradingSuite, orders: list[int]) -> None:
     px, account, nq = suite.orders, suite.account_id, suite["NQ"]
     row = px.order(account, orders[0]).get(timeout=WAIT)  # whatever became of it
-    print(f"order is {row.status}, {row.size} at {row.limit_price}")
+    print(f"order is {row.status and row.status.name}, {row.size} at {row.limit_price}")
     px.modify(account, orders[0], limit=nq.price - nq.ticks(300), size=2).get(timeout=WAIT)
     px.modify(account, orders[0], size=3).get(timeout=WAIT)  # what is left out stays
     row = px.order(account, orders[0]).get(timeout=WAIT)
-    print(f"order is {row.status}, {row.size} at a new price")
+    print(f"order is {row.status and row.status.name}, {row.size} at a new price")
 
 
 def cancel(suite: TradingSuite, orders: list[int]) -> None:
@@ -44,11 +46,12 @@ def cancel(suite: TradingSuite, orders: list[int]) -> None:
 
 
 def bracket(suite: TradingSuite) -> None:
-    """An entry with its exits is one order. Distances are ticks from the fill; its legs cancel one another."""
+    """An entry with its exits is one order. Distances are ticks from the fill; legs cancel one another."""
     px, account, nq = suite.orders, suite.account_id, suite["NQ"]
     entry = px.place(account, nq.contract, "buy", 1, bracket=actors.Bracket(stop=40, target=80))
     if (parent := order_id(entry)) is not None:
-        legs = [each.order for each in suite.account.orders if each.order.parent == parent]
+        view = suite.wait_account(lambda view: len(view.orders) == 2)  # the entry is filled
+        legs = [each.order for each in view.orders if each.order.parent == parent]
         print("legs:", ", ".join(sorted(f"{each.side} {each.type}" for each in legs)))
 
 

@@ -2,8 +2,8 @@
 
     python examples/migrating/project_x_py/order_templates.py
 
-Their `order_chain()` and templates each place an entry and two more orders. Here each is one bracket order, so no
-exit can work before its entry is filled, or be forgotten.
+Their `order_chain()` and templates each place an entry and two more orders. Here each is one bracket
+order, so no exit can work before its entry is filled, or be forgotten.
 """
 
 from __future__ import annotations

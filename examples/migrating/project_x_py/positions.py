@@ -17,8 +17,8 @@ import actors
 def show(suite: TradingSuite) -> None:
     view = suite.account  # one moment; the next call is another one
     for position in view.positions:
-        side = "long" if (position.net or 0) > 0 else "short"
-        print(f"  {side} {position.net} {position.name} from {position.average_price}, profit {position.unrealised}")
+        price, profit = position.average_price, position.unrealised
+        print(f"  {position.net} of {position.name} from {price}, profit {profit}")  # below 0: short
     for each in view.orders:
         order = each.order
         left = (order.size or 0) - (order.filled or 0)
@@ -52,14 +52,17 @@ def main() -> None:
         order_id(suite.orders.place(suite.account_id, suite["NQ"].contract, "buy", 2))
         bracket = actors.Bracket(stop=40)
         order_id(suite.orders.place(suite.account_id, suite["NQ"].contract, "buy", 1, bracket=bracket))
+        suite.wait_account(lambda view: view.net(suite["NQ"].contract) == 3 and len(view.orders) == 1)
         for _ in range(2):  # a loop of yours: the view costs 0.1 ms
             show(suite)
             time.sleep(0.2)
         risk(suite)
         done = suite.orders.close(suite.account_id, suite["NQ"].contract, 1).get(timeout=30)
+        suite.wait_account(lambda view: view.net(suite["NQ"].contract) == 2)
         print("one contract closed:", type(done).__name__)
         print("all closed:", suite.flatten("NQ"))
-        print(f"realised {suite.account.realised} by {len(suite.account.fills)} fills")
+        view = suite.wait_account(lambda view: len(view.fills) == 4)
+        print(f"realised {view.realised} by {len(view.fills)} fills")
         events.close()
 
 

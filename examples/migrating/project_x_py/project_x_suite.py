@@ -1,7 +1,8 @@
-"""What project-x-py's `TradingSuite` holds, for the ports in this folder: copy it and change what you like.
+"""What project-x-py's `TradingSuite` holds, for the ports in this folder: copy it and change what you
+like.
 
-Without arguments a port runs on a simulator in its own process, with account 4242 and an order store in a
-folder that is removed at the end. With a config of yours and the number of an account it uses these:
+Without arguments a port runs on a simulator in its own process, with account 4242 and an order store in
+a folder that is removed at the end. With a config of yours and the number of an account it uses these:
 
     python examples/migrating/project_x_py/PORT.py CONFIG ACCOUNT
 
@@ -12,7 +13,8 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -76,6 +78,18 @@ class TradingSuite:
         """Positions, working orders, fills and balance, once lists and channels agree."""
         return self.runtime.account("projectx", self.account_id, wait=WAIT)
 
+    def wait_account(self, holds: Callable[[actors.AccountView], bool]) -> actors.AccountView:
+        """The first view of which something holds. What an order causes comes after its answer.
+
+        Raises TimeoutError where none does within 30 s.
+        """
+        until = time.monotonic() + WAIT
+        while time.monotonic() < until:
+            if holds(view := self.account):
+                return view
+            time.sleep(0.02)
+        raise TimeoutError(f"{self.account} is not what was waited for")
+
     @property
     def is_simulated(self) -> bool:
         return len(sys.argv) != 3
@@ -83,9 +97,10 @@ class TradingSuite:
     def flatten(self, name: str) -> bool:
         """Closes the position, cancels what works, and returns whether both is certain."""
         contract = self[name].contract
-        if self.account.net(contract) == 0:  # a close without a position is refused
-            return self.orders.cancel_all(self.account_id, contract).get(timeout=WAIT).is_complete
-        return self.orders.close(self.account_id, contract, sweep=True).get(timeout=WAIT).is_complete
+        swept = self.orders.close(self.account_id, contract, sweep=True).get(timeout=WAIT)
+        if not swept.is_complete and self.account.net(contract) == 0:  # there was no position to close
+            swept = self.orders.cancel_all(self.account_id, contract).get(timeout=WAIT)
+        return swept.is_complete
 
 
 @contextmanager
@@ -119,7 +134,7 @@ def trading_suite(
 
 
 def order_id(handle: actors.OrderHandle) -> int | None:
-    """The order, once the venue has taken it. None: it was refused, or may be there; the reason is printed."""
+    """The order, once the venue has taken it. None: refused, or unknown; the reason is printed."""
     match handle.get(timeout=WAIT):
         case actors.Accepted(order_id=order):
             return order

@@ -2,8 +2,8 @@
 
     python examples/migrating/project_x_py/realtime_data.py
 
-Their `suite.on(EventType.NEW_BAR, …)`, `QUOTE_UPDATE` and `CONNECTED` are handlers here, each on a thread of its own,
-and `suite.wait_for(EventType.NEW_BAR)` is a queue.
+Their `suite.on(EventType.NEW_BAR, …)`, `QUOTE_UPDATE` and `CONNECTED` are handlers here, each on a
+thread of its own, and `suite.wait_for(EventType.NEW_BAR)` is a queue.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def main() -> None:
             runtime.on_bar("projectx", each.contract, "1s", handler=finished.put)
             for each in suite.instruments.values()
         ]
-        for life in runtime.lifecycle().take(0):  # `CONNECTED`, `DISCONNECTED`, `RECONNECTING`: the present state
+        for life in runtime.lifecycle().take(
+            0
+        ):  # `CONNECTED`, `DISCONNECTED`, `RECONNECTING`: the present state
             print(f"{life.line} is {life.state}")
 
         for _ in range(2):

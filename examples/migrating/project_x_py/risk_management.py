@@ -2,13 +2,15 @@
 
     python examples/migrating/project_x_py/risk_management.py
 
-`[feeds.projectx.limits]` and halts are judged in the transaction that records an order, so no part of a program and
-no other process gets past them. Their `RiskManager` asks a method before an order, if the program calls it.
+`[feeds.projectx.limits]` and halts are judged in the transaction that records an order, so no part of a
+program and no other process gets past them. Their `RiskManager` asks a method before an order, if the
+program calls it.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
+from statistics import mean
 
 from project_x_suite import WAIT, TradingSuite, order_id, trading_suite
 
@@ -31,7 +33,7 @@ def kelly(wins: list[Decimal], losses: list[Decimal]) -> Decimal:
     if not wins or not losses:
         return Decimal()
     chance = Decimal(len(wins)) / (len(wins) + len(losses))
-    ratio = (sum(wins) / len(wins)) / (sum(losses) / len(losses))
+    ratio = mean(wins) / mean(losses)
     return max(Decimal(), chance - (1 - chance) / ratio) / 4
 
 
@@ -42,10 +44,11 @@ def validation(suite: TradingSuite) -> None:
 
 
 def attach_and_adjust(suite: TradingSuite) -> None:
-    """`attach_risk_orders` and `adjust_stops`: a bracket is placed with the entry; its stop is moved later."""
+    """`attach_risk_orders` and `adjust_stops`: a bracket comes with the entry; its stop is moved later."""
     px, account, nq = suite.orders, suite.account_id, suite["NQ"]
     order_id(px.place(account, nq.contract, "buy", 1, bracket=actors.Bracket(stop=200, target=400)))
-    (stop,) = (each.order for each in suite.account.orders if each.order.type == "stop")
+    view = suite.wait_account(lambda view: len(view.orders) == 2)  # the entry is filled, its legs work
+    (stop,) = (each.order for each in view.orders if each.order.type == "stop")
     nearer = px.modify(account, stop.id, stop=nq.price - nq.ticks(100), align="safe")
     print("stop moved:", type(nearer.get(timeout=WAIT)).__name__)
     open_risk = (nq.price - (stop.stop_price or 0)) / nq.contract.tick_size * nq.contract.tick_value

@@ -2,8 +2,8 @@
 
     python examples/migrating/project_x_py/sessions.py
 
-A session is a calendar in the config. The bar "session" tells when it began and ended; bars of other timeframes belong to
-it by their time. Holidays and early closes stand in `closed`.
+A session is a calendar in the config. The bar "session" tells when it began and ended; bars of other
+timeframes belong to it by their time. Holidays and early closes stand in `closed`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ Bars = tuple[actors.Bar, ...]
 def sessions(suite: TradingSuite, one: Instrument, calendar: str) -> Bars:
     """One bar for each session that is over: `get_session_data`, `aggregate_session_bars`."""
     runtime = suite.runtime
-    return runtime.bars("projectx", one.contract, "session", calendar=calendar, history=5, wait=WAIT)["session"].finished
+    return runtime.bars("projectx", one.contract, "session", calendar=calendar, history=5, wait=WAIT)[
+        "session"
+    ].finished
 
 
 def within(bars: Bars, session: actors.Bar) -> Bars:
@@ -60,17 +62,21 @@ def main() -> None:
         last = sessions(suite, nq, "rth")[-1]
         day = suite.orders.bars(nq.contract, "5min", days=6).get(timeout=WAIT)
         bars = within(day, last)
-        print(f"last regular session: {len(bars)} bars of 5min, VWAP {vwap(bars):.2f}, close {bars[-1].close}")
+        print(
+            f"last regular session: {len(bars)} bars of 5min, VWAP {vwap(bars):.2f}, close {bars[-1].close}"
+        )
         total, levels = Decimal(), []
         for each in bars:  # `calculate_session_cumulative_volume`
             total += each.volume
             levels.append(total)
         print(f"  volume by the end of its first hour: {levels[11]} of {levels[-1]}")
-        print(f"  from its open: {(bars[-1].close / bars[0].open - 1):+.3%}; high {last.high}, low {last.low}")
+        print(
+            f"  from its open: {(bars[-1].close / bars[0].open - 1):+.3%}; high {last.high}, low {last.low}"
+        )
 
         now = time.time_ns()
-        for name, calendar in suite.runtime.settings.calendars.items():  # `is_market_open`
-            print(f"{name} is {'open' if calendar.is_open(now) else 'closed'} now")
+        for name, hours in suite.runtime.settings.calendars.items():  # `is_market_open`
+            print(f"{name} is {'open' if hours.is_open(now) else 'closed'} now")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python examples/migrating/project_x_py/status_export.py
 
-`runtime.status()` is one value with the state of everything: a look waits for nothing. `linewarden run` shows the same as
-a table, as JSON over HTTP, and as an exit code.
+`runtime.status()` is one value with the state of everything: a look waits for nothing. `linewarden run`
+shows the same as a table, as JSON over HTTP, and as an exit code.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from actors.venues import projectx
 
 
 class Counts:
-    """A metrics object, as `actors.start(…, metrics=Counts())` takes it: here for a text in Prometheus' form."""
+    """A metrics object, for `actors.start(…, metrics=Counts())`: here for a text in Prometheus' form."""
 
     def __init__(self) -> None:
         self.values = Counter[str]()
@@ -48,7 +48,15 @@ def exports(status: actors.Status, counts: Counts) -> None:
     rows.writerow(("feed", "channel", "received", "delivered", "dropped", "conflated", "queued"))
     for each in status.streams:
         rows.writerow(
-            (each.feed, each.channel, each.received, each.delivered, each.dropped, each.conflated, each.queued)
+            (
+                each.feed,
+                each.channel,
+                each.received,
+                each.delivered,
+                each.dropped,
+                each.conflated,
+                each.queued,
+            )
         )
     print(f"CSV: {table.getvalue().splitlines()[0]}")
     print("\n".join(f"{name} {value}" for name, value in sorted(counts.values.items()) if "connects" in name))
@@ -57,7 +65,9 @@ def exports(status: actors.Status, counts: Counts) -> None:
 def adapt(suite: TradingSuite) -> None:
     """Their strategy that trades less at a low score: here the gate before an order."""
     try:
-        suite.runtime.require(("projectx", projectx.QUOTES, suite["NQ"].contract.id), max_age=5.0, max_lag=1.0)
+        suite.runtime.require(
+            ("projectx", projectx.QUOTES, suite["NQ"].contract.id), max_age=5.0, max_lag=1.0
+        )
         print("may act")
     except actors.Blind as blind:
         print("not now:", blind)

@@ -48,7 +48,9 @@ class Strategy:
             print("not now:", blind)
             return
         if wanted:
-            print(type(suite.orders.place(suite.account_id, nq.contract, "buy", 1).get(timeout=WAIT)).__name__)
+            print(
+                type(suite.orders.place(suite.account_id, nq.contract, "buy", 1).get(timeout=WAIT)).__name__
+            )
         else:
             print("closed:", suite.flatten("NQ"))
 
@@ -57,7 +59,7 @@ def main() -> None:
     with trading_suite("NQ") as suite:
         strategy = Strategy(suite)
 
-        def stop(number: int, frame: FrameType | None) -> None:
+        def stop(_number: int, _frame: FrameType | None) -> None:
             strategy.stopping.set()
 
         signal.signal(signal.SIGINT, stop)

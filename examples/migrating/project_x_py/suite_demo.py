@@ -2,8 +2,8 @@
 
     python examples/migrating/project_x_py/suite_demo.py
 
-Their `TradingSuite.create([...])` is a runtime and views of it, `suite["MNQ"]` is a key of a dict of yours, and
-`suite.disconnect()` is the end of the `with` block.
+Their `TradingSuite.create([...])` is a runtime and views of it, `suite["MNQ"]` is a key of a dict of
+yours, and `suite.disconnect()` is the end of the `with` block.
 """
 
 from __future__ import annotations

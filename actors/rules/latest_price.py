@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 
 from msgspec import Struct, StructMeta
 
+from actors.display.shown import html_of
 from actors.errors import LinewardenError
 from actors.events import Key, Part, Topic, Tried
 from actors.protocol.numbers import known_time
@@ -56,6 +57,9 @@ class LatestPrice(Struct, frozen=True, kw_only=True):
     trade_age: float | None = None
     trade_venue_age: float | None = None
     tried: tuple[Tried, ...] = ()
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self, "view_pages:of_price")
 
 
 # ── what is kept ────────────────────────────────────────────────────────────────────────────────
@@ -388,7 +392,7 @@ def symbol_of(venue: Venue, key: Key) -> str:
     Raises:
         LinewardenError: it is not one symbol of this venue's, or no channel of the feed tells prices.
     """
-    text = key_of(venue.feed, key)
+    text = key_of(venue, key)
     telling = [name for name in venue.channels if name in venue.price_channels and venue.offers(name)]
     if not telling:
         raise LinewardenError(f"{venue.feed}: none of its channels has prices")

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from reprlib import repr as shortened
 from typing import Any, TypeGuard
 
-from actors.errors import LinewardenError
 from actors.events import Key, Keys, Option, Topic
 from actors.protocol.channel import TypedChannel
 from actors.protocol.formatting import suggestion
@@ -58,27 +57,23 @@ def keys_of(venue: Venue, keys: Sequence[Keys]) -> tuple[str, ...]:
     """The keys as text: one by one, or one iterable of them. A set is sorted, so that its order is stable.
 
     Raises:
-        LinewardenError: a key is neither text nor an integer, nor a mapping that the venue knows, or the
+        LinewardenError: a key is neither text nor an integer nor of a type that the venue knows, or the
             iterable is empty or not the only one.
     """
-    if len(keys) != 1 or not _is_listing(keys[0]):
-        return tuple(_text(venue, key) for key in keys)
-    texts = tuple(_text(venue, key) for key in keys[0])
+    if len(keys) != 1 or not _is_listing(keys[0]) or venue.key_text(keys[0]) is not None:
+        return tuple(key_of(venue, key, SEVERAL) for key in keys)
+    texts = tuple(key_of(venue, key, SEVERAL) for key in keys[0])
     if not texts:
         raise venue.mistake(f"the given {type(keys[0]).__name__} of keys is empty")
     return tuple(sorted(texts)) if isinstance(keys[0], set | frozenset) else texts
 
 
-def _text(venue: Venue, key: object) -> str:
-    text = venue.key_text(key) if isinstance(key, Mapping) else None
-    return key_of(venue.feed, key, SEVERAL) if text is None else text
-
-
-def key_of(feed: str, key: object, advice: str = ONE) -> str:
+def key_of(venue: Venue, key: object, advice: str = ONE) -> str:
     """One key as text.
 
     Raises:
-        LinewardenError: it is neither text nor an integer, or it has thousands of digits.
+        LinewardenError: it is neither text nor an integer nor of a type that the venue knows, or it has
+            thousands of digits.
     """
     if isinstance(key, str):
         return str.__str__(key)  # the value of a text enum, not its name
@@ -88,13 +83,16 @@ def key_of(feed: str, key: object, advice: str = ONE) -> str:
         except TypeError:
             pass
         except ValueError:  # the interpreter's limit
-            raise LinewardenError(f"{feed}: a key has a few digits, and this integer thousands") from None
-    raise LinewardenError(
-        f"{feed}: a key is text or an integer, and {shortened(key)} is of type {type(key).__name__}. {advice}"
+            raise venue.mistake("a key has a few digits, and this integer thousands") from None
+    text = venue.key_text(key)
+    if text is not None:
+        return text
+    raise venue.mistake(
+        f"a key is text or an integer, and {shortened(key)} is of type {type(key).__name__}. {advice}"
     )
 
 
-def _is_listing(keys: Keys) -> TypeGuard[Iterable[Key | Mapping[str, str]]]:
+def _is_listing(keys: Keys) -> TypeGuard[Iterable[Key | Mapping[str, Any]]]:
     return isinstance(keys, Iterable) and not isinstance(keys, str | bytes | bytearray | memoryview | Mapping)
 
 

@@ -8,10 +8,10 @@ import re
 from collections.abc import Callable, Collection, Container, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from msgspec import Struct, structs
+from msgspec import Meta, Struct, structs
 
 from actors.errors import ConfigError
 from actors.events import Option, Topic
@@ -24,6 +24,7 @@ from actors.rules.calendar import Calendar, read_closure, read_session, read_zon
 from actors.rules.line_policy import HeartbeatPolicy
 from actors.rules.poor_health import HealthPolicy
 from actors.rules.restarts import RestartPolicy
+from actors.secret import SecretFile
 from actors.settings.addresses import (
     host_and_port,
     hub_mistake,
@@ -47,6 +48,7 @@ from actors.settings.schema import (
     TradingSettings,
     WantedTopics,
 )
+from actors.settings.secret_files import read_secret_file
 from actors.settings.table_reader import RefusedError, SettingsReader
 from actors.settings.toml_file import text_of
 from actors.settings.wording import BARE, found, key_name, keys_of, nearest, plain, suggested
@@ -65,6 +67,7 @@ RATES: dict[str, type[Struct]] = {"send_rate": SendRateSettings, "connect_rate":
 T = TypeVar("T")
 Table = Mapping[str, object]
 AnyVenue = Venue | type[Venue] | None  # of a feed; its kind, where it cannot be made
+FilePath = Annotated[str, Meta(min_length=1, description=SecretFile.expected)]
 HUB = "signalr"  # the venue that a feed describes itself
 
 
@@ -436,6 +439,20 @@ class ConfigReader(SettingsReader):
             self.problems += error.problems
         return None
 
+    def convert(self, where: str, key: str, raw: object, kind: Any) -> Any:
+        """As any other value; of a path that stands for a secret, the file."""
+        if plain(kind) is not SecretFile or isinstance(raw, SecretFile):
+            return super().convert(where, key, raw, kind)
+        name = super().convert(where, key, raw, FilePath)
+        shown = raw if isinstance(raw, str) else name  # as it was written: a variable's value is not shown
+        try:
+            file = read_secret_file(self._path(name), shown)
+        except ConfigError as error:
+            self.complain(where, key, error.problems[0])
+            raise RefusedError from None
+        self._hide(file.text.reveal())
+        return file
+
     def _own(
         self, where: str, table: Table, kind: type[Venue], login: EnvironmentLogin
     ) -> VenueSettings | None:
@@ -456,7 +473,7 @@ class ConfigReader(SettingsReader):
         if url.startswith("sim://") and not mistake:
             fields["url"] = with_talk(url, self._directory)
             self._check_simulator(where, fields["url"], kind)
-        return self.quoting(where, "", lambda: kind.Settings(**fields)) if is_sound else None
+        return self.quoting(where, "", lambda: kind.Settings.of(fields)) if is_sound else None
 
     def _check_login(self, where: str, kind: type[Venue], login: EnvironmentLogin) -> set[str]:
         """Reports a feed without the login that its venue requires; returns the keys that are missing."""

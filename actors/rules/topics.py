@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from reprlib import repr as shortened
 from typing import Any, TypeGuard
 
+from actors.errors import LinewardenError
 from actors.events import Key, Keys, Option, Topic
 from actors.protocol.channel import TypedChannel
 from actors.protocol.formatting import suggestion
@@ -75,6 +76,16 @@ def key_of(venue: Venue, key: object, advice: str = ONE) -> str:
         LinewardenError: it is neither text nor an integer nor of a type that the venue knows, or it has
             thousands of digits.
     """
+    text = None if isinstance(key, str | int) else venue.key_text(key)
+    return plain_key(venue.feed, key, advice) if text is None else text
+
+
+def plain_key(feed: str, key: object, advice: str = ONE) -> str:
+    """One key as text, where the venue of the feed is not at hand.
+
+    Raises:
+        LinewardenError: it is neither text nor an integer, or it has thousands of digits.
+    """
     if isinstance(key, str):
         return str.__str__(key)  # the value of a text enum, not its name
     if not isinstance(key, bool | Iterable):
@@ -83,12 +94,9 @@ def key_of(venue: Venue, key: object, advice: str = ONE) -> str:
         except TypeError:
             pass
         except ValueError:  # the interpreter's limit
-            raise venue.mistake("a key has a few digits, and this integer thousands") from None
-    text = venue.key_text(key)
-    if text is not None:
-        return text
-    raise venue.mistake(
-        f"a key is text or an integer, and {shortened(key)} is of type {type(key).__name__}. {advice}"
+            raise LinewardenError(f"{feed}: a key has a few digits, and this integer thousands") from None
+    raise LinewardenError(
+        f"{feed}: a key is text or an integer, and {shortened(key)} is of type {type(key).__name__}. {advice}"
     )
 
 

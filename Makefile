@@ -53,8 +53,9 @@ outages: $(VENV)/dev.stamp  ## The outage grid: every kind of outage, up to an h
 network: $(VENV)/dev.stamp  ## Black holes, loss, a small MTU, mute name servers, in network namespaces where they are allowed
 	$(BIN)/python -m pytest -m network tests/network --numprocesses 2 $(ARGS)
 
-long: $(VENV)/dev.stamp  ## The long forms of tests that have a short one: a thousand drops, more orders of threads
-	$(BIN)/python -m pytest -m long --numprocesses 2 $(ARGS)
+long: $(VENV)/dev.stamp  ## The long forms of tests that have a short one: a thousand drops, more orders of threads, more examples
+	$(BIN)/python -m pytest -m "long or (hypothesis and not interop and not conformance and not outages and not network)" \
+		--hypothesis-profile thorough --numprocesses 2 $(ARGS)
 
 # Each target for SECONDS; TARGETS="frames o2" for some of them. Findings are in .fuzz/.
 fuzz: $(VENV)/dev.stamp  ## Fuzz the readers of outside bytes with atheris: SECONDS for each target

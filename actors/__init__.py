@@ -60,7 +60,7 @@ if TYPE_CHECKING:
         Unknown as Unknown,
     )
     from actors.rules.bars.frame import BarEvent as BarEvent
-    from actors.rules.bars.records import records as records
+    from actors.display.records import records as records
     from actors.rules.bars.view import BarsView as BarsView, FrameView as FrameView
     from actors.rules.account.view import (
         AccountEvent as AccountEvent,
@@ -148,7 +148,7 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "Unknown": "actors.protocol.trading",
         "VenueState": "actors.events",
         "gather": "actors.trading.gathering",
-        "records": "actors.rules.bars.records",
+        "records": "actors.display.records",
         "position_size": "actors.trading.sizing",
         "running": "actors.runtime",
         "start": "actors.runtime",

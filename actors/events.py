@@ -7,6 +7,8 @@ from typing import Generic, Literal, TypeVar
 
 from msgspec import Struct, structs
 
+from actors.display.shown import html_of
+
 Event = TypeVar("Event")
 LIFECYCLE = "lifecycle"  # the channel of a stream of `Lifecycle` events, and of their topics
 Key = str | int  # as a user writes it; an integer means its digits
@@ -240,6 +242,9 @@ class Freshness(Struct, frozen=True):
         if self.fresh:
             return f"{about}fresh, {seconds_text(self.age_s)} old"
         return f"{about}{self.state} ({self.cause}): {self.text.removeprefix(f'{self.cause}: ')}"
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self, "view_pages:of_freshness")
 
 
 class Closed(Struct, frozen=True):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from actors import log_queue
 from actors.calls import CALL, OwnMessage, answer_of, answer_of_lines, ask, send, send_later
 from actors.delivery.waits import calls_handlers, refuse_inline
+from actors.display.shown import html_of
 from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
 from actors.events import Freshness, Keys, Lifecycle, Option
 from actors.feed_builder import FeedBuilder
@@ -567,6 +568,9 @@ class Runtime(AccountCalls, BarCalls, PriceCalls, TypedCalls):
             raise unknown_name("'Runtime' object", name, self)
 
     # ── how it is done ──
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self, "status_page:of_runtime")
 
     def simulator(self, feed: str) -> Simulator:
         """The embedded simulator that this feed talks to."""

@@ -9,6 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from actors.diagnostics import DeadLetter, Quarantined
+from actors.display.shown import html_of
 from actors.events import Freshness, Gap, SubscriptionState, VenueState
 from actors.protocol.formatting import counted
 from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Weather
@@ -210,6 +211,9 @@ class Status(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"<Status {self.text}; {counted(len(self.streams), 'stream')}>"
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self, "status_page:of_status")
 
     def lines(self) -> dict[str, LineStatus]:
         """Every line by its name, feeds in order."""

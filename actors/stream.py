@@ -24,6 +24,7 @@ from msgspec import Struct
 from actors.delivery.inlet import KEPT_GAPS, Inlet
 from actors.delivery.inline import InlineInlet
 from actors.delivery.waits import note_reader, reading_slice
+from actors.display.shown import html_of
 from actors.errors import LinewardenError, StreamClosed, Timeout
 from actors.events import (
     Closed,
@@ -368,6 +369,9 @@ class Stream(Generic[Event]):
             counted(box.gaps, "gap"),
         ]
         return f"<Stream {self.id} {self.feed}/{self.channel}: {', '.join(parts)}>"
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self, "stream_page:of_stream")
 
     @property
     def _own(self) -> Inlet:

@@ -13,11 +13,19 @@ from hypothesis import Phase, settings
 
 from actors import Runtime, log_queue
 from actors.simulators import SimulatedO2
+from tests.support.examples import THOROUGH
 from tests.support.runtimes import runtime_on
 
-settings.register_profile("no clock", deadline=None)  # machines are busy, and no test is about that
-settings.register_profile("mutants", deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
-settings.load_profile("no clock")
+# No deadlines: machines are busy, and no test is about that.
+settings.register_profile("brief", deadline=None, max_examples=THOROUGH // 3)
+settings.register_profile("thorough", deadline=None, max_examples=THOROUGH)
+settings.register_profile(
+    "mutants",
+    deadline=None,
+    max_examples=THOROUGH,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)
+settings.load_profile("brief")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what it runs in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)  # else no child process would hear a Ctrl-C

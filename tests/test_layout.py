@@ -30,7 +30,8 @@ ABOVE_ACTORS = {"venues", "settings", "runtime", "typed_calls", "cli", "service"
 
 # The modules and rooms that the modules of a room may import, beside those of the room itself.
 ROOMS: dict[str, set[str]] = {
-    "events": set(),
+    "events": {"display/shown"},
+    "display/shown": {"lazy"},
     "errors": {"events"},
     "reasons": set(),
     "secret": set(),
@@ -38,14 +39,15 @@ ROOMS: dict[str, set[str]] = {
     "metrics": {"errors", "log_queue"},
     "protocol": {"errors", "events", "reasons", "http_types", "secret", "lazy"},
     "venues": {"protocol"},
-    "rules": {"errors", "events", "reasons", "protocol"},
+    "rules": {"errors", "events", "reasons", "protocol", "display/shown"},
     "timers": {"log_queue", "errors"},
     "wire": GROUND | {"timers", "messages"},
     "login": GROUND | {"timers", "protocol", "wire"},
     "delivery": {"errors", "events", "protocol", "rules"},
     "delivery/merge": {"errors", "events", "rules", "stream"},
     "messages": GROUND | {"delivery", "feed_spec", "protocol", "rules"},
-    "status": GROUND | {"diagnostics", "rules", "protocol"},
+    "status": GROUND | {"diagnostics", "rules", "protocol", "display/shown"},
+    "display": GROUND | {"diagnostics", "rules", "protocol", "status", "stream"},
     "simulators": {"errors", "lazy", "venues"},
 }
 
@@ -172,12 +174,19 @@ def test_the_top_of_the_package_can_be_read_at_a_glance() -> None:
 # A module that has no test module of its name, and the tests that cover it.
 COVERED_BY = {
     "calls": "stories/test_questions",
+    "cli/formatting": "cli/test_status_view",
     "connection": "stories/test_lives_of_lines",
     "delivery/holder": "stories/test_fresh",
     "delivery/last_events": "delivery/test_cells",
     "delivery/stale_topics": "stories/test_fresh",
     "diagnostics": "stories/test_quarantine",
     "dispatcher": "stories/test_subscriptions",
+    "display/html": "display/test_pages",
+    "display/shown": "display/test_pages",
+    "display/status_page": "display/test_pages",
+    "display/status_words": "cli/test_status_view",
+    "display/stream_page": "display/test_pages",
+    "display/view_pages": "display/test_pages",
     "events": "stories/test_subscriptions",
     "feed_builder": "stories/test_reload",
     "feed_spec": "stories/test_reload",

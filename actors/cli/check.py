@@ -12,8 +12,9 @@ import typer
 from msgspec import structs
 
 from actors.cli.arguments import Config, complain, described_venue, known_name, settings_of
-from actors.cli.formatting import console, login_words, plain_table
+from actors.cli.formatting import console, plain_table
 from actors.cli.venues import channel_table
+from actors.display.status_words import login_words
 from actors.events import Topic
 from actors.protocol.formatting import counted
 from actors.protocol.venue import Venue, VenueSettings

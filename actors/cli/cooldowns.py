@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from actors.cli import status_view
 from actors.cli.arguments import complain, known_name
-from actors.cli.formatting import printable
 from actors.cli.service_client import ServiceClient, UnreachableError, in_path, read_settings
 from actors.cli.service_commands import AsJson, Config, Url, asking, show
+from actors.display.text import printable
 from actors.settings import Settings
 from actors.status import CooldownStatus
 from actors.supervision.cooldown_file import Cooldowns, usual_file

@@ -15,7 +15,7 @@ from pathlib import Path
 import typer
 
 from actors.cli.arguments import complain, report, user_name
-from actors.cli.formatting import printable
+from actors.display.text import printable
 from actors.errors import ConfigError, LinewardenError
 from actors.settings import Settings, load
 from actors.trading.halt_handle import HaltHandle

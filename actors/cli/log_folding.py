@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from itertools import takewhile
 
-from actors.cli.formatting import cut
+from actors.display.text import cut
 
 PASS = 5  # records of one shape...
 PERIOD = 60.0  # ...within so many seconds

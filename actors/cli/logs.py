@@ -9,8 +9,8 @@ import time
 from typing import Literal
 
 from actors import log_queue
-from actors.cli.formatting import printable
 from actors.cli.log_folding import Folding
+from actors.display.text import printable
 
 Format = Literal["text", "json"]
 Level = Literal["debug", "info", "warning", "error"]

@@ -14,10 +14,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from actors.cli.arguments import complain, known_name, report, user_name
-from actors.cli.formatting import day_and_clock, plain_table, printable
+from actors.cli.formatting import plain_table
 from actors.cli.halt_cancel import halt_and_cancel
 from actors.cli.service_client import read_settings
 from actors.cli.service_commands import AsJson, show
+from actors.display.text import day_and_clock, printable
 from actors.errors import ConfigError, LinewardenError
 from actors.protocol.formatting import counted
 from actors.settings import load

@@ -18,7 +18,8 @@ from typing import IO, Any
 import msgspec
 from rich.table import Table
 
-from actors.cli.formatting import cut, plain_table
+from actors.cli.formatting import plain_table
+from actors.display.text import cut
 from actors.events import Topic
 from actors.protocol.formatting import counted
 from actors.protocol.session import (

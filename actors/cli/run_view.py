@@ -10,9 +10,11 @@ from typing import Self
 from rich.console import Group
 from rich.live import Live
 
-from actors.cli.formatting import console, printable, times
-from actors.cli.status_view import StatusView, cause, how_many_live, oddities, state, topics
+from actors.cli.formatting import console
+from actors.cli.status_view import StatusView
 from actors.cli.stream_view import StreamView
+from actors.display.status_words import cause, how_many_live, oddities, state, topics
+from actors.display.text import printable, times
 from actors.protocol.formatting import counted
 from actors.rules.counters import StreamStatus
 from actors.status import Counters, Status

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, quote, urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
-from actors.cli.formatting import printable
+from actors.display.text import printable
 from actors.errors import LinewardenError
 from actors.secret import Secret
 from actors.settings import ServiceSettings, Settings

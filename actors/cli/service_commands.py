@@ -23,7 +23,7 @@ from rich.text import Text
 
 from actors.cli import status_view
 from actors.cli.arguments import complain
-from actors.cli.formatting import UNSAFE, console
+from actors.cli.formatting import console
 from actors.cli.service_client import (
     DeclinedError,
     ServiceClient,
@@ -32,6 +32,7 @@ from actors.cli.service_client import (
     in_path,
     read_status,
 )
+from actors.display.text import UNSAFE
 from actors.errors import ConfigError
 from actors.rules.journal import JournalEntry
 from actors.status import Status

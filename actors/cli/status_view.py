@@ -9,18 +9,22 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actors.cli.formatting import (
-    clock,
-    day_and_clock,
+from actors.cli.formatting import one_row, plain_table
+from actors.display.status_words import (
+    EXPLAINED,
+    TROUBLED,
+    cause,
+    how_many_live,
+    last_gap,
     login_words,
-    one_row,
-    plain_table,
-    printable,
-    span,
-    times,
+    oddities,
+    state,
+    state_words,
+    topics,
 )
-from actors.events import Freshness, Gap, Topic, VenueState
-from actors.protocol.formatting import counted, short
+from actors.display.text import day_and_clock, printable, span, times
+from actors.events import Freshness, VenueState
+from actors.protocol.formatting import counted
 from actors.rules.counters import StreamStatus
 from actors.rules.journal import KEPT, JournalEntry, LineExit, RecoveryTimes, SilentLossEntry
 from actors.status import (
@@ -32,7 +36,6 @@ from actors.status import (
     LineStatus,
     QuarantineStatus,
     Status,
-    TopicStatus,
 )
 
 WINDOW = 3.0  # seconds over which events are counted
@@ -41,9 +44,7 @@ ROOMY, WIDE = 112, 150
 STATE = 23  # characters, at least: the other columns move when this one grows and shrinks
 BESIDE, BESIDE_ROOMY = 46, 73  # columns of the terminal beside those of line, state and topics
 LAG = 8  # columns of the terminal for `lag`, which is there if a line is behind, or there is room
-TROUBLED = ("backoff", "failed")  # states that `reason` explains; in the others it is history
 REJECTED = 5  # rejected topics that are named
-EXPLAINED = ("closed", "halted", "maintenance")  # causes of being quiet that are counted
 MOST_TOPICS = 50  # that are listed
 STATES = 5  # of those that a venue tells of itself: they are named
 STEPS = ("detect", "wait", "connect", "login", "subscribe", "first_data")
@@ -159,61 +160,7 @@ def logins(feeds: Mapping[str, FeedStatus]) -> Iterator[Text]:
             yield Text(printable(f"{name}: {login_words(feed.login_variables)}"), "dim")
 
 
-def how_many_live(lines: Mapping[str, LineStatus]) -> str:
-    """`2 of 3 lines live`."""
-    return f"{sum(line.state == 'live' for line in lines.values())} of {counted(len(lines), 'line')} live"
-
-
 # ── one line ────────────────────────────────────────────────────────────────────────────────────
-
-
-def state(line: LineStatus) -> str:
-    if line.waiting:
-        return line.waiting if line.state == "backoff" else f"{line.state}, {line.waiting}"
-    if line.state == "backoff" and line.next_attempt_s is not None:
-        seconds = line.next_attempt_s
-        return f"backoff, try {line.attempt} in {seconds:.{0 if seconds >= 9.95 else 1}f} s"
-    if line.degraded:
-        return f"{line.state}, degraded"
-    if line.paused_by_streams:
-        return f"{line.state}, held by a full stream"
-    return line.state
-
-
-def topics(wanted: tuple[TopicStatus, ...]) -> str:
-    """Confirmed and desired, and what is wrong with the rest."""
-    confirmed = sum(topic.state.state == "confirmed" for topic in wanted)
-    others = {
-        "rejected": sum(topic.state.state == "rejected" for topic in wanted),
-        "stale": sum(topic.stale for topic in wanted),
-        "quiet": sum(topic.freshness is not None and topic.freshness.cause in EXPLAINED for topic in wanted),
-    }
-    parts = [f"{number} {what}" for what, number in others.items() if number]
-    return ", ".join([f"{confirmed}/{len(wanted)}", *parts])
-
-
-def cause(line: LineStatus) -> str:
-    """The code and text of a line's reason, with the advice that belongs to it."""
-    if line.reason is None:
-        return ""
-    words = f"{line.reason.code}: {line.reason.text}"
-    return printable(f"{words}. {line.reason.advice}" if line.reason.advice else words)
-
-
-def last_gap(line: LineStatus) -> str:
-    """When it ended (local time), its length, its topic, and why."""
-    gap = line.last_gap
-    if gap is None:
-        return ""
-    length = f"{gap_length(gap)} of " if gap_length(gap) else ""
-    missed = "" if gap.missed is None else f", {gap.missed:,} missed"
-    why = f": {line.reason.text}" if gap.reason == "disconnect" and line.reason is not None else ""
-    return printable(f"{clock(gap.until_ns)} {length}{topic_words(gap.topic)} ({gap.reason}{missed}{why})")
-
-
-def gap_length(gap: Gap) -> str:
-    """In seconds; empty where a gap has no length."""
-    return f"{(gap.until_ns - gap.since_ns) / 1e9:.2f} s" if gap.until_ns > gap.since_ns else ""
 
 
 def _not_fresh(untrusted: Mapping[str, Freshness]) -> Iterator[Text]:
@@ -227,16 +174,6 @@ def _not_fresh(untrusted: Mapping[str, Freshness]) -> Iterator[Text]:
         yield Text(printable(words), "" if found.cause in EXPLAINED else "yellow")
     if len(rows) > MOST_TOPICS:
         yield Text(f"... and {len(rows) - MOST_TOPICS:,} more", "yellow")
-
-
-def state_words(told: VenueState) -> str:
-    """What the venue says of itself, until when, and since when."""
-    until = "" if told.until_ns is None else f" until {day_and_clock(told.until_ns)}"
-    return f"{told}{until} (since {clock(told.at_ns)})"
-
-
-def topic_words(topic: Topic) -> str:
-    return " ".join(part for part in (topic.channel, short(topic.key)) if part)
 
 
 def _reason_or_gap(line: LineStatus) -> Text:
@@ -297,43 +234,6 @@ def _notes(lines: Mapping[str, LineStatus], *, explained: bool, gaps: bool) -> I
             yield Text(printable(f"{name}: last error of the venue: {line.last_venue_error}"), "dim")
         if not line.verify_tls:
             yield Text(f"{name}: certificates are not checked (verify_tls = false)", "yellow")
-
-
-def oddities(status: Status) -> Iterator[str]:
-    """Everything else that deserves a look."""
-    if status.quarantine.count:
-        yield f"{counted(status.quarantine.count, 'message')} in quarantine"
-    if status.dead_letters.count:
-        yield counted(status.dead_letters.count, "dead letter")
-    if status.metrics_errors:
-        yield f"the metrics object failed {times(status.metrics_errors)}"
-    for feed, known in status.feeds.items():
-        if known.token_error:
-            left = span(max(0.0, known.token_expires_in_s or 0.0))
-            yield printable(f"{feed}: the token ends in {left} and was not renewed: {known.token_error}")
-        if known.refused:
-            yield printable(f"{feed}: no line takes {_first(known.refused)}")
-    for name, line in status.lines().items():
-        if line.degraded:
-            yield printable(f"{name} is degraded: {line.degraded}")
-        stale = {
-            topic.topic: topic.freshness.text
-            for topic in line.topics
-            if topic.freshness is not None and topic.stale
-        }
-        if stale:
-            yield printable(f"{name}: stale: {_first(stale)}")
-    for actor in status.actors:
-        # The row of a line shows that its connection is to be started again.
-        if actor.state == "wedged" or (actor.state != "running" and not actor.id.startswith("connection/")):
-            yield f"{actor.id} is {actor.state}"
-
-
-def _first(reasons: Mapping[str, str]) -> str:
-    """The first of these and why, and how many more there are."""
-    first, why = next(iter(reasons.items()))
-    more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
-    return f"{first}{more} ({why})"
 
 
 def _streams(streams: Iterable[StreamStatus], width: int) -> Table:

@@ -14,8 +14,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actors.cli.formatting import clock, cut, one_row, printable
-from actors.cli.status_view import gap_length, topic_words
+from actors.cli.formatting import one_row
+from actors.display.status_words import gap_length, topic_words
+from actors.display.text import clock, cut, printable
 from actors.events import Closed, Fresh, Gap, Lifecycle, Marker, Received, Repaired, Stale, VenueState
 from actors.protocol.formatting import at, counted, price_words, short
 from actors.protocol.prices import Number, Price

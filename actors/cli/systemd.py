@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from actors import log_queue
-from actors.cli.formatting import cut, printable
-from actors.cli.status_view import how_many_live
+from actors.display.status_words import how_many_live
+from actors.display.text import cut, printable
 from actors.status import Status
 
 log = log_queue.logger("actors.cli.systemd")

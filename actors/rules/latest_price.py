@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 
 from msgspec import Struct, StructMeta
 
+from actors.display.shown import html_of
 from actors.errors import LinewardenError
 from actors.events import Key, Part, Topic, Tried
 from actors.protocol.numbers import known_time
@@ -56,6 +57,9 @@ class LatestPrice(Struct, frozen=True, kw_only=True):
     trade_age: float | None = None
     trade_venue_age: float | None = None
     tried: tuple[Tried, ...] = ()
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self, "view_pages:of_price")
 
 
 # ── what is kept ────────────────────────────────────────────────────────────────────────────────

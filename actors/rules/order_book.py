@@ -9,6 +9,7 @@ from typing import Any, Literal
 from msgspec import Struct
 from sortedcontainers import SortedDict
 
+from actors.display.shown import html_of
 from actors.events import Topic
 from actors.protocol.formatting import at, counted
 from actors.protocol.numbers import known_time
@@ -73,6 +74,9 @@ class BookView(Struct, frozen=True, gc=False):
             return f"<BookView {self.topic}: {self.state}, {self.reason}>"
         sides = [_best("bid", self.bids), _best("ask", self.asks)]
         return f"<BookView {self.topic}: {' · '.join(sides)}>"
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self, "view_pages:of_book")
 
     @property
     def crossed(self) -> bool:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from actors.delivery.cells import Cell, Cells
 from actors.delivery.holder import Holder
 from actors.delivery.inlet import Inlet
+from actors.display.shown import html_of
 from actors.errors import Blind, LinewardenError
 from actors.events import Cause, Freshness, Topic
 from actors.feed_spec import FeedSpec
@@ -278,3 +279,6 @@ class Permit:
         if not self._home.is_left:
             state = "; ".join(map(str, self.reasons)) or "valid"
         return f"<Permit for {count} topic{'' if count == 1 else 's'}: {state}>"
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self, "view_pages:of_permit")

@@ -11,9 +11,10 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from actors.cli import status_view
-from actors.cli.formatting import day_and_clock
-from actors.cli.status_view import StatusView, last_gap
+from actors.cli.status_view import StatusView
 from actors.diagnostics import DeadLetter
+from actors.display.status_words import last_gap, topics
+from actors.display.text import day_and_clock
 from actors.events import Freshness, Gap, Scope, SubscriptionState, Topic, VenueState
 from actors.rules.counters import StreamStatus
 from actors.rules.journal import LineExit, RecoveryTimes
@@ -216,7 +217,7 @@ def test_what_the_venue_says_of_itself_stands_below_the_table() -> None:
 def test_topics_that_are_quiet_with_a_cause_are_counted(cause: Any) -> None:
     quiet = structs.replace(topic("A", "confirmed"), freshness=Freshness("quiet", cause))
     waits = structs.replace(topic("B", "confirmed"), freshness=Freshness("quiet", "not_due"))
-    assert status_view.topics((quiet, waits)) == "2/2, 1 quiet"
+    assert topics((quiet, waits)) == "2/2, 1 quiet"
 
 
 def test_topics_that_are_not_fresh_are_listed_if_that_is_asked_for() -> None:

@@ -15,6 +15,7 @@ from actors.rules.backfill import NEVER, BackfillPolicy
 from tests.delivery.inline import Called, inline_inlet
 from tests.delivery.losses import FILLS, OTHERS, SECOND, TRADES, Life, Question, items, told
 from tests.delivery.streams import new_inlet
+from tests.support.examples import examples
 
 
 def lost(inlet: Inlet, life: Life) -> Question:
@@ -698,4 +699,4 @@ def check(seen: list[Received[str] | Gap | Repaired], said: int) -> None:
 
 
 TestLosses = Losses.TestCase
-TestLosses.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestLosses.settings = settings(max_examples=examples(150), stateful_step_count=30, deadline=None)

@@ -18,6 +18,7 @@ from actors.rules.ledger import CONFIRMED, DESIRED
 from tests.delivery.streams import TOPICS, A, B, C, new_holder
 from tests.delivery.venue import STUB
 from tests.support.batches import lists
+from tests.support.examples import examples
 
 
 def last_events(*pairs: tuple[Topic, Any], at: float = 1.0) -> LastEvents:
@@ -69,7 +70,7 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder: Any = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=50, stateful_step_count=20, deadline=None)
+TestAnyOrder.settings = settings(max_examples=examples(50), stateful_step_count=20, deadline=None)
 
 
 def test_the_state_of_a_topic_that_is_not_wanted_is_none_at_all() -> None:

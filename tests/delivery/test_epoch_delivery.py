@@ -25,6 +25,7 @@ from actors.rules.stream_buffer import Policy
 from tests.delivery.streams import NOT_ASKING, A, B, C, new_holder, new_inlet, read, told, unwant, whole_route
 from tests.delivery.venue import STUB
 from tests.support.batches import Pair, lists
+from tests.support.examples import examples
 
 X, Y = (Topic("o2", "depth", key) for key in "XY")
 CHANGES = Topic("o2", "changes", "X")  # the venue can neither send them whole nor start them anew
@@ -127,7 +128,7 @@ def test_an_event_counts_as_routed_if_one_buffer_took_it() -> None:
 topics = st.sampled_from([A, B, C])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(st.sets(topics, min_size=1), max_size=4), st.lists(st.lists(topics, min_size=1), max_size=8))
 def test_whatever_the_streams_want_each_gets_that_and_nothing_else(
     wants: list[set[Topic]], batches: list[list[Topic]]
@@ -632,7 +633,7 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder: Any = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestAnyOrder.settings = settings(max_examples=examples(60), stateful_step_count=30, deadline=None)
 
 
 def test_who_reads_that_the_venue_has_lost_data_finds_its_permit_withdrawn(

@@ -14,6 +14,7 @@ from actors.events import Closed, Gap, Lifecycle, LifecycleState
 from actors.rules.stream_buffer import MARKERS, GapRun, Origin, Policy
 from tests.delivery.streams import A, B, Writer, new_inlet, read, told
 from tests.support.batches import batch_of
+from tests.support.examples import examples
 
 ORIGIN = Origin(1_000, 1, 1)
 
@@ -284,7 +285,7 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder: Any = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestAnyOrder.settings = settings(max_examples=examples(80), stateful_step_count=40, deadline=None)
 
 
 def test_a_stream_that_was_cut_has_a_gap_until_its_topic_starts_again() -> None:

@@ -20,6 +20,7 @@ from actors.events import Gap, Lifecycle, LifecycleState, Topic
 from actors.rules.stream_buffer import Origin
 from tests.delivery.streams import LINE, TOPICS, A, B, C, new_inlet, read, told, unwant, whole_route, word
 from tests.support.batches import batch_of
+from tests.support.examples import examples
 
 
 class Story:
@@ -747,4 +748,4 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestAnyOrder.settings = settings(max_examples=examples(60), stateful_step_count=30, deadline=None)

@@ -22,6 +22,7 @@ from actors.events import Closed, Gap, Lifecycle, Received, Topic
 from actors.rules.stream_buffer import Origin, Policy
 from actors.stream import Marked, Stream
 from tests.delivery.streams import A, B, C, Writer
+from tests.support.examples import examples
 from tests.test_stream import DOWN, blocked, end, make, put
 
 OVERFLOW = Gap(A, "overflow", 3, 1, 2, 1)
@@ -313,7 +314,7 @@ def test_what_was_replaced_meanwhile_does_not_let_a_later_event_pass() -> None:
 batches = st.lists(st.lists(st.sampled_from((A, B, C)), min_size=1, max_size=5), max_size=25)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.tuples(batches, batches), st.sampled_from(["block", "drop_oldest"]), st.sampled_from([3, 1_000]))
 def test_two_lines_and_three_streams_merge_in_the_order_of_arrival(
     lines: tuple[list[list[Topic]], list[list[Topic]]], policy: Policy, capacity: int
@@ -358,7 +359,7 @@ def test_two_lines_and_three_streams_merge_in_the_order_of_arrival(
         assert merged == sorted(numbered)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from((A, B, C)), st.sampled_from(["event", "marker"])), max_size=40),
     st.sampled_from(["block", "drop_oldest", "conflate"]),

@@ -12,6 +12,7 @@ from actors.delivery.routing import Routing
 from actors.delivery.table import Route
 from actors.events import Topic
 from tests.delivery.streams import LINE, TOPICS, A, B, new_inlet, unwant, whole_route
+from tests.support.examples import examples
 
 INLETS = {number: new_inlet(id=number) for number in range(1, 5)}
 
@@ -62,7 +63,7 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder: Any = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
+TestAnyOrder.settings = settings(max_examples=examples(50), stateful_step_count=30, deadline=None)
 
 
 def test_a_copy_has_lines_of_its_own_and_a_right_of_its_own() -> None:

@@ -12,6 +12,7 @@ from actors.delivery.inlet import Inlet
 from actors.delivery.table import Route, RouteTable
 from actors.events import Topic
 from tests.delivery.streams import TOPICS, A, new_inlet
+from tests.support.examples import examples
 
 INLETS = tuple(new_inlet(id=number) for number in range(1, 5))
 
@@ -56,7 +57,7 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder: Any = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
+TestAnyOrder.settings = settings(max_examples=examples(50), stateful_step_count=30, deadline=None)
 
 
 def test_a_topic_without_a_stream_has_a_route() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.seeds import seeds
 from tests.fuzz.targets import TARGETS, VENUES, lines_of
+from tests.support.examples import examples
 
 ODD = [b"null", b"[]", b"{}", b"-1", b"1e999", b'""', b"\xff", b"\n", b"\\ud800", b"NaN"]
 ODD += [b"[" * 2_000, b"9" * 400]
@@ -27,7 +28,7 @@ def test_every_line_of_a_venue_is_within_reach(venue: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(data=st.data())
 def test_what_is_spoilt_is_borne(target: str, data: st.DataObject) -> None:
     """Pieces of what is right, cut anywhere and mixed with anything."""

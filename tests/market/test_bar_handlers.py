@@ -11,7 +11,7 @@ from actors.market import bar_handlers
 from actors.market.bar_handlers import BarHandler
 from actors.protocol.bars import timeframe_of
 from actors.rules.bars.frame import BarEvent
-from tests.rules.bars.test_records import BARS
+from tests.display.test_records import BARS
 
 MINUTE, HOUR = (timeframe_of("1min"), None), (timeframe_of("1h"), None)
 

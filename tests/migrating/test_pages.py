@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -21,9 +23,23 @@ def names_of(path: Path) -> list[str]:
 @pytest.mark.parametrize("path", LISTS, ids=[path.stem for path in LISTS])
 def test_a_page_names_all_that_its_sdk_has(path: Path) -> None:
     page = (PAGES / f"{path.stem}.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"[A-Za-z_]\w*", page))
+    named = {*re.findall(r"\w+", page), *re.findall(r"[\w-]+", page)}
     missing = [name for name in names_of(path) if re.split(r"[.:]", name)[-1] not in named]
     assert missing == []
+
+
+@pytest.mark.parametrize("path", LISTS, ids=[path.stem for path in LISTS])
+def test_each_test_that_a_page_names_is_there(path: Path) -> None:
+    page = (PAGES / f"{path.stem}.md").read_text(encoding="utf-8")
+    of_the_sdk = {re.split(r"[.:]", name)[-1] for name in names_of(path)}
+    assert set(re.findall(r"`(test_\w+)`", page)) - of_the_sdk - there_are() == set()
+
+
+@cache
+def there_are() -> frozenset[str]:
+    files = HERE.parent.rglob("test_*.py")
+    found = (re.findall(r"^def (test_\w+)", file.read_text(encoding="utf-8"), re.MULTILINE) for file in files)
+    return frozenset(chain.from_iterable(found))
 
 
 def test_each_page_has_its_list() -> None:

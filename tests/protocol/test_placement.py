@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from actors.events import Topic
 from actors.protocol.placement import Bound, Bounds, Placement
+from tests.support.examples import examples
 
 TOPICS = tuple(Topic("pier", channel, key) for channel in ("free", "few", "alone", "both") for key in "ABCDE")
 
@@ -81,7 +82,7 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder: Any = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestAnyOrder.settings = settings(max_examples=examples(100), stateful_step_count=40, deadline=None)
 
 
 def test_lines_that_are_always_there_may_be_empty() -> None:

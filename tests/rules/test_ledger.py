@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from actors.events import SubscriptionState, Topic
 from actors.protocol.placement import Bound, Placement
 from actors.rules.ledger import ASSUMED, CONFIRMED, DESIRED, SENT, Ledger, Life, Overdue
+from tests.support.examples import examples
 
 LINES = ("o2/a", "o2/b")
 TOPICS = tuple(Topic("o2", channel, str(n)) for n in range(4) for channel in ("depth", "trades"))
@@ -370,7 +371,7 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestAnyOrder.settings = settings(max_examples=examples(100), stateful_step_count=40, deadline=None)
 
 
 def send(ledger: Ledger, size: int = 10, epoch: int = 1) -> tuple[Topic, ...]:

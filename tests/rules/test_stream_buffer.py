@@ -24,6 +24,7 @@ from actors.rules.stream_buffer import (
     StreamBuffer,
 )
 from tests.support.batches import Pair, batch_of
+from tests.support.examples import examples
 from tests.support.line_count import effort
 
 A, B, C = TOPICS = tuple(Topic("o2", "trades", key) for key in "ABC")
@@ -232,7 +233,7 @@ def line_of(capacity: int, policy: Policy, handful: int, *, deltas: bool) -> Fif
     return line
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(policies, capacities, handfuls, steps)
 def test_a_line_accounts_for_every_event(
     policy: Policy, capacity: int, handful: int, steps: list[tuple[Any, ...]]
@@ -243,7 +244,7 @@ def test_a_line_accounts_for_every_event(
     witness.every_loss_is_marked_in_its_place()
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(policies, capacities, handfuls, steps)
 def test_a_line_of_deltas_accounts_for_every_event(
     policy: Policy, capacity: int, handful: int, steps: list[tuple[Any, ...]]
@@ -290,7 +291,7 @@ def told(out: list[Event | Marker]) -> list[Between]:
     return between
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(policies, st.booleans(), capacities, handfuls, st.integers(1, 12), steps)
 def test_markers_between_the_same_two_events_merge_and_no_event_is_touched(
     policy: Policy, deltas: bool, capacity: int, handful: int, bound: int, steps: list[tuple[Any, ...]]
@@ -327,7 +328,7 @@ def stays_small(mailbox: StreamBuffer) -> bool:
 # ── the newest of each topic ────────────────────────────────────────────────────────────────────
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(steps, st.sampled_from([10_000, 1, 3]))
 def test_a_conflater_keeps_the_newest_in_its_place(steps: list[tuple[Any, ...]], bound: int) -> None:
     mailbox = ConflatingBuffer(10)

@@ -13,6 +13,7 @@ from actors.events import Gap, Lifecycle, Marker, Scope, StateName, Topic, Venue
 from actors.rules.stream_buffer import ConflatingBuffer, FifoBuffer, Origin, StreamBuffer, merge
 from actors.rules.venue_states import MOST, RECENT, VenueStates, completed
 from tests.support.batches import batch_of
+from tests.support.examples import examples
 
 A, B, STAR = (Topic("iex", "trades", key) for key in ("A", "B", "*"))
 QUOTES = Topic("iex", "quotes", "A")
@@ -222,7 +223,7 @@ marks = st.one_of(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     st.sampled_from(["fifo", "conflate"]),
     st.integers(1, 6),

@@ -23,6 +23,7 @@ from actors.errors import ConfigError
 from actors.simulators import SimulatedAlpaca, embed
 from actors.simulators.alpaca.payloads import Stamp, encode
 from tests.simulators.plain_client import Client
+from tests.support.examples import examples
 
 pytest_plugins = ["actors.testing"]
 
@@ -496,7 +497,7 @@ def test_an_order_book_begins_whole_and_may_begin_again(simulated_alpaca: Simula
 
 
 @given(seed=some.integers(0, 1 << 16), steps=some.integers(0, 80))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_a_reset_and_what_follows_are_the_book(seed: int, steps: int) -> None:
     with SimulatedAlpaca(rate=0, seed=seed) as alpaca, trader(alpaca, "crypto") as each:
         each.subscribe(orderbooks=["BTC/USD"])

@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from actors.simulators import SimulatedO2
 from actors.simulators.base.random_market import Levels
 from tests.simulators.plain_client import ALICE, BOB, Client, client
+from tests.support.examples import examples
 
 pytest_plugins = ["actors.testing"]
 
@@ -83,7 +84,7 @@ def test_depth_is_acknowledged_by_a_sorted_snapshot(simulated_o2: SimulatedO2, d
     after=some.integers(0, 60),
     level=some.integers(1, 12),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_snapshot_and_deltas_are_the_book(seed: int, before: int, after: int, level: int) -> None:
     with SimulatedO2(rate=0, seed=seed, markets=[MARKET]) as o2, client(o2.url) as desk:
         o2.steps(before)
@@ -385,7 +386,7 @@ def test_the_market_moves_by_itself() -> None:
 
 
 @given(seed=some.integers(0, 1 << 16))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 def test_the_books_of_an_account_balance(seed: int) -> None:
     with SimulatedO2(rate=0, seed=seed) as o2, client(o2.url) as desk:
         desk.identities("orders", ALICE)

@@ -24,6 +24,7 @@ from actors.simulators.projectx.payloads import market_arguments, user_arguments
 from actors.simulators.signalr import SimulatedHubs
 from tests.simulators.hub_client import HubClient, dialled, fetch, joined, negotiate, refused
 from tests.simulators.projectx_client import ALICE, BOB, ENQ, EP, SUBSCRIBE, got, on_hub, post
+from tests.support.examples import examples
 
 pytest_plugins = ["actors.testing"]
 
@@ -402,7 +403,7 @@ def test_an_order_lives_through_its_fills(simulated_projectx: SimulatedProjectX,
 
 
 @given(some.lists(some.tuples(some.sampled_from([BID, ASK]), some.integers(1, 9), some.integers(-40, 40))))
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_whatever_is_filled_the_account_adds_up(fills: list[tuple[int, int, int]]) -> None:
     numbers = iter(range(1, 10_000))
     account = Account(1, "one", numbers=numbers, clock=VenueClock())

@@ -34,6 +34,7 @@ from tests.simulators.projectx_client import (
     row,
     working,
 )
+from tests.support.examples import examples
 
 pytest_plugins = ["actors.testing"]
 
@@ -235,7 +236,7 @@ _STEPS = some.one_of(
 
 
 @given(some.lists(_STEPS, min_size=5, max_size=40), some.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_whatever_happens_an_account_is_the_sum_of_its_fills(steps: list[Any], moving: bool) -> None:
     projectx = SimulatedProjectX(rate=0, market=moving)
     account, listing = projectx.accounts[ALICE], projectx.listings[EP]

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from actors.simulators.base.random_market import Market, Move, Order, Side, gathered
+from tests.support.examples import examples
 
 
 def a_market(seed: int = 0, price: int = 1_000_000) -> Market:
@@ -22,7 +23,7 @@ def check(market: Market) -> None:
 
 
 @given(seed=some.integers(0, 1 << 32))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_it_never_crosses_and_never_empties(seed: int) -> None:
     market = a_market(seed, price=60_000)  # 60 ticks above nothing
     for _ in range(500):
@@ -50,7 +51,7 @@ def test_the_same_seed_is_the_same_market() -> None:
 
 
 @given(seed=some.integers(0, 1 << 32), plan=some.lists(some.sampled_from(["buy", "sell", "cancel", "step"])))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_orders_of_accounts_are_part_of_the_book(seed: int, plan: list[str]) -> None:
     market = a_market(seed)
     placed: list[Order] = []

@@ -24,6 +24,7 @@ from actors.simulators.base.server import Simulator
 from actors.simulators.tplus import endpoints
 from actors.simulators.tplus.instruments import Level, spell, whole
 from tests.simulators.plain_client import Client
+from tests.support.examples import examples
 
 pytest_plugins = ["actors.testing"]
 
@@ -353,7 +354,7 @@ def test_behind_a_gateway_everything_has_its_prefix(auth_prefix: str) -> None:
 
 
 @given(seed=some.integers(0, 1 << 16), before=some.integers(0, 20), after=some.integers(0, 60))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_snapshot_and_diffs_are_the_book(seed: int, before: int, after: int) -> None:
     with SimulatedTplus(rate=0, seed=seed, assets=["200"]) as tplus, opened(tplus, DEPTH) as runtime:
         tplus.steps(before)

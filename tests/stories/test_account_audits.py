@@ -81,7 +81,10 @@ def journal(clock: AccountClock) -> list[SilentLossEntry]:
 # ── one loss ────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("channel", "n", "kind"), LOSSES, ids=[each[0] for each in LOSSES])
+@pytest.mark.parametrize(
+    ("channel", "n", "kind"),
+    [pytest.param(*each, id=each[0], marks=[pytest.mark.long] * (each is not LOSSES[0])) for each in LOSSES],
+)
 def test_an_event_that_was_dropped_is_taken_over_told_and_recorded_once(
     clock: AccountClock, venue: SimulatedProjectX, channel: Any, n: int, kind: type
 ) -> None:

@@ -13,6 +13,7 @@ from actors.delivery.inlet import Inlet
 from actors.events import LIFECYCLE, Closed, Gap, Lifecycle, LifecycleState, Received, Topic
 from actors.stream import LifecycleStream
 from actors.supervision.lifecycles import Lifecycles
+from tests.support.examples import examples
 from tests.test_stream import Desk
 
 NOW_NS = 1_000
@@ -122,7 +123,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(steps, max_size=30))
 def test_each_follower_gets_what_it_wants_in_order(steps: list[tuple[str, str]]) -> None:
     lifecycles, present = new_lifecycles(), dict[str, Lifecycle]()

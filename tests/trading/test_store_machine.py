@@ -33,6 +33,7 @@ from actors.trading.halts import allowed_under_halt
 from actors.trading.order_store import OrderStore
 from actors.trading.records import Begun
 from actors.trading.store_operator import LAST_BYTE_NS, RESOLVABLE_NS, StoreOperator
+from tests.support.examples import examples
 from tests.trading.orders import CANCEL, CLOSE, HOST, MODIFY, Wall, allow, place
 
 MUTATIONS: list[AnyMutation] = [place(), place(2), MODIFY, CANCEL, CLOSE]
@@ -186,4 +187,4 @@ class Stores(RuleBasedStateMachine):
 
 
 TestStores = Stores.TestCase
-TestStores.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
+TestStores.settings = settings(max_examples=examples(20), stateful_step_count=30, deadline=None)

@@ -18,6 +18,7 @@ from actors.protocol.session import TEXT, Deliver, Effect
 from actors.protocol.signalr import HubSession
 from actors.venues.projectx import pushes
 from actors.venues.projectx.market_session import Begins, MarketSession
+from tests.support.examples import examples
 
 CONTRACT, OTHER = "CON.F.US.EP.Z26", "CON.F.US.NQ.Z26"
 CHANNELS = {"GatewayTrade": "trades", "GatewayDepth": "depth", "GatewayQuote": "quotes"}
@@ -155,7 +156,7 @@ def opened(kind: type[MarketSession], begins: Begins) -> MarketSession:
     return session
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.lists(steps, max_size=9), st.booleans(), st.sampled_from(["reset", "first_list"]))
 def test_the_loop_for_usual_pushes_and_the_careful_reader_have_the_same_effects(
     steps: list[Step], answered: bool, begins: Begins

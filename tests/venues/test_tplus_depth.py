@@ -28,6 +28,7 @@ from actors.protocol.session import (
 )
 from actors.venues.tplus import DepthChange, DepthSession, DepthSnapshot, Tplus, TplusSettings
 from actors.venues.tplus.depth_session import ATTEMPTS, BUFFER, STALE
+from tests.support.examples import examples
 
 VENUES = {
     how: Tplus("tplus", msgspec.convert({"sequence": how}, TplusSettings)) for how in ("strict", "monotonic")
@@ -281,7 +282,7 @@ HAPPENINGS = [happening for happening, weight in WEIGHTS.items() for _ in range(
 
 
 @pytest.mark.parametrize("how", VENUES)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(story=st.integers(20, 150).flatmap(lambda size: st.binary(min_size=2 * size, max_size=2 * size)))
 def test_a_book_is_the_venues_or_says_that_it_is_not(how: str, story: bytes) -> None:
     world = World(how, sequence=story[0] % 4)

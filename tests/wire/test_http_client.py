@@ -25,6 +25,7 @@ from actors.reasons import Fatal
 from actors.wire.attempt import ConnectCancel
 from actors.wire.connect import Dial
 from actors.wire.http_client import MAX_BODY, RequestCount, converse, fetch
+from tests.support.examples import examples
 from tests.wire.proxies import ConnectProxy, Conversation, Loopback, Socks5Proxy, read_exactly, read_head
 
 SECRET = "hunter2-very-secret"
@@ -290,7 +291,7 @@ def test_what_is_no_answer_is_told_with_the_host(answer: bytes, code: str) -> No
     assert f"127.0.0.1:{server.port}" in failed.text
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.binary(max_size=200))
 def test_whatever_it_says_there_is_an_answer_or_a_failure(noise: bytes) -> None:
     with Server(b"HTTP/1.1 200 OK\r\n" + noise) as server:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from actors.display.shown import html_of
 from actors.errors import LinewardenError
 from actors.protocol.accounts import AccountBalance, AccountOrder, AccountPosition, AccountRow, Fill
 from actors.protocol.formatting import counted
@@ -61,6 +62,9 @@ class Flat(Struct, frozen=True):
 
     def __bool__(self) -> bool:
         return self.answer == "yes"
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self, "view_pages:of_flat")
 
 
 class PositionView(Struct, frozen=True, kw_only=True):
@@ -152,3 +156,6 @@ class AccountView(Struct, frozen=True, kw_only=True):
             f"flat {self.flat.answer}",
         )
         return f"<AccountView {self.feed}/{self.account}: {' · '.join(parts)}>"
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self, "view_pages:of_account")

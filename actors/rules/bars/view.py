@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
+from actors.display.shown import html_of
 from actors.protocol.bars import Bar, timeframe_of
 from actors.protocol.formatting import counted
 
@@ -28,6 +29,9 @@ class FrameView(Struct, frozen=True):
         forming = "" if self.forming is None else " and one that forms"
         reason = "" if self.synced else f"; {self.reason}"
         return f"<FrameView {self.timeframe}: {counted(len(self.finished), 'bar')}{forming}{reason}>"
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self, "view_pages:of_frame")
 
 
 class BarsView(Struct, frozen=True):
@@ -73,6 +77,9 @@ class BarsView(Struct, frozen=True):
     def __str__(self) -> str:
         bars = ", ".join(f"{name} {counted(len(each.finished), 'bar')}" for name, each in self.frames.items())
         return f"{self.feed}/{self.key}: {bars}" + ("" if self.synced else f"; {self.reason}")
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self, "view_pages:of_bars")
 
     def __repr__(self) -> str:
         return f"<BarsView {self}>"

@@ -16,6 +16,7 @@ from actors.rules.account.keeper import AccountKeeper
 from actors.rules.account.snapshot import Read, Snapshot
 from actors.rules.account.view import AccountEvent
 from tests.rules.account.model import ACCOUNT, CONTRACTS, LISTS, Venue
+from tests.support.examples import examples
 
 CHOICE = st.integers(min_value=0, max_value=10**6)  # an index, by its remainder
 NONE: Set[str] = frozenset()
@@ -307,5 +308,5 @@ class AccountsWithoutLegs(Accounts):
 
 TestAccounts = Accounts.TestCase
 TestAccountsWithoutLegs = AccountsWithoutLegs.TestCase
-TestAccounts.settings = settings(stateful_step_count=50, deadline=None, max_examples=100)
-TestAccountsWithoutLegs.settings = settings(stateful_step_count=50, deadline=None, max_examples=50)
+TestAccounts.settings = settings(stateful_step_count=50, deadline=None, max_examples=examples(100))
+TestAccountsWithoutLegs.settings = settings(stateful_step_count=50, deadline=None, max_examples=examples(50))

@@ -14,6 +14,7 @@ from actors.protocol.bars import Bar, Print, timeframe_of
 from actors.rules.bars.periods import periods_of
 from tests.rules.bars.test_sessions import CME, NYSE
 from tests.rules.bars.venue import HOUR, MINUTE, NOON, SECOND, Desk, Rest, ns, plain, trade
+from tests.support.examples import examples
 
 FRAMES = ("5s", "1min", "7min", "1h", "4h", "1day", "1week")
 
@@ -38,7 +39,7 @@ def wanted(trades: list[Print], frame: str) -> list[Bar]:
 
 
 @given(tapes(), st.randoms(use_true_random=False), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_any_order_with_duplicates_and_cancels_makes_the_bars_of_the_list(
     tape: list[Print], chance: random.Random, data: st.DataObject
 ) -> None:
@@ -67,7 +68,7 @@ def check_nothing_is_silently_wrong(desk: Desk, frames: list[str]) -> None:
 
 
 @given(tapes(NOON - 2 * HOUR, NOON + HOUR), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_any_split_into_history_live_and_losses_makes_the_bars_of_the_list(
     tape: list[Print], data: st.DataObject
 ) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.protocol import AnyMutation, Call, Cancel, Close, HttpAnswer, Intent, Modify, Place
+from tests.support.examples import examples
 from tests.venues.projectx.rest.gateway import (
     ACCOUNT,
     API,
@@ -98,7 +99,7 @@ ANSWERS = st.builds(
 
 
 @pytest.mark.parametrize("name", CALLS)
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(answers=st.lists(ANSWERS, min_size=1, max_size=4))
 def test_a_read_ends(name: str, answers: list[HttpAnswer]) -> None:
     asked = 0

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.cli.formatting import span, times
+from actors.display.text import span, times
 from actors.protocol.formatting import counted
 
 

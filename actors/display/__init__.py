@@ -1,0 +1,1 @@
+"""How people read values: words, HTML for notebooks, and rows for data frames."""

@@ -144,7 +144,7 @@ def has_reason(clock: Clockwork, words: str, _: object) -> bool:
 
 def test_a_list_that_does_not_come_is_told_and_asked_for_again(o2: SimulatedO2, market: str) -> None:
     o2.list_refused(503, n=2)
-    with clockwork(config(o2.url)) as clock:
+    with clockwork(config(o2.url, heartbeat={"ping_interval": 0.0})) as clock:
         trades = clock.runtime.subscribe("o2", venue.TRADES, NAME)
         for seconds in (5, 10):
             clock.until(partial(has_reason, clock, f"http 503. It is asked for again in {seconds} s"))
@@ -155,7 +155,7 @@ def test_a_list_that_does_not_come_is_told_and_asked_for_again(o2: SimulatedO2, 
 
 
 def test_a_name_that_was_known_needs_no_list_to_come_back(o2: SimulatedO2, market: str) -> None:
-    with clockwork(config(o2.url)) as clock:
+    with clockwork(config(o2.url, heartbeat={"ping_interval": 0.0})) as clock:
         trades = clock.runtime.subscribe("o2", venue.TRADES, NAME, wait=10.0)
         clock.advance(120.0)  # the list is old by now
         o2.list_refused(503, n=1_000)

@@ -62,7 +62,8 @@ def test_a_config_may_name_markets(o2: SimulatedO2) -> None:
 
 
 def test_a_loss_of_a_market_by_name_is_filled_from_its_history(o2: SimulatedO2, market: str) -> None:
-    with runtime_on(o2, backfill=True, backfill_hold=10.0) as runtime:
+    beats = {"ping_interval": 0.0}  # a pong that is late would be another loss
+    with runtime_on(o2, backfill=True, backfill_hold=10.0, ack_timeout=10.0, heartbeat=beats) as runtime:
         trades = runtime.subscribe("o2", venue.TRADES, NAME, wait=10.0)
         o2.trade(market, trade_id="1")
         assert trades.get(timeout=10.0).trade_id == "1"

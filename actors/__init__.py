@@ -14,6 +14,7 @@ TYPE_CHECKING = False  # as type checkers know it: `typing` would be imported be
 if TYPE_CHECKING:
     from typing import Any
 
+    from actors.client.service_client import ServiceClient as ServiceClient
     from actors.errors import (
         AskError as AskError,
         AskFailedError as AskFailedError,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
         NotLiveError as NotLiveError,
         RotationFailed as RotationFailed,
         RuntimeStopped as RuntimeStopped,
+        ServiceDeclinedError as ServiceDeclinedError,
+        ServiceUnreachableError as ServiceUnreachableError,
         StalePriceError as StalePriceError,
         StreamClosed as StreamClosed,
         SubscribeError as SubscribeError,
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
         Marker as Marker,
         Received as Received,
         Repaired as Repaired,
+        Restored as Restored,
         Scope as Scope,
         Stale as Stale,
         SubscriptionState as SubscriptionState,
@@ -129,10 +133,14 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "Received": "actors.events",
         "Refused": "actors.protocol.trading",
         "Repaired": "actors.events",
+        "Restored": "actors.events",
         "RotationFailed": "actors.errors",
         "Runtime": "actors.runtime",
         "RuntimeStopped": "actors.errors",
         "Scope": "actors.events",
+        "ServiceClient": "actors.client.service_client",
+        "ServiceDeclinedError": "actors.errors",
+        "ServiceUnreachableError": "actors.errors",
         "Stale": "actors.events",
         "StalePriceError": "actors.errors",
         "Status": "actors.status",

@@ -127,6 +127,14 @@ class AskFailedError(AskError):
         super().__init__(f"{feed}: {why}")
 
 
+class ServiceUnreachableError(LinewardenError):
+    """No service answers at an address, or it cannot answer now. The message says which, and what to do."""
+
+
+class ServiceDeclinedError(LinewardenError):
+    """A service declines a request; the message has its reason. The same request will be declined again."""
+
+
 class ForkError(LinewardenError):
     """A runtime was used in a forked child: its threads stayed behind in the parent."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from msgspec import Struct, structs
 
@@ -12,8 +12,8 @@ from actors.display.shown import html_of
 Event = TypeVar("Event")
 LIFECYCLE = "lifecycle"  # the channel of a stream of `Lifecycle` events, and of their topics
 Key = str | int  # as a user writes it; an integer means its digits
-# A mapping is one key, where the venue writes its keys so: O2's identities.
-Keys = Key | Mapping[str, str] | Iterable[Key | Mapping[str, str]]
+# A mapping is one key, where the venue writes its keys so: O2's identities, tplus' assets.
+Keys = Key | Mapping[str, Any] | Iterable[Key | Mapping[str, Any]]
 Option = str | int | float | bool
 Options = tuple[tuple[str, Option], ...]  # sorted by name, so that equal options are equal
 
@@ -138,6 +138,28 @@ class Lifecycle(Struct, frozen=True):
     attempt: int
     reason: str
     at_ns: int
+
+
+class Restored(Struct, frozen=True):
+    """A line is live again after one or several `losses`: what happened meanwhile was not seen.
+
+    It was not live from `since_ns` on, and is from `at_ns` on, which are wall-clock nanoseconds; `reason` is
+    that of the last loss. `topics` are those of the line at the moment at which a handler is called.
+    """
+
+    feed: str
+    line: str
+    epoch: int
+    since_ns: int
+    at_ns: int
+    losses: int = 1
+    reason: str = ""
+    topics: tuple[Topic, ...] = ()
+
+    @property
+    def outage_s(self) -> float:
+        """Seconds from the first of the losses to the restore."""
+        return max(0.0, (self.at_ns - self.since_ns) / 1e9)
 
 
 class Scope(Struct, frozen=True, cache_hash=True, gc=False):

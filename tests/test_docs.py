@@ -74,7 +74,8 @@ ENVIRONMENT = {
     "ALPACA_API_SECRET": "S",
     "PROJECT_X_USERNAME": "trader",
     "PROJECT_X_API_KEY": "K",
-    "TPLUS_PRIVATE_KEY": "17" * 32,
+    "TPLUS_SEED": "17" * 32,
+    "TPLUS_PASSWORD": "correct horse battery staple",  # of tests/venues/tplus/keystores/alice
     "QUAY_TOKEN": "T",
 }
 CONFIG = {"feeds": {"o2": {"venue": "o2", "url": "sim://o2?rate=50"}}}
@@ -185,13 +186,18 @@ def place(tmp_path: Path) -> Path:
         source = tomllib.loads(cast(str, text))
         if "name" in source and "feeds" not in source:
             (tmp_path / "tables" / f"{source['name']}.toml").write_text(cast(str, text), encoding="utf-8")
+    user = tmp_path / ".tplus" / "users" / "alice"
+    user.parent.mkdir(parents=True)
+    user.write_bytes((ROOT / "tests" / "venues" / "tplus" / "keystores" / "alice").read_bytes())
+    user.chmod(0o600)
     (tmp_path / "talks").mkdir()
     (tmp_path / "talks" / "binance.txt").write_text('< {"result":null,"id":1}\n', encoding="utf-8")
     return tmp_path
 
 
 @pytest.mark.parametrize("text", blocks("toml"))
-def test_config(text: str, place: Path) -> None:
+def test_config(text: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(place))  # what ~ means
     source = tomllib.loads(text)
     if "feeds" in source:
         file = place / "page.toml"

@@ -14,9 +14,10 @@ from msgspec import Struct
 
 from actors.cli import status_view
 from actors.cli.arguments import complain, known_name
-from actors.cli.service_client import ServiceClient, UnreachableError, in_path, read_settings
+from actors.cli.service_client import CommandClient, in_path, read_settings
 from actors.cli.service_commands import AsJson, Config, Url, asking, show
 from actors.display.text import printable
+from actors.errors import ServiceUnreachableError
 from actors.settings import Settings
 from actors.status import CooldownStatus
 from actors.supervision.cooldown_file import Cooldowns, usual_file
@@ -49,20 +50,20 @@ def cooldowns(
             _list(service, url, config, as_json=as_json)
 
 
-def _list(service: ServiceClient, url: str | None, config: Path | None, *, as_json: bool) -> None:
+def _list(service: CommandClient, url: str | None, config: Path | None, *, as_json: bool) -> None:
     try:
         known: Sequence[CooldownStatus] = service.status().cooldowns
-    except UnreachableError as error:
+    except ServiceUnreachableError as error:
         now_ns = time.time_ns()
         known = cooldowns_of(_file(error, url, config).load(now_ns), now_ns)
     show(known, status_view.cooldowns(known), as_json=as_json)
 
 
-def _clear(service: ServiceClient, account: str, url: str | None, config: Path | None) -> None:
+def _clear(service: CommandClient, account: str, url: str | None, config: Path | None) -> None:
     path = f"/cooldowns/clear/{in_path(account)}" if account else "/cooldowns/clear"
     try:
         cleared: Sequence[str] = msgspec.json.decode(service.post(path), type=_Cleared).cleared
-    except UnreachableError as error:
+    except ServiceUnreachableError as error:
         cleared = _clear_in(_file(error, url, config), account)
     for each in cleared:
         typer.echo(f"cleared: {printable(each)}")
@@ -74,12 +75,12 @@ class _Cleared(Struct):
     cleared: tuple[str, ...]
 
 
-def _file(error: UnreachableError, url: str | None, config: Path | None) -> Cooldowns:
+def _file(error: ServiceUnreachableError, url: str | None, config: Path | None) -> Cooldowns:
     """The file of the service of this config; where `url` names a service, its absence stays an error.
 
     Raises:
         ConfigError: [runtime] of the config has mistakes.
-        UnreachableError: `error`.
+        ServiceUnreachableError: `error`.
     """
     if url:
         raise error

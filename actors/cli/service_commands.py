@@ -24,16 +24,9 @@ from rich.text import Text
 from actors.cli import status_view
 from actors.cli.arguments import complain
 from actors.cli.formatting import console
-from actors.cli.service_client import (
-    DeclinedError,
-    ServiceClient,
-    UnreachableError,
-    find_service,
-    in_path,
-    read_status,
-)
+from actors.cli.service_client import CommandClient, find_service, in_path, read_status
 from actors.display.text import UNSAFE
-from actors.errors import ConfigError
+from actors.errors import ConfigError, ServiceDeclinedError, ServiceUnreachableError
 from actors.rules.journal import JournalEntry
 from actors.status import Status
 
@@ -114,7 +107,7 @@ class _Liveness(Struct):
     untrusted: dict[str, Raw] = {}
 
 
-def _watch(service: ServiceClient, *, fresh: bool) -> None:
+def _watch(service: CommandClient, *, fresh: bool) -> None:
     """The first look has to succeed. After that the view waits for a service that is gone."""
     shown, view = console(), status_view.StatusView(moving=True, fresh=fresh)
     part = _picture(service.status(), view)
@@ -128,16 +121,16 @@ def _watch(service: ServiceClient, *, fresh: bool) -> None:
             time.sleep(LOOK)
             try:
                 part = _picture(service.status(), view)
-            except UnreachableError as error:
+            except ServiceUnreachableError as error:
                 part = Text(str(error), "yellow")
 
 
-def _watch_json(service: ServiceClient) -> None:
+def _watch_json(service: CommandClient) -> None:
     _write(service.get("/status").decode())
     with suppress(KeyboardInterrupt):
         while True:
             time.sleep(LOOK)
-            with suppress(UnreachableError):
+            with suppress(ServiceUnreachableError):
                 _write(service.get("/status").decode())
 
 
@@ -301,7 +294,7 @@ def reload(
         for change in answer.changes:
             typer.echo(f"planned: {change}" if plan else change)
         if answer.problems:
-            raise DeclinedError("Nothing has changed.")
+            raise ServiceDeclinedError("Nothing has changed.")
         if not answer.changes:
             typer.echo("No changes.")
 
@@ -315,7 +308,7 @@ class _ReloadAnswer(Struct):
 
 
 @contextmanager
-def asking(url: str | None, config: Path | None) -> Iterator[ServiceClient]:
+def asking(url: str | None, config: Path | None) -> Iterator[CommandClient]:
     """The service of these options. Its errors are printed as sentences and become exit codes."""
     try:
         try:
@@ -326,9 +319,9 @@ def asking(url: str | None, config: Path | None) -> Iterator[ServiceClient]:
     except msgspec.MsgspecError:
         text = f"{service.url} answers in the format of another version of Linewarden."
         raise typer.Exit(complain(text, code=3)) from None
-    except UnreachableError as error:
+    except ServiceUnreachableError as error:
         raise typer.Exit(complain(str(error), code=3)) from None
-    except (DeclinedError, ConfigError) as error:
+    except (ServiceDeclinedError, ConfigError) as error:
         raise typer.Exit(complain(str(error))) from None
 
 

@@ -10,15 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.cli.service_client import (
-    DeclinedError,
-    ServiceClient,
-    UnreachableError,
-    find_service,
-    in_path,
-    read_settings,
-)
-from actors.errors import ConfigError
+from actors.cli.service_client import CommandClient, find_service, in_path, read_settings
+from actors.errors import ConfigError, ServiceDeclinedError, ServiceUnreachableError
 from actors.secret import Secret
 
 
@@ -95,7 +88,7 @@ def test_what_is_no_address_is_told_without_repeating_it(url: str) -> None:
 
 
 def test_a_port_that_the_system_chose_is_known_to_the_log_alone(config: Callable[[str], Path]) -> None:
-    with pytest.raises(UnreachableError, match=r"give the address from the log of linewarden run"):
+    with pytest.raises(ServiceUnreachableError, match=r"give the address from the log of linewarden run"):
         find_service(None, config('listen = "127.0.0.1:0"'))
 
 
@@ -114,16 +107,16 @@ def test_a_token_of_the_environment_goes_first(
     config: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = config('token = "of-the-config"')
-    assert find_service(None, file)._headers() == {"Authorization": "Bearer of-the-config"}
+    assert find_service(None, file).headers() == {"Authorization": "Bearer of-the-config"}
     monkeypatch.setenv("LINEWARDEN_TOKEN", "of-the-environment")
-    assert find_service(None, file)._headers() == {"Authorization": "Bearer of-the-environment"}
+    assert find_service(None, file).headers() == {"Authorization": "Bearer of-the-environment"}
 
 
 @pytest.mark.parametrize("token", ["a b", "a\r\nX: y", "ä", " "])
 def test_a_token_that_is_none_is_not_shown(token: str) -> None:
-    with pytest.raises(DeclinedError) as told:
-        ServiceClient("http://127.0.0.1:1", Secret(token)).status()
-    assert str(told.value) == "the token in LINEWARDEN_TOKEN is not printable ASCII without spaces."
+    with pytest.raises(ServiceDeclinedError) as told:
+        CommandClient("http://127.0.0.1:1", Secret(token)).status()
+    assert str(told.value) == "the token is not printable ASCII without spaces."
 
 
 # ── what is there ───────────────────────────────────────────────────────────────────────────────
@@ -133,31 +126,31 @@ def test_a_token_that_is_none_is_not_shown(token: str) -> None:
     "answer", [b"SSH-2.0-OpenSSH\r\n", b"", http(200, b"<html>"), http(404, b"<html>"), http(302, b"")]
 )
 def test_others_are_no_service(answer: bytes) -> None:
-    with answering(answer) as url, pytest.raises(UnreachableError) as told:
-        ServiceClient(url).status()
+    with answering(answer) as url, pytest.raises(ServiceUnreachableError) as told:
+        CommandClient(url).status()
     assert url in str(told.value)
-    with answering(answer) as url, pytest.raises(UnreachableError) as told:
-        next(ServiceClient(url).tail("o2", "trades", [], [], markers=False))
+    with answering(answer) as url, pytest.raises(ServiceUnreachableError) as told:
+        next(CommandClient(url).tail("o2", "trades", [], [], markers=False))
     assert url in str(told.value)
 
 
 def test_what_it_says_is_told_in_its_words_and_harmless() -> None:
     for status, body, kind, words in (
-        (404, b'{"error": "no \\u001b[2Jfeed"}', DeclinedError, r"no \x1b[2Jfeed"),
-        (400, b'{"error": "a b", "problems": ["a", "b"]}', DeclinedError, "a\nb"),
-        (503, b'{"error": "the service stops"}', UnreachableError, "cannot answer: the service stops"),
+        (404, b'{"error": "no \\u001b[2Jfeed"}', ServiceDeclinedError, r"no \x1b[2Jfeed"),
+        (400, b'{"error": "a b", "problems": ["a", "b"]}', ServiceDeclinedError, "a\nb"),
+        (503, b'{"error": "the service stops"}', ServiceUnreachableError, "cannot answer: the service stops"),
     ):
         with answering(http(status, body)) as url, pytest.raises(kind) as told:
-            ServiceClient(url).post("/restart/x")
+            CommandClient(url).post("/restart/x")
         assert str(told.value).endswith(words)
 
 
 def test_one_that_hangs_is_waited_for_a_while() -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
-        remote = ServiceClient(f"http://127.0.0.1:{deaf.getsockname()[1]}", timeout=0.2)
-        with pytest.raises(UnreachableError, match=r"no answer within 0\.2 s"):
+        remote = CommandClient(f"http://127.0.0.1:{deaf.getsockname()[1]}", timeout=0.2)
+        with pytest.raises(ServiceUnreachableError, match=r"no answer within 0\.2 s"):
             remote.status()
-        with pytest.raises(UnreachableError, match=r"no answer within 0\.2 s"):
+        with pytest.raises(ServiceUnreachableError, match=r"no answer within 0\.2 s"):
             next(remote.tail("o2", "trades", [], [], markers=False))
 
 

@@ -187,7 +187,7 @@ def test_a_large_message_ends_a_tail(service: Service, runtime: Runtime, market:
         ("feed=o2&channel=trades", "wants at least one key"),
         ("feed=o2&channel=trades&key=AAPL", "hexadecimal"),
         ("feed=o2&channel=trades&key=0x1&color=red", "has no option 'color'"),
-        ("feed=o2&channel=depth&key=0x1&precision=7", "precision of depth is one of"),
+        ("feed=o2&channel=depth&key=0x1&precision=fine", "precision of depth is one of"),
         ("feed=o2&channel=depth&key=0x1&policy=conflate", "the newest alone says nothing"),
         ("feed=o2&channel=trades&key=0x1&policy=block", "policy=block is not allowed"),
         ("feed=o2&channel=trades&key=0x1&policy=x", "expected drop_oldest"),

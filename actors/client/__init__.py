@@ -1,0 +1,1 @@
+"""Asks a running service over HTTP. Without actors and threads."""

@@ -1,0 +1,159 @@
+"""Asks a running service for prices, books, freshness and status, as a program asks a runtime of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+from msgspec import Struct
+
+from actors.client.service_http import DEFAULT, Reply, ServiceHttp
+from actors.errors import StalePriceError, Timeout
+from actors.events import Freshness, Key, Option, Tried
+from actors.protocol.channel import TypedChannel
+from actors.rules.latest_price import LatestPrice
+from actors.rules.order_book import BookView
+from actors.rules.topics import options_of, plain_key
+from actors.secret import Secret
+from actors.status import Status
+
+ANSWER: Final = 5.0  # seconds
+
+Typed = TypeVar("Typed")
+
+
+class _Stale(Struct):
+    error: str
+    tried: tuple[Tried, ...]
+
+
+class ServiceClient:
+    """A running service (`linewarden run`), for programs that have no runtime: web workers and tasks.
+
+    Making one opens nothing. Each call is one request on a connection of its own, so any thread may call,
+    and any process, also one that was forked after this was made. The calls are those of `Runtime`, with its
+    types and its errors.
+    """
+
+    def __init__(self, url: str | None = None, *, token: str | None = None, timeout: float = ANSWER) -> None:
+        """`url`: by default `LINEWARDEN_URL`, or http://127.0.0.1:9700; `token`: `LINEWARDEN_TOKEN`.
+
+        `timeout`: seconds for the connection, and for each part of an answer; what a call waits is added.
+
+        Raises:
+            ValueError: `url` is not an address.
+        """
+        token = token or os.environ.get("LINEWARDEN_TOKEN") or None
+        url = url or os.environ.get("LINEWARDEN_URL") or DEFAULT
+        self._http = ServiceHttp(url, None if token is None else Secret(token), timeout)
+        self._timeout = timeout
+
+    @property
+    def url(self) -> str:
+        return self._http.url
+
+    def latest(self, feed: str, key: Key, *, max_age: float = 15.0, timeout: float = 2.0) -> LatestPrice:
+        """The newest fresh price of a symbol that the service is subscribed to: see `Runtime.latest`.
+
+        `timeout`: seconds for which the service may ask the venue, 5 at most; 0: it is not asked.
+
+        Raises:
+            StalePriceError: no price is fresh; with what was tried.
+            ServiceDeclinedError: there is no such feed, nothing is subscribed to that brings this price, or
+                the token is not that of the service.
+            ServiceUnreachableError: no service answers, or it cannot answer now.
+        """
+        path = _path("latest", feed, plain_key(feed, key))
+        reply = self._ask(path, {"max_age": max_age, "timeout": timeout}, timeout)
+        if reply.status == 503 and (stale := _decoded(reply, _Stale)) is not None:
+            raise StalePriceError(stale.error, stale.tried)
+        return self._typed(reply, LatestPrice)
+
+    def book(
+        self, feed: str, key: Key, *, depth: int = 10, wait: float | None = None, **options: Option
+    ) -> BookView:
+        """The order book of this key as it is now: see `Runtime.book`. The service follows it for a minute.
+
+        `depth`: levels per side, 1,000 at most. `wait`: seconds until it is synced, 5 at most; without it a
+        book that is not synced is returned as well, with its reason.
+
+        Raises:
+            Timeout: `wait` is over, and it is not synced.
+            ServiceDeclinedError: the feed, the key or an option is not known, or the venue rejects the book.
+            ServiceUnreachableError: no service answers, or it follows as many books as it may.
+        """
+        query = {"depth": depth, **({} if wait is None else {"wait": wait}), **options}
+        reply = self._ask(_path("book", feed, plain_key(feed, key)), query, wait or 0.0)
+        view = self._typed(reply, BookView, also=503)
+        if wait is not None and not view.synced:
+            raise Timeout(f"the book {view.topic} is not synced within {wait:g} s: {view.reason}")
+        return view
+
+    def fresh(
+        self,
+        feed: str,
+        channel: str | TypedChannel[Any] | None = None,
+        key: Key | None = None,
+        *,
+        max_age: float | None = None,
+        **options: Option,
+    ) -> Freshness:
+        """Whether the data of a feed, a channel or a key can be acted on now: see `Runtime.fresh`.
+
+        Of a feed or a channel as a whole, the answer may be 0.1 s old. Channels of accounts are left out.
+
+        Raises:
+            ServiceDeclinedError: the feed, the channel, the key or an option is not known, or the channel
+                belongs to an account.
+            ServiceUnreachableError: no service answers, or it cannot answer now.
+        """
+        names = [feed] if channel is None else [feed, str(channel)]
+        names += [] if key is None else [plain_key(feed, key)]
+        given = {} if channel is None else options_of(channel, options)
+        query = {**({} if max_age is None else {"max_age": max_age}), **given}
+        return self._typed(self._ask(_path("fresh", *names), query), Freshness, also=503)
+
+    def status(self) -> Status:
+        """All that the service knows now.
+
+        Raises:
+            ServiceDeclinedError: the token is not that of the service.
+            ServiceUnreachableError: no service answers, or one of another version.
+        """
+        return self._typed(self._ask("/status", {}), Status)
+
+    def _ask(self, path: str, query: Mapping[str, Option], wait: float = 0.0) -> Reply:
+        words = {name: _word(value) for name, value in query.items()}
+        return self._http.request("GET", f"{path}?{urlencode(words)}", self._timeout + wait)
+
+    def _typed(self, reply: Reply, kind: type[Typed], also: int = 200) -> Typed:
+        if reply.status not in {200, also}:
+            raise self._http.refusal(reply)
+        found = _decoded(reply, kind)
+        if found is not None:
+            return found
+        if reply.status == 200:
+            raise self._http.unreachable("it answers in the format of another version of Linewarden")
+        raise self._http.refusal(reply)
+
+    def __repr__(self) -> str:
+        return f"<ServiceClient {self.url}>"
+
+
+def _decoded(reply: Reply, kind: type[Typed]) -> Typed | None:
+    try:
+        return msgspec.json.decode(reply.body, type=kind)
+    except msgspec.MsgspecError:
+        return None
+
+
+def _path(*names: str) -> str:
+    return "".join(f"/{quote(name, safe='')}" for name in names)
+
+
+def _word(value: Option) -> str:
+    """As a venue's option is written in a path; a number without an exponent."""
+    return f"{value:.9f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

@@ -1,0 +1,171 @@
+"""A service asked as a runtime is: the same types, the same errors, from any thread and any process."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+import actors
+from actors import Runtime, ServiceClient
+from actors.service import Service
+from actors.simulators import SimulatedAlpaca, SimulatedO2
+from actors.venues import alpaca, o2
+from tests.service.conftest import HERE, locked, service
+from tests.service.visitor import TOKEN
+from tests.support.runtimes import alpaca_runtime, until
+from tests.test_stream import in_a_child, needs_fork
+
+__all__ = ["locked", "service"]  # fixtures
+
+ORDERS = "0x" + "c0" * 32
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LINEWARDEN_TOKEN", "LINEWARDEN_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def client(service: Service) -> ServiceClient:
+    return ServiceClient(service.url)
+
+
+def test_a_price_is_the_one_of_the_runtime(
+    client: ServiceClient, runtime: Runtime, o2: SimulatedO2, market: str
+) -> None:
+    trades = runtime.subscribe("o2", "trades", market, wait=10.0)
+    o2.trade(market, price=2**70)
+    trades.get(timeout=10.0)
+    price, own = client.latest("o2", market), runtime.latest("o2", market)
+    assert (price.last, price.last_size, price.source) == (own.last, own.last_size, "stream")
+    assert price.trade_age is not None
+    with pytest.raises(actors.StalePriceError, match="from the last 0 s") as stale:
+        client.latest("o2", market, max_age=0.0, timeout=0)
+    assert [each.why for each in stale.value.tried][:2] == ["none", "too old"]
+
+
+def test_keys_are_sent_as_they_are() -> None:
+    with SimulatedAlpaca(rate=0) as venue, alpaca_runtime(venue, "crypto") as runtime:
+        quotes = runtime.subscribe("crypto", alpaca.QUOTES, "BTC/USD", wait=10.0)
+        venue.quote("BTC/USD", bid=100.25, ask=100.5)
+        quotes.get(timeout=10.0)
+        with Service(runtime, HERE) as service:
+            client = ServiceClient(service.url.removeprefix("http://"))
+            assert client.latest("crypto", "BTC/USD").bid == Decimal("100.25")
+            assert client.fresh("crypto", alpaca.QUOTES, "BTC/USD", max_age=60)
+            with pytest.raises(actors.ServiceDeclinedError, match="did you mean 'BTC/USD'"):
+                client.latest("crypto", "BTC/USDT")
+            with pytest.raises(actors.ServiceDeclinedError, match=r"given 'BTC\?x=1&/%2F#ä'"):
+                client.latest("crypto", "BTC?x=1&/%2F#ä")
+
+
+def test_a_book_waits_or_has_its_reason(client: ServiceClient, runtime: Runtime, market: str) -> None:
+    book = client.book("o2", market, depth=3, wait=5.0, precision="100")
+    assert book.synced
+    assert (len(book.bids), book.topic.options) == (3, (("precision", "100"),))
+    assert book.best_bid is not None
+    assert book.spread is not None
+    runtime.supervisor.pause("o2").get()
+    until(runtime, lambda _: not client.book("o2", market, precision=100).synced)
+    with pytest.raises(actors.Timeout, match=r"not synced within 0\.01 s: o2 is paused"):
+        client.book("o2", market, wait=0.01, precision=100)
+
+
+def test_freshness_is_the_one_of_the_runtime(
+    client: ServiceClient, runtime: Runtime, o2: SimulatedO2, market: str
+) -> None:
+    found = client.fresh("o2", "trades", market, max_age=60)
+    assert (bool(found), found.cause) == (False, "not_subscribed")
+    trades = runtime.subscribe("o2", "trades", market, wait=10.0)
+    o2.trade(market)
+    trades.get(timeout=10.0)
+    assert client.fresh("o2", "trades", market, max_age=60)
+    assert client.fresh("o2", max_age=60.5)
+    assert client.fresh("o2", "trades", max_age=1e3)
+
+
+def test_options_of_a_constant_are_sent(client: ServiceClient, runtime: Runtime, market: str) -> None:
+    _stream = runtime.subscribe("o2", o2.DEPTH(precision="100"), market, wait=10.0)
+    assert client.fresh("o2", o2.DEPTH(precision="100"), market, max_age=60)
+    assert client.fresh("o2", o2.DEPTH(precision="10"), market, max_age=60).cause == "not_subscribed"
+
+
+def test_status_is_the_tree(client: ServiceClient, runtime: Runtime) -> None:
+    assert client.status().lines().keys() == runtime.status().lines().keys()
+
+
+def test_what_cannot_be_asked_is_declined_with_the_reason(client: ServiceClient, market: str) -> None:
+    asked: dict[str, Any] = {
+        "There are: o2.": lambda: client.latest("o3", market),
+        "expected seconds": lambda: client.latest("o2", market, max_age=float("nan")),
+        "nothing is subscribed to": lambda: client.latest("o2", market),
+        "did you mean 'precision'": lambda: client.book("o2", market, precison=10),
+        "depth: expected": lambda: client.book("o2", market, depth=0),
+        "a channel of an account": lambda: client.fresh("o2", "orders", ORDERS),
+    }
+    for words, ask in asked.items():
+        with pytest.raises(actors.ServiceDeclinedError, match=words):
+            ask()
+    with pytest.raises(actors.LinewardenError, match="a key is text or an integer"):
+        client.latest("o2", 1.5)  # type: ignore[arg-type]
+
+
+def test_address_and_token_come_from_the_environment(
+    locked: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINEWARDEN_URL", locked.url)
+    with pytest.raises(actors.ServiceDeclinedError, match=r"requires a token: give token=, or set LINEW"):
+        ServiceClient().status()
+    monkeypatch.setenv("LINEWARDEN_TOKEN", TOKEN)
+    client = ServiceClient()
+    assert client.status().state == "live"
+    assert repr(client) == f"<ServiceClient {locked.url}>"
+    with pytest.raises(actors.ServiceDeclinedError, match="rejected the token"):
+        ServiceClient(token="another").status()
+    assert TOKEN not in repr(vars(client)) + repr(vars(client._http))
+
+
+def test_a_service_that_is_gone_and_back_again(service: Service, runtime: Runtime) -> None:
+    client = ServiceClient(service.url)
+    assert client.status().state == "live"
+    service.stop()
+    with pytest.raises(actors.ServiceUnreachableError, match="cannot reach the service at http://127"):
+        client.status()
+    with service:
+        assert client.status().state == "live"
+        runtime.stop()
+        for ask in (lambda: client.latest("o2", "0x1"), lambda: client.book("o2", "0x1")):
+            with pytest.raises(
+                actors.ServiceUnreachableError, match="cannot answer: the runtime has stopped"
+            ):
+                ask()
+
+
+def test_a_service_that_does_not_answer_costs_the_timeout() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        client = ServiceClient(f"127.0.0.1:{silent.getsockname()[1]}", timeout=0.1)
+        with pytest.raises(actors.ServiceUnreachableError, match=r"no answer within 0\.1 s"):
+            client.status()
+
+
+def test_many_threads_share_a_client(client: ServiceClient, market: str) -> None:
+    assert client.book("o2", market, wait=5.0).synced
+    with ThreadPoolExecutor(16) as pool:
+        books = list(pool.map(lambda _: client.book("o2", market, depth=1), range(64)))
+    assert {book.synced for book in books} == {True}
+
+
+@needs_fork
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_may_ask_too(client: ServiceClient, market: str) -> None:
+    """A worker that is forked after the client was made, while other threads ask."""
+    asking = threading.Thread(target=lambda: [client.status() for _ in range(50)])
+    asking.start()
+    assert in_a_child(lambda: client.status().state) == "live"
+    asking.join()

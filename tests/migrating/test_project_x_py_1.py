@@ -1,0 +1,89 @@
+"""People who come from project-x-py 1.1: its words, its config file and its names in errors."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import actors
+from actors.errors import ConfigError
+from actors.settings import load
+from actors.trading.projectx_requests import ProjectXRequests
+from actors.venues import VENUES
+from tests.migrating.test_pages import HERE, names_of
+
+NAMES = {re.split(r"[.:]", name)[-1] for name in names_of(HERE / "project-x-py-1.txt")}
+[WORDS] = (each for each in VENUES["projectx"].sdk_words() if each.sdk == "project-x-py 1.1")
+# The config file, as its README has it, and as `create_config_template` writes it.
+FILE = {
+    "_comment": "ProjectX Configuration Template",
+    "_description": {"api_url": "Base URL"},
+    "api_url": "https://api.topstepx.com/api",
+    "realtime_url": "wss://realtime.topstepx.com/api",
+    "user_hub_url": "https://rtc.topstepx.com/hubs/user",
+    "market_hub_url": "https://rtc.topstepx.com/hubs/market",
+    "timezone": "America/Chicago",
+    "timeout_seconds": 30,
+    "retry_attempts": 3,
+    "retry_delay_seconds": 2.0,
+    "requests_per_minute": 60,
+    "burst_limit": 10,
+    "connection_pool_size": 20,
+    "cache_ttl_seconds": 300,
+}
+README_ALONE = {"_comment", "_description", "connection_pool_size", "cache_ttl_seconds"}
+ARGUMENTS = {"username", "account_name", "jwt_token"}
+LOGIN = {"user_name": "trader", "api_key": "K"}
+
+
+def test_each_translated_word_is_one_of_the_sdk() -> None:
+    assert (WORDS.channels.keys() | WORDS.calls.keys()) - NAMES == set()
+    assert WORDS.keys.keys() - NAMES - README_ALONE - ARGUMENTS == set()
+
+
+def test_each_key_of_its_config_file_is_translated_in_a_feed() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load({"feeds": {"desk": {"venue": "projectx", **LOGIN, **FILE}}})
+    told = str(caught.value)
+    for key in FILE.keys() - {"api_url"}:
+        assert re.search(rf"{key}: there is no such key: it is project-x-py( 1\.1)?'s name for ", told)
+
+
+@pytest.mark.parametrize("defaults", [False, True])
+def test_a_key_of_its_config_file_is_translated_outside_of_feeds(defaults: bool) -> None:
+    feeds = {"desk": {"venue": "projectx", **LOGIN}}
+    config = {"feeds": feeds, **({"defaults": FILE} if defaults else FILE)}
+    with pytest.raises(ConfigError) as caught:
+        load(config)
+    told = str(caught.value)
+    for key in FILE.keys() - {"api_url"}:
+        assert re.search(rf"{key}\]?: there is no such table: it is project-x-py( 1\.1)?'s name for ", told)
+    assert "'s name for key 'url', in [feeds.NAME]" in told
+
+
+def test_its_urls_are_taken_as_they_are() -> None:
+    """Under our keys; https:// and the /api at the end stay."""
+    urls = {"url": FILE["user_hub_url"], "market_url": FILE["market_hub_url"], "api_url": FILE["api_url"]}
+    settings = load({"feeds": {"desk": {"venue": "projectx", **LOGIN, **urls}}})
+    assert settings.feeds.keys() == {"desk"}
+
+
+@pytest.mark.parametrize("key", ["username", "account_name", "jwt_token"])
+def test_an_argument_of_its_client_is_translated_in_a_feed(key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{key}: there is no such key: it is project-x-py.*'s name for "):
+        load({"feeds": {"desk": {"venue": "projectx", **LOGIN, key: "X"}}})
+
+
+def test_its_functions_are_translated() -> None:
+    with pytest.raises(AttributeError, match=r"'create_data_manager': it is project-x-py.*'s name for runti"):
+        _ = actors.create_data_manager  # type: ignore[attr-defined]
+
+
+def test_its_methods_are_translated_where_requests_are_asked() -> None:
+    requests = object.__new__(ProjectXRequests)
+    with pytest.raises(
+        AttributeError, match=r"no attribute 'place_limit_order': it is project-x-py.*'s name for"
+    ):
+        _ = requests.place_limit_order  # type: ignore[attr-defined]
+    assert not hasattr(requests, "_ipython_display_")

@@ -55,7 +55,12 @@ def requirements() -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def python(sdk_python: Callable[..., Path]) -> Path:
-    return sdk_python(*requirements())
+    try:
+        return sdk_python(*requirements())
+    except pytest.skip.Exception as missing:
+        if "LINEWARDEN_CI" in os.environ:
+            pytest.fail(str(missing))
+        raise
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -40,6 +40,7 @@ from actors.settings.schema import (
     CalendarSettings,
     ConnectRateSettings,
     DeadMansSwitchSettings,
+    DefaultsSettings,
     FeedSettings,
     RuntimeSettings,
     SendRateSettings,
@@ -143,15 +144,11 @@ class ConfigReader(SettingsReader):
         runtime = RuntimeSettings(**self._runtime(top.get("runtime", {})))
         service = self._service(top.get("service", {}))
         trading = self._trading(top.get("trading", {}))
-        defaults = self.table("[defaults]", top.get("defaults", {}))
-        self.reject_unknown("[defaults]", defaults, {"restart", "heartbeat", "health"})
-        restart = self._restart("[defaults.restart]", defaults.get("restart", {}), RestartPolicy())
-        heartbeat = self.merged("[defaults.heartbeat]", defaults.get("heartbeat", {}), HeartbeatPolicy())
-        health = self.merged("[defaults.health]", defaults.get("health", {}), HealthPolicy())
+        defaults = self._defaults(top.get("defaults", {}))
         for name, raw in self.table("[calendars]", top.get("calendars", {})).items():
             self._calendars[name] = self._calendar(name, raw)
         tables = self.table("[feeds]", top.get("feeds", {}))
-        read = [self._feed(name, raw, restart, heartbeat, health) for name, raw in tables.items()]
+        read = [self._feed(name, raw, defaults) for name, raw in tables.items()]
         feeds = {feed.name: feed for feed in read if feed is not None}
         self._check_folder(trading, feeds)
         if self.problems:
@@ -164,10 +161,30 @@ class ConfigReader(SettingsReader):
             trading=trading,
             feeds=feeds,
             calendars={name: known for name, known in self._calendars.items() if known is not None},
+            defaults=defaults,
             file=self.file,
         )
         self._warn_of_mixed_worlds(settings)
         return structs.replace(settings, warnings=tuple(self.warnings))
+
+    def feed(self, name: str, raw: object, beside: Settings) -> FeedSettings:
+        """One feed more, with the defaults and calendars of these settings. Raises as `settings` does."""
+        self._calendars.update(beside.calendars)
+        feed = self._feed(name, raw, beside.defaults)
+        if feed is not None:
+            self._check_folder(beside.trading, {name: feed})
+        if feed is None or self.problems:
+            raise ConfigError(self.problems)
+        return feed
+
+    def _defaults(self, raw: object) -> DefaultsSettings:
+        table = self.table("[defaults]", raw)
+        self.reject_unknown("[defaults]", table, keys_of(DefaultsSettings))
+        return DefaultsSettings(
+            restart=self._restart("[defaults.restart]", table.get("restart", {}), RestartPolicy()),
+            heartbeat=self.merged("[defaults.heartbeat]", table.get("heartbeat", {}), HeartbeatPolicy()),
+            health=self.merged("[defaults.health]", table.get("health", {}), HealthPolicy()),
+        )
 
     def _service(self, raw: object) -> ServiceSettings:
         where = "[service]"
@@ -301,14 +318,7 @@ class ConfigReader(SettingsReader):
 
     # ── a feed ──────────────────────────────────────────────────────────────────────────────────
 
-    def _feed(
-        self,
-        name: str,
-        raw: object,
-        restart: RestartPolicy,
-        heartbeat: HeartbeatPolicy,
-        health: HealthPolicy,
-    ) -> FeedSettings | None:
+    def _feed(self, name: str, raw: object, defaults: DefaultsSettings) -> FeedSettings | None:
         where = f"[feeds.{key_name(name)}]"
         if not BARE.match(name):
             self.complain(where, "", "expected a feed's name of letters, digits, - and _ only")
@@ -329,9 +339,9 @@ class ConfigReader(SettingsReader):
         self._check_transport(where, table, fields)
         self._reject_strange_keys(where, name, table, kind)
         sub = where.removesuffix("]")
-        fields["restart"] = self._restart(f"{sub}.restart]", table.get("restart", {}), restart)
-        fields["heartbeat"] = self.merged(f"{sub}.heartbeat]", table.get("heartbeat", {}), heartbeat)
-        fields["health"] = self.merged(f"{sub}.health]", table.get("health", {}), health)
+        fields["restart"] = self._restart(f"{sub}.restart]", table.get("restart", {}), defaults.restart)
+        for key in ("heartbeat", "health"):
+            fields[key] = self.merged(f"{sub}.{key}]", table.get(key, {}), getattr(defaults, key))
         self._check_health(f"{sub}.health]", fields["health"], fields["heartbeat"])
         for key, rate in RATES.items():
             if key in table:

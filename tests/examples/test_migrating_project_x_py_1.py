@@ -213,6 +213,25 @@ def test_order_and_position_tracking_sees_the_other_leg_go(printed: Printed) -> 
     assert told[-1] == "flat: yes"
 
 
+def test_multi_account_finds_accounts_by_their_names(printed: Printed) -> None:
+    *found, refused = printed["multi_account"]
+    assert found[0].startswith("4242 PRAC-V2-4242: ")
+    assert found[2:] == [
+        "prac-v2-4242 is 4242, synced: 0 positions",
+        "PRAC-V2-4243 is 4243, synced: 0 positions",
+    ]
+    assert "no active account is named 'X'; there are: PRAC-V2-4242 (4242), " in refused
+
+
+def test_order_position_sync_resizes_the_stop_and_cancels_it(printed: Printed) -> None:
+    assert printed["order_position_sync"] == [
+        "buy 3: Accepted",
+        "position 2: stop changed, Accepted",
+        "position 0: stop cancelled, Accepted",
+        "flat: yes",
+    ]
+
+
 def test_available_instruments_names_one_contract_or_says_why_not(printed: Printed) -> None:
     told = printed["available_instruments"]
     assert told[0] == "may be traded: ESZ6, NQZ6, CLZ6"

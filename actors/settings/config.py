@@ -596,11 +596,11 @@ class ConfigReader(SettingsReader):
         known = FEED_KEYS.union(*(keys_of(each.Settings) for each in kinds))
         for key in [key for key in table if key not in known]:
             owners = sorted(name for name, other in self._venues.items() if key in keys_of(other.Settings))
-            if kind is not None and owners:
+            if kind is not None and (told := meaning(key, "keys", kind.sdk_words())):
+                self.complain(where, key, f"there is no such key{told}")
+            elif kind is not None and owners:
                 theirs = ", ".join(owners)
                 self.complain(where, key, f"venue {kind.name} has no such key; it is one of: {theirs}")
-            elif kind is not None and (told := meaning(key, "keys", kind.sdk_words())):
-                self.complain(where, key, f"there is no such key{told}")
             else:
                 self.reject_unknown(where, [key], known, feed)
 

@@ -77,6 +77,17 @@ def test_basic_client_connection_reads_account_contracts_bars_and_positions(prin
     assert positions == "0 positions, and the list is whole: True"
 
 
+def test_a_port_runs_with_a_config_an_account_and_an_instrument(tmp_path: Path) -> None:
+    config = tmp_path / "desk.toml"
+    login = 'user_name = "trader"\napi_key = "K"\n'
+    url = "sim://projectx?rate=0&past=1"
+    config.write_text(f'[feeds.projectx]\nvenue = "projectx"\nurl = "{url}"\n{login}', encoding="utf-8")
+    script = str((PORTS / "basic_client_connection.py").relative_to(EXAMPLES))
+    told = run(script, str(config), "prac-v2-4243", "ES")
+    assert told[0] == "account 4243 PRAC-V2-4243: balance 50,000.00"
+    assert told[3] == "traded here: CON.F.US.EP.Z26"
+
+
 def test_order_management_places_three_orders_changes_one_and_takes_all_back(printed: Printed) -> None:
     told = [line for line in printed["order_management"] if not line.startswith("-- ")]
     assert [line.partition(":")[0] for line in told] == [

@@ -52,6 +52,12 @@ def options(tree: ast.Module) -> Iterator[str]:
             yield from (argument.arg for argument in taken if argument.arg != "self")
 
 
+def test_it_wants_websockets_before_14(sdk_source: Callable[..., Path]) -> None:
+    """So it cannot be installed beside Linewarden, as docs/migrating/tpluspy.md says."""
+    [metadata] = sdk_source(TPLUSPY, version="3.11").glob("*.dist-info/METADATA")
+    assert "Requires-Dist: websockets<14,>=13.1\n" in metadata.read_text(encoding="utf-8")
+
+
 def test_the_list_names_all_that_the_sdk_offers(sdk_source: Callable[..., Path]) -> None:
     package = sdk_source(TPLUSPY, version="3.11") / "tplus"
     listed = LIST.read_text(encoding="utf-8").splitlines()

@@ -4,7 +4,7 @@
     python examples/migrating/tpluspy/rest_usage.py CONFIG ASSET
 
 Without arguments it asks a simulator in this process, whose account acts by itself. With them it asks the
-feed `tplus` of a config file, which needs a login, for an asset. Linewarden takes no orders for tplus: orders,
+feed `tplus` of a config file, which needs a login, for an asset. Linewarden takes no orders for tplus: these,
 inventory and decimals of markets stay with tpluspy.
 """
 

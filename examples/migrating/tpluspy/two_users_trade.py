@@ -4,7 +4,7 @@
     python examples/migrating/tpluspy/two_users_trade.py CONFIG
 
 Without arguments both accounts are simulated, and act by themselves. With a config file it follows its feeds
-`alice` and `bob`. An account is a feed, with a login of its own. The orders themselves are placed with tpluspy.
+`alice` and `bob`. An account is a feed, with a login of its own. Orders are placed with tpluspy.
 """
 
 import sys

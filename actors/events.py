@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from msgspec import Struct, structs
 
@@ -12,8 +12,8 @@ from actors.display.shown import html_of
 Event = TypeVar("Event")
 LIFECYCLE = "lifecycle"  # the channel of a stream of `Lifecycle` events, and of their topics
 Key = str | int  # as a user writes it; an integer means its digits
-# A mapping is one key, where the venue writes its keys so: O2's identities.
-Keys = Key | Mapping[str, str] | Iterable[Key | Mapping[str, str]]
+# A mapping is one key, where the venue writes its keys so: O2's identities, tplus' assets.
+Keys = Key | Mapping[str, Any] | Iterable[Key | Mapping[str, Any]]
 Option = str | int | float | bool
 Options = tuple[tuple[str, Option], ...]  # sorted by name, so that equal options are equal
 

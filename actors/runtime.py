@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
@@ -18,20 +17,18 @@ from actors.delivery.waits import calls_handlers, refuse_inline
 from actors.display.shown import html_of
 from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
 from actors.events import Freshness, Keys, Lifecycle, Option
-from actors.feed_builder import FeedBuilder
-from actors.feed_spec import FeedSpec, Specs
+from actors.feeds.feed_calls import FeedCalls
+from actors.feeds.wanted import WantedFeeds
 from actors.market.bar_calls import BarCalls
 from actors.market.bars import Bars
 from actors.market.foreign_prices import ForeignPrices
 from actors.market.latest_prices import LatestPrices
 from actors.market.order_books import OrderBooks
 from actors.market.price_calls import PriceCalls
-from actors.messages import AwaitAnswers, AwaitLive, ClearCooldowns, Reload, Rotate
+from actors.messages import AwaitAnswers, AwaitLive, ClearCooldowns, Rotate
 from actors.metrics import Metrics, UserMetrics, checked
 from actors.protocol.channel import TypedChannel
-from actors.protocol.formatting import suggestion
 from actors.settings import Settings, load
-from actors.settings.diff import Plan, compare
 from actors.status import HOPELESS, Status, why_not_fresh, why_not_live
 from actors.stream import Stream
 from actors.streams import Streams
@@ -56,7 +53,6 @@ from actors.trading.runtime_requests import RuntimeRequests
 from actors.typed_calls import TypedCalls
 
 if TYPE_CHECKING:
-    from actors.simulators import Simulator
     from actors.trading.projectx_requests import ProjectXRequests
 
 
@@ -120,7 +116,7 @@ def _stop_namesakes(name: str) -> None:
             log.warning("runtime %r was replaced; of the former one is left: %s.", name, ", ".join(left))
 
 
-class Runtime(AccountCalls, BarCalls, PriceCalls, TypedCalls):
+class Runtime(AccountCalls, BarCalls, FeedCalls, PriceCalls, TypedCalls):
     """The tree as a program sees it. Any thread may call; leaving it as a context manager stops it."""
 
     def __init__(
@@ -138,12 +134,10 @@ class Runtime(AccountCalls, BarCalls, PriceCalls, TypedCalls):
             )
         user_metrics = UserMetrics(checked(metrics))
         clock = timers.clock if timers else SystemClock()
-        self._builder = FeedBuilder(clock)
-        self._wanted = self._builder.build(settings, Specs())  # as last sent to the supervisor
+        self._wanted = WantedFeeds(settings, clock)
         timers = timers or ThreadTimers(f"{settings.runtime.name}/timers")
-        self._reloading = threading.RLock()  # held while a generation is built and sent
         tree = self._tree = Tree(
-            self._wanted,
+            self._wanted.specs,
             Environment(
                 timers=timers,
                 watchdog=settings.runtime.watchdog_timeout,
@@ -157,7 +151,7 @@ class Runtime(AccountCalls, BarCalls, PriceCalls, TypedCalls):
         )
         self._roles, self._shared = tree.roles, tree.shared
         self._prices = LatestPrices(tree.shared.cells, tree.roles.named("requester"), clock)
-        self._foreign = ForeignPrices(self._spec_of, clock)
+        self._foreign = ForeignPrices(self._wanted.spec_of, clock)
         looks = FreshnessLooks(tree.shared, timers)
         timers.on_resume = LookAtAll(tree.shared, tree.roles)
         self._streams = Streams(tree, self._spec_of, looks)
@@ -195,14 +189,8 @@ class Runtime(AccountCalls, BarCalls, PriceCalls, TypedCalls):
         self._accounts.begin()
         enter(settings.runtime.name, tree, weakref.ref(self))
         self._lifetime = Lifetime(
-            self, tree.home, tree.roles, self._builder.simulators, self._requests.abandon
+            self, tree.home, tree.roles, self._wanted.builder.simulators, self._requests.abandon
         )
-
-    @property
-    def settings(self) -> Settings:
-        """The config as it is wanted now."""
-        self._tree.home.check()
-        return cast(Settings, self._wanted.settings)
 
     def send(self, feed: str, message: OwnMessage, *, line: str | None = None) -> None:
         """Send one message of your own, for what a venue's protocol does not foresee.
@@ -494,33 +482,6 @@ class Runtime(AccountCalls, BarCalls, PriceCalls, TypedCalls):
         except Timeout:
             return False
 
-    def reload(self, config: str | Path | Mapping[str, Any] | Settings, *, plan_only: bool = False) -> Plan:
-        """Bring the feeds in line with another config; what did not change keeps its sockets.
-
-        `plan_only`: say what would change, and change nothing.
-
-        Raises:
-            ConfigError: the config has mistakes; nothing has changed.
-            RuntimeStopped: the runtime has ended.
-        """
-        self._tree.check()
-        new = load(config)
-        with self._reloading:
-            plan = compare(self.settings, new)
-            if plan_only or not plan.changes:
-                return plan
-            self._wanted = self._builder.build(new, self._wanted)
-            question = self._tree.ask(Reload(self._wanted))
-            self._streams.leave(self._wanted.feeds)
-            self._foreign.keep_only(self._wanted.feeds)
-            self._builder.keep_only(new.feeds)
-        try:
-            answer_of(question, CALL, f"the reload is not done within {CALL:g} s; it goes on")
-            self._accounts.begin()
-        finally:
-            self._shared.note_change()
-        return plan
-
     def stop(self, timeout: float = 5.0) -> tuple[str, ...]:
         """End everything within `timeout` seconds; the second time it does nothing.
 
@@ -539,9 +500,9 @@ class Runtime(AccountCalls, BarCalls, PriceCalls, TypedCalls):
         left = self._tree.stop(timeout, deadline)
         self._halts.stop(seconds_left(deadline))
         self._requests.close(deadline)
-        self._builder.keep_only({})
+        self._wanted.end(seconds_left(deadline))
         self._lifetime.close()
-        threads = (*self._builder.lookups.running(), *self._bars.threads())
+        threads = (*self._wanted.builder.lookups.running(), *self._bars.threads())
         left = (*left, *self._streams.join(deadline, threads))
         return left if log_queue.flush(seconds_left(deadline)) else (*left, log_queue.THREAD)
 
@@ -567,25 +528,10 @@ class Runtime(AccountCalls, BarCalls, PriceCalls, TypedCalls):
 
             raise unknown_name("'Runtime' object", name, self)
 
-    # ── how it is done ──
-
     def _repr_html_(self) -> str | None:
         return html_of(self, "status_page:of_runtime")
 
-    def simulator(self, feed: str) -> Simulator:
-        """The embedded simulator that this feed talks to."""
-        self._tree.home.check()
-        self._spec_of(feed)
-        if feed not in self._builder.simulators:
-            raise LinewardenError(f"feed {feed!r} uses no embedded simulator; that takes an url of sim://...")
-        return self._builder.simulators[feed]
-
-    def _spec_of(self, feed: str) -> FeedSpec:
-        feeds = self._wanted.feeds
-        if not isinstance(feed, str) or feed not in feeds:
-            hint, known = suggestion(str(feed), feeds), ", ".join(feeds) or "none"
-            raise LinewardenError(f"there is no feed {feed!r} in the config{hint} There are: {known}.")
-        return feeds[feed]
+    # ── how it is done ──
 
     def _end(self, reason: str, wanted: bool) -> None:
         """The supervisor has ended, or is given up: every stream gets `Closed`."""

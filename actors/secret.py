@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterator
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, ClassVar, NoReturn, TypeAlias
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -79,6 +79,21 @@ class RedactedStruct(Struct, frozen=True):
 
     def __rich_repr__(self) -> list[tuple[str, object]]:
         return list(self.shown())
+
+
+class SecretFile(RedactedStruct, frozen=True):
+    """A file with a secret in it, read when the config is. Its repr shows its name, not its text.
+
+    A key of a venue's settings that is of this type stands in a config as the path of a file.
+    """
+
+    expected: ClassVar[str] = "the path of a file"
+
+    name: str  # as the config has it
+    text: Secret
+
+    def shown(self) -> Shown:
+        yield "name", self.name
 
 
 def origin(url: str) -> str:

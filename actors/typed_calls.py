@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, Never, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Never, Unpack, overload
 
 from actors.delivery.handlers import check_handler
 from actors.delivery.merge import merge
 from actors.errors import LinewardenError
 from actors.events import Event, Keys, Marker, Option, Received
-from actors.feed_spec import Specs
+from actors.feeds.wanted import WantedFeeds
 from actors.protocol.channel import DepthChannel, Frequency, Precision, TypedChannel
 from actors.rules.calendar import Calendar
 from actors.rules.freshness import FreshnessPolicy
 from actors.rules.stream_buffer import Policy
 from actors.rules.stream_policy import StreamTerms, checked_freshness
-from actors.settings import Settings
 from actors.stream import Marked, Stream
 from actors.streams import Streams, handle
 from actors.supervision.tree import Tree
@@ -42,7 +41,7 @@ class TypedCalls:
 
     _tree: Tree
     _streams: Streams
-    _wanted: Specs
+    _wanted: WantedFeeds
 
     @overload
     def subscribe(
@@ -284,5 +283,5 @@ class TypedCalls:
         calendar: str | Calendar | None,
     ) -> FreshnessPolicy:
         self._tree.check()
-        venue, settings = self._streams.spec_of(feed).venue, cast(Settings, self._wanted.settings)
+        venue, settings = self._streams.spec_of(feed).venue, self._wanted.settings
         return checked_freshness(venue, settings.calendars, stale_after, max_event_lag, calendar)

@@ -635,6 +635,10 @@ def test_a_broken_default_is_not_told_again_for_each_feed() -> None:
         ("[runtime]\nname = \n", "2:8: this is not TOML: invalid value."),
         ("[runtime]\nname = [1,", "2:11: this is not TOML: invalid value."),
         ("a = 1\na = 2", "2:6: this is not TOML: cannot overwrite a value."),
+        (
+            '{"feeds": {}}',
+            "1:1: this is not TOML: invalid statement. A config is TOML, and this looks like JSON.",
+        ),
     ],
 )
 def test_broken_toml_is_told_with_its_place(tmp_path: Path, text: str, problem: str) -> None:

@@ -106,7 +106,8 @@ def _notes(channel: Channel) -> Iterator[str]:
 
 def _held(variable: Variable) -> str:
     key = f", for {variable.key}" if variable.key else ""
-    taken = "; a feed that names no login takes it" if variable.login else ""
+    beside = f" has {variable.beside} and" if variable.beside else ""
+    taken = f"; a feed that{beside} names no login takes it" if variable.login else ""
     return f"{variable.about}{key}{taken}"
 
 

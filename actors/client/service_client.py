@@ -16,7 +16,7 @@ from actors.events import Freshness, Key, Option, Tried
 from actors.protocol.channel import TypedChannel
 from actors.rules.latest_price import LatestPrice
 from actors.rules.order_book import BookView
-from actors.rules.topics import key_of, options_of
+from actors.rules.topics import options_of, plain_key
 from actors.secret import Secret
 from actors.status import Status
 
@@ -66,7 +66,7 @@ class ServiceClient:
                 the token is not that of the service.
             ServiceUnreachableError: no service answers, or it cannot answer now.
         """
-        path = _path("latest", feed, key_of(feed, key))
+        path = _path("latest", feed, plain_key(feed, key))
         reply = self._ask(path, {"max_age": max_age, "timeout": timeout}, timeout)
         if reply.status == 503 and (stale := _decoded(reply, _Stale)) is not None:
             raise StalePriceError(stale.error, stale.tried)
@@ -86,7 +86,7 @@ class ServiceClient:
             ServiceUnreachableError: no service answers, or it follows as many books as it may.
         """
         query = {"depth": depth, **({} if wait is None else {"wait": wait}), **options}
-        reply = self._ask(_path("book", feed, key_of(feed, key)), query, wait or 0.0)
+        reply = self._ask(_path("book", feed, plain_key(feed, key)), query, wait or 0.0)
         view = self._typed(reply, BookView, also=503)
         if wait is not None and not view.synced:
             raise Timeout(f"the book {view.topic} is not synced within {wait:g} s: {view.reason}")
@@ -111,7 +111,7 @@ class ServiceClient:
             ServiceUnreachableError: no service answers, or it cannot answer now.
         """
         names = [feed] if channel is None else [feed, str(channel)]
-        names += [] if key is None else [key_of(feed, key)]
+        names += [] if key is None else [plain_key(feed, key)]
         given = {} if channel is None else options_of(channel, options)
         query = {**({} if max_age is None else {"max_age": max_age}), **given}
         return self._typed(self._ask(_path("fresh", *names), query), Freshness, also=503)

@@ -57,6 +57,12 @@ class BarHandler:
             self._is_closed = True
             self._changed.notify()
 
+    def __enter__(self) -> BarHandler:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def finish(self) -> None:
         """Its bars have ended: what waits is still delivered."""
         with self._changed:

@@ -341,7 +341,7 @@ class Bars:
         topic = self._topic(feed, key, options)
         with self._opening:
             followed = self._followed_by.pop(topic, None)
-            self._named.pop((feed, key_of(feed, key)), None)
+            self._named.pop((feed, key_of(self._streams.spec_of(feed).venue, key)), None)
         if followed is not None:
             followed.stream.close()
 
@@ -410,7 +410,7 @@ class Bars:
             raise LinewardenError(
                 f"{feed}: venue {venue.name!r} has no channel of trades that make bars; it has: {known}"
             )
-        text = key_of(feed, key)
+        text = key_of(venue, key)
         if not text.strip():
             raise LinewardenError(f"{feed}: bars are of one key, and an empty text is none")
         if text.strip() == "*":

@@ -186,7 +186,7 @@ class OrderBooks:
             raise LinewardenError(
                 f"{feed}: venue {venue.name!r} has no channel that makes an order book; it has: {known}"
             )
-        text = key_of(feed, key)
+        text = key_of(venue, key)
         if text.strip() == "*":
             raise LinewardenError(f"{feed}: an order book has one key, and '*' means many")
         return topics_of(venue, venue.channel(venue.book_channel), (text,), options)[0]

@@ -110,7 +110,7 @@ from actors.protocol.trading import (
 from actors.protocol.variables import Variable
 from actors.protocol.venue import Channel, Opening, Refusal, Venue, VenueSettings
 from actors.reasons import Fatal, Reason, Retryable, Slow, Weather
-from actors.secret import REDACTED, RedactedStruct, Secret, origin
+from actors.secret import REDACTED, RedactedStruct, Secret, SecretFile, origin
 
 __all__ = (
     "BINARY",
@@ -200,6 +200,7 @@ __all__ = (
     "RowChain",
     "Scope",
     "Secret",
+    "SecretFile",
     "Send",
     "SendRate",
     "Session",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Iterable, Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Self, cast
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -84,6 +84,17 @@ class VenueSettings(RedactedStruct, frozen=True, kw_only=True, forbid_unknown_fi
     """
 
     url: str = ""  # the WebSocket endpoint; empty: the venue's public one
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Self:
+        """Returns the settings of these keys, which have been checked one by one.
+
+        A venue overrides it if a key only leads to another one, as a key file does to the key in it.
+
+        Raises:
+            LinewardenError: they cannot work together; the message becomes a mistake of the config.
+        """
+        return cls(**given)
 
     def shown(self) -> Shown:
         """Yields the fields for the repr. A URL is shortened to its origin: its path may hold a token."""
@@ -224,8 +235,11 @@ class Venue(ABC):
             LinewardenError: the channel, the key or an option does not exist.
         """
 
-    def key_text(self, key: Mapping[str, Any]) -> str | None:
-        """Returns the text of a key that a program gives as a mapping; None: it is no key of this venue."""
+    def key_text(self, given: object) -> str | None:
+        """Returns the text of a key that a program gave as neither text nor an integer; None: it is no key.
+
+        For venues that write keys as mappings, or whose SDK has a type for them. Called with anything.
+        """
         return None
 
     # ── connecting ──

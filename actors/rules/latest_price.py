@@ -392,7 +392,7 @@ def symbol_of(venue: Venue, key: Key) -> str:
     Raises:
         LinewardenError: it is not one symbol of this venue's, or no channel of the feed tells prices.
     """
-    text = key_of(venue.feed, key)
+    text = key_of(venue, key)
     telling = [name for name in venue.channels if name in venue.price_channels and venue.offers(name)]
     if not telling:
         raise LinewardenError(f"{venue.feed}: none of its channels has prices")

@@ -58,24 +58,30 @@ def keys_of(venue: Venue, keys: Sequence[Keys]) -> tuple[str, ...]:
     """The keys as text: one by one, or one iterable of them. A set is sorted, so that its order is stable.
 
     Raises:
-        LinewardenError: a key is neither text nor an integer, nor a mapping that the venue knows, or the
+        LinewardenError: a key is neither text nor an integer nor of a type that the venue knows, or the
             iterable is empty or not the only one.
     """
-    if len(keys) != 1 or not _is_listing(keys[0]):
-        return tuple(_text(venue, key) for key in keys)
-    texts = tuple(_text(venue, key) for key in keys[0])
+    if len(keys) != 1 or not _is_listing(keys[0]) or venue.key_text(keys[0]) is not None:
+        return tuple(key_of(venue, key, SEVERAL) for key in keys)
+    texts = tuple(key_of(venue, key, SEVERAL) for key in keys[0])
     if not texts:
         raise venue.mistake(f"the given {type(keys[0]).__name__} of keys is empty")
     return tuple(sorted(texts)) if isinstance(keys[0], set | frozenset) else texts
 
 
-def _text(venue: Venue, key: object) -> str:
-    text = venue.key_text(key) if isinstance(key, Mapping) else None
-    return key_of(venue.feed, key, SEVERAL) if text is None else text
-
-
-def key_of(feed: str, key: object, advice: str = ONE) -> str:
+def key_of(venue: Venue, key: object, advice: str = ONE) -> str:
     """One key as text.
+
+    Raises:
+        LinewardenError: it is neither text nor an integer nor of a type that the venue knows, or it has
+            thousands of digits.
+    """
+    text = None if isinstance(key, str | int) else venue.key_text(key)
+    return plain_key(venue.feed, key, advice) if text is None else text
+
+
+def plain_key(feed: str, key: object, advice: str = ONE) -> str:
+    """One key as text, where the venue of the feed is not at hand.
 
     Raises:
         LinewardenError: it is neither text nor an integer, or it has thousands of digits.
@@ -94,7 +100,7 @@ def key_of(feed: str, key: object, advice: str = ONE) -> str:
     )
 
 
-def _is_listing(keys: Keys) -> TypeGuard[Iterable[Key | Mapping[str, str]]]:
+def _is_listing(keys: Keys) -> TypeGuard[Iterable[Key | Mapping[str, Any]]]:
     return isinstance(keys, Iterable) and not isinstance(keys, str | bytes | bytearray | memoryview | Mapping)
 
 

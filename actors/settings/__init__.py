@@ -15,6 +15,7 @@ from actors.errors import ConfigError
 from actors.protocol.venue import Venue
 from actors.settings.config import TABLES, ConfigReader, venue_class
 from actors.settings.schema import (
+    FILE,
     FeedSettings,
     RuntimeSettings,
     ServiceSettings,
@@ -39,6 +40,7 @@ __all__ = [
     "expected",
     "known_venues",
     "load",
+    "load_feed",
     "venue_class",
 ]
 
@@ -62,9 +64,27 @@ def load(
     if venues is None:
         venues = known_venues()
     if isinstance(source, Mapping):
-        return ConfigReader("<config>", Path(), environ, venues).settings(source)
+        return ConfigReader(FILE, Path(), environ, venues).settings(source)
     path, file = _path(source), str(source)
     return ConfigReader(file, path.parent, environ, venues).settings(parsed(text_of(path, file), file))
+
+
+def load_feed(
+    name: str, table: Mapping[str, Any], beside: Settings, environ: Mapping[str, str] = os.environ
+) -> FeedSettings:
+    """The settings of one feed, of a mapping such as `[feeds.NAME]` of the config that these settings are of.
+
+    Raises:
+        ConfigError: as `load` does.
+    """
+    where = "add_feed"
+    if not isinstance(name, str):
+        raise ConfigError([f"{where}: expected a feed's name, found {found(name)}."])
+    if not isinstance(table, Mapping):
+        text = f"expected a mapping such as the table [feeds.{name}] of a config, found {found(table)}"
+        raise ConfigError([f"{where}: {text}. Of a TOML text, give what tomllib.loads makes of that table."])
+    directory = Path() if beside.file == FILE else _path(beside.file).parent
+    return ConfigReader(where, directory, environ, known_venues()).feed(name, table, beside)
 
 
 def _path(source: object) -> Path:

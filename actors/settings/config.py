@@ -8,10 +8,10 @@ import re
 from collections.abc import Callable, Collection, Container, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from msgspec import Struct, structs
+from msgspec import Meta, Struct, structs
 
 from actors.errors import ConfigError
 from actors.events import Option, Topic
@@ -24,6 +24,7 @@ from actors.rules.calendar import Calendar, read_closure, read_session, read_zon
 from actors.rules.line_policy import HeartbeatPolicy
 from actors.rules.poor_health import HealthPolicy
 from actors.rules.restarts import RestartPolicy
+from actors.secret import SecretFile
 from actors.settings.addresses import (
     host_and_port,
     hub_mistake,
@@ -39,6 +40,7 @@ from actors.settings.schema import (
     CalendarSettings,
     ConnectRateSettings,
     DeadMansSwitchSettings,
+    DefaultsSettings,
     FeedSettings,
     RuntimeSettings,
     SendRateSettings,
@@ -47,6 +49,7 @@ from actors.settings.schema import (
     TradingSettings,
     WantedTopics,
 )
+from actors.settings.secret_files import read_secret_file
 from actors.settings.table_reader import RefusedError, SettingsReader
 from actors.settings.toml_file import text_of
 from actors.settings.wording import BARE, found, key_name, keys_of, nearest, plain, suggested
@@ -65,6 +68,7 @@ RATES: dict[str, type[Struct]] = {"send_rate": SendRateSettings, "connect_rate":
 T = TypeVar("T")
 Table = Mapping[str, object]
 AnyVenue = Venue | type[Venue] | None  # of a feed; its kind, where it cannot be made
+FilePath = Annotated[str, Meta(min_length=1, description=SecretFile.expected)]
 HUB = "signalr"  # the venue that a feed describes itself
 
 
@@ -140,15 +144,11 @@ class ConfigReader(SettingsReader):
         runtime = RuntimeSettings(**self._runtime(top.get("runtime", {})))
         service = self._service(top.get("service", {}))
         trading = self._trading(top.get("trading", {}))
-        defaults = self.table("[defaults]", top.get("defaults", {}))
-        self.reject_unknown("[defaults]", defaults, {"restart", "heartbeat", "health"})
-        restart = self._restart("[defaults.restart]", defaults.get("restart", {}), RestartPolicy())
-        heartbeat = self.merged("[defaults.heartbeat]", defaults.get("heartbeat", {}), HeartbeatPolicy())
-        health = self.merged("[defaults.health]", defaults.get("health", {}), HealthPolicy())
+        defaults = self._defaults(top.get("defaults", {}))
         for name, raw in self.table("[calendars]", top.get("calendars", {})).items():
             self._calendars[name] = self._calendar(name, raw)
         tables = self.table("[feeds]", top.get("feeds", {}))
-        read = [self._feed(name, raw, restart, heartbeat, health) for name, raw in tables.items()]
+        read = [self._feed(name, raw, defaults) for name, raw in tables.items()]
         feeds = {feed.name: feed for feed in read if feed is not None}
         self._check_folder(trading, feeds)
         if self.problems:
@@ -161,10 +161,30 @@ class ConfigReader(SettingsReader):
             trading=trading,
             feeds=feeds,
             calendars={name: known for name, known in self._calendars.items() if known is not None},
+            defaults=defaults,
             file=self.file,
         )
         self._warn_of_mixed_worlds(settings)
         return structs.replace(settings, warnings=tuple(self.warnings))
+
+    def feed(self, name: str, raw: object, beside: Settings) -> FeedSettings:
+        """One feed more, with the defaults and calendars of these settings. Raises as `settings` does."""
+        self._calendars.update(beside.calendars)
+        feed = self._feed(name, raw, beside.defaults)
+        if feed is not None:
+            self._check_folder(beside.trading, {name: feed})
+        if feed is None or self.problems:
+            raise ConfigError(self.problems)
+        return feed
+
+    def _defaults(self, raw: object) -> DefaultsSettings:
+        table = self.table("[defaults]", raw)
+        self.reject_unknown("[defaults]", table, keys_of(DefaultsSettings))
+        return DefaultsSettings(
+            restart=self._restart("[defaults.restart]", table.get("restart", {}), RestartPolicy()),
+            heartbeat=self.merged("[defaults.heartbeat]", table.get("heartbeat", {}), HeartbeatPolicy()),
+            health=self.merged("[defaults.health]", table.get("health", {}), HealthPolicy()),
+        )
 
     def _service(self, raw: object) -> ServiceSettings:
         where = "[service]"
@@ -298,14 +318,7 @@ class ConfigReader(SettingsReader):
 
     # ── a feed ──────────────────────────────────────────────────────────────────────────────────
 
-    def _feed(
-        self,
-        name: str,
-        raw: object,
-        restart: RestartPolicy,
-        heartbeat: HeartbeatPolicy,
-        health: HealthPolicy,
-    ) -> FeedSettings | None:
+    def _feed(self, name: str, raw: object, defaults: DefaultsSettings) -> FeedSettings | None:
         where = f"[feeds.{key_name(name)}]"
         if not BARE.match(name):
             self.complain(where, "", "expected a feed's name of letters, digits, - and _ only")
@@ -326,9 +339,9 @@ class ConfigReader(SettingsReader):
         self._check_transport(where, table, fields)
         self._reject_strange_keys(where, name, table, kind)
         sub = where.removesuffix("]")
-        fields["restart"] = self._restart(f"{sub}.restart]", table.get("restart", {}), restart)
-        fields["heartbeat"] = self.merged(f"{sub}.heartbeat]", table.get("heartbeat", {}), heartbeat)
-        fields["health"] = self.merged(f"{sub}.health]", table.get("health", {}), health)
+        fields["restart"] = self._restart(f"{sub}.restart]", table.get("restart", {}), defaults.restart)
+        for key in ("heartbeat", "health"):
+            fields[key] = self.merged(f"{sub}.{key}]", table.get(key, {}), getattr(defaults, key))
         self._check_health(f"{sub}.health]", fields["health"], fields["heartbeat"])
         for key, rate in RATES.items():
             if key in table:
@@ -436,6 +449,20 @@ class ConfigReader(SettingsReader):
             self.problems += error.problems
         return None
 
+    def convert(self, where: str, key: str, raw: object, kind: Any) -> Any:
+        """As any other value; of a path that stands for a secret, the file."""
+        if plain(kind) is not SecretFile or isinstance(raw, SecretFile):
+            return super().convert(where, key, raw, kind)
+        name = super().convert(where, key, raw, FilePath)
+        shown = raw if isinstance(raw, str) else name  # as it was written: a variable's value is not shown
+        try:
+            file = read_secret_file(self._path(name), shown)
+        except ConfigError as error:
+            self.complain(where, key, error.problems[0])
+            raise RefusedError from None
+        self._hide(file.text.reveal())
+        return file
+
     def _own(
         self, where: str, table: Table, kind: type[Venue], login: EnvironmentLogin
     ) -> VenueSettings | None:
@@ -456,7 +483,7 @@ class ConfigReader(SettingsReader):
         if url.startswith("sim://") and not mistake:
             fields["url"] = with_talk(url, self._directory)
             self._check_simulator(where, fields["url"], kind)
-        return self.quoting(where, "", lambda: kind.Settings(**fields)) if is_sound else None
+        return self.quoting(where, "", lambda: kind.Settings.of(fields)) if is_sound else None
 
     def _check_login(self, where: str, kind: type[Venue], login: EnvironmentLogin) -> set[str]:
         """Reports a feed without the login that its venue requires; returns the keys that are missing."""
@@ -569,11 +596,11 @@ class ConfigReader(SettingsReader):
         known = FEED_KEYS.union(*(keys_of(each.Settings) for each in kinds))
         for key in [key for key in table if key not in known]:
             owners = sorted(name for name, other in self._venues.items() if key in keys_of(other.Settings))
-            if kind is not None and owners:
+            if kind is not None and (told := meaning(key, "keys", kind.sdk_words())):
+                self.complain(where, key, f"there is no such key{told}")
+            elif kind is not None and owners:
                 theirs = ", ".join(owners)
                 self.complain(where, key, f"venue {kind.name} has no such key; it is one of: {theirs}")
-            elif kind is not None and (told := meaning(key, "keys", kind.sdk_words())):
-                self.complain(where, key, f"there is no such key{told}")
             else:
                 self.reject_unknown(where, [key], known, feed)
 

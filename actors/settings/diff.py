@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from msgspec import Struct, structs
@@ -36,7 +36,7 @@ SOFT = (
     "login_variables",
 )
 
-Kind = Literal["added", "removed", "reconnected", "adjusted", "next start"]
+Kind = Literal["added", "removed", "reconnected", "adjusted", "kept", "next start"]
 
 
 class PlannedChange(Struct, frozen=True):
@@ -48,7 +48,14 @@ class PlannedChange(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
+    """What a change of the config does, before or after it."""
+
     changes: tuple[PlannedChange, ...]
+
+    @property
+    def changes_anything(self) -> bool:
+        """Whether there is more in it than what is kept."""
+        return any(change.kind != "kept" for change in self.changes)
 
     def feeds(self, kind: Kind) -> tuple[str, ...]:
         """The feeds to which this happens."""
@@ -65,7 +72,7 @@ def compare(old: Settings, new: Settings) -> Plan:
 def without_new_orders(old: Settings, new: Settings) -> Settings:
     """`new`, as a reload takes it over: a feed whose orders did not leave before sends none after it."""
     feeds = dict(new.feeds)
-    for name in _newly_trading(old, new):
+    for name in newly_trading(old, new):
         before = old.feeds.get(name)
         if before is None or before.sends_orders:
             trading, dry_run = False, False
@@ -75,7 +82,8 @@ def without_new_orders(old: Settings, new: Settings) -> Settings:
     return structs.replace(new, feeds=feeds)
 
 
-def _newly_trading(old: Settings, new: Settings) -> list[str]:
+def newly_trading(old: Settings, new: Settings) -> list[str]:
+    """The feeds whose orders would leave, and did not leave to that gateway before."""
     return [name for name in new.feeds if _sends(new, name) and not _sent_there(old, new.feeds[name])]
 
 
@@ -96,13 +104,16 @@ def _host(feed: FeedSettings) -> str:
 
 
 def _trading(old: Settings, new: Settings) -> Iterator[PlannedChange]:
-    for name in _newly_trading(old, new):
+    for name in newly_trading(old, new):
         text = f"feed {name} sends no orders before the next start: a reload does not turn them on"
         yield PlannedChange(f"feeds.{name}", "next start", text)
+    for name, feed in new.feeds.items():
+        if feed.sends_orders and _sends(old, name) and (why := new.why_no_orders(name)):
+            yield _change(name, "adjusted", f"sends no orders from now on: {why}")
 
 
 def _compared(old: Settings, new: Settings) -> tuple[PlannedChange, ...]:
-    changes = (*_tables(old, new), *_feeds(old, new))
+    changes = (*_tables(old, new), *_feeds(old, new), *_added(old, new))
     if not changes and old.calendars != new.calendars:  # of which no feed makes use
         text = "[calendars] has changed; subscriptions that are made from now on can use it"
         changes = (PlannedChange("calendars", "adjusted", text),)
@@ -129,6 +140,18 @@ def _feeds(old: Settings, new: Settings) -> Iterator[PlannedChange]:
             yield _change(name, "added", f"is added with venue {feed.venue}")
         else:
             yield from _feed(name, former, feed)
+
+
+def _added(old: Settings, new: Settings) -> Iterator[PlannedChange]:
+    """Of feeds that the program has added, and that the config has now, too."""
+    for name in sorted(old.added & new.feeds.keys() - new.added):
+        yield _change(name, "adjusted", "was added by the program, and is the config's from now on")
+
+
+def kept(names: Iterable[str]) -> Iterator[PlannedChange]:
+    """Of feeds that the program has added, and that a reloaded config does not have."""
+    for name in names:
+        yield _change(name, "kept", "is kept: the program has added it, and remove_feed ends it")
 
 
 def _feed(name: str, old: FeedSettings, new: FeedSettings) -> Iterator[PlannedChange]:

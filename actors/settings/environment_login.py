@@ -8,7 +8,8 @@ from msgspec import Struct, structs
 
 from actors.protocol.variables import Variable
 from actors.protocol.venue import Venue
-from actors.settings.wording import holds_secret, keys_of
+from actors.secret import SecretFile
+from actors.settings.wording import holds_secret, keys_of, plain
 
 Environ = Mapping[str, str]
 Variables = Mapping[str, Variable]
@@ -34,9 +35,17 @@ class _UndecidedError(Exception):
 
 
 def login_keys(kind: type[Venue]) -> set[str]:
-    """The keys by which a feed names a login: those that are secret, and those that variables hold."""
-    secret = {field.encode_name for field in structs.fields(kind.Settings) if holds_secret(field.type)}
-    return secret | {variable.key for variable in _own_variables(kind).values()}
+    """The keys by which a feed names a login: those that are secret, and those that variables hold.
+
+    A key that a variable stands beside names no whole login, such as the file that a password opens.
+    """
+    secret = {
+        field.encode_name
+        for field in structs.fields(kind.Settings)
+        if holds_secret(field.type) or plain(field.type) is SecretFile
+    }
+    variables = _own_variables(kind).values()
+    return (secret | {each.key for each in variables}) - {each.beside for each in variables}
 
 
 def find_login(kind: type[Venue], table: Mapping[str, object], environ: Environ) -> EnvironmentLogin:

@@ -11,14 +11,16 @@ from actors.protocol.trading import Align
 from actors.protocol.venue import Venue, VenueSettings
 from actors.rules.calendar import Calendar
 from actors.rules.foreign_price import SOURCE
-from actors.rules.line_policy import LinePolicy
-from actors.rules.restarts import Interval, Seconds
+from actors.rules.line_policy import HeartbeatPolicy, LinePolicy
+from actors.rules.poor_health import HealthPolicy
+from actors.rules.restarts import Interval, RestartPolicy, Seconds
 from actors.secret import RedactedStruct, Secret, Shown, origin
 from actors.settings.addresses import PROXIES, host_and_port, is_simulated
 from actors.trading.arguments import DIGITS, DIGITS_ONLY
 from actors.trading.limits import Limits
 from actors.trading.records import LONGEST_DEADLINE
 
+FILE = "<config>"  # what stands for the file of a config that is a mapping
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+\Z", description="letters, digits, - and _ only")]
 Compression = Literal["none", "deflate"]
 SESSIONS = 'a list of texts, such as ["Mon-Fri 09:30-16:00"]'
@@ -188,6 +190,14 @@ class FeedSettings(LinePolicy, RedactedStruct, frozen=True, kw_only=True):
                 yield name, getattr(self, name)
 
 
+class DefaultsSettings(ConfigTable, frozen=True, kw_only=True):
+    """`[defaults]`: what a feed has that does not say otherwise."""
+
+    restart: RestartPolicy = RestartPolicy()
+    heartbeat: HeartbeatPolicy = HeartbeatPolicy()
+    health: HealthPolicy = HealthPolicy()
+
+
 class Settings(ConfigTable, frozen=True, kw_only=True):
     """A whole config without a mistake in it."""
 
@@ -196,7 +206,9 @@ class Settings(ConfigTable, frozen=True, kw_only=True):
     trading: TradingSettings = TradingSettings()
     feeds: dict[str, FeedSettings] = {}
     calendars: dict[str, Calendar] = {}
-    file: str = "<config>"
+    defaults: DefaultsSettings = DefaultsSettings()
+    added: frozenset[str] = frozenset()  # feeds that are not of the file: the program has added them
+    file: str = FILE
     warnings: tuple[str, ...] = ()  # sentences about what is allowed and should be looked at
 
     def why_no_orders(self, feed: str) -> str:

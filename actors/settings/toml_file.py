@@ -52,4 +52,5 @@ def _syntax(file: str, text: str, error: str) -> str:
     if len(numbers) != 2:  # "at end of document"
         lines = text.splitlines() or [""]
         numbers = [str(len(lines)), str(len(lines[-1]) + 1)]
-    return f"{file}:{numbers[0]}:{numbers[1]}: this is not TOML: {what[:1].lower()}{what[1:]}."
+    json = " A config is TOML, and this looks like JSON." if text.lstrip().startswith("{") else ""
+    return f"{file}:{numbers[0]}:{numbers[1]}: this is not TOML: {what[:1].lower()}{what[1:]}.{json}"

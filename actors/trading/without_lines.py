@@ -15,8 +15,8 @@ from msgspec import structs
 
 from actors.actor import Address, Reply
 from actors.delivery.cells import Cells
-from actors.feed_builder import FeedBuilder
 from actors.feed_spec import Specs
+from actors.feeds.builder import FeedBuilder
 from actors.market.latest_prices import LatestPrices
 from actors.settings import Settings
 from actors.supervision.state import SharedState

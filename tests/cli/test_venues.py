@@ -63,4 +63,6 @@ def test_venues_says_which_variables_are_taken(linewarden: Invoke) -> None:
     taken = "a feed that names no login takes it"
     told = linewarden("venues", "actors.venues.projectx:ProjectX").stdout
     assert f"the key, for api_key; {taken}" in told
-    assert taken not in linewarden("venues", "actors.venues.tplus:Tplus").stdout
+    told = " ".join(linewarden("venues", "actors.venues.tplus:Tplus").stdout.split())
+    assert "for keystore_password; a feed that has keystore and names no login takes it" in told
+    assert taken not in told

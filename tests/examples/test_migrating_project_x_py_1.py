@@ -77,6 +77,17 @@ def test_basic_client_connection_reads_account_contracts_bars_and_positions(prin
     assert positions == "0 positions, and the list is whole: True"
 
 
+def test_a_port_runs_with_a_config_an_account_and_an_instrument(tmp_path: Path) -> None:
+    config = tmp_path / "desk.toml"
+    login = 'user_name = "trader"\napi_key = "K"\n'
+    url = "sim://projectx?rate=0&past=1"
+    config.write_text(f'[feeds.projectx]\nvenue = "projectx"\nurl = "{url}"\n{login}', encoding="utf-8")
+    script = str((PORTS / "basic_client_connection.py").relative_to(EXAMPLES))
+    told = run(script, str(config), "prac-v2-4243", "ES")
+    assert told[0] == "account 4243 PRAC-V2-4243: balance 50,000.00"
+    assert told[3] == "traded here: CON.F.US.EP.Z26"
+
+
 def test_order_management_places_three_orders_changes_one_and_takes_all_back(printed: Printed) -> None:
     told = [line for line in printed["order_management"] if not line.startswith("-- ")]
     assert [line.partition(":")[0] for line in told] == [
@@ -211,6 +222,25 @@ def test_order_and_position_tracking_sees_the_other_leg_go(printed: Printed) -> 
     legs = [line.rpartition(" ")[2] for line in told if line.startswith("-- leg ")]
     assert "cancelled" in legs  # by the venue, or by the sweep
     assert told[-1] == "flat: yes"
+
+
+def test_multi_account_finds_accounts_by_their_names(printed: Printed) -> None:
+    *found, refused = printed["multi_account"]
+    assert found[0].startswith("4242 PRAC-V2-4242: ")
+    assert found[2:] == [
+        "prac-v2-4242 is 4242, synced: 0 positions",
+        "PRAC-V2-4243 is 4243, synced: 0 positions",
+    ]
+    assert "no active account is named 'X'; there are: PRAC-V2-4242 (4242), " in refused
+
+
+def test_order_position_sync_resizes_the_stop_and_cancels_it(printed: Printed) -> None:
+    assert printed["order_position_sync"] == [
+        "buy 3: Accepted",
+        "position 2: stop changed, Accepted",
+        "position 0: stop cancelled, Accepted",
+        "flat: yes",
+    ]
 
 
 def test_available_instruments_names_one_contract_or_says_why_not(printed: Printed) -> None:

@@ -62,6 +62,15 @@ def timeframes(tree: ast.Module) -> Iterator[str]:
             yield from names.texts(each.value.keys)
 
 
+def test_the_page_names_each_of_its_examples(sdk_source: Callable[..., Path]) -> None:
+    """Those that the README in its wheel names."""
+    [about] = sdk_source(PROJECT_X_PY_SYNC, version="3.12").glob("*.dist-info/METADATA")
+    examples = set(re.findall(r"\b\d\d_\w+\.py", about.read_text(encoding="utf-8")))
+    page = (LIST.parents[2] / "docs" / "migrating" / "project-x-py-1.md").read_text(encoding="utf-8")
+    assert len(examples) > 7
+    assert {name for name in examples if f"`{name}`" not in page} == set()
+
+
 def test_six_documented_events_are_never_called(sdk_source: Callable[..., Path]) -> None:
     """As docs/migrating/project-x-py-1.md says; `position_update` is called by another class."""
     trees = list(names.modules(sdk_source(PROJECT_X_PY_SYNC, version="3.12") / "project_x_py"))

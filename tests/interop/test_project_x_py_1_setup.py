@@ -68,6 +68,11 @@ def test_its_commands_do_not_start(say: Callable[[str], str], command: str) -> N
     )
 
 
+def test_it_takes_a_callback_for_any_name(say: Callable[[str], str]) -> None:
+    manager = "from project_x_py import OrderBook; book = OrderBook('MNQ'); "
+    assert say(manager + "book.add_callback('no_such_event', print); print('taken')") == "taken"
+
+
 def test_bars_with_indicators_have_none(say: Callable[[str], str]) -> None:
     code = """
 import polars

@@ -68,6 +68,12 @@ def test_one_that_is_closed_is_called_no_more() -> None:
     assert came == []
 
 
+def test_a_block_that_ends_closes_it() -> None:
+    with BarHandler("on_bar/feed/KEY", frozenset({MINUTE}), print, None) as handler:
+        assert not handler.is_closed
+    assert handler.is_closed
+
+
 def test_a_handler_that_exits_ends_nothing_but_its_call() -> None:
     came: list[str] = []
 

@@ -6,8 +6,17 @@ import re
 from functools import cache
 from itertools import chain
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
+import typer
+
+import actors
+from actors import cli
+from actors.status import Counters, LineStatus
+from actors.trading.projectx_requests import ProjectXRequests
+from actors.venues import VENUES
 
 HERE = Path(__file__).parent
 PAGES = HERE.parents[1] / "docs" / "migrating"
@@ -51,3 +60,38 @@ def test_each_page_has_its_list() -> None:
 def test_a_list_is_sorted_and_has_each_name_once(path: Path) -> None:
     names = names_of(path)
     assert names == sorted(set(names))
+
+
+# ── what the pages say of Linewarden ────────────────────────────────────────────────────────────
+
+CODE = re.compile(r"`([^`\n]+)`")
+OWNERS: dict[str, tuple[type | ModuleType, ...]] = {
+    "actors": (actors,),
+    "runtime": (actors.Runtime,),
+    "stream": (actors.Stream,),
+    "px": (ProjectXRequests,),
+    "book": (actors.BookView,),
+    "line": (LineStatus,),
+    "line.counters": (Counters,),
+    "view": (actors.AccountView, actors.BarsView),
+}
+
+
+@pytest.mark.parametrize("path", LISTS, ids=[path.stem for path in LISTS])
+def test_what_a_page_names_of_linewarden_is_there(path: Path) -> None:
+    code = " ; ".join(CODE.findall((PAGES / f"{path.stem}.md").read_text(encoding="utf-8")))
+    translated = {word for kind in VENUES.values() for each in kind.sdk_words() for word in each.calls}
+    named = {
+        (owner, name)
+        for owner in OWNERS
+        for name in re.findall(rf"(?<![\w.]){re.escape(owner)}\.([a-z]\w*|[A-Z]\w*)", code)
+    }
+    missing = [f"{owner}.{name}" for owner, name in named if not any(hasattr(x, name) for x in OWNERS[owner])]
+    assert [name for name in missing if name.rpartition(".")[2] not in translated] == []
+
+
+@pytest.mark.parametrize("path", LISTS, ids=[path.stem for path in LISTS])
+def test_each_command_that_a_page_names_is_there(path: Path) -> None:
+    code = " ; ".join(CODE.findall((PAGES / f"{path.stem}.md").read_text(encoding="utf-8")))
+    top: Any = typer.main.get_command(cli.app)
+    assert set(re.findall(r"\blinewarden ([a-z][a-z-]*)", code)) - top.commands.keys() == set()

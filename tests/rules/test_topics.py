@@ -7,7 +7,7 @@ import re
 from array import array
 from collections.abc import Iterator
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -115,9 +115,32 @@ def test_other_keys_are_refused_in_words(keys: Any, named: str) -> None:
     assert str(refused.value).endswith("Give each key as an argument of its own, or one list of keys.")
 
 
+class Pair(NamedTuple):
+    base: str
+    quote: str
+
+
+class Pairs(O2):
+    """A venue that knows keys of a type of its own, which are iterable."""
+
+    def key_text(self, given: object) -> str | None:
+        return f"{given.base}/{given.quote}" if isinstance(given, Pair) else None
+
+
+def test_a_venue_may_know_keys_of_another_type() -> None:
+    venue, pair = Pairs("feed", VenueSettings()), Pair("FUEL", "USDC")
+    listed: Any = [pair, "B"]
+    assert key_of(venue, pair) == "FUEL/USDC"
+    assert keys_of(venue, (pair,)) == ("FUEL/USDC",)
+    assert keys_of(venue, (pair, "B", 3)) == ("FUEL/USDC", "B", "3")
+    assert keys_of(venue, (listed,)) == ("FUEL/USDC", "B")
+    with pytest.raises(LinewardenError, match=r"\('A',\) is of type tuple"):
+        keys_of(venue, (("A",), pair))
+
+
 def test_one_key_is_not_told_of_lists() -> None:
     with pytest.raises(LinewardenError, match=r"\['A'\] is of type list\. Give one key\.$"):
-        key_of("feed", ["A"])
+        key_of(FEED, ["A"])
 
 
 def test_an_integer_of_thousands_of_digits_is_refused_in_words() -> None:
@@ -127,7 +150,7 @@ def test_an_integer_of_thousands_of_digits_is_refused_in_words() -> None:
 
 def test_a_long_key_is_shortened() -> None:
     with pytest.raises(LinewardenError) as refused:
-        key_of("feed", [*range(100_000)])
+        key_of(FEED, [*range(100_000)])
     assert len(str(refused.value)) < 200
 
 

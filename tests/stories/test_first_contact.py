@@ -111,7 +111,7 @@ def test_keys_that_are_missing_are_named_with_their_variables() -> None:
     ]
     orders = {"subscribe": [{"channel": "orders"}]}
     [mistake] = mistakes({"venue": "tplus"} | orders)
-    assert 'Add private_key = "${TPLUS_PRIVATE_KEY}" to the feed, or user and token' in mistake
+    assert 'Add keystore and keystore_password to the feed, or private_key = "${TPLUS_SEED}"' in mistake
 
 
 @pytest.mark.parametrize(

@@ -208,7 +208,7 @@ def test_a_reload_that_was_not_waited_for_is_carried_out_all_the_same(
             reload(supervisor, specs)
 
         monkeypatch.setattr(Supervisor, "_reload", slow)
-        monkeypatch.setattr("actors.runtime.CALL", 0.0)
+        monkeypatch.setattr("actors.feeds.feed_calls.CALL", 0.0)
         with pytest.raises(actors.Timeout, match="the reload is not done within 0 s; it goes on"):
             runtime.reload(config(o2.url))
         monkeypatch.undo()

@@ -22,6 +22,7 @@ from tests.test_stream import in_a_child, needs_fork
 pytestmark = [needs_fork, pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")]
 
 RUNTIME: dict[str, Callable[[Runtime, Stream[Any]], object]] = {
+    "add_feed": lambda runtime, _: runtime.add_feed("other", {"venue": "o2"}),
     "account": lambda runtime, _: runtime.account("projectx", 1),
     "ask": lambda runtime, _: runtime.ask("o2"),
     "bars": lambda runtime, _: runtime.bars("o2", "0x1", "1min"),
@@ -45,6 +46,7 @@ RUNTIME: dict[str, Callable[[Runtime, Stream[Any]], object]] = {
     "refresh_token": lambda runtime, _: runtime.refresh_token("o2"),
     "require": lambda runtime, stream: runtime.require(stream),
     "reload": lambda runtime, _: runtime.reload({"feeds": {}}),
+    "remove_feed": lambda runtime, _: runtime.remove_feed("o2"),
     "resync_account": lambda runtime, _: runtime.resync_account("projectx", 1),
     "rotate": lambda runtime, _: runtime.rotate("o2"),
     "send": lambda runtime, _: runtime.send("o2", "text"),
@@ -93,7 +95,7 @@ def held(runtime: Runtime, stream: Stream[Any]) -> Iterator[None]:
     roles = runtime._roles
     locks: list[Any] = [
         runtime._streams._lock,
-        runtime._reloading,
+        runtime._wanted.changing,
         runtime._status._building,
         runtime._books._opening,
         runtime._foreign.lock,

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from actors.errors import ConfigError
-from actors.feed_builder import FeedBuilder
 from actors.feed_spec import Specs
+from actors.feeds.builder import FeedBuilder
 from actors.protocol.venue import Venue
 from actors.settings import Settings, load
+from actors.settings.added_feeds import with_feed, without_feed
 from actors.settings.diff import compare, without_new_orders
 from actors.timers import SystemClock
 from actors.trading.limits import Limits
@@ -220,3 +221,58 @@ def test_t13_a_simulator_is_all_of_its_gateway(more: dict[str, str]) -> None:
     feed = {"venue": "projectx", "url": "sim://projectx", "user_name": "anna", "api_key": "k"} | more
     with pytest.raises(ConfigError, match="url is a simulator of all of the gateway"):
         load({"feeds": {"px": feed}}, {})
+
+
+# ── T16: a feed that is added while the program runs ──
+
+EXCHANGE = "tests.trading.venue:Exchange"
+ADDED = FEED | {"venue": EXCHANGE}
+REFUSED = "add_feed: [feeds.px] trading: a feed that is added to a running program sends no orders."
+
+
+def refused(settings: Settings, table: dict[str, Any]) -> str:
+    with pytest.raises(ConfigError) as raised:
+        with_feed(settings, "px", table)
+    (told,) = raised.value.problems
+    return told
+
+
+@pytest.mark.parametrize("before", [OFF, DRY, None], ids=["off", "dry", "new"])
+def test_t16_a_feed_that_is_added_does_not_begin_to_send_orders(before: dict[str, Any] | None) -> None:
+    beside = {"other": {"venue": "o2"}}
+    old = load({"trading": TRADING, "feeds": beside | ({"px": before} if before else {})}, {}, venues=VENUES)
+    assert refused(old, ADDED).startswith(REFUSED)
+    change = with_feed(old, "px", ADDED | {"dry_run": True})
+    assert not change.settings.feeds["px"].sends_orders
+    with_feed(old, "px", ADDED | {"trading": False})
+
+
+def test_t16_one_that_was_removed_does_not_send_orders_again() -> None:
+    removed = without_feed(read(), "px").settings
+    assert refused(removed, ADDED).startswith(REFUSED)
+
+
+def test_t16_one_that_sends_orders_goes_on_at_its_gateway_and_at_no_other() -> None:
+    old = load({"trading": TRADING, "feeds": {"px": ADDED}}, {})
+    change = with_feed(old, "px", ADDED | {"block_timeout": 1.0})
+    assert change.settings.feeds["px"].sends_orders
+    assert refused(old, ADDED | {"url": "wss://elsewhere.example"}).startswith(REFUSED)
+
+
+def test_t4_one_without_a_folder_for_orders_is_a_mistake() -> None:
+    old = load({"feeds": {}}, {})
+    told = "add_feed: [trading] dir: missing; feed px has trading = true, and its orders are recorded in "
+    assert refused(old, ADDED | {"dry_run": True}) == f"{told}a folder."
+
+
+def test_t13_a_simulator_that_is_added_ends_real_orders_and_the_plan_says_so() -> None:
+    old = load({"trading": TRADING, "feeds": {"px": ADDED}}, {})
+    change = with_feed(old, "demo", {"venue": "o2", "url": "sim://o2"})
+    added, ended = change.plan.changes
+    assert added.text.startswith("feed px sends no orders from now on: feed demo is no real venue")
+    assert ended.text == "feed demo is added"
+    # Without the simulator, its orders do not leave again before the next start.
+    back = without_feed(change.settings, "demo")
+    assert [each.text for each in back.plan.changes if each.kind == "next start"] == [
+        "feed px sends no orders before the next start: a reload does not turn them on"
+    ]

@@ -96,7 +96,7 @@ def test_a_mistake_is_told_with_advice(stream: str, channel: str, key: str, word
 
 
 def test_no_channel_has_options() -> None:
-    with pytest.raises(LinewardenError, match="quotes has no option 'depth'; it takes none"):
+    with pytest.raises(LinewardenError, match=r"quotes has no option 'depth'\. It takes: none"):
         venue().topic("quotes", "AAPL", {"depth": 1})
 
 

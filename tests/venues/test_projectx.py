@@ -69,7 +69,7 @@ def test_spellings_of_a_key_are_one_topic(channel: str, key: str, canonical: str
         ("orders", "-1", {}, "and was given '-1'."),
         ("orders", "٤", {}, "and was given '٤'."),
         ("accounts", "4242", {}, "accounts takes no key, and was given '4242'; it is of all accounts."),
-        ("trades", CONTRACT, {"depth": 5}, "trades has no option 'depth'; it takes none."),
+        ("trades", CONTRACT, {"depth": 5}, "trades has no option 'depth'. It takes none."),
     ],
 )
 def test_a_mistake_is_told_with_advice(channel: str, key: str, options: dict[str, Any], words: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, assert_type
 
@@ -20,6 +21,8 @@ from actors.protocol.conversation import Token
 from actors.protocol.prices import BookUpdate, Price
 from actors.protocol.venue import Refusal
 from actors.reasons import Fatal, Slow
+from actors.rules.latest_price import symbol_of
+from actors.rules.topics import topics_of
 from actors.secret import Secret, dec_hook
 from actors.venues import VENUES, tplus
 from actors.venues.tplus.paths import STREAMS, line_of, topic_of
@@ -45,12 +48,66 @@ PUBLIC, DESK = venue(), venue(private_key=SEED)
         (f"{ADDRESS.upper()}@0x{CHAIN.upper()}", f"{ADDRESS}@{CHAIN}"),
         (f"{ADDRESS}@{CHAIN[:16]}", f"{ADDRESS}@{CHAIN[:16]}"),
         (f"0x{'Cd' * 20}@{CHAIN}", f"{'cd' * 20}{'00' * 12}@{CHAIN}"),
+        (f"{'cd' * 28}@{CHAIN}", f"{'cd' * 28}{'00' * 4}@{CHAIN}"),
+        (f"0x{'Cd' * 20}@{42161:018x}", f"{'cd' * 20}{'00' * 12}@{CHAIN}"),
     ],
 )
 def test_spellings_of_an_asset_are_one_topic(key: str, canonical: str) -> None:
     topic = PUBLIC.topic(str(tplus.DEPTH), key, {})
     assert topic == Topic("tplus", "depth", canonical)
     assert PUBLIC.endpoint(Opening(line_of(topic))).url == f"wss://mds.tplus.cx/marketdepth/diff/{canonical}"
+
+
+class Identifier:
+    """As tpluspy's: a pydantic model of one text, and iterable like each of them."""
+
+    def __init__(self, root: object) -> None:
+        self.root = root
+
+    def __iter__(self) -> Iterator[tuple[str, object]]:
+        return iter([("root", self.root)])
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        (200, "200"),
+        (0, "0"),
+        (Identifier("200"), "200"),
+        (Identifier(f"{ADDRESS}@{CHAIN}"), f"{ADDRESS}@{CHAIN}"),
+        ({"Index": 200}, "200"),
+        ({"Address": f"0x{ADDRESS}@{CHAIN}"}, f"{ADDRESS}@{CHAIN}"),
+        ({"Address": {"address": [0xAB] * 32, "chain": list(bytes.fromhex(CHAIN))}}, f"{ADDRESS}@{CHAIN}"),
+        ({"Address": {"address": b"\xab" * 32, "chain": bytes.fromhex(CHAIN)}}, f"{ADDRESS}@{CHAIN}"),
+    ],
+)
+def test_an_asset_is_known_in_each_form_of_the_sdk(given: Any, key: str) -> None:
+    depth = PUBLIC.channel(tplus.DEPTH)
+    assert topics_of(PUBLIC, depth, (given,), {}) == (Topic("tplus", "depth", key),)
+    assert topics_of(PUBLIC, depth, ([given, key],), {}) == (Topic("tplus", "depth", key),)
+    assert symbol_of(PUBLIC, given) == key
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        -1,
+        True,
+        200.0,
+        Identifier(200),
+        {"Index": "200"},
+        {"Index": True},
+        {"Index": 2**70},
+        {"Address": {"address": [300], "chain": [0]}},
+        {"Address": {"address": ["a"], "chain": [0]}},
+        {"Address": {"address": b"", "chain": b""}},
+        {"Address": 5},
+        {},
+    ],
+)
+def test_what_is_no_asset_is_refused_in_a_sentence(given: Any) -> None:
+    with pytest.raises(LinewardenError, match=r"^tplus: "):
+        topics_of(PUBLIC, PUBLIC.channel(tplus.DEPTH), (given,), {})
 
 
 @pytest.mark.parametrize(
@@ -73,7 +130,7 @@ def test_a_mistake_is_told_with_advice(channel: str, key: str, options: dict[str
 
 
 def test_an_accounts_channels_want_a_login_and_no_key() -> None:
-    with pytest.raises(LinewardenError, match=r"orders needs a login. Add private_key = "):
+    with pytest.raises(LinewardenError, match=r"orders needs a login. Add keystore and keystore_password "):
         PUBLIC.topic("orders", "", {})
     with pytest.raises(LinewardenError, match=r"takes no key.*Whose it is stands in the feed's settings"):
         DESK.topic("orders", USER, {})

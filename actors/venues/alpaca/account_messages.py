@@ -47,6 +47,7 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     submitted_at: Stamp | None = None
     filled_at: Stamp | None = None
     expired_at: Stamp | None = None
+    expires_at: Stamp | None = None  # when the venue cancels it by itself
     cancel_requested_at: Stamp | None = None
     canceled_at: Stamp | None = None
     failed_at: Stamp | None = None

@@ -168,8 +168,7 @@ class Alpaca(Venue):
                 f"stream {self._own.name!r} has no {known.name}; streams that have: {others}. "
                 f"It has: {', '.join(self._stream.channels)}."
             )
-        for name in options:
-            raise self.mistake(f"{known.name} has no option {name!r}; it takes none.")
+        self.check_options(known, options)
         return Topic(self.feed, known.name, self._symbol(known, key))
 
     def endpoint(self, opening: Opening) -> Endpoint:

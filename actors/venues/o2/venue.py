@@ -236,11 +236,11 @@ class O2(Venue):
                 return _best(event)
         return None  # the levels of a coarser book are rounded: no order has that price
 
-    def key_text(self, key: Mapping[str, Any]) -> str | None:
+    def key_text(self, given: object) -> str | None:
         """Returns the text of an identity that is written as O2 writes it: `{"ContractId": "0x…"}`."""
-        if len(key) != 1:
+        if not isinstance(given, Mapping) or len(given) != 1:
             return None
-        ((kind, id),) = key.items()
+        ((kind, id),) = given.items()
         return f"{kind}:{id}" if isinstance(kind, str) and isinstance(id, str) else None
 
     def _market(self, channel: Channel, key: str) -> str:

@@ -147,7 +147,8 @@ class ProjectX(Venue):
     def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
         known = self.channel(channel)
         for name in options:
-            raise self.mistake(f"{known.name} has no option {name!r}; it takes none.")
+            hint = self.hint(name, "options", ())
+            raise self.mistake(f"{known.name} has no option {name!r}{hint} It takes none.")
         return Topic(self.feed, known.name, self._key(known, key))
 
     def first_lines(self) -> tuple[str, ...]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
-from actors.protocol import Secret, VenueSettings
+from actors.protocol import LinewardenError, Secret, SecretFile, VenueSettings
 from actors.venues.tplus.depth_session import Sequencing
+from actors.venues.tplus.keystore import seed_of
 
 Network = Literal["production", "development", "local"]
 # The order service and the market data service of each.
@@ -31,18 +32,58 @@ Lines = Annotated[int, Meta(ge=1, le=1000, description="a whole number from 1 to
 class TplusSettings(VenueSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`url` is the order service's base, as ws:// or wss://; a path in it is kept, for gateways.
 
-    An account is known by `private_key`, the 64 hexadecimal digits of its Ed25519 seed, or by `user`
-    and a `token` that was got elsewhere. `user` beside `private_key` names the account that the key
-    signs for, where that is another's than its own.
+    An account is known by `private_key`, the 64 hexadecimal digits of its Ed25519 seed, by a `keystore`
+    that holds it, or by `user` and a `token` that was got elsewhere. `user` beside a key names the account
+    that the key signs for, where that is another's than its own.
     """
 
     network: Network = "production"  # where no url is given
     market_url: str = ""  # the market data service; empty: the one beside `url`
     user: str = ""  # the account's public key, 64 hexadecimal digits
     private_key: Secret | None = None
+    keystore: SecretFile | None = None  # a key file of tpluspy; `of` puts its seed into `private_key`
+    keystore_password: Secret | None = None
+    keystore_password_file: SecretFile | None = None  # instead of it
     token: Secret | None = None  # presented as it is, and never renewed
     sequence: Sequencing = "strict"  # a false alarm shows, and a hole that is not seen costs money
     max_lines: Lines = MAX_LINES  # sockets at once; a stream is a socket
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Self:
+        """The keystore is opened here, once per config: that takes a tenth of a second of work.
+
+        Raises:
+            LinewardenError: it does not open, or its password or it is missing or given twice.
+        """
+        own = cls(**given)
+        passwords = [own.keystore_password, own.keystore_password_file]
+        if own.keystore is None:
+            if any(each is not None for each in passwords):
+                raise LinewardenError("there is a password of a keystore, and no keystore.")
+            return own
+        if own.private_key is not None or own.token is not None:
+            raise LinewardenError("keystore is given beside private_key or token; one of them is enough.")
+        if all(each is not None for each in passwords):
+            raise LinewardenError(
+                "keystore_password and keystore_password_file are both given; one of them is enough."
+            )
+        if all(each is None for each in passwords):
+            raise LinewardenError(
+                'keystore has no password; add keystore_password = "${TPLUS_PASSWORD}", or '
+                "keystore_password_file with the path of a file that holds it."
+            )
+        seed = seed_of(own.keystore, own.keystore_password or _password_in(own.keystore_password_file))
+        return structs.replace(
+            own, private_key=seed, keystore=None, keystore_password=None, keystore_password_file=None
+        )
+
+
+def _password_in(file: SecretFile | None) -> Secret:
+    """A password as editors and `echo` write one: without the end of its line."""
+    text = "" if file is None else file.text.reveal().removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise LinewardenError("keystore_password_file is empty.")
+    return Secret(text)
 
 
 class Base(Struct, frozen=True):

@@ -42,7 +42,7 @@ from actors.venues.tplus.decoding import typed
 from actors.venues.tplus.depth_session import DepthSession
 from actors.venues.tplus.errors import KEY_ADVICE, refusal
 from actors.venues.tplus.history import TplusRest
-from actors.venues.tplus.ids import asset_id, user_id
+from actors.venues.tplus.ids import asset_id, asset_text, user_id
 from actors.venues.tplus.login import key_of, login, public_key
 from actors.venues.tplus.paths import STREAMS, line_of, topic_of
 from actors.venues.tplus.session import TplusSession
@@ -116,7 +116,7 @@ class Tplus(Venue):
 
     Keys in their canonical form, which is what the wire has: an asset is its index in the registry
     (`200`) or `<64 hexadecimal digits>@<18, or 16 at older servers>`, in lower case without `0x`;
-    an address of 40 digits is filled up with zeros at its end. The account's channels take no key:
+    a shorter address is filled up with zeros at its end. The account's channels take no key:
     whose they are stands in the settings.
     """
 
@@ -130,11 +130,14 @@ class Tplus(Venue):
         "connections": f"tplus names no limit; ours is max_lines, {MAX_LINES} unless set",
         "logins": "100 requests per address in 1800 s, two per login; a token serves 24 h",
     }
-    # For people alone. In programs on tpluspy TPLUS_PRIVATE_KEY is the key of an EVM wallet: it has 64 digits
-    # as well, and as a seed it would be another account.
+    # tpluspy has no variable of a key: programs on it keep that of an EVM wallet in TPLUS_PRIVATE_KEY, which
+    # has 64 digits as well, and as a seed would be another account.
     variables: ClassVar[Mapping[str, Variable]] = {
-        "TPLUS_PRIVATE_KEY": Variable("the account's Ed25519 seed, 64 hexadecimal digits", "private_key"),
-        "TPLUS_TOKEN": Variable("instead of it: a token from elsewhere; also set user", "token"),
+        "TPLUS_SEED": Variable("the account's Ed25519 seed, 64 hexadecimal digits", "private_key"),
+        "TPLUS_PASSWORD": Variable(
+            "the password of a keystore", "keystore_password", "TPLUS", beside="keystore"
+        ),
+        "TPLUS_TOKEN": Variable("a token from elsewhere; also set user", "token"),
     }
     foreign_words: ClassVar[str] = "actors.venues.tplus.foreign_words:WORDS"
     book_channel: ClassVar[str] = "depth"
@@ -173,8 +176,8 @@ class Tplus(Venue):
         stream = STREAMS[known.name]
         if stream.oms and self._key is None and self._own.token is None:
             raise self.mistake(
-                f"{known.name} needs a login. Add private_key = "
-                '"${TPLUS_PRIVATE_KEY}" to the feed, or user and token.'
+                f"{known.name} needs a login. Add keystore and keystore_password to the feed, "
+                'or private_key = "${TPLUS_SEED}", or user and token.'
             )
         if stream.keyed:
             return Topic(self.feed, known.name, self._asset(known.name, key))
@@ -184,6 +187,9 @@ class Tplus(Venue):
             hint = f" Did you mean {near[0]!r}?" if near else hint
             raise self.mistake(f"{known.name} takes no key, and was given {key!r}.{hint}")
         return Topic(self.feed, known.name)
+
+    def key_text(self, given: object) -> str | None:
+        return asset_text(given)
 
     def first_lines(self) -> tuple[str, ...]:
         return ()

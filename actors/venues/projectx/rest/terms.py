@@ -62,13 +62,21 @@ def prepared(
     return mutation
 
 
+def _side(given: object) -> str:
+    """What the gateway's number means: ProjectX, "OrderSide"."""
+    meant = {"0": "buy", "1": "sell"}.get(repr(given))
+    return f'; {given} is "{meant}"' if meant else ""
+
+
 def _place(place: Place, contract: Contract | None, align: Align) -> Place:
     if contract is None or contract.id != place.contract:
         raise UnsendableError(f"the contract {place.contract} is not resolved: its tick is not known")
     if place.type not in NEEDS:
         raise UnsendableError(f"ProjectX places no orders of type {place.type}; it has {', '.join(NEEDS)}")
     if place.side not in ("buy", "sell"):
-        raise UnsendableError(f'the side of an order is "buy" or "sell", not {place.side!r}')
+        raise UnsendableError(
+            f'the side of an order is "buy" or "sell", not {place.side!r}{_side(place.side)}'
+        )
     _check_size(place.size, required=True)
     _check_needs(place)
     _check_bracket(place.bracket)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from actors.errors import ConfigError, LinewardenError
+from actors.errors import ConfigError
 from actors.events import Topic
 from actors.feed_spec import FeedSpec, Specs
 from actors.login.token_store import TokenStore
@@ -40,23 +40,29 @@ class FeedBuilder:
         """
         if isinstance(former.settings, Settings):
             settings = without_new_orders(former.settings, settings)
+        started: dict[str, Simulator] = {}
         try:
-            feeds = {name: self._spec(feed, former, settings.file) for name, feed in settings.feeds.items()}
-        except LinewardenError:
-            self.keep_only(former.feeds)
+            feeds = {
+                name: self._spec(feed, former, settings.file, started)
+                for name, feed in settings.feeds.items()
+            }
+        except BaseException:  # of a venue of yours, too
+            _stop(started.values())
             raise
+        replaced = [self.simulators[name] for name in started if name in self.simulators]
+        self.simulators.update(started)
+        _stop(replaced)
         return Specs(generation=former.generation + 1, settings=settings, feeds=feeds)
 
     def keep_only(self, feeds: Mapping[str, object]) -> None:
         """Stop the simulators of feeds that are gone."""
-        for feed in [feed for feed in self.simulators if feed not in feeds]:
-            self.simulators.pop(feed).stop()
+        _stop([self.simulators.pop(feed) for feed in [*self.simulators] if feed not in feeds])
 
-    def _spec(self, feed: FeedSettings, former: Specs, file: str) -> FeedSpec:
+    def _spec(self, feed: FeedSettings, former: Specs, file: str, started: dict[str, Simulator]) -> FeedSpec:
         before = former.settings.feeds.get(feed.name) if isinstance(former.settings, Settings) else None
         if before == feed and feed.name in former.feeds:
             return former.feeds[feed.name]
-        venue = self._venue(feed, before, file)
+        venue = self._venue(feed, before, file, started)
         wanted: dict[Topic, FreshnessPolicy] = {}
         for entry in feed.subscribe:
             for topic in topics_of(venue, venue.channel(entry.channel), entry.keys, entry.options):
@@ -91,7 +97,9 @@ class FeedBuilder:
             return spec.token_store
         return TokenStore(venue, dial, self._clock, feed.restart.retry_after_cap)
 
-    def _venue(self, feed: FeedSettings, before: FeedSettings | None, file: str) -> Venue:
+    def _venue(
+        self, feed: FeedSettings, before: FeedSettings | None, file: str, started: dict[str, Simulator]
+    ) -> Venue:
         """The feed's venue; one with a `sim://` address gets a simulator of its own to talk to."""
         if not feed.own.url.startswith("sim:"):
             return feed.build_venue()
@@ -99,16 +107,19 @@ class FeedBuilder:
 
         simulator = self.simulators.get(feed.name)
         if simulator is None or before is None or before.own.url != feed.own.url:
-            if simulator is not None:
-                simulator.stop()
             own, where = {feed.kind.name: feed.kind.simulator}, f"[feeds.{feed.name}]"
             try:
-                simulator = self.simulators[feed.name] = embed(feed.own.url, own)
+                simulator = started[feed.name] = embed(feed.own.url, own)
             except ConfigError as error:
                 raise ConfigError([f"{file}: {where} {each}" for each in error.problems]) from None
             except OSError as error:
                 raise ConfigError([sentence(file, where, "url", str(error.strerror))]) from None
         return feed.build_venue(simulator.url)
+
+
+def _stop(simulators: Iterable[Simulator]) -> None:
+    for simulator in simulators:
+        simulator.stop()
 
 
 def _login(feed: FeedSettings, dial: Dial) -> tuple[object, ...]:

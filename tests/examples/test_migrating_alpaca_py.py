@@ -1,0 +1,69 @@
+"""The ports of alpaca-py's examples run as they stand, and what they print is true."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.examples.running import EXAMPLES, run
+
+FOLDER = "migrating/alpaca_py"
+CONTRACT = "AAPL281215C00200000"
+
+
+def ported(name: str, *arguments: str) -> list[str]:
+    return run(f"{FOLDER}/{name}.py", *arguments)
+
+
+def test_every_port_is_run_here() -> None:
+    here = Path(__file__).read_text(encoding="utf-8")
+    assert all(f'ported("{script.stem}"' in here for script in (EXAMPLES / FOLDER).glob("*.py"))
+
+
+def test_quotes() -> None:
+    told = ported("quotes")
+    assert len(told) == 5
+    assert all(re.fullmatch(r"SPY [\d.]+ [\d.]+", each) for each in told)
+
+
+def test_quotes_of_a_config(tmp_path: Path) -> None:
+    config = tmp_path / "stocks.toml"
+    config.write_text(
+        '[feeds.stocks]\nvenue = "alpaca"\nurl = "sim://alpaca?rate=50"\nkey = "K"\nsecret = "S"\n'
+    )
+    assert len(ported("quotes", str(config))) == 5
+
+
+def test_stock_stream() -> None:
+    *quotes, trade, last = ported("stock_stream")
+    assert all(re.fullmatch(r"Quote SPY [\d.]+", each) for each in quotes)
+    assert re.fullmatch(r"Trade SPY [\d.]+", trade)
+    assert last == "no more quotes"
+
+
+def test_crypto_stream() -> None:
+    trade, book = ported("crypto_stream")
+    assert re.fullmatch(r"trade BTC/USD [\d.]+ [\d.]+", trade)
+    assert re.fullmatch(r"book \(Decimal.*\) [\d.]+", book)
+
+
+def test_option_stream() -> None:
+    *quotes, trade = ported("option_stream")
+    assert set(quotes) <= {f"Quote {CONTRACT}"}
+    assert trade == f"Trade {CONTRACT}"
+
+
+def test_several_streams() -> None:
+    assert sorted(ported("several_streams")) == ["crypto Quote", "news News", "options Quote", "stocks Quote"]
+
+
+def test_trade_updates() -> None:
+    assert ported("trade_updates") == [
+        "new SPY buy None None",
+        "partial_fill SPY buy 1 500.10",
+        "fill SPY buy 2 500.20",
+    ]
+
+
+def test_positions_of_fills() -> None:
+    assert ported("positions_of_fills") == ["position of SPY: 5"]

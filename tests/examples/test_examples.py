@@ -77,6 +77,21 @@ def test_plain_script_says_how_it_is_used() -> None:
     assert "python examples/plain_script.py CONFIG MARKET" in ran.stderr
 
 
+# ── feeds_at_run_time ───────────────────────────────────────────────────────────────────────────
+
+
+def test_feeds_at_run_time() -> None:
+    assert run("feeds_at_run_time.py") == [
+        "feed alpaca is added",
+        "feed o2 is added",
+        "MSFT: 410.55 by poller",
+        "alpaca is back: alpaca/quotes/AAPL",
+        "feed alpaca is reconnected: compression changed",
+        "status: alpaca down, o2 live",
+        "status: o2 live",
+    ]
+
+
 # ── ask_the_supervisor ──────────────────────────────────────────────────────────────────────────
 
 

@@ -50,6 +50,20 @@ def test_each_key_of_its_config_file_is_translated_in_a_feed() -> None:
         assert f"{key}: there is no such key: it is project-x-py 1.1's name for " in told
 
 
+@pytest.mark.parametrize("defaults", [False, True])
+def test_a_key_of_its_config_file_is_translated_outside_of_feeds(defaults: bool) -> None:
+    feeds = {"desk": {"venue": "projectx", **LOGIN}}
+    config = {"feeds": feeds, **({"defaults": FILE} if defaults else FILE)}
+    with pytest.raises(ConfigError) as caught:
+        load(config)
+    told = str(caught.value)
+    for key in FILE.keys() - {"api_url"}:
+        assert (
+            f"{key}{'' if defaults else ']'}: there is no such table: it is project-x-py 1.1's name" in told
+        )
+    assert "project-x-py 1.1's name for key 'url', in [feeds.NAME]" in told
+
+
 def test_its_urls_are_taken_as_they_are() -> None:
     """Under our keys; https:// and the /api at the end stay."""
     urls = {"url": FILE["user_hub_url"], "market_url": FILE["market_hub_url"], "api_url": FILE["api_url"]}

@@ -82,7 +82,7 @@ class History:
 
 
 def watch(runtime: actors.Runtime, account: int, rounds: int, pause: float = 0.5) -> None:
-    """An alert of your own: theirs never look at max_loss and max_gain. Here it closes nothing."""
+    """An alert of your own: those of the SDK never look at max_loss and max_gain. It closes nothing."""
     for _ in range(rounds):
         profit = runtime.account("projectx", account).unrealised
         if profit is None:

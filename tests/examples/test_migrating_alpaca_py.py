@@ -67,3 +67,13 @@ def test_trade_updates() -> None:
 
 def test_positions_of_fills() -> None:
     assert ported("positions_of_fills") == ["position of SPY: 5"]
+
+
+def test_thread_manager() -> None:
+    streamed, put, asked, *changes, status, stopped = ported("thread_manager")
+    assert re.fullmatch(r"AAPL: [\d.]+ / [\d.]+, last ([\d.]+|None), from stream", streamed)
+    assert put == "TSLA: None / None, last 250.10, from vendor"
+    assert re.fullmatch(r"NVDA: [\d.]+ / [\d.]+, last [\d.]+, from rest", asked)
+    assert changes == ["feed alpaca wants 1 more and 2 fewer topics; sockets stay open"]
+    assert status == "alpaca live no error"
+    assert stopped == "providers: []"

@@ -103,7 +103,7 @@ def test_order_management_places_three_orders_changes_one_and_takes_all_back(pri
     ]
     assert told[7:] == ["cancelled: 5", "flat: yes"]
     states = re.findall(r"-- order \d+: (\w+)", "\n".join(printed["order_management"]))
-    assert states.count("cancelled") == 5
+    assert {"working", "suspended", "cancelled"} <= set(states)
 
 
 def test_position_management_counts_money_by_the_tick(printed: Printed) -> None:

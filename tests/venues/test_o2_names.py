@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.events import Topic
 from actors.http_types import HttpAnswer, HttpFailed
@@ -295,3 +299,86 @@ def test_an_empty_list_is_one() -> None:
     [rejected] = opened(known).subscribe([NAMED], 1.0)
     assert isinstance(rejected, Reject)
     assert rejected.reason == "o2 lists no market 'FUEL/USDC'; its list is empty"
+
+
+# ── whatever comes in whatever order ────────────────────────────────────────────────────────────
+
+KEYS = ("FUEL/USDC", "ETH/USDC", "NO/NE", FUEL, ETH)
+LISTS: tuple[HttpAnswer | HttpFailed, ...] = (
+    LIST,
+    listed(ETH_USDC=ETH),
+    listed(FUEL_USDC=FUEL, NO_NE="0xdd"),
+    HttpAnswer(503),
+    HttpFailed("timed out", "timeout"),
+)
+Step = tuple[str, object]
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("ask"), st.lists(st.sampled_from(KEYS), min_size=1, max_size=4, unique=True)),
+        st.tuples(st.just("drop"), st.lists(st.sampled_from(KEYS), min_size=1, max_size=4, unique=True)),
+        st.tuples(st.just("list"), st.sampled_from(LISTS)),
+        st.tuples(st.just("wait"), st.sampled_from((1.0, 61.0))),
+    ),
+    max_size=20,
+)
+
+
+class Model:
+    """The other end of a connection: what it has of each market, what waits for the list, what was answered."""
+
+    def __init__(self) -> None:
+        self.session = opened()
+        self.now = 0.0
+        self.wanted: set[Topic] = set()
+        self.rejected: set[Topic] = set()
+        self.at_venue: set[str] = set()
+        self.fetches = 0
+
+    def take(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send(payload="PING"):
+                    pass
+                case Send(payload=payload):
+                    frame = msgspec.json.decode(payload)
+                    verb, market = frame["action"].partition("_")[0], frame["market_id"]
+                    assert (market in self.at_venue) == (verb == "unsubscribe")
+                    (self.at_venue.add if verb == "subscribe" else self.at_venue.remove)(market)
+                case Reject(topics=topics):
+                    self.rejected.update(topics)
+                case Fetch():
+                    self.fetches += 1
+                case Resent(topics=topics):
+                    assert set(topics) <= self.wanted
+
+    def step(self, what: str, value: Any) -> None:
+        match what:
+            case "ask":
+                topics = [topic(key) for key in value if topic(key) not in self.wanted - self.rejected]
+                self.wanted.update(topics)
+                self.rejected.difference_update(topics)
+                self.take(self.session.subscribe(topics, self.now))
+            case "drop":
+                topics = [topic(key) for key in value if topic(key) in self.wanted]
+                self.wanted.difference_update(topics)
+                self.rejected.difference_update(topics)
+                self.take(self.session.unsubscribe(topics, self.now))
+            case "list" if self.fetches:
+                self.fetches -= 1
+                self.take(self.session.fetched("markets", value, self.now))
+            case "wait":
+                self.now += value
+
+
+@given(STEPS)
+def test_each_wanted_topic_waits_or_is_rejected_or_is_at_the_venue(steps: list[Step]) -> None:
+    model = Model()
+    for what, value in steps:
+        model.step(what, value)
+        assert model.fetches <= 1
+        subscribed = [each for each in model.wanted - model.rejected if model.session._asked.has(each)]
+        ids = {model.session._asked.ids.get(each.key, each.key) for each in subscribed}
+        assert len(ids) == len(subscribed)  # one topic per market
+        assert ids == model.at_venue
+        waiting = model.wanted - model.rejected - set(subscribed)
+        assert not waiting or model.fetches == 1

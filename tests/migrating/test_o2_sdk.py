@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from operator import attrgetter
 
 import pytest
 
@@ -42,9 +43,8 @@ def test_each_method_of_its_client_that_a_runtime_lacks_is_translated() -> None:
     ],
 )
 def test_a_setting_of_the_sdk_in_a_config_is_translated(key: str, value: object, ours: str) -> None:
-    with pytest.raises(
-        ConfigError, match=re.escape(f"{key}: there is no such key: it is o2-sdk's name for {ours}")
-    ):
+    words = f"{key}: there is no such key: it is o2-sdk's name for {ours}"
+    with pytest.raises(ConfigError, match=re.escape(words)):
         load({"feeds": {"o2": {**FEED, key: value}}})
 
 
@@ -56,9 +56,10 @@ def test_calls_of_the_sdk_are_translated() -> None:
 
     with actors.start({"feeds": {"o2": FEED}}) as runtime:
         named = "it is o2-sdk's name for"
-        assert f"{named} runtime.subscribe(feed, o2.DEPTH, ...)" in error(lambda: runtime.stream_depth)
-        assert f"{named} an order, which" in error(lambda: runtime.create_order)
-        assert f"{named} actors.start(...)" in error(lambda: actors.O2Client)
+        depth = error(lambda: attrgetter("stream_depth")(runtime))
+        assert f"{named} runtime.subscribe(feed, o2.DEPTH, ...)" in depth
+        assert f"{named} an order, which" in error(lambda: attrgetter("create_order")(runtime))
+        assert f"{named} actors.start(...)" in error(lambda: attrgetter("O2Client")(actors))
         stream = error(lambda: runtime.subscribe("o2", "stream_trades", "FUEL/USDC"))
         assert f"{named} channel 'trades'" in stream
         wire = error(lambda: runtime.subscribe("o2", "depth", "FUEL/USDC", wire_precision="10"))

@@ -324,7 +324,7 @@ STEPS = st.lists(
 
 
 class Model:
-    """The other end of a connection: what it has of each market, what waits for the list, what was answered."""
+    """Both ends of a connection: what is wanted and rejected, and what the venue has of each market."""
 
     def __init__(self) -> None:
         self.session = opened()

@@ -301,6 +301,68 @@ def test_an_empty_list_is_one() -> None:
     assert rejected.reason == "o2 lists no market 'FUEL/USDC'; its list is empty"
 
 
+def told(action: str, market: str, **fields: object) -> tuple[int, bytes]:
+    return TEXT, msgspec.json.encode({"action": action, "market_id": market, **fields})
+
+
+def snapshot(market: str, **over: object) -> tuple[int, bytes]:
+    return told("subscribe_depth", market, view={"buys": [], "sells": [], **over})
+
+
+def test_a_list_that_has_come_makes_the_next_delay_short_again() -> None:
+    session = opened()
+    for outcome in (HttpAnswer(500), HttpAnswer(500), LIST):
+        session.subscribe([NAMED], 0.0)
+        session.fetched("markets", outcome, 0.0)
+    session.subscribe([topic("NEW/USDC")], 100.0)
+    [rejected] = session.fetched("markets", HttpAnswer(500), 101.0)
+    assert isinstance(rejected, Reject)
+    assert rejected.retry_after == 5.0
+
+
+def test_a_name_keeps_its_id_for_the_life_of_the_connection() -> None:
+    session = opened(knowing())
+    session.subscribe([NAMED], 61.0)
+    session.fetched("markets", listed(ETH_USDC=ETH), 62.0)
+    assert sent(session.subscribe([BOOK], 63.0)) == [f"subscribe_depth {FUEL}"]
+
+
+def test_trades_of_a_name_that_was_given_up_confirm_no_other() -> None:
+    session = opened(knowing())
+    session.subscribe([NAMED], 0.0)
+    session.unsubscribe([NAMED], 1.0)
+    session.subscribe([NAMED], 2.0)
+    assert sent(session.received([trade(FUEL)], 3.0)) == ["Deliver"]  # it may be of the former subscription
+
+
+def test_a_book_of_a_former_precision_is_not_that_of_its_name() -> None:
+    session = opened(knowing())
+    coarse = VENUE.topic("depth", "FUEL/USDC", {"precision": 2})
+    session.subscribe([BOOK], 0.0)
+    session.unsubscribe([BOOK], 1.0)
+    session.subscribe([coarse], 2.0)
+    assert sent(session.received([snapshot(FUEL, precision=10)], 3.0)) == ["Unrouted"]
+    assert session.received([snapshot(FUEL, precision=100)], 3.0)[0] == Confirm((coarse,))
+
+
+def test_an_error_about_a_market_alone_rejects_all_that_was_asked_of_its_name() -> None:
+    session = opened(knowing())
+    session.subscribe([NAMED, BOOK, topic("ETH/USDC")], 0.0)
+    error = {"market_id": FUEL, "code": 2001, "message": "paused"}
+    [rejected] = session.received([(TEXT, msgspec.json.encode(error))], 1.0)
+    assert isinstance(rejected, Reject)
+    assert set(rejected.topics) == {NAMED, BOOK}
+
+
+def test_a_resync_of_a_book_by_name_asks_for_a_new_snapshot() -> None:
+    session = opened(knowing())
+    session.subscribe([BOOK, topic("ETH/USDC", "depth")], 0.0)
+    session.received([snapshot(FUEL), snapshot(ETH)], 1.0)
+    effects = session.received([told("error", FUEL, resync_required=True)], 2.0)
+    assert sent(effects)[2:] == [f"unsubscribe_depth {FUEL}", f"subscribe_depth {FUEL}", "Resent"]
+    assert of(Missed, effects) == [Missed((BOOK,), "unknown")]
+
+
 # ── whatever comes in whatever order ────────────────────────────────────────────────────────────
 
 KEYS = ("FUEL/USDC", "ETH/USDC", "NO/NE", FUEL, ETH)

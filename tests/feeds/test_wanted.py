@@ -150,7 +150,7 @@ def test_a_feed_whose_connection_does_not_end_is_removed_all_the_same(
 
     monkeypatch.setattr(Connection, "cleanup", hang)
     try:
-        with pytest.raises(Timeout, match="removed; its connections have not ended within 0.1 s"):
+        with pytest.raises(Timeout, match=r"removed; its connections have not ended within 0\.1 s"):
             runtime.remove_feed("other", timeout=0.1)
         assert list(runtime.settings.feeds) == ["o2"]
     finally:

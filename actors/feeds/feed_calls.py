@@ -52,6 +52,7 @@ class FeedCalls:
 
         Raises:
             ConfigError: the config has mistakes; nothing has changed.
+            Timeout: the supervisor does not answer; the change goes on.
             RuntimeStopped: the runtime has ended.
         """
         self._tree.check()
@@ -71,6 +72,7 @@ class FeedCalls:
         Raises:
             ConfigError: the table has mistakes, each named as `[feeds.NAME] key`; nothing has changed.
             LinewardenError: the venue refuses a key or an option; nothing has changed.
+            Timeout: the supervisor does not answer; the change goes on.
             RuntimeStopped: the runtime has ended.
         """
         self._tree.check()
@@ -79,11 +81,13 @@ class FeedCalls:
     def remove_feed(self, name: str) -> Plan:
         """Remove a feed: its connections, streams and views end, and what `put_price` has put for it goes.
 
-        A reload of a config that has the feed adds it again. To stop a feed and keep its streams, pause it:
+        Its streams have ended when this returns; its connections are closed in the background. A reload of a
+        config that has the feed adds it again. To stop a feed and keep its streams, pause it:
         `runtime.supervisor.pause(name)`.
 
         Raises:
             LinewardenError: there is no such feed.
+            Timeout: the supervisor does not answer; the change goes on.
             RuntimeStopped: the runtime has ended.
         """
         self._tree.check()

@@ -1,7 +1,8 @@
 """config/*.toml as frozen Structs; a mistake is named by file, table and key, and all at once.
 
 `schema` has the tables of a config. `config` reads them table by table, `table_reader` key by key; `wording`
-and `addresses` word the mistakes. `venue_tables` reads the tables that describe venues.
+and `addresses` word the mistakes. `secret_files` reads files with a secret in them. `venue_tables` reads the
+tables that describe venues.
 """
 
 from __future__ import annotations

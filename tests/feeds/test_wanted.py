@@ -380,3 +380,19 @@ def test_a_runtime_that_is_stopped_while_a_feed_is_added_leaves_nothing_behind(
     with pytest.raises(RuntimeStopped):
         runtime.remove_feed("o2")
     baseline.check()
+
+
+def test_a_signal_handler_that_stops_the_runtime_while_its_thread_adds_a_feed_leaves_nothing_behind(
+    o2: SimulatedO2, baseline: Baseline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime, build = Runtime(load(config(o2.url))), FeedBuilder.build
+
+    def interrupted(builder: FeedBuilder, *args: Any) -> Any:
+        runtime.stop()
+        return build(builder, *args)
+
+    monkeypatch.setattr(FeedBuilder, "build", interrupted)
+    with pytest.raises(RuntimeStopped):
+        runtime.add_feed("sim", {"venue": "o2", "url": "sim://o2?rate=0"})
+    assert list(runtime.settings.feeds) == ["o2"]
+    baseline.check()

@@ -598,13 +598,18 @@ class FollowLines(Struct, frozen=True):
     target: str | None
 
 
+REPLACED = "replaced by another runtime (start with replace=True); subscribe to that one"
+
+
 class StopAll(Struct, frozen=True):
     """Asked: end the tree within `timeout` seconds.
 
+    `replaced`: another runtime takes its place, so readers of its streams are told to subscribe there.
     Answers `tuple[str, ...]`: the names of what did not end.
     """
 
     timeout: float
+    replaced: bool = False
 
 
 class PhaseOverdue(Struct, frozen=True):

@@ -17,6 +17,7 @@ from actors.errors import LinewardenError, RuntimeStopped
 from actors.events import Topic
 from actors.feed_spec import Feeds, FeedSpec, Specs
 from actors.messages import (
+    REPLACED,
     AbandonRotation,
     AwaitLive,
     ChildExited,
@@ -172,8 +173,10 @@ class Supervisor(Actor):
                 self._rotation_due(message)
             case Reload(specs=specs):
                 self._reload(specs)
-            case StopAll(timeout=timeout):
+            case StopAll(timeout=timeout, replaced=replaced):
                 self._stoppers.append(self.keep_reply())
+                if replaced and not self._shutdown.begun:
+                    self._why = REPLACED
                 self._shutdown.begin(timeout)
             case PhaseOverdue(phase=phase):
                 self._shutdown.overdue(phase)
@@ -387,8 +390,9 @@ class Supervisor(Actor):
         self._lines.stop("the runtime has ended")
         for line in self._lines.records.values():
             line.life.connect_cancel.cancel()
-        self._on_end(self._why, self._shutdown.begun)  # first: questions that are refused below find it ended
-        self._lines.lifecycles.end(self._why, quiet=self._shutdown.begun)
+        is_quiet = self._shutdown.begun and self._why != REPLACED
+        self._on_end(self._why, is_quiet)  # first: questions that are refused below find it ended
+        self._lines.lifecycles.end(self._why, quiet=is_quiet)
         own = self._roles.mailboxes["supervisor"]
         for mailbox in self._roles.mailboxes.values():
             if mailbox is not own:

@@ -175,4 +175,4 @@ else:  # a type checker would take `__getattr__` for every name there may be
         return found
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+        return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -75,8 +75,8 @@ def start(
 
     `wait`: seconds to wait for that. `metrics` counts what happens (`actors.metrics`). `replace`: the
     runtimes of this process with the same name are stopped first, as a notebook needs whose cell is run
-    again; that waits until their connections have been given back, for 5 s at most. Opens no port and
-    installs no log handler.
+    again; that waits until their connections have been given back, for 5 s at most. Who reads one of their
+    streams gets `StreamClosed`, which says so. Opens no port and installs no log handler.
 
     Raises:
         ConfigError: the config has mistakes; every one of them is named.
@@ -112,7 +112,7 @@ def _stop_namesakes(name: str) -> None:
     refuse_inline("start(replace=True)")
     deadline = time.monotonic() + STOP + GRACE
     for each in present():
-        if each.name == name and (left := each.stop(STOP, deadline)):
+        if each.name == name and (left := each.replace(STOP, deadline)):
             log.warning("runtime %r was replaced; of the former one is left: %s.", name, ", ".join(left))
 
 
@@ -469,9 +469,12 @@ class Runtime(AccountCalls, BarCalls, FeedCalls, LifecycleCalls, PriceCalls, Typ
             self._requests.stop()
             self._tree.begin_stop(timeout)
             return ()
+        return self._stop(timeout)
+
+    def _stop(self, timeout: float, *, replaced: bool = False) -> tuple[str, ...]:
         deadline = time.monotonic() + timeout + GRACE
         self._requests.stop()
-        left = self._tree.stop(timeout, deadline)
+        left = self._tree.stop(timeout, deadline, replaced=replaced)
         self._halts.stop(seconds_left(deadline))
         self._requests.close(deadline)
         self._wanted.end(seconds_left(deadline))

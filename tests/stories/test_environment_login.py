@@ -278,6 +278,20 @@ def test_a_reload_takes_the_environment_as_it_is_then(
         assert runtime.status().feeds["desk"].login_variables == tuple(SECOND)
 
 
+def test_a_feed_that_a_program_adds_takes_it_too(
+    alpaca: SimulatedAlpaca, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with actors.start({"feeds": {}}) as runtime:
+        runtime.add_feed("desk", FEED)
+        runtime.wait_live("desk", timeout=10.0)
+        assert runtime.status().feeds["desk"].login_variables == tuple(ALPACA)
+        assert alpaca.authorized == 1
+        monkeypatch.delenv("ALPACA_API_KEY")
+        with pytest.raises(ConfigError, match="ALPACA_API_SECRET of the environment cannot be used without"):
+            runtime.add_feed("second", FEED)
+        assert list(runtime.status().feeds) == ["desk"]
+
+
 @pytest.mark.parametrize("kind", [Alpaca, ProjectX])
 def test_a_login_of_a_venue_fills_keys_that_the_venue_has(kind: type[Venue]) -> None:
     fields = {field.encode_name: field for field in structs.fields(kind.Settings)}

@@ -181,7 +181,7 @@ def test_the_page_shows_each_type_with_all_its_fields(number: int, kind: type) -
     page = (Path(actors.__file__).parents[1] / "docs" / "command-line.md").read_text(encoding="utf-8")
     shown = re.findall(r"^```json\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     assert len(shown) == 3
-    decoded = msgspec.json.decode(shown[number], type=kind)
+    decoded: object = msgspec.json.decode(shown[number], type=kind)
     assert json.loads(to_json(decoded)) == json.loads(shown[number])
 
 

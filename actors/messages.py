@@ -590,6 +590,12 @@ class AwaitLive(Struct, frozen=True):
     target: str | None
 
 
+class AwaitGone(Struct, frozen=True):
+    """Asked: answers when a feed that was removed has no line left, or is wanted again."""
+
+    feed: str
+
+
 class FollowLines(Struct, frozen=True):
     """Asked: this stream gets the lifecycle events of a feed, a line, or of all lines, from the present state
     of each. Answers nothing. `LeaveTopics` ends it."""

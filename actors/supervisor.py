@@ -19,6 +19,7 @@ from actors.feed_spec import Feeds, FeedSpec, Specs
 from actors.messages import (
     REPLACED,
     AbandonRotation,
+    AwaitGone,
     AwaitLive,
     ChildExited,
     ClearCooldowns,
@@ -90,7 +91,7 @@ class Supervisor(Actor):
         self._children = Children(environment, self.shared, self._specs, records)
         self._lines = Lines(records, environment, self.shared, self._children, self._answer_waiters)
         self._shutdown = Shutdown(self._lines, self._workers, environment, lambda: self.exit(Stopped()))
-        self._waiters: list[tuple[AwaitLive, KeptReply]] = []
+        self._waiters: list[tuple[AwaitLive | AwaitGone, KeptReply]] = []
         self._stoppers: list[KeptReply] = []
         self._why = "stopped"
         # First in the mailbox of the registry, which places topics on the lines that are started.
@@ -152,8 +153,8 @@ class Supervisor(Actor):
                     self._lines.need(name, feed)
             case LineUnneeded(line=name):
                 self._lines.release(name)
-            case AwaitLive():
-                self._await_live(message)
+            case AwaitLive() | AwaitGone():
+                self._await(message)
             case FollowLines(inlet=inlet, target=target):
                 self._follow(inlet, target)
             case LeaveTopics(stream=stream):
@@ -330,19 +331,24 @@ class Supervisor(Actor):
         if less:
             registry.tell(Unsubscribe(CONFIG, tuple(less)))
 
-    # ── questions that wait for lines to be live ──
+    # ── questions that wait for lines to be live, or gone ──
 
-    def _await_live(self, asked: AwaitLive) -> None:
-        self._check_target(asked.target)  # what is raised here answers the question
+    def _await(self, asked: AwaitLive | AwaitGone) -> None:
+        if isinstance(asked, AwaitLive):
+            self._check_target(asked.target)  # what is raised here answers the question
         self._waiters.append((asked, self.keep_reply()))
         self._answer_waiters()
 
     def _answer_waiters(self) -> None:
         self._waiters = [waiter for waiter in self._waiters if not self._is_answered(*waiter)]
 
-    def _is_answered(self, asked: AwaitLive, reply: KeptReply) -> bool:
+    def _is_answered(self, asked: AwaitLive | AwaitGone, reply: KeptReply) -> bool:
         if not reply.open:
             return True
+        if isinstance(asked, AwaitGone):
+            if is_gone := asked.feed in self._feeds or not self._lines.of(asked.feed):
+                reply.set(None)
+            return is_gone
         target = asked.target
         try:
             self._check_target(target)

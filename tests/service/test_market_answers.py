@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
 import pytest
 
+import actors
 from actors import BookView, Freshness, LatestPrice, Runtime
 from actors.service import Service, market_answers
+from actors.service.responses import to_json
 from actors.simulators import SimulatedAlpaca, SimulatedO2
 from tests.service.conftest import HERE
 from tests.service.visitor import Told, ask
@@ -107,6 +112,7 @@ def test_a_price_that_is_too_old_is_told_with_what_was_tried(
         ("/fresh/o2/trades/X?precision=1", 400, "precision"),
         (f"/fresh/o2/orders/{ORDERS}", 403, "a channel of an account"),
         ("/fresh/o2/orders", 403, "a channel of an account"),
+        (f"/fresh/o2/nonce/{ORDERS}", 403, "a channel of an account"),
         ("/fresh/", 404, ""),
     ],
 )
@@ -130,7 +136,7 @@ def test_the_venue_is_asked_only_for_what_is_subscribed_to(o2: SimulatedO2, mark
         assert (told.status, page.asked) == (404, [])
         assert "Subscribed to are: none." in told.error
         _trades = runtime.subscribe("o2", "trades", market, wait=10.0)
-        price = msgspec.json.decode(ask(service, f"/latest/o2/{market}").raw, type=LatestPrice)
+        price = msgspec.json.decode(asked_until(service, f"/latest/o2/{market}").raw, type=LatestPrice)
         assert (price.last, price.source, page.asked) == (7, "rest", [market])
         near = market[:-1] + ("0" if market[-1] != "0" else "1")
         assert f"did you mean '{market}'?" in ask(service, f"/latest/o2/{near}").error
@@ -142,10 +148,8 @@ def test_few_requests_wait_for_a_slow_venue_and_the_others_are_answered_at_once(
     monkeypatch.setattr(market_answers, "WAITING", 2)
     page.may_answer.clear()
     page.prices[market] = {"last": 7}
-    path = f"/latest/o2/{market}?timeout=1e"
     with priced(o2, page) as runtime, Service(runtime, HERE) as service, ThreadPoolExecutor(2) as pool:
         _trades = runtime.subscribe("o2", "trades", market, wait=10.0)
-        assert ask(service, path).status == 400
         path = f"/latest/o2/{market}?timeout=100"
         slow = [pool.submit(ask, service, path) for _ in range(2)]
         assert page.heard.acquire(timeout=20.0)
@@ -167,6 +171,18 @@ def test_a_wait_is_capped(o2: SimulatedO2, market: str, page: Page, monkeypatch:
         assert time.monotonic() - begun < 5 * 1.0
         assert {"source": "rest", "part": None, "why": "no answer in time", "age": None} in told.body["tried"]
         page.may_answer.set()
+
+
+# ── the page ──
+
+
+@pytest.mark.parametrize(("number", "kind"), list(enumerate([LatestPrice, BookView, Freshness])))
+def test_the_page_shows_each_type_with_all_its_fields(number: int, kind: type) -> None:
+    page = (Path(actors.__file__).parents[1] / "docs" / "command-line.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^```json\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert len(shown) == 3
+    decoded: object = msgspec.json.decode(shown[number], type=kind)
+    assert json.loads(to_json(decoded)) == json.loads(shown[number])
 
 
 # ── the order book ──

@@ -29,14 +29,7 @@ QUICK = {
         "pong; 0 positions; contracts: ESZ6",
         "live, health 100",
     ),
-    "order_errors": (
-        "off tick: not sent: .* lies between the ticks .*",
-        r"too many: not sent \(limit\): .* max_size is 3, .*",
-        "close of nothing: refused by the venue: 2 Position not found.",
-        "lost answer: Unknown",
-        "looked for: Accepted",
-        "closed, with its legs: True",
-    ),
+    "data_access": ("ready: True ", rf"price: {PRICE}", "last bar: .* exact: True", r"range of .*"),
     "suite_demo": (
         "connected to PRAC-V2-4242, 3 instruments",
         rf"NQ: NQZ6 at {PRICE}, tick 0\.25",
@@ -55,7 +48,6 @@ LONG = {
         "bars that are kept: 100",
     ),
     "bracket_watch": (r"positions \['1 at .*", "cleaned up: True"),
-    "data_access": ("ready: True ", rf"price: {PRICE}", "last bar: .* exact: True", r"range of .*"),
     "data_frames": (
         "1min: 300 rows, .*",
         "1h: 2. rows, .*",
@@ -113,6 +105,14 @@ LONG = {
         "imbalance .*",
         r"\d+ trades: delta .*",
         "average spread .*",
+    ),
+    "order_errors": (
+        "off tick: not sent: .* lies between the ticks .*",
+        r"too many: not sent \(limit\): .* max_size is 3, .*",
+        "close of nothing: refused by the venue: 2 Position not found.",
+        "lost answer: Unknown",
+        "looked for: Accepted",
+        "closed, with its legs: True",
     ),
     "order_lifecycle": (
         "filled: 1 of 1",

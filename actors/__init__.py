@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         Marker as Marker,
         Received as Received,
         Repaired as Repaired,
+        Restored as Restored,
         Scope as Scope,
         Stale as Stale,
         SubscriptionState as SubscriptionState,
@@ -132,6 +133,7 @@ else:  # a type checker would take `__getattr__` for every name there may be
         "Received": "actors.events",
         "Refused": "actors.protocol.trading",
         "Repaired": "actors.events",
+        "Restored": "actors.events",
         "RotationFailed": "actors.errors",
         "Runtime": "actors.runtime",
         "RuntimeStopped": "actors.errors",
@@ -173,4 +175,4 @@ else:  # a type checker would take `__getattr__` for every name there may be
         return found
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+        return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

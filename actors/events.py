@@ -140,6 +140,28 @@ class Lifecycle(Struct, frozen=True):
     at_ns: int
 
 
+class Restored(Struct, frozen=True):
+    """A line is live again after one or several `losses`: what happened meanwhile was not seen.
+
+    It was not live from `since_ns` on, and is from `at_ns` on, which are wall-clock nanoseconds; `reason` is
+    that of the last loss. `topics` are those of the line at the moment at which a handler is called.
+    """
+
+    feed: str
+    line: str
+    epoch: int
+    since_ns: int
+    at_ns: int
+    losses: int = 1
+    reason: str = ""
+    topics: tuple[Topic, ...] = ()
+
+    @property
+    def outage_s(self) -> float:
+        """Seconds from the first of the losses to the restore."""
+        return max(0.0, (self.at_ns - self.since_ns) / 1e9)
+
+
 class Scope(Struct, frozen=True, cache_hash=True, gc=False):
     """The topics of a line that a `VenueState` is about: all, those of a channel, of a key, or of both."""
 

@@ -590,6 +590,12 @@ class AwaitLive(Struct, frozen=True):
     target: str | None
 
 
+class AwaitGone(Struct, frozen=True):
+    """Asked: answers when a feed that was removed has no line left, or is wanted again."""
+
+    feed: str
+
+
 class FollowLines(Struct, frozen=True):
     """Asked: this stream gets the lifecycle events of a feed, a line, or of all lines, from the present state
     of each. Answers nothing. `LeaveTopics` ends it."""
@@ -598,13 +604,18 @@ class FollowLines(Struct, frozen=True):
     target: str | None
 
 
+REPLACED = "replaced by another runtime (start with replace=True); subscribe to that one"
+
+
 class StopAll(Struct, frozen=True):
     """Asked: end the tree within `timeout` seconds.
 
+    `replaced`: another runtime takes its place, so readers of its streams are told to subscribe there.
     Answers `tuple[str, ...]`: the names of what did not end.
     """
 
     timeout: float
+    replaced: bool = False
 
 
 class PhaseOverdue(Struct, frozen=True):

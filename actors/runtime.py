@@ -16,7 +16,7 @@ from actors.calls import CALL, OwnMessage, answer_of, answer_of_lines, ask, send
 from actors.delivery.waits import calls_handlers, refuse_inline
 from actors.display.shown import html_of
 from actors.errors import LinewardenError, NotLiveError, RotationFailed, Timeout
-from actors.events import Freshness, Keys, Lifecycle, Option
+from actors.events import Freshness, Keys, Option
 from actors.feeds.feed_calls import FeedCalls
 from actors.feeds.wanted import WantedFeeds
 from actors.market.bar_calls import BarCalls
@@ -30,10 +30,10 @@ from actors.metrics import Metrics, UserMetrics, checked
 from actors.protocol.channel import TypedChannel
 from actors.settings import Settings, load
 from actors.status import HOPELESS, Status, why_not_fresh, why_not_live
-from actors.stream import Stream
 from actors.streams import Streams
 from actors.supervision.cooldown_file import Cooldowns
 from actors.supervision.freshness import FreshnessLooks, LookAtAll
+from actors.supervision.lifecycle_calls import LifecycleCalls
 from actors.supervision.lifetime import Lifetime
 from actors.supervision.permit import Permit, checked_limits
 from actors.supervision.permits import Permits, Source
@@ -75,8 +75,8 @@ def start(
 
     `wait`: seconds to wait for that. `metrics` counts what happens (`actors.metrics`). `replace`: the
     runtimes of this process with the same name are stopped first, as a notebook needs whose cell is run
-    again; that waits until their connections have been given back, for 5 s at most. Opens no port and
-    installs no log handler.
+    again; that waits until their connections have been given back, for 5 s at most. Who reads one of their
+    streams gets `StreamClosed`, which says so. Opens no port and installs no log handler.
 
     Raises:
         ConfigError: the config has mistakes; every one of them is named.
@@ -112,11 +112,11 @@ def _stop_namesakes(name: str) -> None:
     refuse_inline("start(replace=True)")
     deadline = time.monotonic() + STOP + GRACE
     for each in present():
-        if each.name == name and (left := each.stop(STOP, deadline)):
+        if each.name == name and (left := each.replace(STOP, deadline)):
             log.warning("runtime %r was replaced; of the former one is left: %s.", name, ", ".join(left))
 
 
-class Runtime(AccountCalls, BarCalls, FeedCalls, PriceCalls, TypedCalls):
+class Runtime(AccountCalls, BarCalls, FeedCalls, LifecycleCalls, PriceCalls, TypedCalls):
     """The tree as a program sees it. Any thread may call; leaving it as a context manager stops it."""
 
     def __init__(
@@ -220,13 +220,6 @@ class Runtime(AccountCalls, BarCalls, FeedCalls, PriceCalls, TypedCalls):
         which = "name one with line=" if line is None else f"there is no {line!r}"
         raise LinewardenError(f"feed {feed!r} has the lines {', '.join(lines) or '(none yet)'}: {which}")
 
-    def _feed_of(self, target: object) -> str | None:
-        """Of a feed or a line; None: of no one feed, or of what is no name."""
-        if not isinstance(target, str):
-            return None
-        line = self._shared.lines.get(target)
-        return target if line is None else line.feed
-
     def _lines_of(self, feed: str) -> Mapping[str, LineView]:
         self._spec_of(feed)
         return {name: line for name, line in self._shared.lines.copy().items() if line.feed == feed}
@@ -280,25 +273,6 @@ class Runtime(AccountCalls, BarCalls, FeedCalls, PriceCalls, TypedCalls):
             refresh_token(self, self._tree.ask, self._spec_of(feed), lines_now, token, timeout, refuse)
         finally:
             self._shared.note_change()
-
-    def lifecycle(self, target: str | None = None) -> Stream[Lifecycle]:
-        """The states of lines as events: of a feed, of a line, or of all; first the present state of each.
-
-        One event per change, in the order in which it happened to that line: `connecting`, `connected`,
-        `disconnected`, `reconnecting`, `restored`, `failed`, `paused`. `connected` and `restored` mean that
-        the line is live: every subscription is answered. Lines are told of with and without topics.
-
-        The stream is `drop_oldest` with a capacity of 1,000 events; the topic of an event, and of the `Gap`
-        of those that were dropped, is `(feed, "lifecycle", line)`. `merge` takes it with other streams. It
-        ends when the feed is removed, or with the runtime, and does not keep the runtime in use.
-
-        Raises:
-            LinewardenError: there is no such feed or line.
-            Timeout: the supervisor does not answer.
-            RuntimeStopped: the runtime has ended.
-        """
-        self._tree.check()
-        return self._streams.open_lifecycle(target, self._feed_of(target))
 
     # ── may I act now? ──
 
@@ -495,9 +469,12 @@ class Runtime(AccountCalls, BarCalls, FeedCalls, PriceCalls, TypedCalls):
             self._requests.stop()
             self._tree.begin_stop(timeout)
             return ()
+        return self._stop(timeout)
+
+    def _stop(self, timeout: float, *, replaced: bool = False) -> tuple[str, ...]:
         deadline = time.monotonic() + timeout + GRACE
         self._requests.stop()
-        left = self._tree.stop(timeout, deadline)
+        left = self._tree.stop(timeout, deadline, replaced=replaced)
         self._halts.stop(seconds_left(deadline))
         self._requests.close(deadline)
         self._wanted.end(seconds_left(deadline))

@@ -17,7 +17,9 @@ from actors.errors import LinewardenError, RuntimeStopped
 from actors.events import Topic
 from actors.feed_spec import Feeds, FeedSpec, Specs
 from actors.messages import (
+    REPLACED,
     AbandonRotation,
+    AwaitGone,
     AwaitLive,
     ChildExited,
     ClearCooldowns,
@@ -89,7 +91,7 @@ class Supervisor(Actor):
         self._children = Children(environment, self.shared, self._specs, records)
         self._lines = Lines(records, environment, self.shared, self._children, self._answer_waiters)
         self._shutdown = Shutdown(self._lines, self._workers, environment, lambda: self.exit(Stopped()))
-        self._waiters: list[tuple[AwaitLive, KeptReply]] = []
+        self._waiters: list[tuple[AwaitLive | AwaitGone, KeptReply]] = []
         self._stoppers: list[KeptReply] = []
         self._why = "stopped"
         # First in the mailbox of the registry, which places topics on the lines that are started.
@@ -151,8 +153,8 @@ class Supervisor(Actor):
                     self._lines.need(name, feed)
             case LineUnneeded(line=name):
                 self._lines.release(name)
-            case AwaitLive():
-                self._await_live(message)
+            case AwaitLive() | AwaitGone():
+                self._await(message)
             case FollowLines(inlet=inlet, target=target):
                 self._follow(inlet, target)
             case LeaveTopics(stream=stream):
@@ -172,8 +174,10 @@ class Supervisor(Actor):
                 self._rotation_due(message)
             case Reload(specs=specs):
                 self._reload(specs)
-            case StopAll(timeout=timeout):
+            case StopAll(timeout=timeout, replaced=replaced):
                 self._stoppers.append(self.keep_reply())
+                if replaced and not self._shutdown.begun:
+                    self._why = REPLACED
                 self._shutdown.begin(timeout)
             case PhaseOverdue(phase=phase):
                 self._shutdown.overdue(phase)
@@ -327,19 +331,24 @@ class Supervisor(Actor):
         if less:
             registry.tell(Unsubscribe(CONFIG, tuple(less)))
 
-    # ── questions that wait for lines to be live ──
+    # ── questions that wait for lines to be live, or gone ──
 
-    def _await_live(self, asked: AwaitLive) -> None:
-        self._check_target(asked.target)  # what is raised here answers the question
+    def _await(self, asked: AwaitLive | AwaitGone) -> None:
+        if isinstance(asked, AwaitLive):
+            self._check_target(asked.target)  # what is raised here answers the question
         self._waiters.append((asked, self.keep_reply()))
         self._answer_waiters()
 
     def _answer_waiters(self) -> None:
         self._waiters = [waiter for waiter in self._waiters if not self._is_answered(*waiter)]
 
-    def _is_answered(self, asked: AwaitLive, reply: KeptReply) -> bool:
+    def _is_answered(self, asked: AwaitLive | AwaitGone, reply: KeptReply) -> bool:
         if not reply.open:
             return True
+        if isinstance(asked, AwaitGone):
+            if is_gone := asked.feed in self._feeds or not self._lines.of(asked.feed):
+                reply.set(None)
+            return is_gone
         target = asked.target
         try:
             self._check_target(target)
@@ -387,8 +396,9 @@ class Supervisor(Actor):
         self._lines.stop("the runtime has ended")
         for line in self._lines.records.values():
             line.life.connect_cancel.cancel()
-        self._on_end(self._why, self._shutdown.begun)  # first: questions that are refused below find it ended
-        self._lines.lifecycles.end(self._why, quiet=self._shutdown.begun)
+        is_quiet = self._shutdown.begun and self._why != REPLACED
+        self._on_end(self._why, is_quiet)  # first: questions that are refused below find it ended
+        self._lines.lifecycles.end(self._why, quiet=is_quiet)
         own = self._roles.mailboxes["supervisor"]
         for mailbox in self._roles.mailboxes.values():
             if mailbox is not own:

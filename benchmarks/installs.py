@@ -18,6 +18,13 @@ AIOSIGNALR = "aiosignalr==0.1.1"
 ALPACA_PY = "alpaca-py==0.44.0"
 CRYPTOFEED = "cryptofeed==3.0.1"
 MSGSPEC = "msgspec==0.22.0"
+NOTEBOOK = (
+    "nbclient==0.11.0",
+    "ipykernel==7.4.0",
+    "ipython==9.18.1",
+    "matplotlib==3.11.2",
+    "pandas==2.3.3",
+)
 O2_SDK = "o2-sdk==0.5.0"
 PANDAS = "pandas==2.3.3"
 PICOWS = "picows==2.3.1"

@@ -120,6 +120,37 @@ def test_the_watchdog_s_signal_leaves_every_stack_in_the_log(
     assert told.count("Thread 0x") >= 5
 
 
+# ── the unit of a web program ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed here")
+def test_systemd_finds_nothing_wrong_with_the_web_program(tmp_path: Path) -> None:
+    text = (DEPLOY / "linewarden-web.service").read_text()
+    for installed, here in (("/opt/linewarden/bin/gunicorn", sys.executable), ("/opt/web", str(tmp_path))):
+        assert installed in text
+        text = text.replace(installed, here)
+    unit = tmp_path / "linewarden-web.service"
+    unit.write_text(text)
+    (tmp_path / "linewarden.service").write_text("[Service]\nExecStart=/bin/true\n")
+    command = ["systemd-analyze", "verify", "--man=no", str(unit)]
+    it = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    complaints = [row for row in it.stderr.splitlines() if "linewarden-web" in row]
+    if it.returncode and not complaints:
+        pytest.skip(f"systemd-analyze cannot work here: {it.stderr.strip()[:200]}")
+    assert complaints == []
+
+
+def test_gunicorn_understands_the_command_of_the_unit() -> None:
+    text = (DEPLOY / "linewarden-web.service").read_text()
+    (start,) = re.findall(r"^ExecStart=/opt/linewarden/bin/gunicorn (.*)$", text, re.MULTILINE)
+    arguments = start.replace("/opt/web", str(ROOT / "examples" / "web")).split()
+    command = [sys.executable, "-m", "gunicorn", "--check-config", *arguments]
+    it = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    assert (it.returncode, it.stderr) == (0, "")
+    assert "\nWants=linewarden.service\n" in text
+    assert f"\nEnvironment=LINEWARDEN_URL=http://127.0.0.1:{PORT}\n" in text
+
+
 # ── the container ───────────────────────────────────────────────────────────────────────────────
 
 

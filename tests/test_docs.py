@@ -24,9 +24,11 @@ from msgspec import structs
 
 import actors
 from actors import cli
+from actors.service import Service
 from actors.service.routes import ServiceRoutes
 from actors.settings import load, schema
 from actors.settings.config import ENTRY_KEYS, FEED_KEYS
+from actors.settings.schema import ServiceSettings
 from actors.settings.venue_tables import read_venue
 from actors.settings.wording import keys_of
 from actors.trading.order_store import OrderStore
@@ -64,6 +66,8 @@ NOT_OURS = {
     "python3": "root",
     "/opt/linewarden/bin/pip": "root",
     "pip": "a package index",
+    "export": "a shell",
+    "curl": "a server of its own",
 }
 MARKET = "0xbeef"
 ACCOUNT = "0xc0de"
@@ -146,7 +150,7 @@ def trading(folder: Path) -> Iterator[actors.Runtime]:
 
 
 @pytest.mark.parametrize("code", blocks("python"))
-def test_python(code: str, names: dict[str, Any], tmp_path: Path) -> None:
+def test_python(code: str, names: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if "pytest_plugins" in code:
         run_as_test(code, tmp_path)
         return
@@ -155,6 +159,12 @@ def test_python(code: str, names: dict[str, Any], tmp_path: Path) -> None:
         with trading(tmp_path) as runtime:
             px = runtime.ask("projectx")
             names |= {"px": px, "handle": px.place(4242, "ENQ", "buy", 1), "runtime": runtime}
+            exec(compile(code, "page", "exec"), names)
+        return
+    if "ServiceClient" in code:
+        names["trades"].get(timeout=10.0)
+        with Service(names["runtime"], ServiceSettings(listen="127.0.0.1:0")) as service:
+            monkeypatch.setenv("LINEWARDEN_URL", service.url)
             exec(compile(code, "page", "exec"), names)
         return
     exec(compile(code, "page", "exec"), names)
@@ -236,7 +246,11 @@ def test_command(command: str, place: Path) -> None:
             makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
             assert re.search(rf"^{target}:.*##", makefile, re.MULTILINE)
             assert all(f"$({variable.partition('=')[0]})" in makefile for variable in variables)
-        case ["python", script] | ["flask", "--app", script, *_]:
+        case ["gunicorn", *_, app]:
+            assert (ROOT / "examples/web" / f"{app.partition(':')[0]}.py").is_file()  # the same
+        case ["celery", "--workdir", folder, "--app", app, "worker", *_]:
+            assert (ROOT / folder / f"{app}.py").is_file()
+        case ["python", script, *_] | ["flask", "--app", script, *_]:
             assert (ROOT / script).is_file()  # tests/examples runs them
         case [".venv/bin/python", "-m", "benchmarks", *arguments]:
             understand(benchmarks, arguments)

@@ -1087,3 +1087,21 @@ def test_accounts_that_are_no_numbers_are_named(accounts: Any, found: str) -> No
         load({"feeds": {"px": PX | {"accounts": accounts}}}, {})
     words = f"expected a list of numbers, such as [4242, 4243], found {found}."
     assert list(raised.value.problems) == [f"<config>: [feeds.px] accounts: {words}"]
+
+
+def test_the_traceback_of_a_mistake_holds_no_frame_that_knows_a_secret(tmp_path: Path) -> None:
+    """Tracebacks of notebooks and of error reports may show the variables of each frame."""
+    file = tmp_path / "desk.toml"
+    file.write_text(
+        '[feeds.a]\nvenue = "alpaca"\nkey = "s3cr3t"\nsecret = "${S}"\ntypo = 1\n', encoding="utf-8"
+    )
+    for source in (file, {"feeds": {"a": {"venue": "alpaca", "key": "${S}", "secret": "${S}", "typo": 1}}}):
+        with pytest.raises(ConfigError) as caught:
+            load(source, {"S": "s3cr3t"})
+        below = caught.traceback[1:]  # this test's own frame
+        assert [entry.name for entry in below] == ["load"]
+        assert caught.value.__context__ is None or caught.value.__suppress_context__
+    with pytest.raises(ConfigError) as caught:
+        actors.start(file)
+    shown = [repr(value) for entry in caught.traceback[1:] for value in entry.frame.f_locals.values()]
+    assert not [value for value in shown if "s3cr3t" in value]

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from actors.actor import Reply
 from actors.calls import CALL, answer_of
+from actors.delivery.waits import calls_handlers
 from actors.feed_spec import FeedSpec, Specs
 from actors.feeds.wanted import WantedFeeds
 from actors.market.foreign_prices import ForeignPrices
-from actors.messages import Reload
+from actors.messages import AwaitGone, Reload
 from actors.settings import Settings, load
 from actors.settings.added_feeds import Change, reloaded, with_feed, without_feed
 from actors.settings.diff import Plan
 from actors.streams import Streams
 from actors.supervision.tree import Tree
+from actors.timers import check_seconds
 from actors.trading.accounts import Accounts
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class FeedCalls:
 
         Raises:
             ConfigError: the config has mistakes; nothing has changed.
+            Timeout: the supervisor does not answer; the change goes on.
             RuntimeStopped: the runtime has ended.
         """
         self._tree.check()
@@ -71,24 +74,32 @@ class FeedCalls:
         Raises:
             ConfigError: the table has mistakes, each named as `[feeds.NAME] key`; nothing has changed.
             LinewardenError: the venue refuses a key or an option; nothing has changed.
+            Timeout: the supervisor does not answer; the change goes on.
             RuntimeStopped: the runtime has ended.
         """
         self._tree.check()
         return self._change(partial(with_feed, name=name, table=table), f"adding feed {name}")
 
-    def remove_feed(self, name: str) -> Plan:
+    def remove_feed(self, name: str, timeout: float = 5.0) -> Plan:
         """Remove a feed: its connections, streams and views end, and what `put_price` has put for it goes.
 
-        A reload of a config that has the feed adds it again. To stop a feed and keep its streams, pause it:
-        `runtime.supervisor.pause(name)`.
+        Its streams end first. Returns when its connections have been given back too; inside an inline handler
+        it does not wait for that. A reload of a config that has the feed adds it again. To stop a feed and
+        keep its streams, pause it: `runtime.supervisor.pause(name)`.
 
         Raises:
             LinewardenError: there is no such feed.
+            Timeout: its connections have not ended within `timeout` seconds; the feed is removed.
             RuntimeStopped: the runtime has ended.
         """
+        check_seconds("timeout", timeout)
         self._tree.check()
         self._wanted.spec_of(name)
-        return self._change(partial(without_feed, name=name), f"removing feed {name}")
+        plan = self._change(partial(without_feed, name=name), f"removing feed {name}")
+        if not calls_handlers():
+            too_late = f"feed {name} was removed; its connections have not ended within {timeout:g} s"
+            answer_of(self._tree.ask(AwaitGone(name)), timeout, too_late)
+        return plan
 
     def _spec_of(self, feed: str) -> FeedSpec:
         """Raises LinewardenError: there is no such feed. Streams have this: one in use keeps its runtime."""

@@ -72,8 +72,14 @@ class WantedFeeds:
             check()
             change = changed(self.settings)
             if change.plan.changes_anything and not plan_only:
-                self.specs = self.builder.build(change.settings, self.specs)
-                hand_on(self.specs)
+                specs = self.builder.build(change.settings, self.specs)
+                try:
+                    check()
+                except BaseException:  # it has ended meanwhile, as by a signal handler on this thread
+                    self.builder.keep_only({})
+                    raise
+                self.specs = specs
+                hand_on(specs)
                 self.builder.keep_only(self.feeds)
             return change.plan
 

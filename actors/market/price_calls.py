@@ -75,7 +75,7 @@ class PriceCalls:
         price is as old as that says, and replaces none of a later time.
 
         It is no event: no stream, bar, book, fill or mark knows of it, and it makes no topic fresh. Prices
-        are kept of 16,384 symbols and 16 sources per feed, until the feed is removed. Any thread may call.
+        are kept of 16,384 symbols and 8 sources per feed, until the feed is removed. Any thread may call.
 
         Raises:
             LinewardenError: the feed or the key is not known here, or its venue tells no prices; or a value

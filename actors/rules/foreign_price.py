@@ -17,7 +17,7 @@ from actors.protocol.prices import Price
 from actors.rules.latest_price import LONGEST, REST, STREAM, Candidates, PricePart, newer
 
 LIMIT: Final = 16_384  # symbols of one feed; the one that was put longest ago goes
-SOURCES: Final = 16  # of one feed: a source is a vendor or a poller, and no question
+SOURCES: Final = 8  # of one feed: a source is a vendor or a poller, and no question
 AHEAD_NS: Final = 60 * 10**9  # how far a venue's clock may be ahead of ours
 OLDEST_NS: Final = 946_684_800 * 10**9  # the year 2000: a smaller number is in another unit
 SOURCE: Final = r"^[A-Za-z0-9_.:-]{1,64}\Z"
@@ -70,7 +70,7 @@ def check_source(source: object) -> None:
     """Raises LinewardenError for what is no name of a source of a program's own."""
     if not isinstance(source, str) or re.match(SOURCE, source) is None:
         text = "letters, digits and any of _ . : - and at most 64 of them"
-        raise LinewardenError(f"source names where a price comes from, in {text}; {source!r} is no such name")
+        raise LinewardenError(f"source names where a price comes from, in {text}: not {_shown(source)}")
     if source in (STREAM, REST):
         raise LinewardenError(f"{source!r} is a source of the feed itself: give yours another name")
 

@@ -1,7 +1,8 @@
 """config/*.toml as frozen Structs; a mistake is named by file, table and key, and all at once.
 
 `schema` has the tables of a config. `config` reads them table by table, `table_reader` key by key; `wording`
-and `addresses` word the mistakes. `venue_tables` reads the tables that describe venues.
+and `addresses` word the mistakes. `secret_files` reads files with a secret in them. `venue_tables` reads the
+tables that describe venues.
 """
 
 from __future__ import annotations
@@ -47,22 +48,31 @@ __all__ = [
 
 def load(
     source: str | Path | Mapping[str, Any] | Settings,
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str] | None = None,
     *,
     venues: Mapping[str, type[Venue]] | None = None,
 ) -> Settings:
     """The settings in a TOML file, or in a mapping of the same shape.
 
-    `${NAME}` in a text takes the value of that variable in `environ`. Feeds may name any of
-    `venues`; None means those that come with the package.
+    `${NAME}` in a text takes the value of that variable in `environ`; None: of this process. Feeds may name
+    any of `venues`; None means those that come with the package.
 
     Raises:
         ConfigError: every mistake there is, a sentence each. None repeats a variable's value.
     """
     if isinstance(source, Settings):
         return source
-    if venues is None:
-        venues = known_venues()
+    known = known_venues() if venues is None else venues
+    try:
+        return _read(source, os.environ if environ is None else environ, known)
+    except ConfigError as error:
+        # Some tracebacks show the values of variables, and those of the frames below are secrets.
+        raise error.with_traceback(None) from None
+
+
+def _read(
+    source: str | Path | Mapping[str, Any], environ: Mapping[str, str], venues: Mapping[str, type[Venue]]
+) -> Settings:
     if isinstance(source, Mapping):
         return ConfigReader(FILE, Path(), environ, venues).settings(source)
     path, file = _path(source), str(source)

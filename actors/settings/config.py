@@ -140,7 +140,7 @@ class ConfigReader(SettingsReader):
     def settings(self, source: Mapping[Any, Any]) -> Settings:
         """Raises ConfigError with all that is wrong."""
         top = self.table("", source)
-        self.reject_unknown("", top, TABLES)
+        self._reject_unknown_outside_of_feeds("", top, TABLES)
         runtime = RuntimeSettings(**self._runtime(top.get("runtime", {})))
         service = self._service(top.get("service", {}))
         trading = self._trading(top.get("trading", {}))
@@ -179,7 +179,7 @@ class ConfigReader(SettingsReader):
 
     def _defaults(self, raw: object) -> DefaultsSettings:
         table = self.table("[defaults]", raw)
-        self.reject_unknown("[defaults]", table, keys_of(DefaultsSettings))
+        self._reject_unknown_outside_of_feeds("[defaults]", table, keys_of(DefaultsSettings))
         return DefaultsSettings(
             restart=self._restart("[defaults.restart]", table.get("restart", {}), RestartPolicy()),
             heartbeat=self.merged("[defaults.heartbeat]", table.get("heartbeat", {}), HeartbeatPolicy()),
@@ -588,6 +588,15 @@ class ConfigReader(SettingsReader):
         if not fields.get("verify_tls", True):
             text = "certificates are not checked, so another server could impersonate the venue"
             self.warn(where, "verify_tls", text)
+
+    def _reject_unknown_outside_of_feeds(self, where: str, table: Table, known: Collection[str]) -> None:
+        """A key may be a setting of an SDK, whose config file has one table for all."""
+        for key in [key for key in table if key not in known]:
+            found_in = (meaning(key, "keys", kind.sdk_words()) for kind in self._venues.values())
+            if told := next(filter(None, found_in), ""):
+                self.complain(where, key, f"there is no such table{told}, in [feeds.NAME]")
+            else:
+                self.reject_unknown(where, [key], known)
 
     def _reject_strange_keys(self, where: str, feed: str, table: Table, kind: type[Venue] | None) -> None:
         """Keys in a feed's table that are neither of every feed nor of its venue."""

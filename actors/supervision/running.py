@@ -10,7 +10,7 @@ from actors.supervision.state import SharedState
 
 
 class StoppableRuntime(Protocol):
-    def stop(self, timeout: float) -> tuple[str, ...]: ...
+    def _stop(self, timeout: float, *, replaced: bool) -> tuple[str, ...]: ...
 
 
 class StoppableTree(Protocol):
@@ -18,7 +18,7 @@ class StoppableTree(Protocol):
     ended: str | None
     shared: SharedState
 
-    def stop(self, timeout: float, deadline: float) -> tuple[str, ...]: ...
+    def stop(self, timeout: float, deadline: float, *, replaced: bool = False) -> tuple[str, ...]: ...
 
 
 class Running(NamedTuple):
@@ -28,10 +28,12 @@ class Running(NamedTuple):
     tree: StoppableTree
     runtime: Callable[[], Any]  # a weak reference
 
-    def stop(self, timeout: float, deadline: float) -> tuple[str, ...]:
+    def replace(self, timeout: float, deadline: float) -> tuple[str, ...]:
         """End it, and wait for that. Returns the names of what has not ended by the deadline."""
         runtime: StoppableRuntime | None = self.runtime()
-        return self.tree.stop(timeout, deadline) if runtime is None else runtime.stop(timeout)
+        if runtime is None:
+            return self.tree.stop(timeout, deadline, replaced=True)
+        return runtime._stop(timeout, replaced=True)
 
     def connected_line(self, account: str, url: str) -> str:
         """The line that has a connection with this account at this URL; empty: none."""

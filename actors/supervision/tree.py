@@ -8,7 +8,7 @@ from actors.actor import ActorContext, Reply
 from actors.calls import answer_of
 from actors.errors import RuntimeStopped, Timeout
 from actors.feed_spec import Specs
-from actors.messages import RoleStarted, StopAll
+from actors.messages import REPLACED, RoleStarted, StopAll
 from actors.supervision import running
 from actors.supervision.forks import Home
 from actors.supervision.proxy import Command
@@ -60,18 +60,21 @@ class Tree:
         self._serial = inbox.serial
         return not inbox.busy or self._serial != former
 
-    def stop(self, timeout: float, deadline: float) -> tuple[str, ...]:
-        """End every actor within `timeout` seconds. What has not ended by the deadline, by name."""
+    def stop(self, timeout: float, deadline: float, *, replaced: bool = False) -> tuple[str, ...]:
+        """End every actor within `timeout` seconds. What has not ended by the deadline, by name.
+
+        `replaced`: by another runtime, which the readers of streams are told.
+        """
         if self.ended is not None:
             return ()
         left: tuple[str, ...]
         try:
-            left = answer_of(self.ask(StopAll(timeout)), seconds_left(deadline))
+            left = answer_of(self.ask(StopAll(timeout, replaced)), seconds_left(deadline))
         except Timeout:
             left = ("supervisor",)
         except RuntimeStopped:  # it ended meanwhile
             left = ()
-        self._end("stopped", True)
+        self._end(REPLACED if replaced else "stopped", not replaced)
         self._supervisor.thread.join(lock_timeout(seconds_left(deadline)))
         return left
 

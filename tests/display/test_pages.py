@@ -161,7 +161,7 @@ def test_a_forked_child_shows_its_parents_values_while_their_locks_are_held(
 ) -> None:
     trades = runtime.subscribe("o2", "trades", market, wait=10.0)
     o2.trade(market)
-    until(runtime, lambda _: trades.queued == 1)
+    trades.get(timeout=10.0)
     permit, status, shown = runtime.require(trades, max_age=60.0), runtime.status(), Shown(trades).text
     with held(runtime, trades):
         assert (

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 import pytest
 
 from tests.commands import PATIENCE
-from tests.examples.running import EXAMPLES, ROOT, run
+from tests.examples.running import EXAMPLES, run
 
 DEMO_MARKET = "0x32d6c94ffb1a61890266ab17a4ed5fe10a5c4cf3115f5ec5add0cafcbd0e8f2e"
 TRADE = re.compile(r"(buy |sell) +[\d,]+ at [\d,]+")
@@ -86,6 +77,21 @@ def test_plain_script_says_how_it_is_used() -> None:
     assert "python examples/plain_script.py CONFIG MARKET" in ran.stderr
 
 
+# ── feeds_at_run_time ───────────────────────────────────────────────────────────────────────────
+
+
+def test_feeds_at_run_time() -> None:
+    assert run("feeds_at_run_time.py") == [
+        "feed alpaca is added",
+        "feed o2 is added",
+        "MSFT: 410.55 by poller",
+        "alpaca is back: alpaca/quotes/AAPL",
+        "feed alpaca is reconnected: compression changed",
+        "status: alpaca down, o2 live",
+        "status: o2 live",
+    ]
+
+
 # ── ask_the_supervisor ──────────────────────────────────────────────────────────────────────────
 
 
@@ -139,91 +145,3 @@ def test_stop_loss_waits_for_the_end_of_a_halt_and_sells_once() -> None:
     assert told[0] == "-- statuses: the line is connected"
     assert any(line.startswith("not at ") and "quiet (halted): Trading Halt" in line for line in told)
     assert [line for line in told if line.startswith("sell at ")] == told[-1:]
-
-
-# ── flask_latest ────────────────────────────────────────────────────────────────────────────────
-
-
-def test_flask_latest_asks_itself() -> None:
-    health, trade = run("flask_latest.py")
-    assert health == "health {'lines': {'o2': 'live'}}"
-    assert re.search(r"^latest/0xbeef .*'side': '(buy|sell)'", trade)
-
-
-@contextmanager
-def flask(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The app under Flask's own server on a free port, and its URL. Ctrl-C has to end it."""
-    app = str(EXAMPLES / "flask_latest.py")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "flask", "--app", app, "run", "--port", "0", *options],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stderr is not None
-    try:
-        lines = (re.search(r"Running on (http://[\d.:]+)", line) for line in process.stderr)
-        yield process, next(found[1] for found in lines if found)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process
-        process.communicate(timeout=PATIENCE)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-
-
-def ask(url: str, seconds: float = PATIENCE) -> Any:
-    """The answer of a page, asked again while there is no server or no trade yet."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            with urlopen(url, timeout=10.0) as answer:
-                return json.load(answer)
-        except URLError as error:  # HTTPError is one, too
-            if isinstance(error, HTTPError):
-                error.close()
-            if getattr(error, "code", 503) != 503 or time.monotonic() > deadline:
-                raise
-        time.sleep(0.05)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals to a child differ there")
-@pytest.mark.parametrize("options", [(), ("--debug",)])
-def test_flask_latest_under_flasks_server(options: tuple[str, ...]) -> None:
-    with flask(*options) as (process, url):
-        latest = ask(f"{url}/latest/0xbeef")
-        assert latest["market"] == "0xbeef"
-        assert ask(f"{url}/health") == {"lines": {"o2": "live"}}
-        if options and (tasks := Path(f"/proc/{process.pid}/task")).exists():
-            assert len(list(tasks.iterdir())) == 1  # the reloader's parent runs nothing
-    assert process.returncode in {0, 1, -signal.SIGINT}  # Flask ends as it likes; it does end
-
-
-@pytest.mark.skipif(os.name == "nt", reason="there is no fork")
-def test_flask_latest_in_a_forked_worker() -> None:
-    """As gunicorn does with `preload_app`: imported in the master, served after the fork."""
-    code = """
-        import os, sys
-        sys.path.insert(0, "examples")
-        import flask_latest
-        if os.fork() == 0:
-            answer = flask_latest.app.test_client().get("/latest/0xbeef")
-            print(answer.status_code, answer.headers["Retry-After"], answer.json, flush=True)
-            flask_latest.desk.started().wait_live(timeout=10)
-            sys.exit(0)
-        assert os.wait()[1] == 0
-        assert flask_latest.desk.runtime is None
-    """
-    code = "\n".join(line.removeprefix(" " * 8) for line in code.splitlines())
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout == "503 1 {'error': 'no trade yet'}\n"

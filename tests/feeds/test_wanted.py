@@ -6,12 +6,22 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
 
 import actors
-from actors import Closed, ConfigError, Gap, LinewardenError, Runtime, RuntimeStopped, StreamClosed
+from actors import (
+    Closed,
+    ConfigError,
+    Gap,
+    LinewardenError,
+    Runtime,
+    RuntimeStopped,
+    StreamClosed,
+    Timeout,
+)
+from actors.connection import Connection
 from actors.feeds.builder import FeedBuilder
 from actors.settings import load
 from actors.settings.diff import Plan
@@ -112,7 +122,8 @@ def test_a_feed_is_removed_with_its_streams_and_views(runtime: Runtime, o2: Simu
     for call in (runtime.book, runtime.latest):
         with pytest.raises(LinewardenError, match="there is no feed 'other' in the config"):
             call("other", market)
-    until(runtime, lambda status: list(status.lines()) == ["o2"])
+    assert list(runtime._shared.lines) == ["o2"]  # its connection has ended
+    assert "connection/other" not in {thread.name for thread in threading.enumerate()}
     o2.wait_for(lambda: o2.connections == 1)
     assert list(runtime.status().feeds) == ["o2"]
 
@@ -124,6 +135,48 @@ def test_a_feed_of_the_config_is_removed_too_and_an_unknown_one_is_not(runtime: 
     with pytest.raises(LinewardenError, match=r"there is no feed 'o2' in the config\. There are: none\."):
         runtime.remove_feed("o2")
     assert runtime.status().feeds == {}
+
+
+def test_a_feed_whose_connection_does_not_end_is_removed_all_the_same(
+    runtime: Runtime, o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime.add_feed("other", feed_at(o2.url))
+    runtime.wait_live("other", timeout=10)
+    goes_on, cleanup = threading.Event(), Connection.cleanup
+
+    def hang(connection: Connection) -> None:
+        assert goes_on.wait(20)
+        cleanup(connection)
+
+    monkeypatch.setattr(Connection, "cleanup", hang)
+    try:
+        with pytest.raises(Timeout, match=r"removed; its connections have not ended within 0\.1 s"):
+            runtime.remove_feed("other", timeout=0.1)
+        assert list(runtime.settings.feeds) == ["o2"]
+    finally:
+        goes_on.set()
+    with pytest.raises(LinewardenError, match="there is no feed 'other'"):
+        runtime.remove_feed("other")
+    with pytest.raises(LinewardenError, match="timeout is a number of seconds"):
+        runtime.remove_feed("o2", timeout=cast(float, "5"))
+
+
+def test_an_inline_handler_removes_its_own_feed(runtime: Runtime, o2: SimulatedO2, market: str) -> None:
+    """It does not wait for the connection whose thread it is on."""
+    plans: list[Plan] = []
+    trades = runtime.on(
+        "o2",
+        "trades",
+        market,
+        handler=lambda _: plans.append(runtime.remove_feed("o2")),
+        inline=True,
+        wait=5.0,
+    )
+    o2.trade(market)
+    until(runtime, lambda status: not status.feeds)
+    assert trades.end_reason == "feed o2 was removed from the config"
+    o2.wait_for(lambda: o2.connections == 0)
+    assert [plan.feeds("removed") for plan in plans] == [("o2",)]
 
 
 def test_starting_stopping_and_the_status_go_by_the_name_of_a_feed(
@@ -379,4 +432,20 @@ def test_a_runtime_that_is_stopped_while_a_feed_is_added_leaves_nothing_behind(
         runtime.add_feed("sim", {"venue": "o2"})
     with pytest.raises(RuntimeStopped):
         runtime.remove_feed("o2")
+    baseline.check()
+
+
+def test_a_signal_handler_that_stops_the_runtime_while_its_thread_adds_a_feed_leaves_nothing_behind(
+    o2: SimulatedO2, baseline: Baseline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime, build = Runtime(load(config(o2.url))), FeedBuilder.build
+
+    def interrupted(builder: FeedBuilder, *args: Any) -> Any:
+        runtime.stop()
+        return build(builder, *args)
+
+    monkeypatch.setattr(FeedBuilder, "build", interrupted)
+    with pytest.raises(RuntimeStopped):
+        runtime.add_feed("sim", {"venue": "o2", "url": "sim://o2?rate=0"})
+    assert list(runtime.settings.feeds) == ["o2"]
     baseline.check()

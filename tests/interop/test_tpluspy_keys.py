@@ -81,6 +81,13 @@ def test_a_key_with_its_public_key_behind_it_is_the_same_account_here(sdk: Sdk) 
     assert user_of(keystore, PASSWORD) == theirs
 
 
+def test_the_account_of_a_wallet_is_the_same_here_once_its_key_is_stored(sdk: Sdk) -> None:
+    theirs = sdk.ask("store_wallet", name="wallet", signature="5a" * 65, password=PASSWORD)
+    keystore = sdk.users / "wallet"
+    keystore.chmod(0o600)
+    assert user_of(keystore, PASSWORD) == theirs
+
+
 def test_the_sdk_leaves_its_key_file_open_and_here_it_has_to_be_private(sdk: Sdk) -> None:
     sdk.ask("store", name="alice", key=SEED, password=PASSWORD)
     keystore = sdk.users / "alice"

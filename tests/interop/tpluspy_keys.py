@@ -9,11 +9,12 @@ import io
 import json
 import os
 import sys
+from types import SimpleNamespace
 
 os.environ["HOME"] = sys.argv[1]
 
 from tplus.model.asset_identifier import AssetAddress, AssetIdentifier  # after its home is known
-from tplus.utils.user import UserManager, load_user
+from tplus.utils.user import User, UserManager, load_user
 
 
 def store(name, key, password):
@@ -21,6 +22,14 @@ def store(name, key, password):
     users = UserManager()
     user = users.add(name, key, password=password) if key else users.generate(name, password=password)
     load_user(name, password=password).sign("it opens")
+    return user.public_key
+
+
+def store_wallet(name, signature, password):
+    """The user of a wallet, whose key comes from a signature of it, stored as the page says."""
+    wallet = SimpleNamespace(address="0x" + "11" * 20)
+    user = User.from_evm_account(wallet, signature=bytes.fromhex(signature))
+    UserManager().add(name, user.sk.private_bytes_raw(), password=password)
     return user.public_key
 
 

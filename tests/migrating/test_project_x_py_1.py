@@ -47,7 +47,19 @@ def test_each_key_of_its_config_file_is_translated_in_a_feed() -> None:
         load({"feeds": {"desk": {"venue": "projectx", **LOGIN, **FILE}}})
     told = str(caught.value)
     for key in FILE.keys() - {"api_url"}:
-        assert f"{key}: there is no such key: it is project-x-py 1.1's name for " in told
+        assert re.search(rf"{key}: there is no such key: it is project-x-py( 1\.1)?'s name for ", told)
+
+
+@pytest.mark.parametrize("defaults", [False, True])
+def test_a_key_of_its_config_file_is_translated_outside_of_feeds(defaults: bool) -> None:
+    feeds = {"desk": {"venue": "projectx", **LOGIN}}
+    config = {"feeds": feeds, **({"defaults": FILE} if defaults else FILE)}
+    with pytest.raises(ConfigError) as caught:
+        load(config)
+    told = str(caught.value)
+    for key in FILE.keys() - {"api_url"}:
+        assert re.search(rf"{key}\]?: there is no such table: it is project-x-py( 1\.1)?'s name for ", told)
+    assert "'s name for key 'url', in [feeds.NAME]" in told
 
 
 def test_its_urls_are_taken_as_they_are() -> None:
@@ -59,14 +71,12 @@ def test_its_urls_are_taken_as_they_are() -> None:
 
 @pytest.mark.parametrize("key", ["username", "account_name", "jwt_token"])
 def test_an_argument_of_its_client_is_translated_in_a_feed(key: str) -> None:
-    with pytest.raises(ConfigError, match=f"{key}: there is no such key: it is project-x-py 1.1's name for "):
+    with pytest.raises(ConfigError, match=rf"{key}: there is no such key: it is project-x-py.*'s name for "):
         load({"feeds": {"desk": {"venue": "projectx", **LOGIN, key: "X"}}})
 
 
 def test_its_functions_are_translated() -> None:
-    with pytest.raises(
-        AttributeError, match=r"'create_data_manager': it is project-x-py 1\.1's name for runti"
-    ):
+    with pytest.raises(AttributeError, match=r"'create_data_manager': it is project-x-py.*'s name for runti"):
         _ = actors.create_data_manager  # type: ignore[attr-defined]
 
 

@@ -218,9 +218,9 @@ def test_the_memory_is_bounded_and_the_symbol_that_was_put_longest_ago_goes(
 
 def test_a_feed_has_a_bounded_number_of_sources() -> None:
     prices = FeedPrices()
-    for number in range(16):
+    for number in range(8):
         prices.put(f"s{number}", price(last=1), NOW, None)
-    with pytest.raises(LinewardenError, match=r"16 sources of prices at most.* There are: s0, s1, "):
-        prices.put("s16", price(last=1), NOW, None)
-    prices.put("s15", price(last=2), NOW, None)
-    assert kept(prices, "s15") == {"last": 2}
+    with pytest.raises(LinewardenError, match=r"8 sources of prices at most.* There are: s0, s1, "):
+        prices.put("s8", price(last=1), NOW, None)
+    prices.put("s7", price(last=2), NOW, None)
+    assert kept(prices, "s7") == {"last": 2}

@@ -62,7 +62,8 @@ def test_a_config_may_name_markets(o2: SimulatedO2) -> None:
 
 
 def test_a_loss_of_a_market_by_name_is_filled_from_its_history(o2: SimulatedO2, market: str) -> None:
-    with runtime_on(o2, backfill=True, backfill_hold=10.0) as runtime:
+    beats = {"ping_interval": 0.0}  # a pong that is late would be another loss
+    with runtime_on(o2, backfill=True, backfill_hold=10.0, ack_timeout=10.0, heartbeat=beats) as runtime:
         trades = runtime.subscribe("o2", venue.TRADES, NAME, wait=10.0)
         o2.trade(market, trade_id="1")
         assert trades.get(timeout=10.0).trade_id == "1"
@@ -122,6 +123,17 @@ def test_identities_are_text_or_mappings(o2: SimulatedO2, runtime: Runtime) -> N
     assert orders.get(timeout=10.0).account == alice
 
 
+def test_two_accounts_hear_their_own_orders(o2: SimulatedO2, runtime: Runtime) -> None:
+    alice, bob = "0x" + "a1" * 32, "0x" + "b2" * 32
+    streams = {each: runtime.subscribe("o2", venue.ORDERS, each, wait=10.0) for each in (alice, bob)}
+    for each in (bob, alice):
+        o2.order(each)
+    assert {each: stream.get(timeout=10.0).account for each, stream in streams.items()} == {
+        alice: alice,
+        bob: bob,
+    }
+
+
 # ── the list does not come ──────────────────────────────────────────────────────────────────────
 
 
@@ -133,7 +145,7 @@ def has_reason(clock: Clockwork, words: str, _: object) -> bool:
 
 def test_a_list_that_does_not_come_is_told_and_asked_for_again(o2: SimulatedO2, market: str) -> None:
     o2.list_refused(503, n=2)
-    with clockwork(config(o2.url)) as clock:
+    with clockwork(config(o2.url, heartbeat={"ping_interval": 0.0})) as clock:
         trades = clock.runtime.subscribe("o2", venue.TRADES, NAME)
         for seconds in (5, 10):
             clock.until(partial(has_reason, clock, f"http 503. It is asked for again in {seconds} s"))
@@ -144,7 +156,7 @@ def test_a_list_that_does_not_come_is_told_and_asked_for_again(o2: SimulatedO2, 
 
 
 def test_a_name_that_was_known_needs_no_list_to_come_back(o2: SimulatedO2, market: str) -> None:
-    with clockwork(config(o2.url)) as clock:
+    with clockwork(config(o2.url, heartbeat={"ping_interval": 0.0})) as clock:
         trades = clock.runtime.subscribe("o2", venue.TRADES, NAME, wait=10.0)
         clock.advance(120.0)  # the list is old by now
         o2.list_refused(503, n=1_000)

@@ -43,6 +43,7 @@ RUNTIME: dict[str, Callable[[Runtime, Stream[Any]], object]] = {
     "on_account": lambda runtime, _: runtime.on_account("projectx", 1, handler=print),
     "on_bar": lambda runtime, _: runtime.on_bar("o2", "0x1", "1min", handler=print),
     "put_price": lambda runtime, _: runtime.put_price("o2", "0x1", last=1, source="poller"),
+    "on_restored": lambda runtime, _: runtime.on_restored(handler=print),
     "refresh_token": lambda runtime, _: runtime.refresh_token("o2"),
     "require": lambda runtime, stream: runtime.require(stream),
     "reload": lambda runtime, _: runtime.reload({"feeds": {}}),

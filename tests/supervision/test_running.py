@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import actors
-from actors import ConfigError, LinewardenError, Runtime
+from actors import ConfigError, LinewardenError, Runtime, RuntimeStopped, StreamClosed
+from actors.messages import REPLACED
 from actors.simulators import SimulatedAlpaca, SimulatedO2
 from actors.supervision import running
 from tests.support.runtimes import KEY, SECRET, alpaca_config, config, line_of, runtime_on, until
@@ -23,7 +24,7 @@ def _alone() -> None:
     """Of other tests nothing is left that only the collector would end."""
     gc.collect()
     for each in running.present():
-        each.stop(5.0, float("inf"))
+        each.replace(5.0, float("inf"))
 
 
 @pytest.fixture
@@ -124,7 +125,11 @@ def test_a_cell_that_is_run_again_replaces_its_runtime(alpaca: SimulatedAlpaca) 
     quotes = runtime.subscribe("iex", "quotes", "AAPL", wait=10.0)
     former = runtime
     with actors.start(alpaca_config(alpaca), replace=True, wait=10.0) as runtime:
-        assert (former.end_reason, quotes.closed) == ("stopped", True)
+        assert (former.end_reason, quotes.end_reason) == (REPLACED, REPLACED)
+        with pytest.raises(StreamClosed, match=r"replaced by another runtime .* subscribe to that one"):
+            list(quotes)
+        with pytest.raises(RuntimeStopped, match="replaced by another runtime"):
+            former.subscribe("iex", "quotes", "AAPL")
         assert actors.running() == (runtime,)
         assert line_of(runtime, "iex").epoch == 1  # it was not refused once
 

@@ -120,7 +120,7 @@ def test_what_is_no_asset_is_refused_in_a_sentence(given: Any) -> None:
         ("depth", "²", {}, "was given '²'"),
         ("depth", "200/../orders", {}, "was given"),
         ("trades", "200", {}, "takes no key, and was given '200'. Did you mean 'market_trades'?"),
-        ("depth", "200", {"precision": 1}, "takes no options, and was given 'precision'"),
+        ("depth", "200", {"precision": 1}, "depth has no option 'precision'. It takes: none."),
     ],
 )
 def test_a_mistake_is_told_with_advice(channel: str, key: str, options: dict[str, Any], words: str) -> None:

@@ -2,7 +2,8 @@
 
 `messages` are its events, `decoding` how they are read, `paths` which path bears which and on what line,
 `ids` how assets and users are written, `session` one socket, `depth_session` a book's socket, `login` how a
-token is got, `errors` what tplus' errors mean, `settings` what a config may say, `venue` what it offers.
+token is got, `keystore` how its key is read from a file of tpluspy, `errors` what tplus' errors mean,
+`settings` what a config may say, `venue` what it offers.
 """
 
 from actors.venues.tplus.depth_session import DepthSession as DepthSession

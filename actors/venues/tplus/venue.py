@@ -171,8 +171,7 @@ class Tplus(Venue):
 
     def topic(self, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
         known = self.channel(channel)
-        if options:
-            raise self.mistake(f"{known.name} takes no options, and was given {min(options)!r}.")
+        self.check_options(known, options)
         stream = STREAMS[known.name]
         if stream.oms and self._key is None and self._own.token is None:
             raise self.mistake(

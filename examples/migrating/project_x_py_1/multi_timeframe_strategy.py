@@ -99,7 +99,7 @@ def look_and_act(
     entry = Decimal(touch)  # as exact as the venue's: its prices are decimals
     stop = entry - 40 * contract.tick_size if side == "buy" else entry + 40 * contract.tick_size
     size = min(MOST, actors.position_size(contract, entry, stop, RISK))
-    if size:  # theirs trades one contract also where the risk allows none
+    if size:  # the SDK's example trades one also where the risk allows none
         outcome = px.place(account, contract, side, size, limit=entry, bracket=BRACKET).get(timeout=WAIT)
         print(f"{side} {size}: {type(outcome).__name__}")
 

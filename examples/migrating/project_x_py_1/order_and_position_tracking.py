@@ -55,7 +55,7 @@ def track(config: str | Mapping[str, Any], account_name: str, instrument: str, p
         try:
             if not tracker.gone.wait(patience):
                 print("still open")
-        except KeyboardInterrupt:  # their handler of SIGINT
+        except KeyboardInterrupt:  # no signal handler is needed
             print("Ctrl-C")
         finally:
             if any(each.contract_id == contract.id for each in px.positions(account).get(timeout=WAIT)):

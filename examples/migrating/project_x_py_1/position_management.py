@@ -47,6 +47,7 @@ def manage(config: str | Mapping[str, Any], account_name: str, instrument: str) 
         view = runtime.account("projectx", account, wait=WAIT)
         print(json.dumps(report(view, contract), default=str))
         done = px.close(account, contract, sweep=True).get(timeout=2 * WAIT)
+        history.closed.wait(WAIT)
         print(f"closed: {done.is_complete}; changes: {history.changes}")
         marks.close()
 
@@ -72,17 +73,17 @@ class History:
 
     def __init__(self) -> None:
         self.changes: list[int | None] = []
-        self.opened = threading.Event()
+        self.opened, self.closed = threading.Event(), threading.Event()
 
     def keep(self, event: actors.AccountEvent) -> None:
         if isinstance(event.row, actors.AccountPosition):
             self.changes.append(event.row.net)
-            if event.row.net:
-                self.opened.set()
+            if event.row.net is not None:
+                (self.opened if event.row.net else self.closed).set()
 
 
 def watch(runtime: actors.Runtime, account: int, rounds: int, pause: float = 0.5) -> None:
-    """An alert of your own: theirs never look at max_loss and max_gain. Here it closes nothing."""
+    """An alert of your own: those of the SDK never look at max_loss and max_gain. It closes nothing."""
     for _ in range(rounds):
         profit = runtime.account("projectx", account).unrealised
         if profit is None:

@@ -53,7 +53,11 @@ def watch(config: str | Mapping[str, Any], instrument: str, seconds: float) -> N
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             time.sleep(1.0)
-            price = runtime.latest("projectx", contract, max_age=5.0)  # an error, where it is older
+            try:
+                price = runtime.latest("projectx", contract, max_age=5.0)
+            except actors.StalePriceError as old:  # with its age, and not as if it were of now
+                print("no price:", old)
+                continue
             fresh = runtime.fresh("projectx", projectx.QUOTES, contract, max_age=5.0)
             print(f"price {price.last}, bid {price.bid}, ask {price.ask}; fresh: {bool(fresh)}")
         print(f"bars that ended: {told['finished']}; changes of the bid: {told['best_bid']}")

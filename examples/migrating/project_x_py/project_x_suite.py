@@ -95,7 +95,7 @@ class TradingSuite:
         return len(sys.argv) != 3
 
     def flatten(self, name: str) -> bool:
-        """Closes the position with its legs, cancels all other orders, and returns whether that is certain."""
+        """Closes the position and its legs, cancels other orders, and returns whether that is certain."""
         contract, px = self[name].contract, self.orders
         until = time.monotonic() + WAIT
         while time.monotonic() < until:  # an order that was filled meanwhile has made another position
@@ -105,56 +105,6 @@ class TradingSuite:
                 return True
             time.sleep(0.5)
         return False
-
-    def wait_account(self, holds: Callable[[actors.AccountView], bool]) -> actors.AccountView:
-        """The first view of which something holds. What an order causes comes after its answer.
-
-        Raises TimeoutError where none does within 30 s.
-        """
-        until = time.monotonic() + WAIT
-        while time.monotonic() < until:
-            if holds(view := self.account):
-                return view
-            time.sleep(0.02)
-        raise TimeoutError(f"{self.account} is not what was waited for")
-
-    @property
-    def is_simulated(self) -> bool:
-        return len(sys.argv) != 3
-
-    def flatten(self, name: str) -> bool:
-        """Closes the position with its legs, cancels all other orders, and returns whether that is certain."""
-        contract, px = self[name].contract, self.orders
-        for _ in range(3):  # an order that was filled meanwhile has made another position
-            px.close(self.account_id, contract, sweep=True).get(timeout=WAIT)  # refused without a position
-            is_swept = px.cancel_all(self.account_id, contract).get(timeout=WAIT).is_complete
-            if is_swept and self.wait_account(lambda view: view.synced).net(contract) == 0:
-                return True
-        return False
-
-    def wait_account(self, holds: Callable[[actors.AccountView], bool]) -> actors.AccountView:
-        """The first view of which something holds. What an order causes comes after its answer.
-
-        Raises TimeoutError where none does within 30 s.
-        """
-        until = time.monotonic() + WAIT
-        while time.monotonic() < until:
-            if holds(view := self.account):
-                return view
-            time.sleep(0.02)
-        raise TimeoutError(f"{self.account} is not what was waited for")
-
-    @property
-    def is_simulated(self) -> bool:
-        return len(sys.argv) != 3
-
-    def flatten(self, name: str) -> bool:
-        """Closes the position, cancels what works, and returns whether both is certain."""
-        contract = self[name].contract
-        swept = self.orders.close(self.account_id, contract, sweep=True).get(timeout=WAIT)
-        if not swept.is_complete and self.account.net(contract) == 0:  # there was no position to close
-            swept = self.orders.cancel_all(self.account_id, contract).get(timeout=WAIT)
-        return swept.is_complete
 
 
 @contextmanager

@@ -39,7 +39,7 @@ class ServiceHttp:
     proxy is used, and no redirect is followed.
     """
 
-    address_advice: ClassVar[str] = "Give another address, or set LINEWARDEN_URL."
+    address_advice: ClassVar[str] = "If it has another address, give url=, or set LINEWARDEN_URL."
     token_advice: ClassVar[str] = "give token=, or set LINEWARDEN_TOKEN"
 
     def __init__(self, url: str, token: Secret | None, timeout: float) -> None:

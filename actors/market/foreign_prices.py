@@ -19,7 +19,7 @@ NONE: Final = FeedPrices()
 class ForeignPrices:
     """Of all feeds of a runtime. Any thread; `lock` is held for moments.
 
-    No line, cell or stream knows of them, so they are no event, make nothing fresh and are no mark.
+    They are in no line, cell or stream, so they are no event and no mark, and make nothing fresh.
     """
 
     def __init__(self, spec_of: Callable[[str], FeedSpec], clock: Clock) -> None:

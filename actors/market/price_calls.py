@@ -67,19 +67,19 @@ class PriceCalls:
 
         `source` names the poller or vendor, and is what `latest(...).source` says. `bid` and `ask` are one
         quote: they replace the former quote of this source, and a side that is not given is empty. `last`
-        replaces its former trade. A price of 0 is none, as from venues. Numbers are kept as `Decimal`: a
-        Decimal, an int and a text exactly, a float as it is written.
+        replaces its former trade. 0 means that there is no price, as venues write it. Numbers are kept as
+        `Decimal`: a Decimal, an int and a text exactly, a float as it is written.
 
         `ttl`: seconds from now for which the source stands by it; None: `max_age` of `latest` alone counts.
         `at`: the venue's time of it, as a datetime with a zone or as nanoseconds since 1970. With it, the
         price is as old as that says, and replaces none of a later time.
 
-        It is no event: no stream, bar, book, fill or mark knows of it, and it makes no topic fresh. Prices
-        are kept of 16,384 symbols and 8 sources per feed, until the feed is removed. Any thread may call.
+        It is not an event: it is in no stream, bar, book, fill or mark, and makes no topic fresh. Prices are
+        kept of 16,384 symbols and 8 sources per feed, until the feed is removed. Any thread may call.
 
         Raises:
-            LinewardenError: the feed or the key is not known here, or its venue tells no prices; or a value
-                is none that it can have. Nothing was put.
+            LinewardenError: the feed or the key is not known here, its venue tells no prices, or a value is
+                invalid. Nothing was put.
             RuntimeStopped: the runtime has ended.
         """
         self._tree.check()

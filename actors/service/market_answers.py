@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
+from heapq import nsmallest
 from typing import Final
 from urllib.parse import unquote
 
@@ -34,6 +35,7 @@ DEPTH, DEEPEST = 10, 1_000  # levels per side
 MAX_AGE: Final = 15.0  # seconds, as of `Runtime.latest`
 ASK_WITHIN: Final = 2.0  # seconds, as of `Runtime.latest`
 NAMED: Final = 10  # keys that an error names
+COMPARED: Final = 1_000  # keys among which the nearest is looked for: 10 ms
 
 _SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?")
 Query = dict[str, str]
@@ -78,14 +80,18 @@ class MarketAnswers:
         Raises:
             RequestDeclined: no subscription can bring it.
         """
-        topics = self._runtime._shared.cells.topics_of_feed(venue.feed)
-        keys = {topic.key for topic in topics if topic.channel in venue.price_channels}
+
+        def look() -> frozenset[str]:
+            topics = self._runtime._shared.cells.topics_of_feed(venue.feed)
+            return frozenset(topic.key for topic in topics if topic.channel in venue.price_channels)
+
+        keys = self._shared.answer(f"the keys of {venue.feed}", look)
         if symbol in keys:
             return True
         if keys.intersection(EVERY):
             return False
-        near = get_close_matches(symbol, keys, 1)
-        few = ", ".join(sorted(keys)[:NAMED]) + (", …" if len(keys) > NAMED else "")
+        near = get_close_matches(symbol, keys, 1) if len(keys) <= COMPARED else ()
+        few = ", ".join(nsmallest(NAMED, keys)) + (", …" if len(keys) > NAMED else "")
         hint = f"; did you mean {near[0]!r}?" if near else f". Subscribed to are: {few or 'none'}."
         why = "nothing is subscribed to that brings its price: name it in the config, or open a stream"
         raise RequestDeclined(404, f"{venue.feed}: {symbol[:200]!r}: {why}{hint}")

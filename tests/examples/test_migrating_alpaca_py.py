@@ -90,7 +90,10 @@ def test_trade_updates(ported: Ported) -> None:
 
 
 def test_positions_of_fills(ported: Ported) -> None:
-    assert ported("positions_of_fills") == ["position of SPY: 5"]
+    before, interrupted, after = ported("positions_of_fills")
+    assert before == "position of SPY: 5"
+    assert interrupted.startswith("account was interrupted: ")
+    assert after == "position of SPY: 8"
 
 
 def test_thread_manager(ported: Ported) -> None:

@@ -127,6 +127,13 @@ def test_the_environment_s_key_goes_to_no_address_that_the_feed_names(url: str) 
     assert mistake.endswith("because the feed has an address of its own (data_url).")
 
 
+def test_it_is_not_sent_where_another_server_could_be_in_the_venue_s_place() -> None:
+    [mistake] = mistakes({"venue": "projectx", "verify_tls": False}, PX)
+    assert "cannot be used, because the feed has verify_tls = false" in mistake
+    named = {"user_name": "${PROJECT_X_USERNAME}", "api_key": "${PROJECT_X_API_KEY}"}
+    assert login_of(read({"venue": "projectx", "verify_tls": False, **named}, PX)) != {}
+
+
 def test_no_order_leaves_by_a_login_of_the_environment() -> None:
     feed = {"venue": "projectx", "trading": True, "limits": LIMITS}
     [mistake] = mistakes(feed, PX, **DIRECTORY)
@@ -276,6 +283,20 @@ def test_a_reload_takes_the_environment_as_it_is_then(
         runtime.wait_live("desk", timeout=10.0)
         assert alpaca.lives == 2
         assert runtime.status().feeds["desk"].login_variables == tuple(SECOND)
+
+
+def test_a_feed_that_a_program_adds_takes_it_too(
+    alpaca: SimulatedAlpaca, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with actors.start({"feeds": {}}) as runtime:
+        runtime.add_feed("desk", FEED)
+        runtime.wait_live("desk", timeout=10.0)
+        assert runtime.status().feeds["desk"].login_variables == tuple(ALPACA)
+        assert alpaca.authorized == 1
+        monkeypatch.delenv("ALPACA_API_KEY")
+        with pytest.raises(ConfigError, match="ALPACA_API_SECRET of the environment cannot be used without"):
+            runtime.add_feed("second", FEED)
+        assert list(runtime.status().feeds) == ["desk"]
 
 
 @pytest.mark.parametrize("kind", [Alpaca, ProjectX])

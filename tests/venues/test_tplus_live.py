@@ -10,6 +10,7 @@ import pytest
 
 import actors
 from actors import Gap, Runtime, SubscribeError
+from actors.events import Topic
 from actors.simulators import SimulatedTplus
 from actors.status import Status
 from actors.venues import tplus
@@ -92,6 +93,44 @@ def test_every_stream_comes_on_a_line_of_its_own(runtime: Runtime, market: Simul
     market.tickers("200", "201")
     assert ticker.get(timeout=5.0).asset_id == "200"
     assert [tickers.get(timeout=5.0).asset_id for _ in range(2)] == ["200", "201"]
+
+
+class Identifier:
+    """As tpluspy's `AssetIdentifier`: a pydantic model, which is iterable, of one text."""
+
+    root = "200"
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter([("root", self.root)])
+
+
+def test_an_asset_is_one_topic_in_each_form_and_each_call(runtime: Runtime, market: SimulatedTplus) -> None:
+    forms: list[Any] = [200, "200", " 0200 ", {"Index": 200}, Identifier()]
+    depth = runtime.subscribe("tplus", tplus.DEPTH, *forms, wait=10.0)
+    assert [topic.key for topic in depth.topics] == ["200"]
+    bars = runtime.subscribe("tplus", tplus.KLINES, 7)
+    heard: list[Any] = []
+    for form in forms:
+        runtime.on("tplus", tplus.TICKER, form, handler=heard.append)
+        runtime.bars("tplus", form, "1min")
+        bars.add(form)
+        assert {topic.key for topic in bars.topics} == {"7", "200"}
+        bars.remove(form)
+        assert {topic.key for topic in bars.topics} == {"7"}
+        assert runtime.book("tplus", form, wait=10.0).topic == Topic("tplus", "depth", "200")
+        assert runtime.latest("tplus", form, max_age=60.0, timeout=5.0).symbol == "200"
+        assert runtime.fresh("tplus", "depth", form).topic == "tplus/depth/200"
+    lines = {line for line in runtime.status().lines() if line.endswith("-200")} - {"tplus/klines-200"}
+    assert lines == {"tplus/depth-200", "tplus/ticker-200", "tplus/market-trades-200"}
+
+
+def test_a_config_has_assets_as_numbers_and_texts(market: SimulatedTplus) -> None:
+    token = "0x" + "62" * 20
+    entry = {"channel": "ticker", "keys": [200, f"{token}@{42161:018x}"]}
+    with runtime_on(market, subscribe=[entry]) as runtime:
+        runtime.wait_live(timeout=10.0)
+        address = "62" * 20 + "00" * 12 + "@" + "00" * 7 + "a4b1"
+        assert set(runtime.status().lines()) == {"tplus/ticker-200", f"tplus/ticker-{address}"}
 
 
 def test_a_line_goes_with_its_topic(runtime: Runtime, market: SimulatedTplus) -> None:

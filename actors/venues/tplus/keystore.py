@@ -69,11 +69,11 @@ _kdf_params = msgspec.json.Decoder(KdfParams).decode
 def seed_of(file: SecretFile, password: Secret) -> Secret:
     """The account's Ed25519 seed, as 64 hexadecimal digits.
 
-    Takes as long as the file demands, at most some seconds, and no memory to speak of.
+    The file sets the number of iterations: the call takes three seconds at most, and a few hundred bytes.
 
     Raises:
         LinewardenError: it is no such file, its derivation is another or too costly, or the password does not
-            open it. No word of the message is the file's, but the names of its methods.
+            open it. Of the file, the message repeats the names of its methods alone.
     """
     crypto = _crypto_of(file)
     if crypto.cipher != CIPHER:

@@ -1,15 +1,17 @@
 """Positions that follow fills beside a strategy's loop: alpaca-py's notebook "options-gamma-scalping".
 
-    python examples/migrating/alpaca_py/positions_of_fills.py [CONFIG]
+    python examples/migrating/alpaca_py/positions_of_fills.py
 
 There the stream's private `_run_forever`, the orders and the strategy share an event loop, which a notebook
-has to patch with `nest_asyncio`. Here the handler has a thread of its own, and the strategy is a plain loop.
+has to patch with `nest_asyncio`. Here handlers have threads of their own, and the strategy is a plain loop.
 """
 
 from __future__ import annotations
 
-import sys
+import http.client
+import json
 import threading
+from contextlib import closing
 from decimal import Decimal
 
 import actors
@@ -18,25 +20,40 @@ from actors.venues import alpaca
 
 
 class Positions:
-    """What each symbol's position is after its last fill."""
+    """What each symbol's position is: by the fills, and after a loss by what REST says."""
 
-    def __init__(self) -> None:
+    def __init__(self, venue: SimulatedAlpaca) -> None:
+        self._venue = venue
         self._lock = threading.Lock()
         self._sizes: dict[str, Decimal] = {}
+        self._since: dict[str, Decimal] = {}  # of fills that came while REST was asked
         self.changed = threading.Event()
 
     def handle(self, update: alpaca.TradeUpdate) -> None:
         symbol = update.order.symbol
         if update.event in ("fill", "partial_fill") and symbol and update.position_qty is not None:
             with self._lock:
-                self._sizes[symbol] = update.position_qty  # signed, and exact: it is no float
+                size = update.position_qty  # signed, and exact: it is no float
+                self._sizes[symbol] = self._since[symbol] = size
             self.changed.set()
 
-    def mark(self, marker: actors.Marker) -> None:
-        """Fills may be missing before a `Gap`: read the positions with alpaca-py's TradingClient then."""
-        if isinstance(marker, actors.Gap):
-            with self._lock:
-                self._sizes.clear()
+    def read_again(self, restored: actors.Restored) -> None:
+        """Alpaca does not repeat the fills of an interruption, and alpaca-py does not tell of it."""
+        print(f"{restored.line} was interrupted: {restored.reason}")
+        with self._lock:
+            self._since = {}
+        sizes = self._positions()
+        with self._lock:
+            self._sizes = sizes | self._since
+        self.changed.set()
+
+    def _positions(self) -> dict[str, Decimal]:
+        """Stands for alpaca-py's `TradingClient.get_all_positions()`, which you keep."""
+        keys = {"APCA-API-KEY-ID": "K", "APCA-API-SECRET-KEY": "S"}
+        with closing(http.client.HTTPConnection("127.0.0.1", self._venue.port, timeout=10)) as client:
+            client.request("GET", "/v2/positions", headers=keys)
+            rows = json.load(client.getresponse())
+        return {row["symbol"]: Decimal(row["qty"]) for row in rows}
 
     def size(self, symbol: str) -> Decimal | None:
         """None: it is not known."""
@@ -45,37 +62,31 @@ class Positions:
 
 
 def main() -> None:
-    if len(sys.argv) > 1:
-        with actors.start(sys.argv[1], wait=10) as runtime:
-            hedge(runtime, "SPY")
-        return
     with SimulatedAlpaca(rate=0) as venue:
         account = {"venue": "alpaca", "stream": "account", "url": venue.url, "key": "K", "secret": "S"}
         with actors.start({"feeds": {"account": account}}, wait=10) as runtime:
-            orders = threading.Thread(target=buy, args=(venue,))
-            orders.start()
-            hedge(runtime, "SPY", target=Decimal(5))
-            orders.join()
+            positions = Positions(venue)
+            runtime.on("account", alpaca.TRADE_UPDATES, handler=positions.handle, wait=10)
+            runtime.on_restored("account", handler=positions.read_again)
+            venue.trade_update("fill", {"symbol": "SPY", "qty": "5", "side": "buy"}, qty="5", price="500.10")
+            hedge(positions, "SPY", Decimal(5))
+            # A fill that the stream lacks: the venue sends nothing, and then the connection is cut.
+            venue.mute()
+            venue.trade_update("fill", {"symbol": "SPY", "qty": "3", "side": "buy"}, qty="3", price="500.20")
+            venue.heal()
+            venue.drop()
+            hedge(positions, "SPY", Decimal(8))
 
 
-def hedge(runtime: actors.Runtime, symbol: str, target: Decimal | None = None) -> None:
-    """The strategy. At each change of the position it would hedge what is open; at `target` it ends."""
-    positions = Positions()
-    runtime.on("account", alpaca.TRADE_UPDATES, handler=positions.handle, on_marker=positions.mark, wait=10)
+def hedge(positions: Positions, symbol: str, target: Decimal) -> None:
+    """The strategy: at each change of the position it would hedge what is open. Here it ends at `target`."""
     while True:
         positions.changed.wait()
         positions.changed.clear()
         size = positions.size(symbol)
         print(f"position of {symbol}: {size}")
-        if size is not None and size == target:
+        if size == target:
             return
-
-
-def buy(venue: SimulatedAlpaca) -> None:
-    """Stands for the orders of a TradingClient."""
-    venue.wait_for(lambda: venue.subscribers("trade_updates") == 1)
-    order = venue.trade_update("new", {"symbol": "SPY", "qty": "5", "side": "buy"})["order"]
-    venue.trade_update("fill", {"id": order["id"]}, qty="5", price="500.10", position_qty="5")
 
 
 if __name__ == "__main__":

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
 import pytest
 
+import actors
 from actors import BookView, Freshness, LatestPrice, Runtime
 from actors.service import Service, market_answers
+from actors.service.responses import to_json
 from actors.simulators import SimulatedAlpaca, SimulatedO2
 from tests.service.conftest import HERE
 from tests.service.visitor import Told, ask
@@ -166,6 +171,18 @@ def test_a_wait_is_capped(o2: SimulatedO2, market: str, page: Page, monkeypatch:
         assert time.monotonic() - begun < 5 * 1.0
         assert {"source": "rest", "part": None, "why": "no answer in time", "age": None} in told.body["tried"]
         page.may_answer.set()
+
+
+# ── the page ──
+
+
+@pytest.mark.parametrize(("number", "kind"), list(enumerate([LatestPrice, BookView, Freshness])))
+def test_the_page_shows_each_type_with_all_its_fields(number: int, kind: type) -> None:
+    page = (Path(actors.__file__).parents[1] / "docs" / "command-line.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^```json\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert len(shown) == 3
+    decoded: object = msgspec.json.decode(shown[number], type=kind)
+    assert json.loads(to_json(decoded)) == json.loads(shown[number])
 
 
 # ── the order book ──

@@ -51,8 +51,9 @@ def login_keys(kind: type[Venue]) -> set[str]:
 def find_login(kind: type[Venue], table: Mapping[str, object], environ: Environ) -> EnvironmentLogin:
     """The login that a feed with this table takes from the environment.
 
-    None, if the feed has one of `login_keys`, an address of its own, `trading`, or `env_login = false`. So a
-    key of the environment goes to the venue's own hosts alone, and no order leaves by it.
+    None, if the feed has one of `login_keys`, an address of its own, `trading`, `verify_tls = false` or
+    `env_login = false`. So a key of the environment goes to the venue's own hosts alone, and no order leaves
+    by it.
     """
     logins = _logins(kind, table)
     if not logins or table.keys() & login_keys(kind):
@@ -120,6 +121,8 @@ def _barred(kind: type[Venue], table: Mapping[str, object]) -> str:
         return f"the feed has an address of its own ({given[0]})"
     if table.get("trading", False) is not False:
         return "a feed with trading = true has to name its login"
+    if table.get("verify_tls", True) is not True:
+        return "the feed has verify_tls = false, so another server could be in the venue's place"
     if table.get("env_login", True) is not True:
         return "the feed has env_login = false"
     return ""

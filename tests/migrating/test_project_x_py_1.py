@@ -8,6 +8,7 @@ import pytest
 
 import actors
 from actors.errors import ConfigError
+from actors.protocol.bars import timeframe_of
 from actors.settings import load
 from actors.trading.projectx_requests import ProjectXRequests
 from actors.venues import VENUES
@@ -73,6 +74,13 @@ def test_its_urls_are_taken_as_they_are() -> None:
 def test_an_argument_of_its_client_is_translated_in_a_feed(key: str) -> None:
     with pytest.raises(ConfigError, match=rf"{key}: there is no such key: it is project-x-py.*'s name for "):
         load({"feeds": {"desk": {"venue": "projectx", **LOGIN, key: "X"}}})
+
+
+def test_its_timeframes_are_written_here_as_there() -> None:
+    texts = [name.partition(":")[2] for name in names_of(HERE / "project-x-py-1.txt") if "timeframe:" in name]
+    assert len(texts) == 14
+    lengths = [timeframe_of(text).length_ns for text in texts]
+    assert len(set(lengths)) == 12  # days, weeks and months depend on the calendar
 
 
 def test_its_functions_are_translated() -> None:

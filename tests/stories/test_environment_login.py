@@ -127,6 +127,13 @@ def test_the_environment_s_key_goes_to_no_address_that_the_feed_names(url: str) 
     assert mistake.endswith("because the feed has an address of its own (data_url).")
 
 
+def test_it_is_not_sent_where_another_server_could_be_in_the_venue_s_place() -> None:
+    [mistake] = mistakes({"venue": "projectx", "verify_tls": False}, PX)
+    assert "cannot be used, because the feed has verify_tls = false" in mistake
+    named = {"user_name": "${PROJECT_X_USERNAME}", "api_key": "${PROJECT_X_API_KEY}"}
+    assert login_of(read({"venue": "projectx", "verify_tls": False, **named}, PX)) != {}
+
+
 def test_no_order_leaves_by_a_login_of_the_environment() -> None:
     feed = {"venue": "projectx", "trading": True, "limits": LIMITS}
     [mistake] = mistakes(feed, PX, **DIRECTORY)

@@ -344,15 +344,15 @@ def test_mistakes_are_answered_in_sentences(runtime: Runtime, o2: SimulatedO2, m
         "or one list of keys.": opening(runtime, 4.5),
         "o2: a key is text or an integer, and {'0x1': 2} is of type dict.": opening(runtime, {"0x1": 2}),
         "o2: the given list of keys is empty": opening(runtime, []),
-        "channel 'depth' wants at least one key (market id, 0x…)": opening(runtime),
-        "and was given 'FUEL/USDC'. O2 lists its markets' ids at /v1/markets.": opening(runtime, "FUEL/USDC"),
+        "channel 'depth' wants at least one key (market id, 0x…, or name, FUEL/USDC)": opening(runtime),
+        "A name has a slash: FUEL/USDC. O2 lists its markets at /v1/markets.": opening(runtime, "FUEL-USDC"),
         "depth has no option 'precison'; did you mean 'precision'? It takes: precision.": opening(
             runtime, market, precison="10"
         ),
         "o2: 'polcy' is no keyword, and no option of depth; did you mean 'policy'?": opening(
             runtime, market, polcy="block"
         ),
-        "precision of depth is one of 10, 100,": opening(runtime, market, precision=11),
+        "precision of depth is one of 1, 2, 3, ": opening(runtime, market, precision=11),
         "trades has no option 'precision'. It takes: none.": opening(
             runtime, market, channel="trades", precision="10"
         ),

@@ -478,3 +478,39 @@ def test_bars_are_made_of_the_trades(simulator: SimulatedO2) -> None:
         (11, 11, 11, 5),
         (9, 9, 9, 5),
     ]
+
+
+# ── markets by name ──
+
+LISTED = [{"market_id": MARKET, "base": {"symbol": "FUEL"}, "quote": {"symbol": "USDC"}}]
+
+
+def by_name(venue: O2, key: str, listed: HttpAnswer) -> tuple[list[HttpRequest], Any]:
+    """The bars of an hour: what is asked for, and what comes of it."""
+
+    def serve(query: Mapping[str, str]) -> HttpAnswer:
+        return listed if not query else answer([])
+
+    query = BarQuery(key=key, every=Timeframe("minute"), start_ns=NOON, end_ns=NOON + 60 * MINUTE)
+    return talk(venue.bars(query), serve)
+
+
+def test_the_id_of_a_name_is_looked_up_once() -> None:
+    venue = O2("o2", O2Settings())
+    first, _ = by_name(venue, "FUEL/USDC", answer({"markets": LISTED}))
+    assert [urlsplit(each.url).path for each in first] == ["/v1/markets", "/v1/bars"]
+    assert dict(parse_qsl(urlsplit(first[1].url).query))["market_id"] == MARKET
+    second, _ = by_name(venue, "FUEL/USDC", answer({}, 500))
+    assert [urlsplit(each.url).path for each in second] == ["/v1/bars"]
+
+
+def test_a_name_that_o2_does_not_list_is_refused_with_the_nearest_one() -> None:
+    _, refused = by_name(O2("o2", O2Settings()), "FUEL/USDT", answer({"markets": LISTED}))
+    assert isinstance(refused, CallRefused)
+    why = "o2 lists no market 'FUEL/USDT'; did you mean 'FUEL/USDC'?"
+    assert str(refused) == f"market FUEL/USDT was refused ({why})"
+
+
+def test_a_list_that_cannot_be_read_is_told() -> None:
+    _, failed = by_name(O2("o2", O2Settings()), "FUEL/USDC", answer(b"<html>"))
+    assert failed == Retryable("o2's list of markets cannot be read", "o2_history")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.events import Topic
 from actors.http_types import HttpAnswer, HttpFailed
@@ -295,3 +299,148 @@ def test_an_empty_list_is_one() -> None:
     [rejected] = opened(known).subscribe([NAMED], 1.0)
     assert isinstance(rejected, Reject)
     assert rejected.reason == "o2 lists no market 'FUEL/USDC'; its list is empty"
+
+
+def told(action: str, market: str, **fields: object) -> tuple[int, bytes]:
+    return TEXT, msgspec.json.encode({"action": action, "market_id": market, **fields})
+
+
+def snapshot(market: str, **over: object) -> tuple[int, bytes]:
+    return told("subscribe_depth", market, view={"buys": [], "sells": [], **over})
+
+
+def test_a_list_that_has_come_makes_the_next_delay_short_again() -> None:
+    session = opened()
+    for outcome in (HttpAnswer(500), HttpAnswer(500), LIST):
+        session.subscribe([NAMED], 0.0)
+        session.fetched("markets", outcome, 0.0)
+    session.subscribe([topic("NEW/USDC")], 100.0)
+    [rejected] = session.fetched("markets", HttpAnswer(500), 101.0)
+    assert isinstance(rejected, Reject)
+    assert rejected.retry_after == 5.0
+
+
+def test_a_name_keeps_its_id_for_the_life_of_the_connection() -> None:
+    session = opened(knowing())
+    session.subscribe([NAMED], 61.0)
+    session.fetched("markets", listed(ETH_USDC=ETH), 62.0)
+    assert sent(session.subscribe([BOOK], 63.0)) == [f"subscribe_depth {FUEL}"]
+
+
+def test_trades_of_a_name_that_was_given_up_confirm_no_other() -> None:
+    session = opened(knowing())
+    session.subscribe([NAMED], 0.0)
+    session.unsubscribe([NAMED], 1.0)
+    session.subscribe([NAMED], 2.0)
+    assert sent(session.received([trade(FUEL)], 3.0)) == ["Deliver"]  # it may be of the former subscription
+
+
+def test_a_book_of_a_former_precision_is_not_that_of_its_name() -> None:
+    session = opened(knowing())
+    coarse = VENUE.topic("depth", "FUEL/USDC", {"precision": 2})
+    session.subscribe([BOOK], 0.0)
+    session.unsubscribe([BOOK], 1.0)
+    session.subscribe([coarse], 2.0)
+    assert sent(session.received([snapshot(FUEL, precision=10)], 3.0)) == ["Unrouted"]
+    assert session.received([snapshot(FUEL, precision=100)], 3.0)[0] == Confirm((coarse,))
+
+
+def test_an_error_about_a_market_alone_rejects_all_that_was_asked_of_its_name() -> None:
+    session = opened(knowing())
+    session.subscribe([NAMED, BOOK, topic("ETH/USDC")], 0.0)
+    error = {"market_id": FUEL, "code": 2001, "message": "paused"}
+    [rejected] = session.received([(TEXT, msgspec.json.encode(error))], 1.0)
+    assert isinstance(rejected, Reject)
+    assert set(rejected.topics) == {NAMED, BOOK}
+
+
+def test_a_resync_of_a_book_by_name_asks_for_a_new_snapshot() -> None:
+    session = opened(knowing())
+    session.subscribe([BOOK, topic("ETH/USDC", "depth")], 0.0)
+    session.received([snapshot(FUEL), snapshot(ETH)], 1.0)
+    effects = session.received([told("error", FUEL, resync_required=True)], 2.0)
+    assert sent(effects)[2:] == [f"unsubscribe_depth {FUEL}", f"subscribe_depth {FUEL}", "Resent"]
+    assert of(Missed, effects) == [Missed((BOOK,), "unknown")]
+
+
+# ── whatever comes in whatever order ────────────────────────────────────────────────────────────
+
+KEYS = ("FUEL/USDC", "ETH/USDC", "NO/NE", FUEL, ETH)
+LISTS: tuple[HttpAnswer | HttpFailed, ...] = (
+    LIST,
+    listed(ETH_USDC=ETH),
+    listed(FUEL_USDC=FUEL, NO_NE="0xdd"),
+    HttpAnswer(503),
+    HttpFailed("timed out", "timeout"),
+)
+Step = tuple[str, object]
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("ask"), st.lists(st.sampled_from(KEYS), min_size=1, max_size=4, unique=True)),
+        st.tuples(st.just("drop"), st.lists(st.sampled_from(KEYS), min_size=1, max_size=4, unique=True)),
+        st.tuples(st.just("list"), st.sampled_from(LISTS)),
+        st.tuples(st.just("wait"), st.sampled_from((1.0, 61.0))),
+    ),
+    max_size=20,
+)
+
+
+class Model:
+    """Both ends of a connection: what is wanted and rejected, and what the venue has of each market."""
+
+    def __init__(self) -> None:
+        self.session = opened()
+        self.now = 0.0
+        self.wanted: set[Topic] = set()
+        self.rejected: set[Topic] = set()
+        self.at_venue: set[str] = set()
+        self.fetches = 0
+
+    def take(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send(payload="PING"):
+                    pass
+                case Send(payload=payload):
+                    frame = msgspec.json.decode(payload)
+                    verb, market = frame["action"].partition("_")[0], frame["market_id"]
+                    assert (market in self.at_venue) == (verb == "unsubscribe")
+                    (self.at_venue.add if verb == "subscribe" else self.at_venue.remove)(market)
+                case Reject(topics=topics):
+                    self.rejected.update(topics)
+                case Fetch():
+                    self.fetches += 1
+                case Resent(topics=topics):
+                    assert set(topics) <= self.wanted
+
+    def step(self, what: str, value: Any) -> None:
+        match what:
+            case "ask":
+                topics = [topic(key) for key in value if topic(key) not in self.wanted - self.rejected]
+                self.wanted.update(topics)
+                self.rejected.difference_update(topics)
+                self.take(self.session.subscribe(topics, self.now))
+            case "drop":
+                topics = [topic(key) for key in value if topic(key) in self.wanted]
+                self.wanted.difference_update(topics)
+                self.rejected.difference_update(topics)
+                self.take(self.session.unsubscribe(topics, self.now))
+            case "list" if self.fetches:
+                self.fetches -= 1
+                self.take(self.session.fetched("markets", value, self.now))
+            case "wait":
+                self.now += value
+
+
+@given(STEPS)
+def test_each_wanted_topic_waits_or_is_rejected_or_is_at_the_venue(steps: list[Step]) -> None:
+    model = Model()
+    for what, value in steps:
+        model.step(what, value)
+        assert model.fetches <= 1
+        subscribed = [each for each in model.wanted - model.rejected if model.session._asked.has(each)]
+        ids = {model.session._asked.ids.get(each.key, each.key) for each in subscribed}
+        assert len(ids) == len(subscribed)  # one topic per market
+        assert ids == model.at_venue
+        waiting = model.wanted - model.rejected - set(subscribed)
+        assert not waiting or model.fetches == 1

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from actors.protocol import ForeignWords
 
-ORDERS_STAY = "an order, which Linewarden does not place at O2: keep o2-sdk for it"
+# What stays with o2-sdk.
+ORDERS = ("create_order", "cancel_order", "cancel_all_orders", "batch_actions")
+READS = ("get_markets", "get_market", "get_balances", "get_orders", "get_order", "get_nonce")
+ACTIONS = ("setup_account", "create_session", "settle_balance", "withdraw", "top_up_from_faucet")
 
 WORDS = (
     ForeignWords(
@@ -63,10 +66,10 @@ WORDS = (
             "get_depth": "runtime.book(...)",
             "get_bars": "runtime.bars(...)",
             "get_ticker": "runtime.latest(...)",
-            "create_order": ORDERS_STAY,
-            "cancel_order": ORDERS_STAY,
-            "cancel_all_orders": ORDERS_STAY,
-            "batch_actions": ORDERS_STAY,
+            "get_trades": "runtime.subscribe(feed, o2.TRADES, ...); o2-sdk keeps the older ones",
+            **dict.fromkeys(ORDERS, "an order, which Linewarden does not place at O2: keep o2-sdk for it"),
+            **dict.fromkeys(READS, "a read over REST, which Linewarden has not: keep o2-sdk for it"),
+            **dict.fromkeys(ACTIONS, "an action that Linewarden has not: keep o2-sdk for it"),
         },
     ),
 )

@@ -59,7 +59,6 @@ MOST_BARS: Final = 5_000  # of an answer
 PAGE: Final = 50  # trades of an answer, at most
 MOST_PAGES: Final = 20
 GROWTH: Final = 10  # how much longer a time is asked for after one with few bars
-MARKET_NOT_FOUND: Final = 2000  # O2's code
 WORDS: Final = 200  # characters of the venue's that are told
 
 
@@ -219,7 +218,7 @@ class O2Rest(RestApi):
             self._markets.keep(_read(read_markets, answer, "markets"))
             id = self._markets.id(market)
         if id is None:
-            raise NoResultError(CallRefused(PATH, MARKET_NOT_FOUND, "", self._markets.mistake(market)))
+            raise NoResultError(CallRefused(f"market {market}", None, "", self._markets.mistake(market)))
         return id
 
     def _get(self, path: str, query: Mapping[str, object]) -> Steps[HttpAnswer]:

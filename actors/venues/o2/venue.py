@@ -67,7 +67,7 @@ PRECISIONS: tuple[str, ...] = get_args(Power)
 POWERS: Mapping[str, str] = {str(level): f"1{'0' * level}" for level in get_args(Level)}
 FINEST = int(PRECISIONS[0])
 FREQUENCIES: tuple[str, ...] = get_args(Frequency)
-VALUES: Mapping[str, tuple[str, ...]] = {"precision": PRECISIONS, "frequency": FREQUENCIES}
+VALUES: Mapping[str, tuple[str, ...]] = {"precision": (*POWERS, *PRECISIONS), "frequency": FREQUENCIES}
 DEFAULTS: Mapping[str, str] = {"precision": "10", "frequency": "500ms"}
 
 NAME_LENGTH = 64  # characters of a market's name
@@ -275,11 +275,9 @@ class O2(Venue):
     def _options(self, channel: Channel, options: Mapping[str, Option]) -> Options:
         self.check_options(channel, options)
         chosen = {name: str(options.get(name, DEFAULTS[name])).strip() for name in channel.options}
-        if "precision" in chosen:
-            chosen["precision"] = POWERS.get(chosen["precision"], chosen["precision"])
         for name, value in chosen.items():
             self.check_value(channel.name, name, value, VALUES[name])
-        return tuple(sorted(chosen.items()))
+        return tuple(sorted((name, POWERS.get(value, value)) for name, value in chosen.items()))
 
 
 def _as_name(key: str) -> str:

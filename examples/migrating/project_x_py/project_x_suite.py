@@ -95,12 +95,16 @@ class TradingSuite:
         return len(sys.argv) != 3
 
     def flatten(self, name: str) -> bool:
-        """Closes the position, cancels what works, and returns whether both is certain."""
-        contract = self[name].contract
-        swept = self.orders.close(self.account_id, contract, sweep=True).get(timeout=WAIT)
-        if not swept.is_complete and self.account.net(contract) == 0:  # there was no position to close
-            swept = self.orders.cancel_all(self.account_id, contract).get(timeout=WAIT)
-        return swept.is_complete
+        """Closes the position and its legs, cancels other orders, and returns whether that is certain."""
+        contract, px = self[name].contract, self.orders
+        until = time.monotonic() + WAIT
+        while time.monotonic() < until:  # an order that was filled meanwhile has made another position
+            px.close(self.account_id, contract, sweep=True).get(timeout=WAIT)  # refused without a position
+            is_swept = px.cancel_all(self.account_id, contract).get(timeout=WAIT).is_complete
+            if is_swept and self.wait_account(lambda view: view.synced).net(contract) == 0:
+                return True
+            time.sleep(0.5)
+        return False
 
 
 @contextmanager

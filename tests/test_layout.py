@@ -177,6 +177,7 @@ def test_the_top_of_the_package_can_be_read_at_a_glance() -> None:
 COVERED_BY = {
     "calls": "stories/test_questions",
     "client/service_http": "cli/test_service_client",
+    "client/timed_socket": "client/test_service_client",
     "cli/formatting": "cli/test_status_view",
     "connection": "stories/test_lives_of_lines",
     "delivery/holder": "stories/test_fresh",

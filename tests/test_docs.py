@@ -51,6 +51,7 @@ RUN = {"console", "python", "toml"}
 # Blocks that are not run from here, and what tests them instead.
 ELSEWHERE = {
     ("docs/architecture.md", ""): "tests/test_layout.py",  # drawings that name files
+    ("docs/command-line.md", "json"): "tests/service/test_market_answers.py",  # answers of the service
     ("docs/simulators.md", "text"): "tests/simulators/test_page.py",  # a transcript, and a mistake in it
     ("docs/simulators.md", "python"): "tests/simulators/test_page.py",  # run beside the transcript
     ("docs/venues.md", ""): "tests/venues/test_declarative.py",  # transcripts, which are played

@@ -80,7 +80,7 @@ def test_a_message_that_cannot_be_read_leaves_a_second_connection_open(
         assert o2.connections == 2
 
 
-def test_two_streams_of_orders_hear_the_orders_of_the_first_account(
+def test_two_streams_of_orders_get_the_orders_of_the_first_account(
     o2: SimulatedO2, on_sdk: Callable[[str], Any]
 ) -> None:
     with on_sdk("accounts") as program:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import random
+import re
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
 import pytest
 
+import actors
 from actors import BookView, Freshness, LatestPrice, Runtime
 from actors.service import Service, market_answers
+from actors.service.responses import RequestDeclined, ServiceRequest, ServiceResponse, parse_query, to_json
 from actors.simulators import SimulatedAlpaca, SimulatedO2
 from tests.service.conftest import HERE
 from tests.service.visitor import Told, ask
@@ -168,6 +174,18 @@ def test_a_wait_is_capped(o2: SimulatedO2, market: str, page: Page, monkeypatch:
         page.may_answer.set()
 
 
+# ── the page ──
+
+
+@pytest.mark.parametrize(("number", "kind"), list(enumerate([LatestPrice, BookView, Freshness])))
+def test_the_page_shows_each_type_with_all_its_fields(number: int, kind: type) -> None:
+    page = (Path(actors.__file__).parents[1] / "docs" / "command-line.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^```json\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert len(shown) == 3
+    decoded: object = msgspec.json.decode(shown[number], type=kind)
+    assert json.loads(to_json(decoded)) == json.loads(shown[number])
+
+
 # ── the order book ──
 
 
@@ -304,3 +322,35 @@ def test_sixty_askers_cost_no_line_its_life_and_no_event(busy: tuple[SimulatedO2
     assert len(told) == 540
     assert set(told) == {200}
     assert (line.state, line.epoch, trades.dropped) == ("live", epoch, dropped)
+
+
+# ── whatever is asked ──
+
+PARTS = (
+    *("o2", "trades", "orders", "0xbeef", "", "/", "..", "*", "%2F", "%", "%zz", "%00", "%ff", "%ED%A0%80"),
+    *("a" * 300, "9" * 5_000, "é", "-1", "BTC/USD", "nonce"),
+)
+WORDS = (
+    *("max_age=1", "max_age=", "max_age=1e9", "max_age=999999999.999999999", "timeout=0", "wait=0.01", "x"),
+    *("depth=3", "depth=%00", "precision=10", "precision=%ff", "=", "&&", "self=1", "feed=2", "key=3"),
+    *("channel=4", "handler=1", "policy=block", "stale_after=3", "capacity=1"),
+)
+
+
+def test_no_path_and_no_query_is_an_unexpected_error(service: Service) -> None:
+    chance, told = random.Random(5), set[int]()
+    for _ in range(1_500):
+        name = chance.choice(("latest", "book", "fresh"))
+        path = f"/{name}/o2/" + "/".join(chance.choices(PARTS, k=chance.randrange(4)))
+        query = "&".join(chance.choices(WORDS, k=chance.randrange(3)))
+        try:
+            routes = service._routes
+            request = ServiceRequest("GET", path, parse_query(query))
+            answer = routes.answer(routes.route("GET", path), request)
+        except RequestDeclined as declined:
+            answer = declined.answer
+        assert isinstance(answer, ServiceResponse)
+        assert answer.status != 500, (path, query)
+        to_json(answer.body)
+        told.add(answer.status)
+    assert {400, 403, 404, 503} <= told

@@ -123,7 +123,7 @@ def test_identities_are_text_or_mappings(o2: SimulatedO2, runtime: Runtime) -> N
     assert orders.get(timeout=10.0).account == alice
 
 
-def test_two_accounts_hear_their_own_orders(o2: SimulatedO2, runtime: Runtime) -> None:
+def test_two_accounts_get_their_own_orders(o2: SimulatedO2, runtime: Runtime) -> None:
     alice, bob = "0x" + "a1" * 32, "0x" + "b2" * 32
     streams = {each: runtime.subscribe("o2", venue.ORDERS, each, wait=10.0) for each in (alice, bob)}
     for each in (bob, alice):

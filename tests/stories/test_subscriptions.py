@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import queue
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -70,6 +71,15 @@ def test_waiting_in_vain_raises_and_leaves_the_stream_open(o2: SimulatedO2, mark
         assert isinstance(depth, Stream)
         assert isinstance(depth.get(timeout=5), DepthSnapshot)  # late, but there
         until(runtime, lambda _: [state.state for state in depth.topics.values()] == ["confirmed"])
+
+
+def test_waiting_in_vain_tells_that_the_line_is_down(o2: SimulatedO2, market: str) -> None:
+    o2.refuse(status=503, n=1_000)
+    with runtime_on(o2, live=False) as runtime, pytest.raises(SubscribeError) as late:
+        runtime.subscribe("o2", "trades", market, "0xbee", wait=1.0)
+    told = str(late.value)
+    assert told.count("its line is ") == 1
+    assert re.search(r"0xbee: desired; its line is (backoff|connecting) \(.*503", told)
 
 
 def test_waiting_tells_each_topic_apart(runtime: Runtime, o2: SimulatedO2) -> None:
@@ -344,15 +354,15 @@ def test_mistakes_are_answered_in_sentences(runtime: Runtime, o2: SimulatedO2, m
         "or one list of keys.": opening(runtime, 4.5),
         "o2: a key is text or an integer, and {'0x1': 2} is of type dict.": opening(runtime, {"0x1": 2}),
         "o2: the given list of keys is empty": opening(runtime, []),
-        "channel 'depth' wants at least one key (market id, 0x…)": opening(runtime),
-        "and was given 'FUEL/USDC'. O2 lists its markets' ids at /v1/markets.": opening(runtime, "FUEL/USDC"),
+        "channel 'depth' wants at least one key (market id, 0x…, or name, FUEL/USDC)": opening(runtime),
+        "A name has a slash: FUEL/USDC. O2 lists its markets at /v1/markets.": opening(runtime, "FUEL-USDC"),
         "depth has no option 'precison'; did you mean 'precision'? It takes: precision.": opening(
             runtime, market, precison="10"
         ),
         "o2: 'polcy' is no keyword, and no option of depth; did you mean 'policy'?": opening(
             runtime, market, polcy="block"
         ),
-        "precision of depth is one of 10, 100,": opening(runtime, market, precision=11),
+        "precision of depth is one of 1, 2, 3, ": opening(runtime, market, precision=11),
         "trades has no option 'precision'. It takes: none.": opening(
             runtime, market, channel="trades", precision="10"
         ),

@@ -89,7 +89,7 @@ class Orders(Protocol):
 
 
 class PrintedOrders:
-    """Says what would be sent."""
+    """Prints what would be sent."""
 
     def create(self, market: str, side: str, price: Decimal, quantity: Decimal) -> None:
         print(f"would {side} {quantity:f} of {market} at {price:f}")

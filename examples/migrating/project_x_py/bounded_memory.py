@@ -28,7 +28,7 @@ def main() -> None:
         print(f"events were given up: {small.dropped > 0}, conflated: {newest.conflated > 0}")
         for item in small.with_markers():
             if isinstance(item, actors.Gap):
-                print(f"here {item.missed or 'an unknown number of'} events were given up: {item.reason}")
+                print(f"events that were given up here: {item.missed} ({item.reason})")
                 break
         (row,) = [
             each for each in runtime.status().streams if each.capacity == 50 and each.channel == "depth"

@@ -61,9 +61,9 @@ def several(suite: TradingSuite, orders: Orders) -> None:
     px, account, nq = suite.orders, suite.account_id, suite["NQ"]
     prices = [nq.price - nq.ticks(count) for count in (400, 500)]
     handles = [px.place(account, nq.contract, "buy", 1, limit=price) for price in prices]
-    handles.append(px.place(account, nq.contract, "sell", 1))  # this one ends at once
+    last = order_id(px.place(account, nq.contract, "sell", 1))  # this one ends at once
     placed = {each for handle in handles if (each := order_id(handle)) is not None}
-    ended = wait_final(orders, placed, timeout=1.0)
+    ended = wait_final(orders, {last} if last is not None else placed, timeout=10)
     left = [px.cancel(account, each) for each in placed - ended.keys()]
     outcomes = actors.gather(left, timeout=WAIT)
     print(f"{len(ended)} ended; cancelled: {[type(each).__name__ for each in outcomes]}")

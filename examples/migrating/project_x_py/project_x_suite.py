@@ -7,6 +7,8 @@ a folder that is removed at the end. With a config of yours and the number of an
     python examples/migrating/project_x_py/PORT.py CONFIG ACCOUNT
 
 A port that places orders then needs `trading = true` in the feed `projectx` of that config.
+It closes the whole position in its instrument at its end, and takes back all orders of it: use a practice
+account.
 """
 
 from __future__ import annotations
@@ -90,17 +92,29 @@ class TradingSuite:
             time.sleep(0.02)
         raise TimeoutError(f"{self.account} is not what was waited for")
 
+    def legs(self, entry: int) -> list[actors.AccountOrder]:
+        """The stop and the target of a bracket, once the entry is filled and both work."""
+
+        def of_entry(view: actors.AccountView) -> list[actors.AccountOrder]:
+            return [each.order for each in view.orders if each.order.parent == entry]
+
+        return of_entry(self.wait_account(lambda view: len(of_entry(view)) == 2))
+
     @property
     def is_simulated(self) -> bool:
         return len(sys.argv) != 3
 
     def flatten(self, name: str) -> bool:
-        """Closes the position, cancels what works, and returns whether both is certain."""
-        contract = self[name].contract
-        swept = self.orders.close(self.account_id, contract, sweep=True).get(timeout=WAIT)
-        if not swept.is_complete and self.account.net(contract) == 0:  # there was no position to close
-            swept = self.orders.cancel_all(self.account_id, contract).get(timeout=WAIT)
-        return swept.is_complete
+        """Closes the position and its legs, cancels other orders, and returns whether that is certain."""
+        contract, px = self[name].contract, self.orders
+        until = time.monotonic() + WAIT
+        while time.monotonic() < until:  # an order that was filled meanwhile has made another position
+            px.close(self.account_id, contract, sweep=True).get(timeout=WAIT)  # refused without a position
+            is_swept = px.cancel_all(self.account_id, contract).get(timeout=WAIT).is_complete
+            if is_swept and self.wait_account(lambda view: view.synced).net(contract) == 0:
+                return True
+            time.sleep(0.5)
+        return False
 
 
 @contextmanager

@@ -116,7 +116,7 @@ class Merge:
 
     def _is_complete(self, place: Place) -> bool:
         """Whether no stream may still get something that came before this. If not, waits until one did."""
-        with self._arrivals.changed:
+        with self._arrivals.lock:
             if self._arrivals.is_complete(place[0]):
                 return True
             self._arrivals.changed.wait(self._wait_time(SLICE))

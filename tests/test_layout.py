@@ -47,7 +47,7 @@ ROOMS: dict[str, set[str]] = {
     "delivery": {"errors", "events", "protocol", "rules"},
     "delivery/merge": {"errors", "events", "rules", "stream"},
     "messages": GROUND | {"delivery", "feed_spec", "protocol", "rules"},
-    "client": {"errors", "events", "secret", "protocol", "rules", "status"},
+    "client": {"display/text", "errors", "events", "secret", "protocol", "rules", "status", "timers"},
     "status": GROUND | {"diagnostics", "rules", "protocol", "display/shown"},
     "display": GROUND | {"diagnostics", "rules", "protocol", "status", "stream"},
     "simulators": {"errors", "lazy", "venues"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
@@ -81,7 +80,7 @@ class ServiceHttp:
         with self.reaching(HTTPException, timeout), closing(connection):
             connection.connect()
             with closing(connection.sock) as sock:
-                connection.sock = timed(sock, time.monotonic() + timeout)
+                connection.sock = timed(sock, timeout)
                 connection.request(method, self._path + path, headers=headers)
                 answer = connection.getresponse()
                 return Reply(answer.status, self._to_the_end(answer, longest))

@@ -10,15 +10,15 @@ import io
 import socket
 from typing import TYPE_CHECKING, cast
 
-from actors.timers import seconds_left
+from actors.timers import SystemClock, seconds_left
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 
-def timed(sock: socket.socket, deadline: float) -> socket.socket:
-    """What http.client needs of a socket. `deadline`: in monotonic seconds. Its owner closes `sock`."""
-    return cast(socket.socket, _TimedSocket(sock, deadline))
+def timed(sock: socket.socket, seconds: float) -> socket.socket:
+    """What http.client needs of a socket, from now on for so long. Its owner closes `sock`."""
+    return cast(socket.socket, _TimedSocket(sock, SystemClock.monotonic() + seconds))
 
 
 class _TimedSocket:

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from itertools import repeat
-from operator import attrgetter, call
+from operator import attrgetter, call, getitem, neg
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 from weakref import WeakSet
 
@@ -39,7 +39,7 @@ from actors.events import (
     Topic,
 )
 from actors.protocol.formatting import counted
-from actors.rules.stream_buffer import Batch, Place
+from actors.rules.stream_buffer import FIRST, Batch, Place
 from actors.supervision.forks import Home
 from actors.timers import check_seconds, lock_timeout
 
@@ -98,12 +98,12 @@ class Reading(Iterator[Item]):
     def __next__(self) -> Item:
         present = self._present = self._begin() if self._present is None else self._present
         try:
-            return next(present)
-        except StopIteration:
-            raise
+            for item in present:
+                return item  # no call is between: a signal handler that raises loses nothing
         except BaseException:
             self._present = None
             raise
+        raise StopIteration
 
 
 class StreamControl(Protocol):
@@ -138,6 +138,10 @@ class Stream(Generic[Event]):
         self._changing = threading.RLock()  # held while its topics change
         self._ended = False  # the end was delivered
         self._passed: deque[Gap] = deque(maxlen=KEPT_GAPS)
+        self._marker: Marker | None = None  # taken out of the buffer, and not yet handed over
+        self._counted: Marker | None = None  # the last one that is among those passed
+        self._kept: deque[Received[Event]] = deque()  # so are these, since a signal handler raised
+        self._taking_kept = map(call, repeat(self._kept.popleft))
         self._home = Home()
         _streams.add(self)
 
@@ -149,8 +153,12 @@ class Stream(Generic[Event]):
         Raises:
             StreamClosed: it ended, and neither `close()` nor the runtime's `stop()` asked for it.
         """
-        in_hand = map(call, repeat(self._box.hand.popleft))  # raises where the hand is empty
+        in_hand = self._taking  # raises where the hand is empty
         while True:
+            while self._kept:
+                for received in self._taking_kept:
+                    yield received.event
+                    break
             try:
                 yield from in_hand  # the hot loop: no line of Python for an event
             except IndexError:
@@ -168,8 +176,11 @@ class Stream(Generic[Event]):
         """
         while True:
             try:
-                event: Event = self._box.hand.popleft()
-                return event  # noqa: TRY300
+                if self._kept:
+                    for received in self._taking_kept:
+                        return received.event
+                for event in self._taking:
+                    return event
             except IndexError:
                 if not self._reach_event(timeout):
                     raise StreamClosed(self.end_reason or "closed", self._inlet) from None
@@ -186,15 +197,36 @@ class Stream(Generic[Event]):
             raise LinewardenError(f"maximum is a number of events, and {maximum!r} is none")
         if maximum < 1:
             raise ValueError(f"maximum is {maximum}, and at least one event has to be asked for")
-        events = [self.get(timeout)]
-        take = self._box.hand.popleft
-        while len(events) < maximum:
-            try:
-                events.append(take())
-            except IndexError:
-                if not self._reach_at_once():
+        hand, events, begun = self._box.hand, list[Event](), list[tuple[int, Batch, int]]()
+        if self._kept:
+            return [self.get()]
+        try:
+            while len(events) < maximum:
+                if hand:
+                    begun.append((len(events), self._box.reached_for, len(hand)))
+                    with contextlib.suppress(IndexError):  # called back: it was the oldest of too many
+                        events.extend(map(call, repeat(hand.popleft, min(maximum - len(events), len(hand)))))
+                elif events:
+                    if not self._reach_at_once():
+                        break
+                elif not self._reach_event(timeout):
                     break
+        except BaseException:
+            self._keep(events, begun)
+            raise
+        if not events:
+            raise StreamClosed(self.end_reason or "closed", self._inlet)
         return events
+
+    def _keep(self, events: list[Event], begun: list[tuple[int, Batch, int]]) -> None:
+        """A signal handler has raised: the next reader gets these events. `begun`: where a batch begins in
+        them, the batch, and how much of it was left."""
+        ends = (*(start for start, *_ in begun[1:]), len(events))
+        for (start, batch, left), end in zip(begun, ends, strict=False):  # none has begun: there are none
+            origin = batch.origin
+            for place, event in enumerate(events[start:end], len(batch) - left):
+                topic = batch.topics[place]
+                self._kept.append(Received(topic, origin.received_ns, origin.epoch, event, origin.source))
 
     def take(self, seconds: float | None) -> Iterator[Event]:
         """Events for so many seconds from the first look at them; then iteration ends without an error.
@@ -208,24 +240,34 @@ class Stream(Generic[Event]):
         return self._waiting() if seconds is not None and seconds <= 0 else self._within(seconds)
 
     def _within(self, seconds: float | None) -> Iterator[Event]:
-        deadline, take = Deadline(seconds), self._box.hand.popleft
+        deadline, taking = Deadline(seconds), self._taking
         while not deadline.is_over:
             try:
-                event = take()
+                while self._kept:
+                    for received in self._taking_kept:
+                        yield received.event
+                        break
+                for event in taking:
+                    yield event
+                    if deadline.is_over:
+                        return
             except IndexError:
                 if not self._reach_before(deadline):
                     return
-            else:
-                yield event
 
     def _waiting(self) -> Iterator[Event]:
         """As many events as wait now, if they are not given up meanwhile."""
+        while self._kept:
+            for received in self._taking_kept:
+                yield received.event
+                break
         for _ in range(self._own.buffer.queued):
             if not self._reach_at_once():
                 return
             with contextlib.suppress(IndexError):  # called back: it was the oldest of too many
-                event: Event = self._box.hand.popleft()
-                yield event
+                for event in self._taking:
+                    yield event
+                    break
 
     def with_markers(self, timeout: float | None = None) -> Iterator[Event | Marker]:
         """Events, and all markers from `Lifecycle` to `Closed` in their places. Ends after `Closed`.
@@ -236,13 +278,13 @@ class Stream(Generic[Event]):
             Timeout: nothing came in time. The stream is unharmed, and iteration can go on.
         """
         check_seconds("timeout", timeout, optional=True)
-        return Reading(partial(self._everything, self._box.hand.popleft, timeout))
+        return Reading(partial(self._everything, self._taking, events=True, timeout=timeout))
 
     def with_meta(self) -> Iterator[Received[Event]]:
         """Events with their topic, time of receipt and epoch; ends like plain iteration."""
-        while self._reach_event(None):
-            with contextlib.suppress(IndexError):  # called back: it was the oldest of too many
-                yield self._take_received()
+        while self._kept or self._reach_event(None):
+            with contextlib.suppress(IndexError):  # it is empty, or was called back
+                yield from self._taking_kept if self._kept else self._taking_received
 
     def items(self, timeout: float | None = None) -> Iterator[Received[Event] | Marker]:
         """As `with_markers`, and each event with where it came from.
@@ -251,7 +293,7 @@ class Stream(Generic[Event]):
             Timeout: nothing came in time. The stream is unharmed, and iteration can go on.
         """
         check_seconds("timeout", timeout, optional=True)
-        return Reading(partial(self._everything, self._take_received, timeout))
+        return Reading(partial(self._everything, self._taking_received, events=False, timeout=timeout))
 
     # ── changing ──
 
@@ -301,7 +343,7 @@ class Stream(Generic[Event]):
     @property
     def gaps(self) -> tuple[Gap, ...]:
         """The newest gaps (1,000 at most) that reading has passed over or shown."""
-        with self._own.ready:
+        with self._own.lock:
             return tuple(self._passed)
 
     @property
@@ -381,18 +423,25 @@ class Stream(Generic[Event]):
 
     # ── waiting and taking ──
 
-    def _everything(self, take: Callable[[], Item], timeout: float | None) -> Iterator[Item | Marker]:
-        """Markers, and what `take` makes of the event that is first in the reader's hand."""
+    def _everything(self, taking: Iterator[Item], *, events: bool, timeout: float | None) -> Iterator[Any]:
+        """Markers, and what `taking` makes of the event that is first in the reader's hand."""
         while True:
             self._home.check()  # before the lock, which in a forked child another thread may hold for ever
-            if self._ended:
+            while self._kept:
+                for received in self._taking_kept:
+                    yield received.event if events else received
+                    break
+            if self._ended and self._marker is None:
                 return
             marker = self._next(timeout=timeout)
             if marker is not None:
+                self._marker = None
                 yield marker
             else:
                 with contextlib.suppress(IndexError):  # called back: it was the oldest of too many
-                    yield take()
+                    for item in taking:
+                        yield item
+                        break
 
     def _reach_event(self, timeout: float | None) -> bool:
         """Wait for events in the reader's hand. False: the stream was closed on purpose."""
@@ -403,6 +452,7 @@ class Stream(Generic[Event]):
             if self._is_over():
                 return False
             self._next(deadline)
+            self._marker = None  # it is passed over
         return True  # but they may be called back before they are taken
 
     def _reach_before(self, deadline: Deadline) -> bool:
@@ -416,10 +466,11 @@ class Stream(Generic[Event]):
 
     def _reach_at_once(self) -> bool:
         """Whether there are events in the reader's hand now."""
-        with self._inlet.ready:
+        with self._inlet.lock:
             while not self._box.hand:
                 if self._reach() is None:
                     break
+                self._marker = None  # it is passed over
         return bool(self._box.hand)
 
     def _is_over(self) -> bool:
@@ -429,9 +480,10 @@ class Stream(Generic[Event]):
             StreamClosed: the stream was closed, and not on purpose.
         """
         end = self._inlet.end
-        if self._ended and end is not None and not self._inlet.quiet:
+        is_over = self._ended and self._marker is None
+        if is_over and end is not None and not self._inlet.quiet:
             raise StreamClosed(end.reason, self._inlet)
-        return self._ended
+        return is_over
 
     def _next(self, deadline: Deadline | None = None, *, timeout: float | None = None) -> Marker | None:
         """Wait for what comes next: a marker; or None, if it is in the hand, or the end was read.
@@ -461,49 +513,89 @@ class Stream(Generic[Event]):
     def _peek(self) -> Place | None:
         """The place of the next event; a marker comes before all events. None: nothing waits."""
         self._home.check()
-        with self._inlet.ready:
-            return self._box.peek_order()
+        with self._inlet.lock:
+            return FIRST if self._is_handing_over else self._box.peek_order()
+
+    @property
+    def _is_handing_over(self) -> bool:
+        """Whether something was taken out of the buffer that no reader has got yet."""
+        return bool(self._kept) or self._marker is not None
 
     def _take_at(self, place: Place) -> Received[Event] | Marker | None:
         """The next event or marker, if it is the one at this place; None: it is not."""
-        with self._inlet.ready, contextlib.suppress(IndexError):  # another thread has taken it
-            if self._box.peek_order() == place:
-                marker = self._reach()
-                return self._take_received() if marker is None else marker
+        item: Received[Event] | Marker
+        for item in self._handing_over_at(place):
+            return item
         return None
 
+    def _handing_over_at(
+        self, place: Place, mark: Callable[[Stream[Any], Marker], Any] | None = None
+    ) -> Iterator[Any]:
+        """The same, at most one. It is not lost if a signal handler raises before the reader has got it.
+
+        `mark`: what becomes of a marker.
+        """
+        with self._inlet.lock:
+            is_next = self._marker is not None or self._box.peek_order() == place
+            if not self._kept and is_next and self._reach() is None:
+                with contextlib.suppress(IndexError):  # another thread has taken it
+                    keep = self._kept.append
+                    for received in self._taking_received:
+                        keep(received)
+                        break
+        if self._kept:
+            for received in self._taking_kept:
+                yield received
+                return
+        marker = self._marker
+        if marker is not None:
+            told = marker if mark is None else mark(self, marker)
+            self._marker = None
+            yield told
+
     def _reach(self) -> Marker | None:
-        """With the lock."""
+        """Fill the empty hand, or answer the marker that is next, until it is handed over. With the lock."""
         if self._box.hand:
             return None
-        if self.policy == "block" and self._inlet.reader != threading.get_ident():
-            note_reader(self._inlet)
-        self._inlet.drop_old()
-        marker = self._box.reach()
+        if self._marker is None:
+            if self.policy == "block" and self._inlet.reader != threading.get_ident():
+                note_reader(self._inlet)
+            self._inlet.drop_old()
+            self._marker = self._box.reach()
+        marker = self._marker
         self._inlet.notice_room()
         if isinstance(marker, Gap):
-            self._passed.append(marker)
-            self._inlet.gaps_read += 1
+            put = self._passed.append
+            if marker is not self._counted:
+                self._counted = marker
+                self._inlet.gaps_read += 1
+                put(marker)
         elif isinstance(marker, Closed):
             self._ended = True
         return marker
 
     @cached_property
-    def _in_hand(self) -> Iterator[tuple[Batch, int, Event]]:
-        """What was put into the hand, how much of it is left, and the first event of that, which is taken.
+    def _taking(self) -> Iterator[Event]:
+        """Takes the first event out of the hand. Raises IndexError, again and again: it is empty.
 
-        The interpreter does all three in one step, so a signal handler that reads cannot come between them.
+        A `for` loop does that in one step of the interpreter, which looks for signals at calls and where it
+        jumps back. So no signal handler that reads, or raises as Ctrl-C does, comes between taking an event
+        and handing it over.
         """
-        box = self._box
-        batches, left = map(attrgetter("reached_for"), repeat(box)), map(len, repeat(box.hand))
-        return zip(batches, left, map(call, repeat(box.hand.popleft)), strict=False)
+        return map(call, repeat(self._box.hand.popleft))
 
-    def _take_received(self) -> Received[Event]:
-        """Raises IndexError: the hand was called back."""
-        with self._inlet.lock:  # it may be called back between the looks at it
-            batch, left, event = next(self._in_hand)
-        origin = batch.origin
-        return Received(batch.topics[-left], origin.received_ns, origin.epoch, event, origin.source)
+    @cached_property
+    def _taking_received(self) -> Iterator[Received[Event]]:
+        """The same, with where the event came from: the batch in the hand, by how much of it is left."""
+        box, hand = self._box, self._box.hand
+        left = map(neg, map(len, repeat(hand)))
+        topics = map(getitem, map(attrgetter("reached_for.topics"), repeat(box)), left)
+        received_ns, epochs, sources = (
+            map(attrgetter(f"reached_for.origin.{name}"), repeat(box))
+            for name in ("received_ns", "epoch", "source")
+        )
+        events = map(call, repeat(hand.popleft))  # behind the look at its topic
+        return map(Received, topics, received_ns, epochs, events, sources)
 
 
 class Marked(Struct, frozen=True):

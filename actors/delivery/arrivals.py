@@ -37,15 +37,15 @@ class Arrivals:
     """Numbers the batches of a runtime. A connection begins one and ends it; `merge` waits for lower ones."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self.changed = threading.Condition(self._lock)
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
         self._last = 0
         self._delivering: dict[Right, int] = {}  # each writer delivers one batch at a time
         self._merging = 0  # how many iterators wait here, or may
 
     def begin(self, right: Right) -> int:
         """The number of a batch that is delivered from now on."""
-        with self._lock:  # the condition's: entered directly, it costs a third
+        with self.lock:  # the condition's: entered directly, it costs a third
             self._last += 1
             if right.valid:  # what another writes goes nowhere
                 self._delivering[right] = self._last
@@ -53,7 +53,7 @@ class Arrivals:
 
     def end(self, right: Right) -> None:
         """Its buffers are filled, or its writer failed or was given up."""
-        with self._lock:
+        with self.lock:
             self._delivering.pop(right, None)
             if self._merging:
                 self.changed.notify_all()
@@ -74,10 +74,10 @@ class Arrivals:
 
     def enter(self) -> None:
         """A `merge` begins to read."""
-        with self.changed:
+        with self.lock:
             self._merging += 1
 
     def leave(self) -> None:
         """It reads no more."""
-        with self.changed:
+        with self.lock:
             self._merging -= 1

@@ -99,6 +99,7 @@ class Inlet:
         self.freshness = freshness  # what the stream itself was opened with
         self.policy: Policy | Literal["inline"] = policy
         self.capacity, self.deltas = capacity, deltas
+        # Entered itself: a signal handler that raises inside `Condition.__enter__` would leave it locked.
         self.lock = threading.RLock()
         self.ready = threading.Condition(self.lock)
         self.buffer = self._new_buffer(policy)
@@ -147,7 +148,7 @@ class Inlet:
 
     def put(self, right: Right, batch: Batch, now: float) -> Put:
         """Events of one batch, in their order."""
-        with self.lock:  # that of `ready`: entered directly, it costs a third
+        with self.lock:
             if not right.valid or self.end is not None:
                 return Put.REFUSED
             buffer = self.buffer
@@ -172,7 +173,7 @@ class Inlet:
 
     def put_run(self, right: Right, topic: Topic, parts: Sequence[Batch]) -> bool:
         """All that makes a topic of deltas whole, behind the gap of what was lost of it."""
-        with self.ready:
+        with self.lock:
             buffer = self.buffer
             if not right.valid or self.end is not None or not isinstance(buffer, FifoBuffer):
                 return False
@@ -185,48 +186,48 @@ class Inlet:
 
     def resume(self, right: Right, topic: Topic) -> None:
         """The topic starts again here with the next event."""
-        with self.ready:
+        with self.lock:
             if right.valid and self.end is None:
                 self.buffer.resume(topic)
                 self.wake()
 
     def mark(self, right: Right, marker: Marker) -> None:
         """A marker, behind all that was put before it."""
-        with self.ready:
+        with self.lock:
             if right.valid and self.end is None:
                 self.buffer.mark(marker)
                 self.wake()
 
     def mark_gaps(self, right: Right, gaps: GapRun) -> None:
         """The gaps of one outage."""
-        with self.ready:
+        with self.lock:
             if right.valid and self.end is None and gaps:
                 self.buffer.mark_gaps(gaps)
                 self.wake()
 
     def put_lifecycle(self, right: Right, event: Lifecycle, number: int) -> None:
         """A lifecycle event of a line; one that is not newer than the last of that line is dropped."""
-        with self.ready:
+        with self.lock:
             if right.valid and self.end is None and number > self._lifecycle_numbers.get(event.line, 0):
                 self._lifecycle_numbers[event.line] = number
                 self.mark(right, event)
 
     def introduce(self, right: Right, present: Lifecycle, number: int) -> None:
         """The present state of a line, unless this stream knows one of it."""
-        with self.ready:
+        with self.lock:
             if right.valid and self.end is None and present.line not in self._lifecycle_numbers:
                 self._lifecycle_numbers[present.line] = number
                 self.mark(right, present)
 
     def leave_line(self, line: str) -> None:
         """It follows no topic there: when it comes back, it is told the state of the line again."""
-        with self.ready:
+        with self.lock:
             self._lifecycle_numbers.pop(line, None)
 
     def put_state(self, right: Right, told: VenueState) -> None:
         """What the venue says of itself, unless this stream has it, or needs not know that it is over."""
         subject = told.line, told.scope
-        with self.ready:
+        with self.lock:
             former = self._states.get(subject)
             if former == told or (former is None and told.state in MOMENTARY):
                 return
@@ -234,7 +235,7 @@ class Inlet:
 
     def tell_state(self, right: Right, told: VenueState) -> None:
         """What the venue has just said of itself."""
-        with self.ready:
+        with self.lock:
             if right.valid and self.end is None:
                 self._states.pop((told.line, told.scope), None)
                 self._states[told.line, told.scope] = told
@@ -244,14 +245,14 @@ class Inlet:
 
     def mark_stale(self, right: Right, stale: Stale) -> None:
         """Unless the stream was told so."""
-        with self.ready:
+        with self.lock:
             if right.valid and self.end is None and stale.topic not in self.stale:
                 self.stale[stale.topic] = None
                 self.mark(right, stale)
 
     def mark_fresh(self, right: Right, fresh: Fresh) -> None:
         """The end of what it was told before."""
-        with self.ready:
+        with self.lock:
             if right.valid and self.end is None and fresh.topic in self.stale:
                 del self.stale[fresh.topic]
                 self.mark(right, fresh)
@@ -273,7 +274,7 @@ class Inlet:
 
     def wake_at_room(self, line: object, call: Callable[[], None]) -> None:
         """Call this when there is room again, or at once if there is. It only puts a letter somewhere."""
-        with self.ready:
+        with self.lock:
             if not self._has_room():
                 self._waiting[line] = call
                 return
@@ -281,7 +282,7 @@ class Inlet:
 
     def forget_line(self, line: object) -> None:
         """That line waits no longer."""
-        with self.ready:
+        with self.lock:
             self._waiting.pop(line, None)
 
     def overflow(self, right: Right, since: float | None) -> None:
@@ -289,7 +290,7 @@ class Inlet:
 
         `since`: when it became full. Nothing happens if it has had room after that.
         """
-        with self.ready:
+        with self.lock:
             is_held = self.full_since is not None and self.full_since == since
             if right.valid and is_held:
                 self.buffer.overflowing = True
@@ -316,7 +317,7 @@ class Inlet:
     @property
     def is_roomy(self) -> bool:
         """Whether a topic that was cut may start again here."""
-        with self.ready:
+        with self.lock:
             return self._has_room()
 
     @property
@@ -330,12 +331,12 @@ class Inlet:
 
     def cut(self) -> tuple[Topic, ...]:
         """Topics whose deltas this stream cannot use until they start again."""
-        with self.ready:
+        with self.lock:
             return tuple(self.buffer.cut)
 
     def forget(self, topic: Topic) -> None:
         """The stream no longer wants this topic: it need not start again."""
-        with self.ready:
+        with self.lock:
             self.stale.pop(topic, None)
             self.buffer.forget(topic)
 
@@ -351,7 +352,7 @@ class Inlet:
         try:
             since = self.buffer.waiting_since()
         except RuntimeError:  # a writer or the reader has just changed it
-            with self.ready:
+            with self.lock:
                 since = self.buffer.waiting_since()
         return 0.0 if since is None else max(0.0, self._now() - since)
 
@@ -363,7 +364,7 @@ class Inlet:
 
     def close(self, reason: str, *, quiet: bool) -> None:
         """Put `Closed` behind everything; later calls change nothing."""
-        with self.ready:
+        with self.lock:
             if self.end is None:
                 self.end = Closed(reason)
                 self.quiet = quiet
@@ -374,7 +375,7 @@ class Inlet:
 
     def status(self) -> StreamStatus:
         """The counters, taken at one moment."""
-        with self.ready:
+        with self.lock:
             buffer = self.buffer
             delivered, queued = buffer.delivered_and_queued()
             return StreamStatus(

@@ -54,7 +54,7 @@ def _read(
     waker = Waker()
     for stream in streams:
         stream._home.check()
-        with stream._inlet.ready:
+        with stream._inlet.lock:
             stream._inlet.wakers = (*stream._inlet.wakers, waker)
     arrivals.enter()
     try:
@@ -63,7 +63,7 @@ def _read(
         if not any(stream._home.is_left for stream in streams):  # else their locks may be held for ever
             arrivals.leave()
             for stream in streams:
-                with stream._inlet.ready:
+                with stream._inlet.lock:
                     others = tuple(other for other in stream._inlet.wakers if other is not waker)
                     stream._inlet.wakers = others
 
@@ -89,13 +89,12 @@ class Merge:
                 again = _first(self._streams)  # one that came before it may have been put meanwhile
                 if again is None or again[0] > found[0]:  # it was given up, and others may come first
                     continue
-                item = again[1]._take_at(again[0])
-                if isinstance(item, Received):
-                    self._silence = None
-                    yield item
-                elif markers and item is not None:  # else it is passed, or was given up meanwhile
-                    self._silence = None
-                    yield Marked(again[1], item)
+                stream = again[1]
+                # No call with the item in hand: there a signal handler may raise. None: it was given up.
+                for item in stream._handing_over_at(again[0], Marked):
+                    if markers or item.__class__ is Received:
+                        self._silence = None
+                        yield item
         if self._ended is not None and not markers:
             raise self._ended
 
@@ -117,7 +116,7 @@ class Merge:
 
     def _is_complete(self, place: Place) -> bool:
         """Whether no stream may still get something that came before this. If not, waits until one did."""
-        with self._arrivals.changed:
+        with self._arrivals.lock:
             if self._arrivals.is_complete(place[0]):
                 return True
             self._arrivals.changed.wait(self._wait_time(SLICE))

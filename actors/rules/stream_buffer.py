@@ -11,7 +11,8 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
-from itertools import takewhile
+from itertools import repeat, takewhile
+from operator import call
 from typing import Any, Literal, cast
 
 from msgspec import Struct
@@ -126,11 +127,11 @@ class BatchRun:
     received long before: it waits since `beyond_since`.
     """
 
-    __slots__ = ("_start", "batch", "beyond_since")
+    __slots__ = ("batch", "beyond_since", "taken")
 
     def __init__(self, batch: Batch, *, beyond_since: float | None = None) -> None:
         self.batch, self.beyond_since = batch, beyond_since
-        self._start = 0
+        self.taken = 0  # of its events
 
     @property
     def since(self) -> float:
@@ -138,16 +139,21 @@ class BatchRun:
         return self.batch.origin.at if self.beyond_since is None else self.beyond_since
 
     def __len__(self) -> int:
-        return len(self.batch) - self._start
+        return len(self.batch) - self.taken
+
+    def peek(self, most: int) -> Batch:
+        """The next ones, at most so many."""
+        return self.batch.piece(self.taken, self.taken + most)
 
     def take(self, most: int) -> Batch:
-        start, self._start = self._start, min(self._start + most, len(self.batch))
-        return self.batch.piece(start, self._start)
+        piece = self.peek(most)
+        self.taken += len(piece)
+        return piece
 
     @property
     def place(self) -> Place:
         """Of the next event."""
-        return self.batch.origin.order, self.batch.indexes[self._start]
+        return self.batch.origin.order, self.batch.indexes[self.taken]
 
 
 class GapRun:
@@ -164,10 +170,15 @@ class GapRun:
     def __len__(self) -> int:
         return len(self.spans) - self.at
 
-    def take(self) -> Gap:
+    def peek(self) -> Gap:
+        """The next one."""
         topic, since_ns = self.spans[self.at]
-        self.at += 1
         return Gap(topic, self.reason, None, since_ns, max(since_ns, self.until_ns), self.epoch)
+
+    def take(self) -> Gap:
+        gap = self.peek()
+        self.at += 1
+        return gap
 
     def expand(self) -> list[Gap]:
         return [self.take() for _ in range(len(self))]
@@ -407,22 +418,32 @@ class FifoBuffer(StreamBuffer):
         first = self._items[0]
         if not isinstance(first, BatchRun):
             return self._take_marker(cast("deque[Marker | GapRun]", self._items))
-        taken = self.reached_for = first.take(self.handful)
-        self._hand_beyond_since = first.beyond_since
-        if first.beyond_since is not None:
-            self._beyond -= len(taken)
-        if not first:
-            self._items.popleft()
-        self._waiting -= len(taken)
-        self._reached += len(taken)
-        self.hand.extend(taken.events)
+        taken = first.peek(self.handful)
+        count, is_all = len(taken), len(taken) == len(first)
+        beyond = 0 if first.beyond_since is None else count
+        put, events = self.hand.extend, taken.events
+        # No call until the last line: the interpreter looks for signals at calls, and a handler that raises,
+        # as Ctrl-C does, finds the events in the one place or in the other.
+        first.taken += count
+        self.reached_for, self._hand_beyond_since = taken, first.beyond_since
+        self._beyond -= beyond
+        if is_all:
+            del self._items[0]
+        self._waiting -= count
+        self._reached += count
+        put(events)
         return None
 
     def _take_marker(self, markers: deque[Marker | GapRun]) -> Marker:
         first = markers[0]
-        marker = first.take() if isinstance(first, GapRun) else first
-        if not isinstance(first, GapRun) or not first:
-            markers.popleft()
+        if isinstance(first, GapRun):
+            marker: Marker = first.peek()
+            is_all = len(first) == 1
+            first.at += 1
+        else:
+            marker, is_all = first, True
+        if is_all:
+            del markers[0]
         self._markers -= 1
         return marker
 
@@ -439,12 +460,10 @@ class FifoBuffer(StreamBuffer):
 
         It takes from the left. Taken back from the right, what is left for it stays older than the rest.
         """
-        count = 0
-        with contextlib.suppress(IndexError):
-            while True:
-                self.hand.pop()
-                count += 1
-        if count:
+        back: list[Any] = []
+        with contextlib.suppress(IndexError):  # in one step: the reader may look at how much is left
+            back.extend(map(call, repeat(self.hand.pop)))
+        if count := len(back):
             taken = self.reached_for
             self._items.appendleft(BatchRun(taken.piece(len(taken) - count)))
             self._waiting += count
@@ -632,14 +651,19 @@ class ConflatingBuffer(StreamBuffer):
     def reach(self) -> Marker | None:
         if not self._items:
             return None
-        _, item = self._items.popitem(last=False)
+        key, item = next(iter(self._items.items()))
         if not isinstance(item, WaitingEvent):
+            del self._items[key]
             return item
-        del self._since[item.topic]
+        topic, batch = item.topic, item.batch
+        put, events = self.hand.extend, batch.events
+        # No call until the last line, as in a `FifoBuffer`.
+        del self._items[key]
+        del self._since[topic]
         self._waiting -= 1
         self._reached += 1
-        self.reached_for = item.batch
-        self.hand.extend(item.batch.events)
+        self.reached_for = batch
+        put(events)
         return None
 
     def waiting_since(self) -> float | None:

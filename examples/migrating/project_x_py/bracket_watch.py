@@ -40,7 +40,10 @@ def watch(suite: TradingSuite) -> None:
                 if (now := status(suite.account)) != was:
                     print(now)
                 was = now
-                if suite.account.net(suite["NQ"].contract) == 0 and not suite.account.orders:
+                view, contract = suite.account, suite["NQ"].contract
+                if view.net(contract) == 0 and contract.id not in {
+                    each.order.contract for each in view.orders
+                }:
                     break
         except actors.Timeout:
             print(f"nothing for {SECONDS:.0f} s")

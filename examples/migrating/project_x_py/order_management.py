@@ -21,10 +21,11 @@ def single_orders(suite: TradingSuite) -> list[int]:
     limit = px.place(account, nq.contract, "buy", 1, limit=nq.price - nq.ticks(400))
     stop = px.place(account, nq.contract, "sell", 1, stop=nq.price - nq.ticks(80))
     trail = px.place(account, nq.contract, "sell", 1, trail=nq.price - nq.ticks(200))
-    works = [order_id(each) for each in (limit, stop, trail)]  # the three are under way together
-    view = suite.wait_account(lambda view: len(view.orders) == 3 and len(view.positions) == 1)
-    print(f"bought: {bought is not None}; working: {len(view.orders)}")
-    return [each for each in works if each is not None]
+    placed = [order_id(each) for each in (limit, stop, trail)]  # the three are under way together
+    works = [each for each in placed if each is not None]
+    suite.wait_account(lambda view: {*works} <= {each.order.id for each in view.orders})
+    print(f"bought: {bought is not None}; working: {len(works)}")
+    return works
 
 
 def look_and_change(suite: TradingSuite, orders: list[int]) -> None:
@@ -50,17 +51,16 @@ def bracket(suite: TradingSuite) -> None:
     px, account, nq = suite.orders, suite.account_id, suite["NQ"]
     entry = px.place(account, nq.contract, "buy", 1, bracket=actors.Bracket(stop=40, target=80))
     if (parent := order_id(entry)) is not None:
-        view = suite.wait_account(lambda view: len(view.orders) == 2)  # the entry is filled
-        legs = [each.order for each in view.orders if each.order.parent == parent]
-        print("legs:", ", ".join(sorted(f"{each.side} {each.type}" for each in legs)))
+        print("legs:", ", ".join(sorted(f"{each.side} {each.type}" for each in suite.legs(parent))))
 
 
 def main() -> None:
     with trading_suite("NQ") as suite:
         print(f"at first: {len(suite.account.orders)} orders, {len(suite.account.positions)} positions")
         works = single_orders(suite)
-        look_and_change(suite, works)
-        cancel(suite, works)
+        if works:
+            look_and_change(suite, works)
+            cancel(suite, works)
         bracket(suite)
         print("closed, with all orders:", suite.flatten("NQ"))
         print("fills:", [f"{each.side} {each.size}" for each in suite.account.fills])

@@ -37,9 +37,12 @@ def pair(suite: TradingSuite, limit: Decimal) -> bool:
 
 def protect(suite: TradingSuite) -> None:
     """A stop behind each position that has none, 80 ticks away."""
-    for position in suite.wait_account(lambda view: len(view.positions) == 2).positions:
-        one = next(each for each in suite.instruments.values() if each.contract.id == position.contract)
-        assert position.net is not None
+    ours = {each.contract.id: each for each in suite.instruments.values()}
+    view = suite.wait_account(lambda view: ours.keys() <= {each.contract for each in view.positions})
+    for position in view.positions:
+        one = ours.get(position.contract)
+        if one is None or position.net is None:
+            continue
         side = "sell" if position.net > 0 else "buy"
         away = -one.ticks(80) if position.net > 0 else one.ticks(80)
         stop = suite.orders.place(

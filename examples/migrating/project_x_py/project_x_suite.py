@@ -7,6 +7,8 @@ a folder that is removed at the end. With a config of yours and the number of an
     python examples/migrating/project_x_py/PORT.py CONFIG ACCOUNT
 
 A port that places orders then needs `trading = true` in the feed `projectx` of that config.
+It closes the whole position in its instrument at its end, and takes back all orders of it: use a practice
+account.
 """
 
 from __future__ import annotations
@@ -89,6 +91,14 @@ class TradingSuite:
                 return view
             time.sleep(0.02)
         raise TimeoutError(f"{self.account} is not what was waited for")
+
+    def legs(self, entry: int) -> list[actors.AccountOrder]:
+        """The stop and the target of a bracket, once the entry is filled and both work."""
+
+        def of_entry(view: actors.AccountView) -> list[actors.AccountOrder]:
+            return [each.order for each in view.orders if each.order.parent == entry]
+
+        return of_entry(self.wait_account(lambda view: len(of_entry(view)) == 2))
 
     @property
     def is_simulated(self) -> bool:

@@ -46,9 +46,10 @@ def validation(suite: TradingSuite) -> None:
 def attach_and_adjust(suite: TradingSuite) -> None:
     """`attach_risk_orders` and `adjust_stops`: a bracket comes with the entry; its stop is moved later."""
     px, account, nq = suite.orders, suite.account_id, suite["NQ"]
-    order_id(px.place(account, nq.contract, "buy", 1, bracket=actors.Bracket(stop=200, target=400)))
-    view = suite.wait_account(lambda view: len(view.orders) == 2)  # the entry is filled, its legs work
-    (stop,) = (each.order for each in view.orders if each.order.type == "stop")
+    entry = order_id(px.place(account, nq.contract, "buy", 1, bracket=actors.Bracket(stop=200, target=400)))
+    if entry is None:
+        return
+    (stop,) = (each for each in suite.legs(entry) if each.type == "stop")
     nearer = px.modify(account, stop.id, stop=nq.price - nq.ticks(100), align="safe")
     print("stop moved:", type(nearer.get(timeout=WAIT)).__name__)
     open_risk = (nq.price - (stop.stop_price or 0)) / nq.contract.tick_size * nq.contract.tick_value

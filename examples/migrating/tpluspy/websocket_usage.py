@@ -3,8 +3,8 @@
     python examples/migrating/tpluspy/websocket_usage.py
     python examples/migrating/tpluspy/websocket_usage.py CONFIG ASSET
 
-Without arguments it listens to a simulator in this process, which closes its connections every two seconds,
-as a server does when it is deployed. With them it reads the feed `tplus` of a config file, and an asset.
+Without arguments it listens to a simulator in this process, which closes its connections every second, as a
+server does when it is deployed. With them it reads the feed `tplus` of a config file, and an asset.
 """
 
 import sys
@@ -18,7 +18,7 @@ from actors.venues import tplus
 
 SIMULATED: Mapping[str, Any] = {
     "defaults": {"restart": {"initial": 0.1, "stable_after": 0.5}},  # seconds
-    "feeds": {"tplus": {"venue": "tplus", "url": "sim://tplus?rate=50&fault=close+every%3D2"}},
+    "feeds": {"tplus": {"venue": "tplus", "url": "sim://tplus?rate=20&fault=close+every%3D1"}},
 }
 WAIT = 30.0  # seconds
 

@@ -76,7 +76,9 @@ def cells(sdk: str, word: str) -> str:
 def channels_in(text: str, known: Collection[str]) -> set[str]:
     """Those that are named as channels, or by their constants."""
     named = {
-        name for some in re.findall(r"channels? ([^;|]*)", text) for name in re.findall(r"[`'](\w+)[`']", some)
+        name
+        for some in re.findall(r"channels? ([^;|]*)", text)
+        for name in re.findall(r"[`'](\w+)[`']", some)
     }
     constants = {name.lower() for name in re.findall(r"\b[a-z]\w*\.([A-Z_]{4,})\b", text)}
     subscribed = set(re.findall(r"subscribe\(feed, '(\w+)'", text))

@@ -234,7 +234,7 @@ def test_a_stream_shows_its_counters_and_gaps_and_gives_up_no_event(
     assert re.fullmatch(r"2, the oldest for [\d.]+ s", told["queued"])
     assert [trade.trade_id for trade in trades.get_many(2, timeout=10.0)] == ["1", "2"]
     assert "disconnect" in Shown(trades).cells
-    trades._passed.extend(Gap(Topic("o2", "trades", key), "resync", None, 0, 0, 2) for key in ("a", "b"))
+    trades._passed.extend(Gap(Topic("o2", "trades", key), "sequence", None, 0, 0, 2) for key in ("a", "b"))
     cells = Shown(trades).cells  # the newest first
     assert cells.index("trades b") < cells.index("trades a") < cells.index("disconnect")
     trades.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -132,10 +132,11 @@ def test_a_feed_is_removed_with_its_streams_and_views(runtime: Runtime, o2: Simu
 
 def test_a_simulator_ends_with_its_feed_or_with_the_feeds_use_of_it(o2: SimulatedO2) -> None:
     with actors.start({"feeds": {}}) as runtime:
-        for end in (
+        ends: tuple[Callable[[], Plan], ...] = (
             lambda: runtime.remove_feed("sim"),
-            lambda: runtime.add_feed("sim", feed_at(o2.url)),  # it goes to a real venue from now on
-        ):
+            lambda: runtime.add_feed("sim", feed_at(o2.url)),
+        )
+        for end in ends:
             runtime.add_feed("sim", feed_at("sim://o2?rate=0"))
             runtime.wait_live("sim", timeout=10)
             host, _, port = runtime.simulator("sim").url.removeprefix("ws://").partition(":")
@@ -151,7 +152,7 @@ def test_a_simulator_ends_with_its_feed_or_with_the_feeds_use_of_it(o2: Simulate
 def test_a_feed_that_another_thread_has_removed_meanwhile_is_told_of() -> None:
     added = with_feed(load({"feeds": {}}), "other", TPLUS).settings
     removed = without_feed(added, "other").settings
-    assert (added.added, removed.added) == ({"other"}, frozenset())
+    assert (added.added, removed.added) == (frozenset({"other"}), frozenset())
     with pytest.raises(LinewardenError, match="feed 'other' was removed meanwhile"):
         without_feed(removed, "other")
 

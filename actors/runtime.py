@@ -503,7 +503,9 @@ class Runtime(AccountCalls, BarCalls, FeedCalls, LifecycleCalls, PriceCalls, Typ
         def __getattr__(self, name: str) -> object:
             from actors.venues.unknown_names import unknown_name
 
-            raise unknown_name("'Runtime' object", name, self)
+            wanted = vars(self).get("_wanted")  # there is none while it is made
+            venues = [] if wanted is None else [type(spec.venue) for spec in wanted.feeds.values()]
+            raise unknown_name("'Runtime' object", name, self, venues)
 
     def _repr_html_(self) -> str | None:
         return html_of(self, "status_page:of_runtime")

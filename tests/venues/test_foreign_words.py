@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ from actors.protocol.foreign_words import Kind, meaning
 from actors.settings import load
 from actors.settings.config import ENTRY_KEYS, FEED_KEYS
 from actors.settings.wording import keys_of
-from actors.venues import VENUES
+from actors.venues import VENUES, alpaca, o2, projectx, tplus
 
 CONFIG = {"feeds": {"desk": {"venue": "projectx", "url": "sim://projectx", "token": "t"}}}
 CONFIG = {"feeds": {"desk": {"venue": "projectx", "url": "sim://projectx", "token": "t"}}}
@@ -104,6 +106,44 @@ def test_a_method_of_another_sdk_is_translated() -> None:
             "'Runtime' object has no attribute 'wait_lives'"
         )
         assert not hasattr(runtime, "_ipython_display_")
+
+
+def test_a_word_of_several_sdks_is_that_of_the_venues_of_the_feeds() -> None:
+    with actors.start(CONFIG) as runtime:
+        text = translated(lambda: runtime.cancel_order)  # type: ignore[attr-defined]
+    assert "o2-sdk" not in text
+    assert text.endswith("it is project-x-py 1.1's name for runtime.ask(...).cancel(...)")
+
+
+def test_a_word_of_sdks_of_other_venues_has_each_meaning() -> None:
+    text = translated(lambda: actors.cancel_order)  # type: ignore[attr-defined]
+    assert ": it is o2-sdk's name for an order, " in text
+    assert "; and it is project-x-py 1.1's name for runtime.ask(...).cancel(...)" in text
+    with actors.start({"feeds": {"desk": {"venue": "tplus", "url": "sim://tplus"}}}) as runtime:
+        assert translated(lambda: runtime.cancel_order).endswith(text.partition(": ")[2])  # type: ignore[attr-defined]
+
+
+def test_a_class_of_another_sdk_is_translated_by_the_module_of_its_venue() -> None:
+    assert translated(lambda: o2.DepthUpdate) == (  # type: ignore[attr-defined]
+        "module 'actors.venues.o2' has no attribute 'DepthUpdate': it is o2-sdk's name for the events of "
+        "channel 'depth', o2.DepthSnapshot and o2.DepthChange"
+    )
+    for module in (alpaca, o2, projectx, tplus):
+        assert translated(partial(getattr, module, "nothing")).endswith("has no attribute 'nothing'")
+
+
+@pytest.mark.parametrize("word", ["market", "market_id"])
+def test_a_key_that_is_given_by_its_name_is_translated(word: str) -> None:
+    config = {"feeds": {"o2": {"venue": "o2", "url": "sim://o2"}}}
+    given: dict[str, Any] = {word: "FUEL/USDC"}
+    with (
+        actors.start(config) as runtime,
+        pytest.raises(
+            LinewardenError,
+            match=rf"trades has no option '{word}': it is o2-sdk's name for the key of the call",
+        ),
+    ):
+        runtime.subscribe("o2", "trades", **given)
 
 
 def test_the_first_sdk_that_has_a_word_tells_its_meaning() -> None:

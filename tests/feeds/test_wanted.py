@@ -469,7 +469,7 @@ def test_a_signal_handler_that_adds_a_feed_while_its_thread_adds_another_adds_bo
 ) -> None:
     build = FeedBuilder.build
     with runtime_on(o2) as runtime:
-        streams = []
+        streams: list[Any] = []
 
         def interrupted(builder: FeedBuilder, *args: Any) -> Any:
             built = build(builder, *args)

@@ -219,7 +219,9 @@ class Venue(ABC):
         settings = self.settings
         values = (getattr(settings, name) for name in settings.__struct_fields__)
         secrets = "\0".join(value.reveal() for value in values if isinstance(value, Secret))
-        digest = hashlib.sha256(secrets.encode()).hexdigest()[:16] if secrets else "public"
+        digest = (
+            hashlib.sha256(secrets.encode("utf-8", "surrogatepass")).hexdigest()[:16] if secrets else "public"
+        )
         return f"{self.name}@{urlsplit(settings.url).netloc.rpartition('@')[2] or 'default'}/{digest}"
 
     def offers(self, channel: str) -> bool:

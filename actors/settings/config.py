@@ -52,7 +52,7 @@ from actors.settings.schema import (
 )
 from actors.settings.secret_files import read_secret_file
 from actors.settings.table_reader import RefusedError, SettingsReader
-from actors.settings.toml_file import text_of
+from actors.settings.toml_file import text_of, user_path
 from actors.settings.wording import BARE, found, key_name, keys_of, nearest, plain, suggested
 from actors.trading.limits import Limits
 
@@ -222,7 +222,7 @@ class ConfigReader(SettingsReader):
     def _trading(self, raw: object) -> TradingSettings:
         where = "[trading]"
         trading = TradingSettings(**self.fields(where, raw, TradingSettings))
-        path = Path(trading.dir).expanduser()
+        path = user_path(trading.dir)
         if _says(raw, "dir") and not path.is_absolute():
             text = "expected an absolute path, the same for every process that trades the same accounts"
             self.complain(where, "dir", text)
@@ -380,7 +380,7 @@ class ConfigReader(SettingsReader):
         return fields
 
     def _path(self, name: str) -> Path:
-        return Path(self._directory, Path(name).expanduser())
+        return Path(self._directory, user_path(name))
 
     def _kind(self, where: str, table: Table) -> type[Venue] | None:
         known = ", ".join(sorted(self._venues))

@@ -24,6 +24,7 @@ from actors.rules.calendar import Calendar, read_closure, read_session, read_zon
 from actors.rules.line_policy import HeartbeatPolicy
 from actors.rules.poor_health import HealthPolicy
 from actors.rules.restarts import RestartPolicy
+from actors.rules.topics import topic_of
 from actors.secret import SecretFile
 from actors.settings.addresses import (
     host_and_port,
@@ -729,7 +730,7 @@ class ConfigReader(SettingsReader):
         options = dict(wanted.options)
 
         def build() -> Topic:
-            return venue.topic(wanted.channel, key, options)
+            return topic_of(venue, wanted.channel, key, options)
 
         def report(place: str) -> Topic | None:
             return self.quoting(where, place, build, withheld=foreign, prefix=f"{venue.feed}: ")

@@ -94,4 +94,7 @@ def test_its_methods_are_translated_where_requests_are_asked() -> None:
         AttributeError, match=r"no attribute 'place_limit_order': it is project-x-py.*'s name for"
     ):
         _ = requests.place_limit_order  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError) as told:
+        _ = requests.cancel_order  # type: ignore[attr-defined]
+    assert "o2-sdk" not in str(told.value)  # which has that name, too
     assert not hasattr(requests, "_ipython_display_")

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
@@ -25,12 +26,49 @@ OTHERS = {
     *("marketdepth", "finalized_trades", "finalized-trades", "user_trade_events", "user-trades"),
     *("user_positions", "user_events", "password"),
 }
+MODELS: dict[str, type[msgspec.Struct]] = {
+    "IntentAggregateUpdate": tplus.Intent,
+    "MarginCallUpdated": tplus.MarginCallUpdated,
+    "Order": tplus.Order,
+    "OrderAmendedEvent": tplus.Amended,
+    "OrderBook": tplus.DepthSnapshot,
+    "OrderBookDiff": tplus.DepthChange,
+    "OrderCancelledEvent": tplus.Canceled,
+    "OrderCreatedEvent": tplus.Created,
+    "OrderRemovedEvent": tplus.Removed,
+    "OrderReplacedEvent": tplus.Replaced,
+    "PositionResponse": tplus.Position,
+    "PositionUpdate": tplus.PositionUpdate,
+    "SubAccountAssetTransferred": tplus.SubAccountAssetTransferred,
+    "Ticker": tplus.Ticker,
+    "TickerOpenInterest": tplus.OpenInterest,
+    "Timebar": tplus.Timebar,
+    "Trade": tplus.Trade,
+    "UserTrade": tplus.UserTrade,
+    "WithdrawalCompleted": tplus.WithdrawalCompleted,
+}
+RENAMED = {"sequence_number": "sequence", "total_open_interest": "total"}
+# What the page names in its remarks, and methods.
+ELSEWHERE = {
+    *("buyer_is_maker", "close_datetime", "event_type", "open_datetime", "order_id"),
+    *("serialize_trigger", "signable_part"),
+}
 CONFIG: dict[str, Any] = {"feeds": {"tplus": {"venue": "tplus", "url": "sim://tplus?rate=0"}}}
 
 
 def test_each_translated_word_is_one_of_the_sdk() -> None:
     words = WORDS.channels.keys() | WORDS.options.keys() | WORDS.keys.keys() | WORDS.calls.keys()
     assert words - NAMES - OTHERS == set()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_each_field_of_a_model_is_one_of_its_event(model: str) -> None:
+    fields = {
+        name.partition(".")[2] for name in names_of(HERE / "tpluspy.txt") if name.startswith(f"{model}.")
+    }
+    assert len(fields) > 2
+    there = dir(MODELS[model])
+    assert {field for field in fields - ELSEWHERE if RENAMED.get(field, field) not in there} == set()
 
 
 def test_arguments_of_its_clients_are_translated_in_a_feed() -> None:

@@ -16,7 +16,7 @@ from actors.secret import Secret
 from actors.settings import ServiceSettings, Settings
 from actors.settings.addresses import local_url
 from actors.settings.config import ConfigReader
-from actors.settings.toml_file import parsed, text_of
+from actors.settings.toml_file import parsed, text_of, user_path
 from actors.status import Status
 
 ANSWER = 10.0  # seconds; the service itself waits 5 for its actors
@@ -148,7 +148,7 @@ def read_settings(config: Path, name: str) -> Settings:
     Raises:
         ConfigError: the file cannot be read, or this table of it has mistakes.
     """
-    table = parsed(text_of(config.expanduser(), str(config)), str(config)).get(name, {})
+    table = parsed(text_of(user_path(config), str(config)), str(config)).get(name, {})
     return ConfigReader(str(config), config.parent, os.environ, {}).settings({name: table})
 
 

@@ -22,6 +22,7 @@ CONFIG = {"feeds": {"desk": {"venue": "projectx", "url": "sim://projectx", "toke
 CONFIG = {"feeds": {"desk": {"venue": "projectx", "url": "sim://projectx", "token": "t"}}}
 KINDS: tuple[Kind, ...] = ("channels", "options", "keys", "calls")
 NAMED = re.compile(r"\b(channel|option|key) '([^']+)'")
+EVENT = re.compile(r"\b(alpaca|o2|projectx|tplus)\.([A-Za-z]\w+)")
 CALLED = re.compile(r"\b(runtime|stream|actors)\.(\w+)")
 SDKS = [
     pytest.param(words, name, id=f"{name}: {words.sdk}, {number}")
@@ -53,6 +54,15 @@ def test_each_call_that_a_translation_names_exists(words: ForeignWords, venue: s
     owners: dict[str, object] = {"runtime": actors.Runtime, "stream": actors.Stream, "actors": actors}
     named = [found.groups() for text in translations(words) for found in CALLED.finditer(text)]
     assert [name for owner, name in named if not hasattr(owners[owner], name)] == []
+
+
+@pytest.mark.parametrize(("words", "venue"), SDKS)
+def test_each_channel_and_event_of_a_venue_that_a_translation_names_exists(
+    words: ForeignWords, venue: str
+) -> None:
+    modules = {"alpaca": alpaca, "o2": o2, "projectx": projectx, "tplus": tplus}
+    named = [found.groups() for text in translations(words) for found in EVENT.finditer(text)]
+    assert [f"{module}.{name}" for module, name in named if not hasattr(modules[module], name)] == []
 
 
 @pytest.mark.parametrize(("words", "venue"), SDKS)
@@ -119,7 +129,8 @@ def test_a_word_of_sdks_of_other_venues_has_each_meaning() -> None:
     text = translated(lambda: actors.cancel_order)  # type: ignore[attr-defined]
     assert ": it is o2-sdk's name for an order, " in text
     assert "; and it is project-x-py 1.1's name for runtime.ask(...).cancel(...)" in text
-    with actors.start({"feeds": {"desk": {"venue": "tplus", "url": "sim://tplus"}}}) as runtime:
+    alpaca_feed = {"venue": "alpaca", "url": "sim://alpaca", "key": "k", "secret": "s"}
+    with actors.start({"feeds": {"desk": alpaca_feed}}) as runtime:
         assert translated(lambda: runtime.cancel_order).endswith(text.partition(": ")[2])  # type: ignore[attr-defined]
 
 
@@ -127,6 +138,9 @@ def test_a_class_of_another_sdk_is_translated_by_the_module_of_its_venue() -> No
     assert translated(lambda: o2.DepthUpdate) == (  # type: ignore[attr-defined]
         "module 'actors.venues.o2' has no attribute 'DepthUpdate': it is o2-sdk's name for the events of "
         "channel 'depth', o2.DepthSnapshot and o2.DepthChange"
+    )
+    assert translated(lambda: tplus.OrderBookDiff).endswith(  # type: ignore[attr-defined]
+        "it is tpluspy's name for tplus.DepthChange"
     )
     for module in (alpaca, o2, projectx, tplus):
         assert translated(partial(getattr, module, "nothing")).endswith("has no attribute 'nothing'")
@@ -151,3 +165,12 @@ def test_the_first_sdk_that_has_a_word_tells_its_meaning() -> None:
     assert meaning("a", "calls", words) == ": it is one's name for b"
     assert meaning("d", "calls", words) == ": it is two's name for e"
     assert meaning("a", "keys", words) == ""
+
+
+def test_a_word_for_which_there_is_nothing_says_why() -> None:
+    config = {"feeds": {"tplus": {"venue": "tplus", "cache_dir": "x"}}}
+    told = (
+        "cache_dir: there is no such key: it is tpluspy's, and Linewarden has none: tokens are in memory only"
+    )
+    with pytest.raises(ConfigError, match=told):
+        load(config)

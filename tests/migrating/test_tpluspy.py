@@ -16,7 +16,7 @@ import actors
 from actors.errors import ConfigError, LinewardenError
 from actors.settings import load
 from actors.venues import VENUES, tplus
-from tests.migrating.test_pages import HERE, PAGES, names_of
+from tests.migrating.test_pages import HERE, PAGES, TRANSLATED, names_of
 from tests.venues.test_tplus_keystore import PASSWORD, WRITTEN
 
 NAMES = {re.split(r"[.:]", name)[-1] for name in names_of(HERE / "tpluspy.txt")}
@@ -79,7 +79,7 @@ def test_arguments_of_its_clients_are_translated_in_a_feed() -> None:
     with pytest.raises(ConfigError) as told:
         load({"feeds": {"tplus": {"venue": "tplus", **given}}})
     for key in given:
-        assert f"{key}: there is no such key: it is tpluspy's name for " in str(told.value)
+        assert re.search(f"{key}: there is no such key: it is tpluspy{TRANSLATED}", str(told.value))
 
 
 def test_its_streams_and_classes_are_translated() -> None:

@@ -33,7 +33,7 @@ class SubscribeError(LinewardenError):
     """Not every topic was confirmed in time. The stream is open all the same.
 
     `stream` is the open stream; `results` has the state of each topic. `why` is told where the wait was cut
-    short.
+    short, or a line is down.
     """
 
     def __init__(self, stream: object, results: Mapping[Topic, SubscriptionState], why: str = "") -> None:

@@ -53,7 +53,6 @@ from actors.trading.runtime_requests import RuntimeRequests
 from actors.typed_calls import TypedCalls
 
 if TYPE_CHECKING:
-    from actors.protocol import Venue
     from actors.trading.projectx_requests import ProjectXRequests
 
 
@@ -504,11 +503,9 @@ class Runtime(AccountCalls, BarCalls, FeedCalls, LifecycleCalls, PriceCalls, Typ
         def __getattr__(self, name: str) -> object:
             from actors.venues.unknown_names import unknown_name
 
-            def kinds() -> list[type[Venue]]:
-                wanted = self.__dict__.get("_wanted")  # None: it was not started
-                return [] if wanted is None else [type(spec.venue) for spec in wanted.feeds.values()]
-
-            raise unknown_name("'Runtime' object", name, self, kinds)
+            wanted = vars(self).get("_wanted")  # there is none while it is made
+            venues = [] if wanted is None else [type(spec.venue) for spec in wanted.feeds.values()]
+            raise unknown_name("'Runtime' object", name, self, venues)
 
     def _repr_html_(self) -> str | None:
         return html_of(self, "status_page:of_runtime")

@@ -344,7 +344,13 @@ class Streams:
         self._note_change()
         self._check_open(stream)
         if any(state.state != "confirmed" for state in states.values()):
-            raise SubscribeError(stream, states)
+            raise SubscribeError(stream, states, self._why_unanswered(states))
+
+    def _why_unanswered(self, states: Mapping[Topic, SubscriptionState]) -> str:
+        """What keeps the venue from answering: the lines that are down, each reason once."""
+        waiting = (topic for topic, state in states.items() if state.state in {"desired", "sent"})
+        looks = (self._looks.topic(topic, None, None) for topic in waiting)
+        return "; ".join(dict.fromkeys(look.text for look in looks if look.cause == "not_live"))
 
     def _check_open(self, stream: Stream[Any]) -> None:
         """Raises StreamClosed with the reason if it has ended."""

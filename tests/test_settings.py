@@ -317,6 +317,11 @@ def test_a_secret_may_come_as_one() -> None:
             "it belongs in [feeds.a.heartbeat] or [defaults.heartbeat].",
         ),
         (
+            feed(heartbeat={"interval": 1}),
+            "[feeds.a.heartbeat] interval: there is no such key; "
+            "did you mean 'ping_interval' or 'venue_ping_interval'?",
+        ),
+        (
             feed(heartbeat={"pong_timeot": 1}),
             "[feeds.a.heartbeat] pong_timeot: there is no such key; did you mean 'pong_timeout'?",
         ),

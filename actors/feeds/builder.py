@@ -54,8 +54,9 @@ class FeedBuilder:
         _stop(replaced)
         return Specs(generation=former.generation + 1, settings=settings, feeds=feeds)
 
-    def keep_only(self, feeds: Mapping[str, object]) -> None:
-        """Stop the simulators of feeds that are gone."""
+    def keep_only(self, feeds: Mapping[str, FeedSettings]) -> None:
+        """Stop the simulators of feeds that are gone, or that have another address now."""
+        feeds = {name: feed for name, feed in feeds.items() if _is_simulated(feed)}
         _stop([self.simulators.pop(feed) for feed in [*self.simulators] if feed not in feeds])
 
     def _spec(self, feed: FeedSettings, former: Specs, file: str, started: dict[str, Simulator]) -> FeedSpec:
@@ -101,7 +102,7 @@ class FeedBuilder:
         self, feed: FeedSettings, before: FeedSettings | None, file: str, started: dict[str, Simulator]
     ) -> Venue:
         """The feed's venue; one with a `sim://` address gets a simulator of its own to talk to."""
-        if not feed.own.url.startswith("sim:"):
+        if not _is_simulated(feed):
             return feed.build_venue()
         from actors.simulators import embed  # most programs talk to real venues
 
@@ -115,6 +116,10 @@ class FeedBuilder:
             except OSError as error:
                 raise ConfigError([sentence(file, where, "url", str(error.strerror))]) from None
         return feed.build_venue(simulator.url)
+
+
+def _is_simulated(feed: FeedSettings) -> bool:
+    return feed.own.url.startswith("sim:")
 
 
 def _stop(simulators: Iterable[Simulator]) -> None:

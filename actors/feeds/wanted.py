@@ -80,7 +80,7 @@ class WantedFeeds:
                     raise
                 self.specs = specs
                 hand_on(specs)
-                self.builder.keep_only(self.feeds)
+                self.builder.keep_only(self.settings.feeds)
             return change.plan
 
     def end(self, seconds: float) -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeGuard
 from actors.errors import LinewardenError
 from actors.events import Key, Keys, Option, Topic
 from actors.protocol.channel import TypedChannel
+from actors.protocol.foreign_words import meaning
 from actors.protocol.formatting import suggestion
 from actors.protocol.venue import Channel, Venue
 from actors.rules.stream_policy import StreamTerms
@@ -39,6 +40,8 @@ def topics_of(
     """
     texts = keys_of(venue, keys)
     if channel.key and not texts:
+        _check_names(venue, channel, options)  # a key may have been given by its name: symbol="AAPL"
+        venue.check_options(channel, options)
         raise venue.mistake(f"channel {channel.name!r} wants at least one key ({channel.key})")
     if not channel.key and texts:
         raise venue.mistake(f"channel {channel.name!r} takes no keys")
@@ -107,8 +110,8 @@ def _is_listing(keys: Keys) -> TypeGuard[Iterable[Key | Mapping[str, Any]]]:
 def _check_names(venue: Venue, channel: Channel, options: Mapping[str, Option]) -> None:
     """A keyword that is misspelt, or of another call, arrives as an option."""
     for name in options:
-        if name in channel.options:
-            continue
+        if name in channel.options or meaning(name, "options", venue.sdk_words()):
+            continue  # `check_options` translates the words of SDKs
         if name in KEYWORDS:
             raise venue.mistake(
                 f"{name!r} is no option of {channel.name}: it is a keyword of {KEYWORDS[name]}"

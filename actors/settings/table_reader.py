@@ -81,7 +81,7 @@ class SettingsReader:
         what = "table" if where in {"", "[defaults]"} else "key"
         for key in table:
             if key not in known:
-                hint = self.home(key, feed) or wording.suggested(key, known)
+                hint = wording.longer(key, known) or self.home(key, feed) or wording.suggested(key, known)
                 self.complain(where, key, f"there is no such {what}{hint}")
 
     def home(self, key: str, feed: str = "NAME") -> str:

@@ -107,7 +107,7 @@ class ProjectXRequests:
             from actors.venues import VENUES
             from actors.venues.unknown_names import unknown_name
 
-            raise unknown_name("'ProjectXRequests' object", name, self, lambda: (VENUES["projectx"],))
+            raise unknown_name("'ProjectXRequests' object", name, self, [VENUES["projectx"]])
 
     @property
     def _api(self) -> ProjectXApi:

@@ -9,16 +9,27 @@ import pytest
 import actors
 from actors.errors import ConfigError, LinewardenError
 from actors.settings import load
-from actors.venues import VENUES
+from actors.venues import VENUES, projectx
 from tests.migrating.test_pages import names_of
 
-NAMES = {
-    name.rpartition(":")[2].rpartition(".")[2]
-    for name in names_of(Path(__file__).with_name("project-x-py.txt"))
-}
+LIST = Path(__file__).with_name("project-x-py.txt")
+NAMES = {name.rpartition(":")[2].rpartition(".")[2] for name in names_of(LIST)}
 [WORDS] = (each for each in VENUES["projectx"].sdk_words() if each.sdk == "project-x-py")
 LOGIN = {"user_name": "trader", "api_key": "K"}
 EVENT = "Event"  # of the package `project_x_py.event_bus`, which handlers name in their types
+
+
+ENUMS = ("DomType", "OrderStatus", "OrderType", "PositionType")
+RENAMED = {"DomType.SESSION_LOW": "LOW", "DomType.SESSION_HIGH": "HIGH"}  # as the page says
+
+
+@pytest.mark.parametrize("kind", ENUMS)
+def test_enumerations_have_the_members_that_the_page_says(kind: str) -> None:
+    listed = [name for name in names_of(LIST) if name.startswith(f"{kind}.")]
+    theirs = {RENAMED.get(name, name.partition(".")[2]) for name in listed}
+    ours = set(getattr(projectx, kind).__members__)
+    assert theirs <= ours
+    assert len(theirs) > 2
 
 
 def test_each_translated_word_is_one_of_the_sdk() -> None:

@@ -92,7 +92,7 @@ WORDS = (
         },
         calls={
             "TradingSuite": "actors.start(...), with runtime.bars, runtime.account and runtime.ask",
-            "TradingSuiteConfig": "the config of actors.start(...)",
+            "TradingSuiteConfig": "the config of actors.start(...), which runtime.settings holds",
             "RealtimeDataManager": "runtime.bars(...), runtime.on_bar(...) and runtime.latest(...)",
             "RiskManager": "key 'limits', actors.position_size(...) and runtime.halt(...)",
             "ManagedTrade": "runtime.ask(...).place(...) with its bracket, in a block of yours",

@@ -47,7 +47,7 @@ def test_an_event_is_translated_where_a_channel_is_wanted(word: str) -> None:
 
 @pytest.mark.parametrize("word", sorted(WORDS.keys))
 def test_an_argument_of_a_suite_is_translated_in_a_feed(word: str) -> None:
-    with pytest.raises(ConfigError, match=f"{word}: there is no such key: it is project-x-py's name for "):
+    with pytest.raises(ConfigError, match=f"{word}: there is no such key: it is project-x-py's"):
         load({"feeds": {"desk": {"venue": "projectx", **LOGIN, word: "X"}}})
 
 

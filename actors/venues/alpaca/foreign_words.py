@@ -89,7 +89,10 @@ WORDS = (
             **dict.fromkeys(("DataFeed", "CryptoFeed", "OptionsFeed"), "key 'stream', such as 'iex'"),
             "BaseURL": "key 'url' of a feed; without it, the feed connects to Alpaca",
             "TradeEvent": "a text: event of a TradeUpdate, such as 'fill'",
-            "OrderSide": "a text: side of an order, such as 'buy'",
+            **dict.fromkeys(
+                _names("OrderSide OrderStatus OrderType OrderClass TimeInForce AssetClass PositionIntent"),
+                "a text, which is the member's name in lower case, such as 'buy'",
+            ),
             "TimeFrame": "a text: timeframe of runtime.bars(...), such as '5min'",
             "StockDataStream": _feed("'iex' or 'sip'"),
             "CryptoDataStream": _feed("'crypto'"),

@@ -23,12 +23,12 @@ BaseIndicator MomentumIndicator OverlapIndicator VolatilityIndicator VolumeIndic
 ema_alpha rolling_sum_negative rolling_sum_positive safe_division
 get_all_indicators get_indicator_groups get_indicator_info get_data_with_indicators
 """)
-# What it computes of rows, of fills or of a book.
+# What it computes of bars, of fills, of a book and of its changes.
 _ANALYSES = _names("""
 analyze_bid_ask_spread calculate_correlation_matrix calculate_volatility_metrics calculate_volume_profile
-calculate_max_drawdown calculate_portfolio_metrics calculate_sharpe_ratio
 detect_candlestick_patterns detect_chart_patterns
 """)
+_OF_FILLS = _names("calculate_max_drawdown calculate_portfolio_metrics calculate_sharpe_ratio")
 _OF_A_BOOK = _names("""
 get_orderbook_depth get_market_imbalance get_trade_flow_summary get_cumulative_delta get_volume_profile
 get_spread_analysis get_liquidity_levels get_support_resistance_levels detect_order_clusters
@@ -253,7 +253,8 @@ WORDS = (
             "calculate_position_size": "actors.position_size(...)",
             "calculate_position_sizing": "actors.position_size(...)",
             **dict.fromkeys(_INDICATORS, "an indicator: take a library, over actors.records(bars)"),
-            **dict.fromkeys(_ANALYSES, "a computation of a library, over actors.records(...)"),
+            **dict.fromkeys(_ANALYSES, "a computation of a library, over actors.records(bars)"),
+            **dict.fromkeys(_OF_FILLS, "a computation of a library, over runtime.account(...).fills"),
             **dict.fromkeys(_OF_A_BOOK, "sums of your own over runtime.book(...) and channel 'trades'"),
             **dict.fromkeys(_OF_EACH_LEVEL, "a count of your own, over channel 'depth'"),
             **_NEEDLESS,

@@ -4,13 +4,37 @@ from __future__ import annotations
 
 from actors.protocol import ForeignWords
 
+KEY = "the key of the call"
+LIMITS = (
+    "max_order_size",
+    "max_orders_per_minute",
+    "max_position_size",
+    "max_positions",
+    "max_daily_loss",
+    "max_daily_loss_amount",
+    "max_daily_trades",
+)
+BRACKETS = (
+    "use_stop_loss",
+    "use_take_profit",
+    "auto_risk_management",
+    "auto_stop_loss",
+    "auto_take_profit",
+    "enable_bracket_orders",
+    "default_stop_distance",
+    "default_risk_reward_ratio",
+)
+TRAILS = ("use_trailing_stops", "enable_trailing_stops", "trailing_stop_distance", "trailing_stop_trigger")
+CONFIGS = ("order_manager_config", "position_manager_config", "data_manager_config", "orderbook_config")
+INDICATORS = ("SMA", "EMA", "RSI", "MACD", "ATR", "BBANDS", "VWAP", "FVG", "calculate_sma", "calculate_rsi")
+
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
 # The indicators of 1.1, and what makes, lists and computes them.
-_INDICATORS = _names("""
+_INDICATORS_OF_1_1 = _names("""
 AD ADOSC ADX ADXR APO AROON AROONOSC ATR BBANDS BOP CCI CMO DEMA DX EMA HT_TRENDLINE KAMA MA MACD MACDEXT
 MACDFIX MAMA MAVP MFI MIDPOINT MIDPRICE MINUS_DI MINUS_DM MOM NATR OBV PLUS_DI PLUS_DM PPO ROC ROCP ROCR
 ROCR100 RSI SAR SAREXT SMA STDDEV STOCH STOCHF STOCHRSI T3 TEMA TRANGE TRIMA TRIX ULTOSC VWAP WILLR WMA
@@ -79,10 +103,32 @@ WORDS = (
             "disconnected": "runtime.lifecycle(...)",
             "reconnecting": "runtime.lifecycle(...)",
             "authenticated": "runtime.lifecycle(...), and runtime.status()",
+            "error": "logging, and runtime.status()",
+            "warning": "logging, and runtime.status()",
+            "latency_warning": "keys of [feeds.NAME.health], and runtime.status()",
+            "memory_warning": "nothing: bounds are fixed, and what is given up is an actors.Gap",
+            "tick": "channel 'trades'",
             "feed_stale": "actors.Stale, with option 'stale_after'",
         },
-        options={"timeframes": "runtime.bars(feed, key, ...)"},
+        options={
+            "timeframes": "runtime.bars(feed, key, ...)",
+            "timeframe": "runtime.bars(feed, key, ...)",
+            "initial_days": "history= of runtime.bars(...)",
+            **dict.fromkeys(
+                ("instrument", "instruments", "symbol", "contract_id"), f"{KEY}, a contract's full id"
+            ),
+            "account_id": f"{KEY}, the number of an account",
+            "features": "nothing: what is called is there",
+        },
         keys={
+            "instrument": "the keys of each call, or of key 'subscribe'",
+            "enable_orderbook": "nothing: runtime.book(...) begins one",
+            "enable_risk_management": "key 'limits'",
+            **dict.fromkeys(("auto_connect", "auto_reconnect"), "nothing: a line connects by itself"),
+            **dict.fromkeys(LIMITS, "key 'limits', or a judgement of your own; the page says which"),
+            **dict.fromkeys(BRACKETS, "bracket= of an order: actors.Bracket(...)"),
+            **dict.fromkeys(TRAILS, "trail= of an order"),
+            **dict.fromkeys(CONFIGS, "nothing: there is one config"),
             "timeframes": "the arguments of runtime.bars(...)",
             "instruments": "the keys of each call, or of key 'subscribe'",
             "initial_days": "history= of runtime.bars(...)",
@@ -106,6 +152,56 @@ WORDS = (
             "StatsExporter": "runtime.status(), and metrics= of actors.start(...)",
             "HealthMonitor": "runtime.status(), and runtime.fresh(...)",
             "OrderSubmissionUncertainError": "actors.Unknown, which is returned and not raised",
+            "Features": "nothing: what is called is there",
+            "InstrumentContext": "the key of each call",
+            "Instrument": "the contract of runtime.ask(...).contract(text)",
+            "StatisticsAggregator": "runtime.status()",
+            "OrderPlaceResponse": "actors.Accepted, actors.Refused or actors.Unknown",
+            "BracketOrderResponse": "actors.Accepted, actors.Refused or actors.Unknown",
+            "get_template": "a function of yours; the page has four",
+            "setup_logging": "logging.getLogger('actors')",
+            "round_to_tick_size": "on_tick(...) of actors.protocol",
+            **dict.fromkeys(
+                INDICATORS,
+                "an indicator, which Linewarden has not: actors.records(bars) feeds pandas and polars",
+            ),
+            "data": "runtime.bars(...) and runtime.latest(...)",
+            "orders": "runtime.ask(...)",
+            "positions": "runtime.account(...)",
+            "orderbook": "runtime.book(...)",
+            "client": "runtime.ask(...)",
+            "realtime": "the runtime itself: runtime.subscribe(...) and runtime.status()",
+            "events": "the runtime itself: runtime.on(...) and runtime.merge(...)",
+            "event_bus": "the runtime itself: runtime.on(...) and runtime.merge(...)",
+            "risk_manager": "key 'limits', actors.position_size(...) and runtime.halt(...)",
+            "config": "runtime.settings",
+            "account_info": "runtime.ask(...).account(name)",
+            **dict.fromkeys(
+                ("instrument", "instrument_id", "instrument_info", "symbol"),
+                "runtime.ask(...).contract(text)",
+            ),
+            **dict.fromkeys(("keys", "values", "items"), "a dict of yours"),
+            "on_any": "runtime.merge(..., runtime.lifecycle(), markers=True)",
+            "emit": "nothing: events come from venues alone",
+            "get_session_data": "runtime.bars(..., 'session', calendar=...)",
+            "get_session_statistics": "runtime.bars(..., 'session', calendar=...)",
+            "set_session_type": "calendar= of runtime.bars(...)",
+            "get_ohlc": "the last of runtime.bars(...)[timeframe].finished",
+            "is_data_ready": "synced of runtime.bars(...)[timeframe]",
+            "get_market_imbalance": "a sum of yours over runtime.book(...); the page has a port",
+            "get_recent_trades": "a stream of channel 'trades'",
+            "enter_long": "runtime.ask(...).place(..., 'buy', ...) with its bracket",
+            "enter_short": "runtime.ask(...).place(..., 'sell', ...) with its bracket",
+            "attach_risk_orders": "bracket= of the entry, runtime.ask(...).place(...)",
+            "add_stop_loss": "bracket= of the entry, or runtime.ask(...).place(..., stop=...)",
+            "add_take_profit": "bracket= of the entry, or runtime.ask(...).place(..., limit=...)",
+            "place_join_bid_order": "runtime.ask(...).place(..., join='bid')",
+            "place_join_ask_order": "runtime.ask(...).place(..., join='ask')",
+            "query_orders": "runtime.ask(...).orders(account, since)",
+            "search_orders": "runtime.ask(...).orders(account, since)",
+            "is_order_filled": "runtime.ask(...).order(account, order)",
+            "refresh_positions": "nothing: lists are read at the start, after a loss and at intervals",
+            "authenticate": "nothing: the feed logs in by itself",
             "create": "actors.start(...)",
             "from_config": "actors.start(...)",
             "wait_for": "runtime.subscribe(...), and get(timeout=...) of its stream",
@@ -150,7 +246,6 @@ WORDS = (
             "quote_processed": "channel 'quotes'",
         },
         options={
-            "initial_days": "history= of runtime.bars(...), a number of bars",
             "timezone": "calendar= of runtime.bars(...): times are UTC here",
             "max_bars_per_timeframe": "keep= of runtime.bars(...)",
         },
@@ -252,7 +347,7 @@ WORDS = (
             "get_portfolio_pnl": "runtime.account(...).unrealised and .realised",
             "calculate_position_size": "actors.position_size(...)",
             "calculate_position_sizing": "actors.position_size(...)",
-            **dict.fromkeys(_INDICATORS, "an indicator: take a library, over actors.records(bars)"),
+            **dict.fromkeys(_INDICATORS_OF_1_1, "an indicator: take a library, over actors.records(bars)"),
             **dict.fromkeys(_ANALYSES, "a computation of a library, over actors.records(bars)"),
             **dict.fromkeys(_OF_FILLS, "a computation of a library, over runtime.account(...).fills"),
             **dict.fromkeys(_OF_A_BOOK, "sums of your own over runtime.book(...) and channel 'trades'"),

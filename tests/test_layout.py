@@ -47,7 +47,7 @@ ROOMS: dict[str, set[str]] = {
     "delivery": {"errors", "events", "protocol", "rules"},
     "delivery/merge": {"errors", "events", "rules", "stream"},
     "messages": GROUND | {"delivery", "feed_spec", "protocol", "rules"},
-    "client": {"errors", "events", "secret", "protocol", "rules", "status"},
+    "client": {"display/text", "errors", "events", "secret", "protocol", "rules", "status", "timers"},
     "status": GROUND | {"diagnostics", "rules", "protocol", "display/shown"},
     "display": GROUND | {"diagnostics", "rules", "protocol", "status", "stream"},
     "simulators": {"errors", "lazy", "venues"},
@@ -177,6 +177,7 @@ def test_the_top_of_the_package_can_be_read_at_a_glance() -> None:
 COVERED_BY = {
     "calls": "stories/test_questions",
     "client/service_http": "cli/test_service_client",
+    "client/timed_socket": "client/test_service_client",
     "cli/formatting": "cli/test_status_view",
     "connection": "stories/test_lives_of_lines",
     "delivery/holder": "stories/test_fresh",

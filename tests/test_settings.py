@@ -36,6 +36,7 @@ from actors.settings import (
     WantedTopics,
     known_venues,
     load,
+    load_feed,
 )
 from actors.settings.config import ConfigReader
 from actors.settings.diff import compare
@@ -1110,3 +1111,35 @@ def test_the_traceback_of_a_mistake_holds_no_frame_that_knows_a_secret(tmp_path:
         actors.start(file)
     shown = [repr(value) for entry in caught.traceback[1:] for value in entry.frame.f_locals.values()]
     assert not [value for value in shown if "s3cr3t" in value]
+
+
+def test_nor_does_that_of_a_mistake_in_a_feed_that_is_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("S", "s3cr3t")
+    with pytest.raises(ConfigError) as caught:
+        load_feed("a", {"venue": "alpaca", "key": "${S}", "secret": "${S}", "typo": 1}, load({"feeds": {}}))
+    assert [entry.name for entry in caught.traceback[1:]] == ["load_feed"]
+
+
+@pytest.mark.parametrize("key", ["secret", "data_url", "proxy"])
+def test_a_variable_whose_bytes_are_no_utf_8_is_a_mistake(key: str) -> None:
+    """Python reads such bytes as halves of surrogate pairs, and no venue can be sent one."""
+    feed = {"venue": "alpaca", "key": "k", "secret": "s"} | {key: "${S}"}
+    with pytest.raises(ConfigError) as raised:
+        load({"feeds": {"a": feed}}, {"S": os.fsdecode(b"canary-\xff")})
+    assert list(raised.value.problems) == [
+        f"<config>: [feeds.a] {key}: expected text that can be sent; it has halves of surrogate pairs, as a "
+        "variable has whose bytes are no UTF-8."
+    ]
+
+
+def test_a_home_directory_that_is_not_there_is_no_crash(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"~no-such-user/desk\.toml: there is no such file"):
+        load("~no-such-user/desk.toml")
+    feed = {"venue": "tplus", "ca_file": "~no-such-user/ca", "keystore": "~no-such-user/k"}
+    with pytest.raises(ConfigError) as raised:
+        load({"trading": {"dir": "~no-such-user/orders"}, "feeds": {"a": feed}}, {})
+    assert [each.partition(": ")[2].partition(";")[0] for each in raised.value.problems] == [
+        "[trading] dir: expected an absolute path, the same for every process that trades the same accounts.",
+        "[feeds.a] keystore: there is no file '~no-such-user/k' (from the config's directory).",
+        "[feeds.a] ca_file: there is no file '~no-such-user/ca' (from the config's directory).",
+    ]

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode
 
-import msgspec
 from msgspec import Struct
 
-from actors.client.service_http import DEFAULT, Reply, ServiceHttp
+from actors.client.service_http import DEFAULT, LONGEST, Reply, ServiceHttp, decoded, sentence
 from actors.errors import StalePriceError, Timeout
 from actors.events import Freshness, Key, Option, Tried
 from actors.protocol.channel import TypedChannel
@@ -21,6 +20,9 @@ from actors.secret import Secret
 from actors.status import Status
 
 ANSWER: Final = 5.0  # seconds
+LONGEST_WAIT: Final = 5.0  # seconds for which the service waits, whatever it is asked
+SURROGATES: Final = "surrogatepass"  # the service declines them, as any other key that it does not know
+VIEW: Final = 4 * 1_048_576  # bytes of a price, a freshness or a book of 1,000 levels
 
 Typed = TypeVar("Typed")
 
@@ -41,7 +43,7 @@ class ServiceClient:
     def __init__(self, url: str | None = None, *, token: str | None = None, timeout: float = ANSWER) -> None:
         """`url`: by default `LINEWARDEN_URL`, or http://127.0.0.1:9700; `token`: `LINEWARDEN_TOKEN`.
 
-        `timeout`: seconds for the connection, and for each part of an answer; what a call waits is added.
+        `timeout`: seconds for the connection, and again for the whole answer; what a call waits is added.
 
         Raises:
             ValueError: `url` is not an address.
@@ -68,8 +70,8 @@ class ServiceClient:
         """
         path = _path("latest", feed, plain_key(feed, key))
         reply = self._ask(path, {"max_age": max_age, "timeout": timeout}, timeout)
-        if reply.status == 503 and (stale := _decoded(reply, _Stale)) is not None:
-            raise StalePriceError(stale.error, stale.tried)
+        if reply.status == 503 and (stale := decoded(reply.body, _Stale)) is not None:
+            raise StalePriceError(sentence(stale.error), stale.tried)
         return self._typed(reply, LatestPrice)
 
     def book(
@@ -85,6 +87,7 @@ class ServiceClient:
             ServiceDeclinedError: the feed, the key or an option is not known, or the venue rejects the book.
             ServiceUnreachableError: no service answers, or it follows as many books as it may.
         """
+        wait = None if wait is None else min(wait, LONGEST_WAIT)
         query = {"depth": depth, **({} if wait is None else {"wait": wait}), **options}
         reply = self._ask(_path("book", feed, plain_key(feed, key)), query, wait or 0.0)
         view = self._typed(reply, BookView, also=503)
@@ -123,16 +126,17 @@ class ServiceClient:
             ServiceDeclinedError: the token is not that of the service.
             ServiceUnreachableError: no service answers, or one of another version.
         """
-        return self._typed(self._ask("/status", {}), Status)
+        return self._typed(self._ask("/status", {}, longest=LONGEST), Status)
 
-    def _ask(self, path: str, query: Mapping[str, Option], wait: float = 0.0) -> Reply:
-        words = {name: _word(value) for name, value in query.items()}
-        return self._http.request("GET", f"{path}?{urlencode(words)}", self._timeout + wait)
+    def _ask(self, path: str, query: Mapping[str, Option], wait: float = 0.0, longest: int = VIEW) -> Reply:
+        words = urlencode({name: _word(value) for name, value in query.items()}, errors=SURROGATES)
+        seconds = self._timeout + min(max(wait, 0.0), LONGEST_WAIT)
+        return self._http.request("GET", f"{path}?{words}", seconds, longest)
 
     def _typed(self, reply: Reply, kind: type[Typed], also: int = 200) -> Typed:
         if reply.status not in {200, also}:
             raise self._http.refusal(reply)
-        found = _decoded(reply, kind)
+        found = decoded(reply.body, kind)
         if found is not None:
             return found
         if reply.status == 200:
@@ -143,15 +147,8 @@ class ServiceClient:
         return f"<ServiceClient {self.url}>"
 
 
-def _decoded(reply: Reply, kind: type[Typed]) -> Typed | None:
-    try:
-        return msgspec.json.decode(reply.body, type=kind)
-    except msgspec.MsgspecError:
-        return None
-
-
 def _path(*names: str) -> str:
-    return "".join(f"/{quote(name, safe='')}" for name in names)
+    return "".join(f"/{quote(name, safe='', errors=SURROGATES)}" for name in names)
 
 
 def _word(value: Option) -> str:

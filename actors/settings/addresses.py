@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from actors.http_types import HostPort, is_loopback
+from actors.settings.toml_file import user_path
 
 PROXIES = ("none", "env")
 PROXY_SCHEMES = ("http", "socks4", "socks4a", "socks5", "socks5h")
@@ -84,7 +85,7 @@ def with_talk(url: str, directory: Path) -> str:
     if not _FILES & dict(pairs).keys():
         return url
     found = [
-        (key, str(Path(directory, Path(value).expanduser()).absolute()) if key in _FILES and value else value)
+        (key, str(Path(directory, user_path(value)).absolute()) if key in _FILES and value else value)
         for key, value in pairs
     ]
     return parts._replace(query=urlencode(found)).geturl()

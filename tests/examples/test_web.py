@@ -236,6 +236,8 @@ def test_two_workers_of_gunicorn_ask_one_service(o2: SimulatedO2) -> None:
             assert is_price(asked_until(latest, good))
             one, other = workers_of(url, 2)
             assert asked_until(f"{url}/book/{MARKET}", good)["bid"] is not None
+            for path in ("latest/0xdead", "latest/nonsense", "latest/%F0%9F%90%8D", "book/nonsense"):
+                assert once(f"{url}/{path}") == (404, {"error": "no such market"})
 
             os.kill(one, signal.SIGKILL)
             assert other in workers_of(url, 2)  # and the one that gunicorn has started in its place

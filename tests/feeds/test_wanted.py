@@ -464,6 +464,32 @@ def test_a_runtime_that_is_stopped_while_a_feed_is_added_leaves_nothing_behind(
     baseline.check()
 
 
+def test_a_signal_handler_that_adds_a_feed_while_its_thread_adds_another_adds_both(
+    o2: SimulatedO2, market: str, baseline: Baseline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = FeedBuilder.build
+    with runtime_on(o2) as runtime:
+        streams: list[Any] = []
+
+        def interrupted(builder: FeedBuilder, *args: Any) -> Any:
+            built = build(builder, *args)
+            if not streams:
+                monkeypatch.setattr(FeedBuilder, "build", build)
+                runtime.add_feed("inner", feed_at(o2.url))
+                streams.append(runtime.subscribe("inner", "trades", market))
+            return built
+
+        monkeypatch.setattr(FeedBuilder, "build", interrupted)
+        assert texts(runtime.add_feed("sim", {"venue": "o2", "url": "sim://o2?rate=0"})) == [
+            "feed sim is added"
+        ]
+        assert list(runtime.settings.feeds) == ["o2", "inner", "sim"]
+        assert not streams[0].closed
+        until(runtime, lambda status: len(status.feeds) == 3 and status.state == "live")
+        runtime.simulator("sim")
+    baseline.check()
+
+
 def test_a_signal_handler_that_stops_the_runtime_while_its_thread_adds_a_feed_leaves_nothing_behind(
     o2: SimulatedO2, baseline: Baseline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

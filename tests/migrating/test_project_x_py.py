@@ -32,9 +32,20 @@ def test_enumerations_have_the_members_that_the_page_says(kind: str) -> None:
     assert len(theirs) > 2
 
 
+# Arguments in calls and an event in its README, which 4.4.1 does not have as options of its own.
+OF_ITS_README = (
+    "account_id",
+    "contract_id",
+    "enable_orderbook",
+    "enable_risk_management",
+    "tick",
+    "timeframe",
+)
+
+
 def test_each_translated_word_is_one_of_the_sdk() -> None:
     used = {*WORDS.channels, *WORDS.options, *WORDS.keys, *WORDS.calls}
-    assert used - NAMES == {EVENT}
+    assert used - NAMES == {EVENT, *OF_ITS_README}
 
 
 @pytest.mark.parametrize("word", sorted(WORDS.channels))

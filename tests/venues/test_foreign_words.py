@@ -22,6 +22,7 @@ CONFIG = {"feeds": {"desk": {"venue": "projectx", "url": "sim://projectx", "toke
 CONFIG = {"feeds": {"desk": {"venue": "projectx", "url": "sim://projectx", "token": "t"}}}
 KINDS: tuple[Kind, ...] = ("channels", "options", "keys", "calls")
 NAMED = re.compile(r"\b(channel|option|key) '([^']+)'")
+EVENT = re.compile(r"\b(alpaca|o2|projectx|tplus)\.([A-Za-z]\w+)")
 CALLED = re.compile(r"\b(runtime|stream|actors)\.(\w+)")
 SDKS = [
     pytest.param(words, name, id=f"{name}: {words.sdk}, {number}")
@@ -53,6 +54,15 @@ def test_each_call_that_a_translation_names_exists(words: ForeignWords, venue: s
     owners: dict[str, object] = {"runtime": actors.Runtime, "stream": actors.Stream, "actors": actors}
     named = [found.groups() for text in translations(words) for found in CALLED.finditer(text)]
     assert [name for owner, name in named if not hasattr(owners[owner], name)] == []
+
+
+@pytest.mark.parametrize(("words", "venue"), SDKS)
+def test_each_channel_and_event_of_a_venue_that_a_translation_names_exists(
+    words: ForeignWords, venue: str
+) -> None:
+    modules = {"alpaca": alpaca, "o2": o2, "projectx": projectx, "tplus": tplus}
+    named = [found.groups() for text in translations(words) for found in EVENT.finditer(text)]
+    assert [f"{module}.{name}" for module, name in named if not hasattr(modules[module], name)] == []
 
 
 @pytest.mark.parametrize(("words", "venue"), SDKS)
@@ -112,14 +122,32 @@ def test_a_word_of_several_sdks_is_that_of_the_venues_of_the_feeds() -> None:
     with actors.start(CONFIG) as runtime:
         text = translated(lambda: runtime.cancel_order)  # type: ignore[attr-defined]
     assert "o2-sdk" not in text
-    assert text.endswith("it is project-x-py 1.1's name for runtime.ask(...).cancel(...)")
+    assert text.endswith("it is project-x-py's name for runtime.ask(...).cancel(...)")
+
+
+def test_a_request_of_another_sdk_is_that_of_projectx() -> None:
+    with actors.start(CONFIG) as runtime:
+        text = translated(lambda: runtime.ask("desk").cancel_order)  # type: ignore[attr-defined]
+    assert text.endswith(
+        "attribute 'cancel_order': it is project-x-py's name for runtime.ask(...).cancel(...)"
+    )
+
+
+@pytest.mark.parametrize("word", ["EventType.QUOTE_UPDATE", "QUOTE_UPDATE", "quote_update"])
+def test_a_member_of_an_enum_of_events_is_translated(word: str) -> None:
+    with (
+        actors.start(CONFIG) as runtime,
+        pytest.raises(LinewardenError, match=f"'{word}': it is project-x-py's name for channel 'quotes'"),
+    ):
+        runtime.subscribe("desk", word, "CON.F.US.ENQ.Z26")
 
 
 def test_a_word_of_sdks_of_other_venues_has_each_meaning() -> None:
     text = translated(lambda: actors.cancel_order)  # type: ignore[attr-defined]
     assert ": it is o2-sdk's name for an order, " in text
-    assert "; and it is project-x-py 1.1's name for runtime.ask(...).cancel(...)" in text
-    with actors.start({"feeds": {"desk": {"venue": "tplus", "url": "sim://tplus"}}}) as runtime:
+    assert "; and it is project-x-py's name for runtime.ask(...).cancel(...)" in text
+    alpaca_feed = {"venue": "alpaca", "url": "sim://alpaca", "key": "k", "secret": "s"}
+    with actors.start({"feeds": {"desk": alpaca_feed}}) as runtime:
         assert translated(lambda: runtime.cancel_order).endswith(text.partition(": ")[2])  # type: ignore[attr-defined]
 
 
@@ -127,6 +155,9 @@ def test_a_class_of_another_sdk_is_translated_by_the_module_of_its_venue() -> No
     assert translated(lambda: o2.DepthUpdate) == (  # type: ignore[attr-defined]
         "module 'actors.venues.o2' has no attribute 'DepthUpdate': it is o2-sdk's name for the events of "
         "channel 'depth', o2.DepthSnapshot and o2.DepthChange"
+    )
+    assert translated(lambda: tplus.OrderBookDiff).endswith(  # type: ignore[attr-defined]
+        "it is tpluspy's name for tplus.DepthChange"
     )
     for module in (alpaca, o2, projectx, tplus):
         assert translated(partial(getattr, module, "nothing")).endswith("has no attribute 'nothing'")

@@ -180,7 +180,7 @@ class Streams:
         spec, declared, topics = self._asked(feed, channel, keys, options)
         if on_marker is not None:
             self._notifier.start()
-        handlers = Handlers(handler, on_marker, FailureLog(log))
+        handlers = Handlers(handler, on_marker, self.failure_log())
         notify = self._notifier.notify
         inlet = InlineInlet(
             next(self._ids),
@@ -398,6 +398,10 @@ class Streams:
 
     # ── handlers ──
 
+    def failure_log(self) -> FailureLog:
+        """Of the handlers of one stream."""
+        return FailureLog(log, self._now)
+
     def start_handler(self, stream: Stream[Any], run: Callable[[], None], name: str) -> None:
         """Run this on a thread of its own, until the stream ends. A stream whose thread ends is closed.
 
@@ -474,11 +478,13 @@ def _removed(feed: str) -> str:
 
 
 def handle(
-    stream: Stream[Any], handler: Callable[[Any], object], on_marker: Callable[[Any], object] | None
+    stream: Stream[Any],
+    handler: Callable[[Any], object],
+    on_marker: Callable[[Any], object] | None,
+    failed: FailureLog,
 ) -> None:
     """On the handler's own thread, until the stream ends."""
     items = stream.with_meta() if on_marker is None else stream.items()
-    failed = FailureLog(log)
     for item in items:
         try:
             if isinstance(item, Received):

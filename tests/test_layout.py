@@ -347,7 +347,6 @@ CLOCKS = {
     ),
     "trading/accounts",
     "supervision/snapshot",
-    "delivery/failure_log",  # how much a minute of the log holds
     # Deadlines of blocking calls on short-lived threads, and a date in a header.
     *("wire/attempt", "wire/http_client", "wire/kept_connections", "wire/upgrade"),
     "trading/without_lines",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -23,7 +22,7 @@ class FailureLog:
     Failures are equal if an exception of one type was raised in one place. `clock` is monotonic seconds.
     """
 
-    def __init__(self, log: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, log: logging.Logger, clock: Callable[[], float]) -> None:
         self._log, self._clock = log, clock
         self._told_unawaited = False
         self._logged: dict[object, deque[float]] = {}  # times, by kind

@@ -50,6 +50,8 @@ def test_a_price_is_the_one_of_the_runtime(
     with pytest.raises(actors.StalePriceError, match="from the last 0 s") as stale:
         client.latest("o2", market, max_age=0.0, timeout=0)
     assert [each.why for each in stale.value.tried][:2] == ["none", "too old"]
+    with pytest.raises(actors.StalePriceError, match="from the last 1e-05 s"):
+        client.latest("o2", market, max_age=0.00001, timeout=1e-9)  # a float is sent without its exponent
 
 
 def test_keys_are_sent_as_they_are() -> None:

@@ -12,7 +12,7 @@ from actors.protocol.bars import timeframe_of
 from actors.settings import load
 from actors.trading.projectx_requests import ProjectXRequests
 from actors.venues import VENUES
-from tests.migrating.test_pages import HERE, names_of
+from tests.migrating.test_pages import HERE, TRANSLATED, names_of
 
 NAMES = {re.split(r"[.:]", name)[-1] for name in names_of(HERE / "project-x-py-1.txt")}
 [WORDS] = (each for each in VENUES["projectx"].sdk_words() if each.sdk == "project-x-py 1.1")
@@ -48,7 +48,7 @@ def test_each_key_of_its_config_file_is_translated_in_a_feed() -> None:
         load({"feeds": {"desk": {"venue": "projectx", **LOGIN, **FILE}}})
     told = str(caught.value)
     for key in FILE.keys() - {"api_url"}:
-        assert re.search(rf"{key}: there is no such key: it is project-x-py( 1\.1)?'s name for ", told)
+        assert re.search(rf"{key}: there is no such key: it is project-x-py( 1\.1)?{TRANSLATED}", told)
 
 
 @pytest.mark.parametrize("defaults", [False, True])
@@ -59,7 +59,7 @@ def test_a_key_of_its_config_file_is_translated_outside_of_feeds(defaults: bool)
         load(config)
     told = str(caught.value)
     for key in FILE.keys() - {"api_url"}:
-        assert re.search(rf"{key}\]?: there is no such table: it is project-x-py( 1\.1)?'s name for ", told)
+        assert re.search(rf"{key}\]?: there is no such table: it is project-x-py( 1\.1)?{TRANSLATED}", told)
     assert "'s name for key 'url', in [feeds.NAME]" in told
 
 
@@ -94,4 +94,7 @@ def test_its_methods_are_translated_where_requests_are_asked() -> None:
         AttributeError, match=r"no attribute 'place_limit_order': it is project-x-py.*'s name for"
     ):
         _ = requests.place_limit_order  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError) as told:
+        _ = requests.cancel_order  # type: ignore[attr-defined]
+    assert "o2-sdk" not in str(told.value)  # which has that name, too
     assert not hasattr(requests, "_ipython_display_")

@@ -149,7 +149,7 @@ def test_an_option_is_translated_in_a_config_and_where_a_program_subscribes(each
     channel = next(name for name, channel in channels.items() if channel.key and channel.is_public)
     entry = {"channel": channel, "keys": ["X"], each.word: "1"}
     feed = {"venue": each.venue.name, **LOGINS.get(each.venue.name, {}), "subscribe": [entry]}
-    told = re.escape(f"it is {each.sdk}'s name for {each.ours}")
+    told = re.escape(f"it is {each.sdk.partition(' ')[0]}'s name for {each.ours}")
     with pytest.raises(LinewardenError, match=told):
         load({"feeds": {"desk": feed}}, {})
     venue = each.venue("desk", each.venue.Settings.of(LOGINS.get(each.venue.name, {})))

@@ -122,13 +122,30 @@ def test_a_word_of_several_sdks_is_that_of_the_venues_of_the_feeds() -> None:
     with actors.start(CONFIG) as runtime:
         text = translated(lambda: runtime.cancel_order)  # type: ignore[attr-defined]
     assert "o2-sdk" not in text
-    assert text.endswith("it is project-x-py 1.1's name for runtime.ask(...).cancel(...)")
+    assert text.endswith("it is project-x-py's name for runtime.ask(...).cancel(...)")
+
+
+def test_a_request_of_another_sdk_is_that_of_projectx() -> None:
+    with actors.start(CONFIG) as runtime:
+        text = translated(lambda: runtime.ask("desk").cancel_order)  # type: ignore[attr-defined]
+    assert text.endswith(
+        "attribute 'cancel_order': it is project-x-py's name for runtime.ask(...).cancel(...)"
+    )
+
+
+@pytest.mark.parametrize("word", ["EventType.QUOTE_UPDATE", "QUOTE_UPDATE", "quote_update"])
+def test_a_member_of_an_enum_of_events_is_translated(word: str) -> None:
+    with (
+        actors.start(CONFIG) as runtime,
+        pytest.raises(LinewardenError, match=f"'{word}': it is project-x-py's name for channel 'quotes'"),
+    ):
+        runtime.subscribe("desk", word, "CON.F.US.ENQ.Z26")
 
 
 def test_a_word_of_sdks_of_other_venues_has_each_meaning() -> None:
     text = translated(lambda: actors.cancel_order)  # type: ignore[attr-defined]
     assert ": it is o2-sdk's name for an order, " in text
-    assert "; and it is project-x-py 1.1's name for runtime.ask(...).cancel(...)" in text
+    assert "; and it is project-x-py's name for runtime.ask(...).cancel(...)" in text
     alpaca_feed = {"venue": "alpaca", "url": "sim://alpaca", "key": "k", "secret": "s"}
     with actors.start({"feeds": {"desk": alpaca_feed}}) as runtime:
         assert translated(lambda: runtime.cancel_order).endswith(text.partition(": ")[2])  # type: ignore[attr-defined]
@@ -165,12 +182,3 @@ def test_the_first_sdk_that_has_a_word_tells_its_meaning() -> None:
     assert meaning("a", "calls", words) == ": it is one's name for b"
     assert meaning("d", "calls", words) == ": it is two's name for e"
     assert meaning("a", "keys", words) == ""
-
-
-def test_a_word_for_which_there_is_nothing_says_why() -> None:
-    config = {"feeds": {"tplus": {"venue": "tplus", "cache_dir": "x"}}}
-    told = (
-        "cache_dir: there is no such key: it is tpluspy's, and Linewarden has none: tokens are in memory only"
-    )
-    with pytest.raises(ConfigError, match=told):
-        load(config)

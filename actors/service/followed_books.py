@@ -98,8 +98,8 @@ class FollowedBooks:
     def of_requests(self) -> Collection[Topic]:
         """The topics that nothing but requests follows.
 
-        Each answer says how its book stands. What a visitor asks for does not make a feed stale for others. No
-        lock: while a book ends, an actor that does not answer may hold it, and the status is wanted then.
+        Each answer says how its book stands. What a visitor asks for does not make a feed stale for others.
+        It takes no lock: an actor that does not answer may hold that up, and the status is wanted then.
         """
         readings = self._readings.copy().items()
         found = {topic for topic, reading in readings if not reading.is_configured}

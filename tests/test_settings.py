@@ -478,6 +478,18 @@ def test_a_simulator_of_another_venue_is_refused(venue: str, simulator: str, adv
         assert raised.value.problems == (f"<config>: [feeds.a] url: {text}.",)
 
 
+def test_a_transcript_is_refused_for_a_hub(tmp_path: Path) -> None:
+    talk, hub = tmp_path / "talk.txt", tmp_path / "quay.toml"
+    talk.write_text("< {}\n")
+    hub.write_text(
+        'name = "quay"\nabout = "a hub"\nprotocol = "signalr"\nurl = "https://rtc.quay.example/hubs/market"\n'
+        '[channels.notices]\nabout = "news"\n[[events]]\ntarget = "Notice"\nchannel = "notices"\n'
+    )
+    for venue in ("projectx", str(hub)):
+        with pytest.raises(ConfigError, match="a transcript cannot be played to the client of a SignalR hub"):
+            load({"feeds": {"a": {"venue": venue, "url": f"sim://table?talk={talk}"}}}, {})
+
+
 def test_simulators_that_a_venue_may_have(tmp_path: Path) -> None:
     """Its own, that of a base class and a transcript; any, for a protocol that the user has written."""
     (tmp_path / "talk.txt").write_text("< hello\n")

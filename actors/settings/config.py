@@ -556,6 +556,9 @@ class ConfigReader(SettingsReader):
 
         def build() -> None:
             name = urlsplit(url).hostname or ""
+            if name == "table" and kind.hub_urls:
+                advice = "start a hub of your own (actors.simulators.signalr), and write its url"
+                raise ConfigError([f"a transcript cannot be played to the client of a SignalR hub; {advice}"])
             if not self._may_play(name, kind):
                 own = f"sim://{kind.name} or " if kind.simulator else ""
                 advice = f"write {own}sim://table?talk=FILE"

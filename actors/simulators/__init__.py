@@ -13,6 +13,7 @@ from actors.simulators.base.client import HttpReply, Peer, Request, binary_frame
 from actors.simulators.base.faults import Fault, fault, parse, waiting
 from actors.simulators.base.parameters import nearest, read
 from actors.simulators.base.server import Simulator
+from actors.simulators.base.settings import SimulatorSettings
 from actors.simulators.faulty_proxy import FaultyProxy
 from actors.simulators.o2 import SimulatedO2
 from actors.simulators.projectx import SimulatedProjectX
@@ -33,6 +34,7 @@ __all__ = [
     "SimulatedTable",
     "SimulatedTplus",
     "Simulator",
+    "SimulatorSettings",
     "binary_frame",
     "embed",
     "fault",

@@ -82,6 +82,8 @@ def test_a_parameter_without_a_type_is_refused_where_the_fault_is_written() -> N
     for mark in (fault, waiting):
         with pytest.raises(TypeError, match="fault skip: n needs an annotation, such as n: int"):
             mark(skip)
+    with pytest.raises(TypeError, match="fault drop: needs a parameter n, such as n: int = 1"):
+        waiting(SimulatedO2.drop)
 
 
 def test_a_url_starts_one() -> None:

@@ -15,6 +15,7 @@ import pytest
 import actors
 from actors.errors import ConfigError
 from actors.settings import load
+from actors.simulators import made
 from actors.simulators.signalr import SimulatedHubs
 from tests.venues.ticks.guide import (
     FAULTS,
@@ -22,6 +23,7 @@ from tests.venues.ticks.guide import (
     HUB_SIMULATOR,
     HUB_TESTED,
     PARTS,
+    SETTINGS,
     SIMULATOR,
     TESTED,
     TRIED,
@@ -101,6 +103,18 @@ def test_the_faults_of_the_guide_are_played(ticks: ModuleType) -> None:
             faulty.steps()
             assert [stream.get(timeout=10.0).number for _ in range(2)] == [1, 5]
             assert [(gap.reason, gap.missed) for gap in stream.gaps] == [("sequence", 3)]
+
+
+def test_the_settings_of_the_guide_are_read_from_keywords_and_texts(ticks: ModuleType) -> None:
+    names = vars(importlib.import_module("tests.venues.ticks.simulator")).copy()
+    block = f"from typing import Annotated\n{SETTINGS}"
+    exec(compile(block, "docs/venues.md", "exec", dont_inherit=True), names)  # its types are no texts
+    keyed: Any = names["KeyedTicks"]
+    assert (keyed().settings.key, keyed(rate=0, key="L").settings.key) == ("K", "L")
+    by_text: Any = made("ticks", keyed, (), [("key", "L"), ("rate", "0")])
+    assert (by_text.settings.key, by_text.settings.rate) == ("L", 0)
+    with pytest.raises(ConfigError, match=r"ticks: no 'kye' here; did you mean 'key'\?"):
+        made("ticks", keyed, (), [("kye", "L")])
 
 
 def test_what_cannot_be_decoded_is_a_gap_of_each_topic(venue: SimulatedTicks) -> None:

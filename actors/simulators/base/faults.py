@@ -135,8 +135,14 @@ def fault(method: Callable[P, R]) -> Callable[P, R]:
 
 
 def waiting(method: Callable[P, object]) -> Callable[P, None]:
-    """Marks a fault that happens the next `n` times: its method returns what is taken then; None: True."""
+    """Marks a fault that happens the next `n` times: its method returns what is taken then; None: True.
+
+    Raises:
+        TypeError: it has no parameter `n`, or one without an annotation.
+    """
     signature = inspect.signature(method)
+    if "n" not in signature.parameters:
+        raise TypeError(f"fault {method.__name__}: needs a parameter n, such as n: int = 1")
 
     @fault
     @wraps(method)

@@ -609,7 +609,8 @@ class ConfigReader(SettingsReader):
         known = FEED_KEYS.union(*(keys_of(each.Settings) for each in kinds))
         for key in [key for key in table if key not in known]:
             owners = sorted(name for name, other in self._venues.items() if key in keys_of(other.Settings))
-            if kind is not None and (told := meaning(key, "keys", kind.sdk_words())):
+            found_in = (meaning(key, "keys", each.sdk_words()) for each in kinds)
+            if told := next(filter(None, found_in), ""):
                 self.complain(where, key, f"there is no such key{told}")
             elif kind is not None and owners:
                 theirs = ", ".join(owners)

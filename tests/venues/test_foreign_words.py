@@ -177,6 +177,44 @@ def test_a_key_that_is_given_by_its_name_is_translated(word: str) -> None:
         runtime.subscribe("o2", "trades", **given)
 
 
+def test_a_word_that_requests_do_not_have_is_of_an_sdk_of_their_venue() -> None:
+    with actors.start(CONFIG) as runtime:
+        text = translated(lambda: runtime.ask("desk").cancel_all_orders)  # type: ignore[attr-defined]
+    assert "o2-sdk" not in text
+    assert text.endswith("'s name for runtime.ask(...).cancel_all(...)")
+
+
+def test_a_method_of_another_sdk_is_translated_at_a_stream() -> None:
+    with actors.start(CONFIG) as runtime:
+        stream = runtime.subscribe("desk", "quotes", "CON.F.US.ENQ.Z26")
+        text = translated(lambda: stream.add_callback)  # type: ignore[attr-defined]
+        assert ": it is project-x-py's name for runtime.on(...)" in text
+        text = translated(lambda: stream.gets)  # type: ignore[attr-defined]
+        assert text == "'Stream' object has no attribute 'gets'"
+        lives = runtime.lifecycle()  # of no venue
+        text = translated(lambda: lives.add_callback)  # type: ignore[attr-defined]
+        assert text == "'Stream' object has no attribute 'add_callback'"
+
+
+def test_an_option_of_another_sdk_is_translated_where_bars_are_asked_for() -> None:
+    with (
+        actors.start(CONFIG) as runtime,
+        pytest.raises(
+            LinewardenError,
+            match=r"no option 'initial_days': it is project-x-py( 1\.1)?'s name for history= ",
+        ),
+    ):
+        runtime.bars("desk", "CON.F.US.ENQ.Z26", "5min", initial_days=5)
+
+
+def test_a_key_of_another_sdk_is_translated_in_a_feed_without_its_venue() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load({"feeds": {"desk": {"exchange": "alpaca"}}})
+    assert "exchange: there is no such key: it is ReadyTrader-Stocks's name for key 'venue'" in str(
+        caught.value
+    )
+
+
 def test_the_first_sdk_that_has_a_word_tells_its_meaning() -> None:
     words = (ForeignWords(sdk="one", calls={"a": "b"}), ForeignWords(sdk="two", calls={"a": "c", "d": "e"}))
     assert meaning("a", "calls", words) == ": it is one's name for b"

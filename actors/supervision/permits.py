@@ -56,6 +56,9 @@ class Permits:
         max_age: float | None,
     ) -> Freshness:
         """The topic that is worst off."""
+        given: object = feed
+        if isinstance(given, Stream):
+            raise LinewardenError("fresh takes a feed's name: ask the stream itself, stream.fresh(max_age=…)")
         return self.fresh_of(self.topics(feed, channel, keys, options), max_age)
 
     def fresh_of(self, topics: Collection[Topic], max_age: float | None) -> Freshness:

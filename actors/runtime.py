@@ -117,7 +117,10 @@ def _stop_namesakes(name: str) -> None:
 
 
 class Runtime(AccountCalls, BarCalls, FeedCalls, LifecycleCalls, PriceCalls, TypedCalls):
-    """The tree as a program sees it. Any thread may call; leaving it as a context manager stops it."""
+    """What `actors.start` returns: the lines of a config, and the calls that open streams and views of them.
+
+    Any thread may call. Leaving it as a context manager stops it, as `stop` does.
+    """
 
     def __init__(
         self,

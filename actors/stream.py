@@ -118,7 +118,9 @@ class StreamControl(Protocol):
 
 
 class Stream(Generic[Event]):
-    """What you read. Any thread may read, one at a time; any thread may close it meanwhile.
+    """Events of a feed's channel that wait to be read, in a `for` loop or by `get`, `get_many` and `take`.
+
+    Any thread may read, one at a time; any thread may close it meanwhile.
 
     Made by `Runtime.subscribe`. Iterating gives events alone; `with_markers` shows what happened
     between them, too. The counters reconcile: received = delivered + dropped + conflated + queued.

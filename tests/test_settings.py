@@ -1155,3 +1155,11 @@ def test_a_home_directory_that_is_not_there_is_no_crash(tmp_path: Path) -> None:
         "[feeds.a] keystore: there is no file '~no-such-user/k' (from the config's directory).",
         "[feeds.a] ca_file: there is no file '~no-such-user/ca' (from the config's directory).",
     ]
+
+
+@pytest.mark.parametrize("url", ["SIM://o2", "WS://host.example", "Wss://host.example"])
+def test_the_scheme_of_an_address_is_in_lower_case(url: str) -> None:
+    """Else a simulator is not known for one, nor an address that sends in clear."""
+    for written in (url, [url]):
+        with pytest.raises(ConfigError, match=r"url: .*expected a URL that starts with .*, in lower case\."):
+            load({"feeds": {"a": {"venue": "o2", "url": written}}}, {})

@@ -47,8 +47,10 @@ def url_mistake(url: str) -> str:
     wanted = "expected a URL that starts with wss://, ws:// or sim://"
     if not _PLAIN.fullmatch(url):
         return "expected a URL of plain ASCII, without spaces and line breaks"
-    scheme, _, rest = url.partition("://")
-    scheme = scheme.lower()
+    written, _, rest = url.partition("://")
+    scheme = written.lower()
+    if scheme in URL_SCHEMES and scheme != written:  # else one is not known for what it is
+        return f"{wanted}, in lower case"
     if scheme in {"http", "https"}:
         return f"{wanted}; did you mean {scheme.replace('http', 'ws')}://?"
     if scheme not in URL_SCHEMES:

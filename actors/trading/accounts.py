@@ -174,8 +174,8 @@ class Accounts:
         except BaseException:
             stream.close()
             raise
-        thread = f"on_account/{feed}/{account}"
-        streams.start_handler(stream, lambda: handle(stream, handler, on_marker), thread)
+        thread, failed = f"on_account/{feed}/{account}", streams.failure_log()
+        streams.start_handler(stream, lambda: handle(stream, handler, on_marker, failed), thread)
         return stream
 
     def forget(self, feed: str, account: int) -> None:

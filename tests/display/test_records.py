@@ -335,8 +335,9 @@ def test_json_of_a_venue_is_read_one_level_deep_and_hostile_json_has_an_end() ->
     "one", [TRADE, "text", {"a": 1}, None, 5], ids=["event", "text", "mapping", "none", "number"]
 )
 def test_what_is_no_list_of_events_is_refused(one: Any) -> None:
-    with pytest.raises(LinewardenError, match="records takes a list of events, and this is"):
+    with pytest.raises(LinewardenError, match="records takes a list of events, and this is") as refused:
         records(one)
+    assert ("records([event])" in str(refused.value)) == isinstance(one, Struct | dict)
     assert records([{"a": Decimal(1)}, 5]) == [
         {"event_type": "dict", "a": 1.0, "value": None},
         {"event_type": "int", "a": None, "value": 5},

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -461,6 +462,34 @@ def test_a_runtime_that_is_stopped_while_a_feed_is_added_leaves_nothing_behind(
         runtime.add_feed("sim", {"venue": "o2"})
     with pytest.raises(RuntimeStopped):
         runtime.remove_feed("o2")
+    baseline.check()
+
+
+@pytest.mark.parametrize("moment", ["stop", "start"])
+def test_an_interrupt_while_a_simulator_starts_or_ends_leaves_none_behind(
+    o2: SimulatedO2, baseline: Baseline, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    whole = getattr(SimulatedO2, moment)
+
+    def interrupted(simulator: SimulatedO2) -> None:
+        monkeypatch.setattr(SimulatedO2, moment, whole)
+        if moment == "start":
+            whole(simulator)
+        raise KeyboardInterrupt
+
+    with runtime_on(o2) as runtime:
+        if moment == "stop":
+            runtime.add_feed("sim", {"venue": "o2", "url": "sim://o2?rate=0"})
+            former = runtime.simulator("sim")
+        monkeypatch.setattr(SimulatedO2, moment, interrupted)
+        add = partial(runtime.add_feed, "sim", {"venue": "o2", "url": "sim://o2?rate=0"})
+        with pytest.raises(KeyboardInterrupt):
+            partial(runtime.remove_feed, "sim")() if moment == "stop" else add()
+        assert list(runtime.settings.feeds) == ["o2"]
+        runtime.add_feed("next", {"venue": "o2", "url": "sim://o2?rate=0"})
+        if moment == "stop":
+            assert isinstance(former, SimulatedO2)
+            assert not former.running
     baseline.check()
 
 

@@ -186,7 +186,9 @@ class Simulator:
             threads = [self._thread, *self._helpers]
             self._helpers = []
         for thread in threads:
-            if thread is not None and thread is not threading.current_thread():
+            if thread is None or thread.ident is None:  # an interrupt came before it was started
+                continue
+            if thread is not threading.current_thread():
                 thread.join()
 
     def _bind(self) -> socket.socket:

@@ -27,6 +27,7 @@ from actors.delivery.epoch_delivery import LOOK_AGAIN
 from actors.delivery.kept import Misread
 from actors.delivery.table import Route
 from actors.diagnostics import QuarantinedMessages
+from actors.errors import LinewardenError
 from actors.events import Topic, VenueState
 from actors.login.connector import Connector
 from actors.login.redaction import without_secrets
@@ -556,9 +557,12 @@ class Connection(Actor):
             self._connector.token_taken()
             self._registry.tell(TopicsConfirmed(self._line, self._epoch, topics, answer.assumed))
         else:
-            why = self._shortened(answer.reason)
-            rejected = TopicsRejected(self._line, self._epoch, topics, why, answer.retry_after)
-            self._registry.tell(rejected)
+            why, again = self._shortened(answer.reason), answer.retry_after
+            if again is not None and not (isinstance(again, int | float) and math.isfinite(again)):
+                raise LinewardenError(
+                    f"{self._session_name}: retry_after of a Reject is seconds, not {again!r}"
+                )
+            self._registry.tell(TopicsRejected(self._line, self._epoch, topics, why, again))
 
     def _do(self, effect: Effect) -> None:
         match effect:
@@ -569,6 +573,7 @@ class Connection(Actor):
             case Reject() | Answered():
                 pass  # reported already, or a sign of life, as any bytes are
             case Announce():
+                self._check_welcomed()
                 self._delivery.await_routes()
                 self._dispatcher.tell(RoutesWanted(self._line, self._epoch))
             case Resent(topics=topics):
@@ -602,6 +607,9 @@ class Connection(Actor):
                 self._close(1000, self._connector.token_refused(text))
             case End(reason=reason):
                 self._close(1000, reason)
+            case _:
+                kind = type(effect).__name__
+                raise LinewardenError(f"{self._session_name} returned a {kind}, which is no effect")
 
     def _quarantine(self, raw: bytes, error: str) -> None:
         self._counters.note_undecoded()
@@ -807,6 +815,17 @@ class Connection(Actor):
     def _await_answer(self, topics: tuple[Topic, ...], asking: int) -> None:
         self._acks.sent(topics, asking, self._now())
         self._plan_look()
+
+    def _check_welcomed(self) -> None:
+        """Raises LinewardenError: the session announces itself where no topic would be asked for."""
+        if self._session.state in {SessionState.OPENING, SessionState.LOGGING_IN}:
+            mistake = "returned Announce() before it called self._move('welcomed')"
+            raise LinewardenError(f"{self._session_name} {mistake}")
+
+    @property
+    def _session_name(self) -> str:
+        """For people who write a venue."""
+        return type(self._session).__name__
 
     # ── sending, within the budget ──
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from actors.events import Freshness, SubscriptionState, Topic, Tried
@@ -14,7 +14,18 @@ TOLD = 20  # topics or lines that the text of an error names
 
 
 class LinewardenError(Exception):
-    """The root of all errors that Linewarden raises on purpose."""
+    """The root of all errors that Linewarden raises on purpose.
+
+    Another process gets it as it was, by pickle: the pools of Celery, `multiprocessing` and
+    `concurrent.futures` send errors so. A stream in it becomes its text.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_again, (type(self), self.args), self._state()
+
+    def _state(self) -> dict[str, Any]:
+        """The attributes that another process can have."""
+        return self.__dict__
 
 
 class ConfigError(LinewardenError):
@@ -33,7 +44,7 @@ class SubscribeError(LinewardenError):
     """Not every topic was confirmed in time. The stream is open all the same.
 
     `stream` is the open stream; `results` has the state of each topic. `why` is told where the wait was cut
-    short.
+    short, or a line is down.
     """
 
     def __init__(self, stream: object, results: Mapping[Topic, SubscriptionState], why: str = "") -> None:
@@ -46,6 +57,9 @@ class SubscribeError(LinewardenError):
         ]
         more = f"; and {len(missing) - TOLD:,} more" if len(missing) > TOLD else ""
         super().__init__("not confirmed: " + "; ".join(told) + more + (f"; {why}" if why else ""))
+
+    def _state(self) -> dict[str, Any]:
+        return self.__dict__ | {"stream": str(self.stream)}
 
 
 class RotationFailed(LinewardenError):
@@ -132,7 +146,15 @@ class ServiceUnreachableError(LinewardenError):
 
 
 class ServiceDeclinedError(LinewardenError):
-    """A service declines a request; the message has its reason. The same request will be declined again."""
+    """A service declines a request; the message has its reason. The same request will be declined again.
+
+    `status`: that of HTTP, such as 404 for a feed or key that is not known, 400 for a parameter or key that
+    is not understood, 401 for the token; None: the request was not sent.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)
 
 
 class ForkError(LinewardenError):
@@ -147,3 +169,8 @@ class ForkError(LinewardenError):
 
 class Timeout(LinewardenError, TimeoutError):
     """Nothing came within the time that the caller gave. The stream or runtime is unaffected."""
+
+
+def _made_again(kind: type[LinewardenError], words: tuple[object, ...]) -> LinewardenError:
+    """Without `__init__`, whose arguments are not those of the text."""
+    return kind.__new__(kind, *words)

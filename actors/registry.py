@@ -38,7 +38,7 @@ from actors.messages import (
     Unsubscribe,
     WantsPlaced,
 )
-from actors.protocol.placement import Placement
+from actors.protocol.placement import Bounds, Placement
 from actors.protocol.venue import Refusal, Venue
 from actors.reasons import Retryable
 from actors.rules.ledger import CONFIG, Ledger
@@ -166,14 +166,15 @@ class Registry(Actor):
         for topic in topics:
             placed = self._ledger.placed(topic.feed)
             venue = self._feeds[topic.feed].venue
-            line = _place(venue, topic, placed)
-            if isinstance(line, Refusal):
-                self._refuse(topic, line.reason)
+            found = _place(venue, topic, placed)
+            if isinstance(found, Refusal):
+                self._refuse(topic, found.reason)
                 continue
+            line, bounds = found
             if line not in placed:
                 self._supervisor.tell(LineNeeded(topic.feed, line))
             with self._lease:
-                self._ledger.place(topic, line, venue.bounds(topic))
+                self._ledger.place(topic, line, bounds)
                 self._cells.place((topic,), line)
             by_line.setdefault(line, []).append(topic)
         for line, placed_now in by_line.items():
@@ -362,11 +363,11 @@ class Registry(Actor):
         return self._feeds[line.partition("/")[0]]
 
 
-def _place(venue: Venue, topic: Topic, placed: Placement) -> str | Refusal:
+def _place(venue: Venue, topic: Topic, placed: Placement) -> tuple[str, Bounds] | Refusal:
     """A reload may have given the feed another venue while the topic was on its way; its stream ends soon."""
     if not venue.offers(topic.channel):
         return Refusal(f"feed {topic.feed!r} has no channel {topic.channel!r} any more")
-    return venue.place(topic, placed)
+    return venue.placed(topic, placed)
 
 
 def _silent(venue: Venue) -> frozenset[str]:

@@ -117,7 +117,10 @@ def _stop_namesakes(name: str) -> None:
 
 
 class Runtime(AccountCalls, BarCalls, FeedCalls, LifecycleCalls, PriceCalls, TypedCalls):
-    """The tree as a program sees it. Any thread may call; leaving it as a context manager stops it."""
+    """What `actors.start` returns: the lines of a config, and the calls that open streams and views of them.
+
+    Any thread may call. Leaving it as a context manager stops it, as `stop` does.
+    """
 
     def __init__(
         self,
@@ -503,7 +506,9 @@ class Runtime(AccountCalls, BarCalls, FeedCalls, LifecycleCalls, PriceCalls, Typ
         def __getattr__(self, name: str) -> object:
             from actors.venues.unknown_names import unknown_name
 
-            raise unknown_name("'Runtime' object", name, self)
+            wanted = vars(self).get("_wanted")  # there is none while it is made
+            venues = [] if wanted is None else [type(spec.venue) for spec in wanted.feeds.values()]
+            raise unknown_name("'Runtime' object", name, self, venues)
 
     def _repr_html_(self) -> str | None:
         return html_of(self, "status_page:of_runtime")

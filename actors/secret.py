@@ -93,6 +93,7 @@ class SecretFile(RedactedStruct, frozen=True):
     text: Secret
 
     def shown(self) -> Shown:
+        """Yields the file's name, without its text."""
         yield "name", self.name
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -13,7 +12,8 @@ from typing import Any, NoReturn, Protocol, cast
 
 from actors import log_queue
 from actors.calls import CALL, answer_of, answer_of_lines, ask
-from actors.delivery.handlers import UnawaitedError, check_result
+from actors.delivery.failure_log import FailureLog
+from actors.delivery.handlers import check_result
 from actors.delivery.inlet import Inlet
 from actors.delivery.inline import Handlers, InlineInlet
 from actors.delivery.notifier import Notifier
@@ -21,18 +21,13 @@ from actors.delivery.waits import WaitRefusedError, handles, refuse_to_wait
 from actors.errors import LinewardenError, RuntimeStopped, StreamClosed, SubscribeError, Timeout
 from actors.events import (
     LIFECYCLE,
-    Closed,
     Freshness,
-    Gap,
     Keys,
     Lifecycle,
-    Marker,
     Option,
     Received,
-    Repaired,
     SubscriptionState,
     Topic,
-    VenueState,
 )
 from actors.feed_spec import FeedSpec
 from actors.messages import AwaitAnswers, FollowLines, LeaveTopics, OpenStream, ReadMail
@@ -185,7 +180,7 @@ class Streams:
         spec, declared, topics = self._asked(feed, channel, keys, options)
         if on_marker is not None:
             self._notifier.start()
-        handlers = Handlers(handler, on_marker, FailureLog())
+        handlers = Handlers(handler, on_marker, self.failure_log())
         notify = self._notifier.notify
         inlet = InlineInlet(
             next(self._ids),
@@ -344,7 +339,13 @@ class Streams:
         self._note_change()
         self._check_open(stream)
         if any(state.state != "confirmed" for state in states.values()):
-            raise SubscribeError(stream, states)
+            raise SubscribeError(stream, states, self._why_unanswered(states))
+
+    def _why_unanswered(self, states: Mapping[Topic, SubscriptionState]) -> str:
+        """What keeps the venue from answering: the lines that are down, each reason once."""
+        waiting = (topic for topic, state in states.items() if state.state in {"desired", "sent"})
+        looks = (self._looks.topic(topic, None, None) for topic in waiting)
+        return "; ".join(dict.fromkeys(look.text for look in looks if look.cause == "not_live"))
 
     def _check_open(self, stream: Stream[Any]) -> None:
         """Raises StreamClosed with the reason if it has ended."""
@@ -396,6 +397,10 @@ class Streams:
         return stream._topics.copy()
 
     # ── handlers ──
+
+    def failure_log(self) -> FailureLog:
+        """Of the handlers of one stream."""
+        return FailureLog(log, self._now)
 
     def start_handler(self, stream: Stream[Any], run: Callable[[], None], name: str) -> None:
         """Run this on a thread of its own, until the stream ends. A stream whose thread ends is closed.
@@ -473,11 +478,13 @@ def _removed(feed: str) -> str:
 
 
 def handle(
-    stream: Stream[Any], handler: Callable[[Any], object], on_marker: Callable[[Any], object] | None
+    stream: Stream[Any],
+    handler: Callable[[Any], object],
+    on_marker: Callable[[Any], object] | None,
+    failed: FailureLog,
 ) -> None:
     """On the handler's own thread, until the stream ends."""
     items = stream.with_meta() if on_marker is None else stream.items()
-    failed = FailureLog()
     for item in items:
         try:
             if isinstance(item, Received):
@@ -566,44 +573,6 @@ def _without_data(stream: Stream[Any]) -> LinewardenError:
         f"{stream.feed}/{stream.channel} has no data that could be fresh: no line brings its events. "
         "Ask a stream of data, or runtime.fresh() about a feed"
     )
-
-
-class FailureLog:
-    """Logs the exception that is being handled: a handler of one stream raised it."""
-
-    def __init__(self) -> None:
-        self._told_unawaited = False
-
-    def __call__(self, about: Topic | Marker) -> None:
-        """It was called with an event of this topic, or with this marker."""
-        error = sys.exception()
-        if isinstance(error, UnawaitedError):
-            if not self._told_unawaited:
-                self._told_unawaited = True
-                text = "The handler of %s failed: %s. Each such call counts as failed; this is logged once."
-                log.error(text, _named(about), error)
-            return
-        match about:
-            case Topic():
-                log.exception("The handler of %s failed; it goes on with the next event.", about)
-            case Closed():
-                log.exception("on_marker failed for the end of its stream.")
-            case _:
-                log.exception("on_marker failed for %s; it goes on with the next item.", _named(about))
-
-
-def _named(about: Topic | Marker) -> str:
-    match about:
-        case Gap(topic=topic):
-            return f"a gap in {topic}"
-        case Repaired(topic=topic):
-            return f"a repaired gap in {topic}"
-        case Lifecycle(line=line, state=state):
-            return f"{state!r} of {line}"
-        case VenueState(line=line):
-            return f"{str(about)!r} of the venue of {line}"
-        case _:
-            return str(about)
 
 
 def _forget(

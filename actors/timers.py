@@ -22,9 +22,15 @@ CENTURY = 3_155_760_000.0  # seconds; less than a lock can wait
 
 def check_seconds(name: str, value: object, *, optional: bool = False) -> None:
     """Raises LinewardenError where a program gave what is no time; `optional`: None is one."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool) and not math.isnan(value)
-    if not is_number and not (optional and value is None):
-        raise LinewardenError(f"{name} is a number of seconds, and {value!r} is none")
+    if optional and value is None:
+        return
+    if isinstance(value, Real) and not isinstance(value, bool):
+        try:
+            if not math.isnan(value):
+                return
+        except OverflowError:
+            raise LinewardenError(f"{name} is a number of seconds, and this one is too large") from None
+    raise LinewardenError(f"{name} is a number of seconds, and {value!r} is none")
 
 
 class Clock(Protocol):

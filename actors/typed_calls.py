@@ -217,8 +217,8 @@ class TypedCalls:
             stream = self._streams.open(
                 feed, channel, keys, options, freshness, policy, capacity, drop_older_than
             )
-            name = f"on/{feed}/{channel}"
-            self._streams.start_handler(stream, lambda: handle(stream, handler, on_marker), name)
+            name, failed = f"on/{feed}/{channel}", self._streams.failure_log()
+            self._streams.start_handler(stream, lambda: handle(stream, handler, on_marker, failed), name)
         self._streams.await_answers(stream, tuple(stream._topics), wait)
         return stream
 

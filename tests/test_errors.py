@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
-from actors.errors import TOLD, NotLiveError, StreamClosed, SubscribeError
-from actors.events import SubscriptionState, Topic
+from actors import errors
+from actors.errors import TOLD, LinewardenError, NotLiveError, StreamClosed, SubscribeError
+from actors.events import Freshness, SubscriptionState, Topic, Tried
 from actors.simulators import SimulatedO2
 from tests.support.runtimes import runtime_on
 
@@ -60,3 +63,35 @@ def test_an_error_about_a_closed_stream_names_it(o2: SimulatedO2, market: str) -
             StreamClosed, match=r"^stream 2 \(o2/trades\) is closed: feed o2 was removed from"
         ):
             list(runtime.merge(ended))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.ForkError(),
+        errors.NotLiveError({"o2": "backoff"}),
+        errors.RuntimeStopped("the supervisor has died"),
+        errors.StreamClosed("its reader", "stream 1"),
+        errors.ConfigError(["[feeds.a] one", "[feeds.a] two"]),
+        errors.RotationFailed({"o2": "paused"}),
+        errors.Blind([Freshness("stale", "nothing")]),
+        errors.StalePriceError("o2: no price", (Tried("stream", "quote", "none"),)),
+        errors.AskRefusedError("px", "/orders", 7, "name", "words"),
+        errors.AskFailedError("px", "no answer", "timeout", 1.5),
+        errors.ServiceDeclinedError("no such feed", 404),
+        errors.Timeout("nothing came"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_of_a_pool_s_process_arrives_as_it_was(error: LinewardenError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
+
+
+def test_of_an_error_with_a_stream_the_text_arrives(o2: SimulatedO2, market: str) -> None:
+    with runtime_on(o2) as runtime:
+        trades = runtime.subscribe("o2", "trades", market)
+        error = SubscribeError(trades, {Topic("o2", "trades", market): SubscriptionState("sent")})
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.results, again.stream) == (str(error), error.results, str(trades))
+    assert error.stream is trades

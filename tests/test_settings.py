@@ -36,6 +36,7 @@ from actors.settings import (
     WantedTopics,
     known_venues,
     load,
+    load_feed,
 )
 from actors.settings.config import ConfigReader
 from actors.settings.diff import compare
@@ -317,6 +318,11 @@ def test_a_secret_may_come_as_one() -> None:
             "it belongs in [feeds.a.heartbeat] or [defaults.heartbeat].",
         ),
         (
+            feed(heartbeat={"interval": 1}),
+            "[feeds.a.heartbeat] interval: there is no such key; "
+            "did you mean 'ping_interval' or 'venue_ping_interval'?",
+        ),
+        (
             feed(heartbeat={"pong_timeot": 1}),
             "[feeds.a.heartbeat] pong_timeot: there is no such key; did you mean 'pong_timeout'?",
         ),
@@ -470,6 +476,18 @@ def test_a_simulator_of_another_venue_is_refused(venue: str, simulator: str, adv
         with pytest.raises(ConfigError) as raised:
             read_or_start(config)
         assert raised.value.problems == (f"<config>: [feeds.a] url: {text}.",)
+
+
+def test_a_transcript_is_refused_for_a_hub(tmp_path: Path) -> None:
+    talk, hub = tmp_path / "talk.txt", tmp_path / "quay.toml"
+    talk.write_text("< {}\n")
+    hub.write_text(
+        'name = "quay"\nabout = "a hub"\nprotocol = "signalr"\nurl = "https://rtc.quay.example/hubs/market"\n'
+        '[channels.notices]\nabout = "news"\n[[events]]\ntarget = "Notice"\nchannel = "notices"\n'
+    )
+    for venue in ("projectx", str(hub)):
+        with pytest.raises(ConfigError, match="a transcript cannot be played to the client of a SignalR hub"):
+            load({"feeds": {"a": {"venue": venue, "url": f"sim://table?talk={talk}"}}}, {})
 
 
 def test_simulators_that_a_venue_may_have(tmp_path: Path) -> None:
@@ -1105,3 +1123,43 @@ def test_the_traceback_of_a_mistake_holds_no_frame_that_knows_a_secret(tmp_path:
         actors.start(file)
     shown = [repr(value) for entry in caught.traceback[1:] for value in entry.frame.f_locals.values()]
     assert not [value for value in shown if "s3cr3t" in value]
+
+
+def test_nor_does_that_of_a_mistake_in_a_feed_that_is_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("S", "s3cr3t")
+    with pytest.raises(ConfigError) as caught:
+        load_feed("a", {"venue": "alpaca", "key": "${S}", "secret": "${S}", "typo": 1}, load({"feeds": {}}))
+    assert [entry.name for entry in caught.traceback[1:]] == ["load_feed"]
+
+
+@pytest.mark.parametrize("key", ["secret", "data_url", "proxy"])
+def test_a_variable_whose_bytes_are_no_utf_8_is_a_mistake(key: str) -> None:
+    """Python reads such bytes as halves of surrogate pairs, and no venue can be sent one."""
+    feed = {"venue": "alpaca", "key": "k", "secret": "s"} | {key: "${S}"}
+    with pytest.raises(ConfigError) as raised:
+        load({"feeds": {"a": feed}}, {"S": os.fsdecode(b"canary-\xff")})
+    assert list(raised.value.problems) == [
+        f"<config>: [feeds.a] {key}: expected text that can be sent; it has halves of surrogate pairs, as a "
+        "variable has whose bytes are no UTF-8."
+    ]
+
+
+def test_a_home_directory_that_is_not_there_is_no_crash(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"~no-such-user/desk\.toml: there is no such file"):
+        load("~no-such-user/desk.toml")
+    feed = {"venue": "tplus", "ca_file": "~no-such-user/ca", "keystore": "~no-such-user/k"}
+    with pytest.raises(ConfigError) as raised:
+        load({"trading": {"dir": "~no-such-user/orders"}, "feeds": {"a": feed}}, {})
+    assert [each.partition(": ")[2].partition(";")[0] for each in raised.value.problems] == [
+        "[trading] dir: expected an absolute path, the same for every process that trades the same accounts.",
+        "[feeds.a] keystore: there is no file '~no-such-user/k' (from the config's directory).",
+        "[feeds.a] ca_file: there is no file '~no-such-user/ca' (from the config's directory).",
+    ]
+
+
+@pytest.mark.parametrize("url", ["SIM://o2", "WS://host.example", "Wss://host.example"])
+def test_the_scheme_of_an_address_is_in_lower_case(url: str) -> None:
+    """Else a simulator is not known for one, nor an address that sends in clear."""
+    for written in (url, [url]):
+        with pytest.raises(ConfigError, match=r"url: .*expected a URL that starts with .*, in lower case\."):
+            load({"feeds": {"a": {"venue": "o2", "url": written}}}, {})

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from actors.timers import Entry, Pulse, SystemClock, ThreadTimers
+from actors.errors import LinewardenError
+from actors.timers import Entry, Pulse, SystemClock, ThreadTimers, check_seconds
 from tests.support.virtual_time import VirtualTimers
 
 
@@ -229,3 +230,13 @@ def test_the_thread_beats_without_timers_and_tells_the_end_of_a_pause() -> None:
         assert timers.pulse.resumed_at > before
     finally:
         timers.stop()
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), True, "5", 1 + 0j, 10**400], ids=["nan", "a bool", "text", "complex", "huge"]
+)
+def test_what_is_no_number_of_seconds_is_refused(value: object) -> None:
+    with pytest.raises(LinewardenError, match="wait is a number of seconds, and"):
+        check_seconds("wait", value)
+    with pytest.raises(LinewardenError, match="wait is a number of seconds, and"):
+        check_seconds("wait", value, optional=True)

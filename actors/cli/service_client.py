@@ -7,16 +7,14 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-import msgspec
-
-from actors.client.service_http import DEFAULT, Reply, ServiceHttp
+from actors.client.service_http import DEFAULT, Reply, ServiceHttp, decoded
 from actors.display.text import printable
 from actors.errors import ServiceUnreachableError
 from actors.secret import Secret
 from actors.settings import ServiceSettings, Settings
 from actors.settings.addresses import local_url
 from actors.settings.config import ConfigReader
-from actors.settings.toml_file import parsed, text_of
+from actors.settings.toml_file import parsed, text_of, user_path
 from actors.status import Status
 
 ANSWER = 10.0  # seconds; the service itself waits 5 for its actors
@@ -30,7 +28,6 @@ class CommandClient(ServiceHttp):
 
     address_advice = "If it has another address, give --url, LINEWARDEN_URL or -c CONFIG."
     token_advice = "set LINEWARDEN_TOKEN, or give its config with -c"
-    shown = staticmethod(printable)
 
     def __init__(self, url: str, token: Secret | None = None, *, timeout: float = ANSWER) -> None:
         """Raises: ValueError: `url` is not an address. The message does not repeat it."""
@@ -110,13 +107,13 @@ class CommandClient(ServiceHttp):
 
 def read_status(body: bytes, url: str) -> Status:
     """Raises: ServiceUnreachableError: the service is of another version."""
-    try:
-        return msgspec.json.decode(body, type=Status)
-    except msgspec.MsgspecError:
+    status = decoded(body, Status)
+    if status is None:
         raise ServiceUnreachableError(
             f"{url} answers in the format of another version of Linewarden; "
             "linewarden status --json prints it."
-        ) from None
+        )
+    return status
 
 
 def find_service(url: str | None, config: Path | None, *, timeout: float = ANSWER) -> CommandClient:
@@ -148,7 +145,7 @@ def read_settings(config: Path, name: str) -> Settings:
     Raises:
         ConfigError: the file cannot be read, or this table of it has mistakes.
     """
-    table = parsed(text_of(config.expanduser(), str(config)), str(config)).get(name, {})
+    table = parsed(text_of(user_path(config), str(config)), str(config)).get(name, {})
     return ConfigReader(str(config), config.parent, os.environ, {}).settings({name: table})
 
 

@@ -316,7 +316,7 @@ def asking(url: str | None, config: Path | None) -> Iterator[CommandClient]:
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--url or LINEWARDEN_URL") from None
         yield service
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         text = f"{service.url} answers in the format of another version of Linewarden."
         raise typer.Exit(complain(text, code=3)) from None
     except ServiceUnreachableError as error:

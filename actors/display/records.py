@@ -83,7 +83,9 @@ def _given(events: Given) -> list[Any]:
             "timeout=5), or stream.take(5)"
         )
     if isinstance(events, str | bytes | Mapping | Struct) or not isinstance(events, Iterable):
-        raise LinewardenError(f"records takes a list of events, and this is {type(events).__name__}")
+        name = type(events).__name__
+        how = ": put it into a list, as in records([event])" if isinstance(events, Struct | Mapping) else ""
+        raise LinewardenError(f"records takes a list of events, and this is {name}{how}")
     return list(events)
 
 

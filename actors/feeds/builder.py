@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from actors.errors import ConfigError
@@ -30,6 +30,7 @@ class FeedBuilder:
         self._clock = clock
         self.lookups = Lookups()
         self.simulators: dict[str, Simulator] = {}  # by feed
+        self._ending: list[Simulator] = []  # to be stopped: an interrupt may come before one has been
 
     def build(self, settings: Settings, former: Specs) -> Specs:
         """The next generation; a feed that has not changed keeps its spec, and none begins to send orders.
@@ -41,22 +42,34 @@ class FeedBuilder:
         if isinstance(former.settings, Settings):
             settings = without_new_orders(former.settings, settings)
         started: dict[str, Simulator] = {}
+        self._stop()
         try:
             feeds = {
                 name: self._spec(feed, former, settings.file, started)
                 for name, feed in settings.feeds.items()
             }
         except BaseException:  # of a venue of yours, too
-            _stop(started.values())
+            self._stop(*started.values())
             raise
         replaced = [self.simulators[name] for name in started if name in self.simulators]
         self.simulators.update(started)
-        _stop(replaced)
+        self._stop(*replaced)
         return Specs(generation=former.generation + 1, settings=settings, feeds=feeds)
 
-    def keep_only(self, feeds: Mapping[str, object]) -> None:
-        """Stop the simulators of feeds that are gone."""
-        _stop([self.simulators.pop(feed) for feed in [*self.simulators] if feed not in feeds])
+    def keep_only(self, feeds: Mapping[str, FeedSettings]) -> None:
+        """Stop the simulators of feeds that are gone, or that have another address now."""
+        feeds = {name: feed for name, feed in feeds.items() if _is_simulated(feed)}
+        for feed in [feed for feed in self.simulators if feed not in feeds]:
+            self._ending.append(self.simulators[feed])
+            del self.simulators[feed]
+        self._stop()
+
+    def _stop(self, *simulators: Simulator) -> None:
+        """Stops these, and those that an interrupt has left."""
+        self._ending += simulators
+        while self._ending:
+            self._ending[-1].stop()
+            del self._ending[-1]
 
     def _spec(self, feed: FeedSettings, former: Specs, file: str, started: dict[str, Simulator]) -> FeedSpec:
         before = former.settings.feeds.get(feed.name) if isinstance(former.settings, Settings) else None
@@ -101,15 +114,19 @@ class FeedBuilder:
         self, feed: FeedSettings, before: FeedSettings | None, file: str, started: dict[str, Simulator]
     ) -> Venue:
         """The feed's venue; one with a `sim://` address gets a simulator of its own to talk to."""
-        if not feed.own.url.startswith("sim:"):
+        if not _is_simulated(feed):
             return feed.build_venue()
         from actors.simulators import embed  # most programs talk to real venues
 
         simulator = self.simulators.get(feed.name)
         if simulator is None or before is None or before.own.url != feed.own.url:
             own, where = {feed.kind.name: feed.kind.simulator}, f"[feeds.{feed.name}]"
+
+            def made(simulator: Simulator) -> None:
+                started[feed.name] = simulator
+
             try:
-                simulator = started[feed.name] = embed(feed.own.url, own)
+                simulator = embed(feed.own.url, own, made)
             except ConfigError as error:
                 raise ConfigError([f"{file}: {where} {each}" for each in error.problems]) from None
             except OSError as error:
@@ -117,9 +134,8 @@ class FeedBuilder:
         return feed.build_venue(simulator.url)
 
 
-def _stop(simulators: Iterable[Simulator]) -> None:
-    for simulator in simulators:
-        simulator.stop()
+def _is_simulated(feed: FeedSettings) -> bool:
+    return feed.own.url.startswith("sim:")
 
 
 def _login(feed: FeedSettings, dial: Dial) -> tuple[object, ...]:

@@ -110,8 +110,8 @@ class FeedCalls:
 
         def hand_on(specs: Specs) -> None:
             questions.append(self._tree.ask(Reload(specs)))
-            self._streams.leave(specs.feeds)
-            self._foreign.keep_only(specs.feeds)
+            self._streams.leave(self._wanted.feeds)  # a signal handler may have made newer ones
+            self._foreign.keep_only(self._wanted.feeds)
 
         plan = self._wanted.change(changed, hand_on, self._tree.check, plan_only=plan_only)
         try:

@@ -65,22 +65,26 @@ class WantedFeeds:
     ) -> Plan:
         """Makes the next generation of the present settings, and hands it on, unless nothing changes.
 
-        No other change comes between. `check` raises RuntimeStopped once the runtime has ended. Raises
-        ConfigError and LinewardenError as `changed` and the builder do; then nothing has changed.
+        No other change comes between; one that a signal handler makes on this thread comes before. `check`
+        raises RuntimeStopped once the runtime has ended. Raises ConfigError and LinewardenError as `changed`
+        and the builder do; then nothing has changed.
         """
         with self.changing:
             check()
-            change = changed(self.settings)
-            if change.plan.changes_anything and not plan_only:
+            specs = None
+            while specs is None or specs.generation <= self.specs.generation:
+                change = changed(self.settings)
+                if plan_only or not change.plan.changes_anything:
+                    return change.plan
                 specs = self.builder.build(change.settings, self.specs)
                 try:
                     check()
                 except BaseException:  # it has ended meanwhile, as by a signal handler on this thread
                     self.builder.keep_only({})
                     raise
-                self.specs = specs
-                hand_on(specs)
-                self.builder.keep_only(self.feeds)
+            self.specs = specs
+            hand_on(specs)
+            self.builder.keep_only(self.settings.feeds)
             return change.plan
 
     def end(self, seconds: float) -> None:

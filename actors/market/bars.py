@@ -416,7 +416,7 @@ class Bars:
         if text.strip() == "*":
             raise LinewardenError(f"{feed}: bars are of one key, and '*' means many")
         channel = venue.channel(venue.tape_channel)
-        _check_options(feed, channel, options)
+        _check_options(venue, channel, options)
         text = self._named.get((feed, text), text)
         try:
             return topics_of(venue, channel, (text,), options)[0]
@@ -498,12 +498,13 @@ def _confirmed(streams: Streams | None, topic: Topic) -> bool | str:
     return f"rejected: {state.reason}" if state.state == "rejected" else state.state == "confirmed"
 
 
-def _check_options(feed: str, channel: Channel, options: Mapping[str, Option]) -> None:
+def _check_options(venue: Venue, channel: Channel, options: Mapping[str, Option]) -> None:
     """In words about bars: their callers know nothing of the channel."""
     for name in options:
         if name not in channel.options:
             own = (*CALL_OPTIONS, *channel.options)
+            hint = venue.hint(name, "options", own)
             raise LinewardenError(
-                f"{feed}: bars take {', '.join(own)}, and no option {name!r}{suggestion(name, own)} "
+                f"{venue.feed}: bars take {', '.join(own)}, and no option {name!r}{hint} "
                 'Timeframes such as "1min" are not named: they follow the key.'
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -61,8 +61,10 @@ def timeframe_of(text: str) -> Timeframe:
     """
     found = _WRITTEN.fullmatch(text.strip().lower()) if isinstance(text, str) else None
     if found is None or int(found[1] or 1) == 0:
+        several = "; give several one by one, and not as one" if isinstance(text, Iterable) else ""
+        told = "" if isinstance(text, str) else several
         raise LinewardenError(
-            f'bars are of a length such as "15s", "5min", "4h", "1day" or "session", not {text!r}'
+            f'bars are of a length such as "15s", "5min", "4h", "1day" or "session", not {text!r}{told}'
         )
     return Timeframe(_UNITS[found[2]], int(found[1] or 1))
 

@@ -16,7 +16,7 @@ class ForeignWords(Struct, frozen=True, kw_only=True):
     The sentence is `'quote_update' is project-x-py's name for channel 'quotes'`.
     """
 
-    sdk: str  # "project-x-py"
+    sdk: str  # "project-x-py", or "project-x-py 1.1"; sentences leave the version out
     channels: Mapping[str, str] = {}  # channels, events, methods that subscribe → "channel 'quotes'"
     options: Mapping[str, str] = {}  # options of a subscription → "option 'precision'"
     keys: Mapping[str, str] = {}  # settings and arguments of clients → "key 'api_key'"
@@ -24,9 +24,14 @@ class ForeignWords(Struct, frozen=True, kw_only=True):
 
 
 def meaning(word: str, kind: Kind, words: Iterable[ForeignWords]) -> str:
-    """Returns `: it is project-x-py's name for channel 'quotes'`; empty: no SDK has this word."""
-    for each in words:
-        ours = getattr(each, kind).get(word)
-        if ours is not None:
-            return f": it is {each.sdk}'s name for {ours}"
+    """Returns `: it is project-x-py's name for channel 'quotes'`; empty: no SDK has this word.
+
+    A member of an enum may stand for its value: `EventType.QUOTE_UPDATE` for quote_update.
+    """
+    tables = tuple(words)
+    for spelled in (word, word.rpartition(".")[2].lower()):
+        for each in tables:
+            ours = getattr(each, kind).get(spelled)
+            if ours is not None:
+                return f": it is {each.sdk.partition(' ')[0]}'s name for {ours}"
     return ""

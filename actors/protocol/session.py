@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from actors.errors import LinewardenError
 from actors.events import GapReason, Topic, VenueState
 from actors.http_types import HttpAnswer, HttpFailed, HttpRequest
 from actors.reasons import Reason, Retryable
@@ -296,9 +297,14 @@ class Session(ABC):
         """Makes a transition of `NEXT`: "upgraded", "welcomed" or "ended".
 
         Raises:
-            KeyError: the table has no such transition from this state.
+            LinewardenError: the table has no such transition from this state.
         """
-        self.state = NEXT[self.state, event]
+        following = NEXT.get((self.state, event))
+        if following is None:
+            allowed = " or ".join(repr(each) for state, each in NEXT if state is self.state) or "nothing"
+            name, state = type(self).__name__, self.state.value
+            raise LinewardenError(f"{name}: _move({event!r}) in the state {state!r}, where {allowed} is next")
+        self.state = following
 
     def _end(self, reason: Reason) -> End:
         """Ends the session; returns the effect that ends its connection for this reason."""

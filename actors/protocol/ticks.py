@@ -43,4 +43,5 @@ def money(contract: Contract, net: int, entry: Decimal, exit: Decimal) -> Decima
 
     In the currency of `tick_value`, before fees.
     """
-    return (exit - entry) * contract.tick_value * net / contract.tick_size
+    profit = (exit - entry) * contract.tick_value * net / contract.tick_size
+    return profit if profit else abs(profit)  # a short that has made nothing has made 0, and not -0

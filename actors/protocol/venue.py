@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import Any, ClassVar, Self, cast
@@ -22,7 +23,7 @@ from actors.protocol.conversation import Conversation, Token
 from actors.protocol.foreign_words import ForeignWords, Kind, meaning
 from actors.protocol.formatting import suggestion
 from actors.protocol.limits import RateLimit, SendRate
-from actors.protocol.placement import Bounds, Placement
+from actors.protocol.placement import Bound, Bounds, Placement
 from actors.protocol.prices import BookUpdate, Price
 from actors.protocol.rest import Call, RestApi
 from actors.protocol.session import Session
@@ -218,7 +219,9 @@ class Venue(ABC):
         settings = self.settings
         values = (getattr(settings, name) for name in settings.__struct_fields__)
         secrets = "\0".join(value.reveal() for value in values if isinstance(value, Secret))
-        digest = hashlib.sha256(secrets.encode()).hexdigest()[:16] if secrets else "public"
+        digest = (
+            hashlib.sha256(secrets.encode("utf-8", "surrogatepass")).hexdigest()[:16] if secrets else "public"
+        )
         return f"{self.name}@{urlsplit(settings.url).netloc.rpartition('@')[2] or 'default'}/{digest}"
 
     def offers(self, channel: str) -> bool:
@@ -305,13 +308,31 @@ class Venue(ABC):
         """
         return placed.line_of(topic) or placed.first_line(self.bounds(topic))
 
+    def placed(self, topic: Topic, placed: Placement) -> tuple[str, Bounds] | Refusal:
+        """Returns the line and the bounds of a topic. A defect of `place` or `bounds` refuses it."""
+        name = type(self).__name__
+        try:
+            line, bounds = self.place(topic, placed), self.bounds(topic)
+            if isinstance(line, Refusal):
+                return line
+            hash(bounds)
+        except Exception as error:
+            *_, frame = traceback.extract_tb(error.__traceback__)
+            why = f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"
+            return Refusal(f"place or bounds of {name} failed: {why}")
+        if not isinstance(line, str) or line.partition("/")[0] != self.feed:
+            return Refusal(f"{name}.place returned {line!r}, which is no line of feed {self.feed!r}")
+        if not (isinstance(bounds, tuple) and all(isinstance(each, Bound) for each in bounds)):
+            return Refusal(f"{name}.bounds returned {bounds!r}, which is no tuple of Bound")
+        return line, bounds
+
     def spread(self, topics: Iterable[Topic]) -> dict[str, list[Topic]]:
         """Returns the lines for these topics, each with its topics in order; refused ones are left out."""
         placed = Placement(self.feed, self.first_lines())
         for topic in topics:
-            line = self.place(topic, placed)
-            if not isinstance(line, Refusal):
-                placed.add(topic, line, self.bounds(topic))
+            found = self.placed(topic, placed)
+            if not isinstance(found, Refusal):
+                placed.add(topic, *found)
         return {line: list(topics) for line, topics in placed.items()}
 
     # ── what its events say ──

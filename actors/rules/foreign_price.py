@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from actors.errors import LinewardenError
-from actors.protocol.numbers import exact_decimal, is_bounded
+from actors.protocol.numbers import LAST_NS, exact_decimal, is_bounded
 from actors.protocol.prices import Price
 from actors.rules.latest_price import LONGEST, REST, STREAM, Candidates, PricePart, newer
 
@@ -126,6 +126,8 @@ def _nanoseconds(symbol: str, at: object, now_ns: int) -> int:
     if at_ns < OLDEST_NS:
         unit = "" if isinstance(at, datetime) else ", in nanoseconds since 1970; is it in another unit?"
         raise _mistake(symbol, f"has at={_shown(at)}, which is before the year 2000{unit}")
+    if at_ns >= LAST_NS:
+        raise _mistake(symbol, "has a time (at) after the year 2262, in nanoseconds since 1970")
     if at_ns > now_ns + AHEAD_NS:
         ahead = (at_ns - now_ns) / 1e9
         text = f"is {ahead:,.0f} s in the future (at={_shown(at)}): check its unit and both clocks"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
 from actors.events import Gap, Lifecycle, Received, Restored
@@ -28,6 +30,7 @@ class Restorations:
         self._down: set[str] = set()  # lines that were lost, or may have been
         self._outages: dict[str, Outage] = {}  # by line
         self._due: dict[str, tuple[str, int, int]] = {}  # feed, epoch, time by line, the first one first
+        self._guessed: set[str] = set()  # those of them whose last states were dropped
 
     def take(self, item: object) -> None:
         """One more event of the stream, or a marker."""
@@ -38,17 +41,27 @@ class Restorations:
                 self._note_loss(topic.key, item.since_ns, "")
                 self._down.add(topic.key)
                 self._due[topic.key] = topic.feed, item.epoch, item.until_ns
+                self._guessed.add(topic.key)
 
-    def next(self) -> Restored | None:
-        """The restore that is to be told now, without its topics; None: there is none."""
-        for line, (feed, epoch, at_ns) in self._due.items():
+    def next(self, is_live: Callable[[str], bool]) -> Restored | None:
+        """The restore that is to be told now, without its topics; None: there is none.
+
+        Of a line whose last states were dropped, `is_live` tells whether it may be live. If it is not, its
+        next `restored` is told.
+        """
+        for line, (feed, epoch, at_ns) in list(self._due.items()):
             del self._due[line]
+            if line in self._guessed:
+                self._guessed.discard(line)
+                if not is_live(line):
+                    continue
             outage = self._outages.pop(line)
             return Restored(feed, line, epoch, outage.since_ns, at_ns, outage.losses, outage.reason)
         return None
 
     def _take(self, feed: str, told: Lifecycle) -> None:
         line = told.line
+        self._guessed.discard(line)
         if told.state in DOWN:
             self._due.pop(line, None)
             if line not in self._down:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from reprlib import repr as shortened
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 from actors.errors import LinewardenError
 from actors.events import Key, Keys, Option, Topic
 from actors.protocol.channel import TypedChannel
+from actors.protocol.foreign_words import meaning
 from actors.protocol.formatting import suggestion
 from actors.protocol.venue import Channel, Venue
 from actors.rules.stream_policy import StreamTerms
@@ -39,14 +40,53 @@ def topics_of(
     """
     texts = keys_of(venue, keys)
     if channel.key and not texts:
+        _check_names(venue, channel, options)  # a key may have been given by its name: symbol="AAPL"
+        venue.check_options(channel, options)
         raise venue.mistake(f"channel {channel.name!r} wants at least one key ({channel.key})")
     if not channel.key and texts:
         raise venue.mistake(f"channel {channel.name!r} takes no keys")
     _check_names(venue, channel, options)
     for said in (*texts, *options.values()):
         _check_text(venue, said)
-    every = [venue.topic(channel.name, text, options) for text in (texts or ("",))]
+    every = [topic_of(venue, channel.name, text, options) for text in (texts or ("",))]
     return tuple(dict.fromkeys(every))
+
+
+def topic_of(venue: Venue, channel: str, key: str, options: Mapping[str, Option]) -> Topic:
+    """What `Venue.topic` returns, if it can be subscribed to: the actors of all feeds rely on its shape.
+
+    Raises:
+        LinewardenError: the venue does not know the key or an option, or its class returns something else.
+    """
+    topic: object = venue.topic(channel, key, options)
+    wrong = ""
+    if not isinstance(topic, Topic):
+        wrong = "no Topic"
+    elif topic.feed != venue.feed:
+        wrong = f"a Topic of feed {topic.feed!r}, not of self.feed"
+    elif topic.channel not in venue.channels:
+        wrong = f"a Topic of channel {topic.channel!r}, which is none of its channels"
+    elif not isinstance(topic.key, str):
+        wrong = f"a Topic whose key is no text: {shortened(topic.key)}"
+    elif not _are_options(topic.options):
+        wrong = f"a Topic whose options are no tuple of (name, value): {shortened(topic.options)}"
+    if wrong:
+        call = f"{type(venue).__name__}.topic({channel!r}, {shortened(key)}, …)"
+        raise venue.mistake(f"{call} returned {wrong}")
+    return cast(Topic, topic)
+
+
+def _are_options(options: object) -> bool:
+    return isinstance(options, tuple) and all(_is_option(each) for each in options)
+
+
+def _is_option(each: object) -> bool:
+    return (
+        isinstance(each, tuple)
+        and len(each) == 2
+        and isinstance(each[0], str)
+        and isinstance(each[1], str | int | float)
+    )
 
 
 def options_of(channel: str | TypedChannel[Any], given: Mapping[str, Option]) -> Mapping[str, Option]:
@@ -107,8 +147,8 @@ def _is_listing(keys: Keys) -> TypeGuard[Iterable[Key | Mapping[str, Any]]]:
 def _check_names(venue: Venue, channel: Channel, options: Mapping[str, Option]) -> None:
     """A keyword that is misspelt, or of another call, arrives as an option."""
     for name in options:
-        if name in channel.options:
-            continue
+        if name in channel.options or meaning(name, "options", venue.sdk_words()):
+            continue  # `check_options` translates the words of SDKs
         if name in KEYWORDS:
             raise venue.mistake(
                 f"{name!r} is no option of {channel.name}: it is a keyword of {KEYWORDS[name]}"

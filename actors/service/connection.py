@@ -71,7 +71,9 @@ class ServiceProtocol(ServerProtocol):
             super().receive_data(self._head[:end])
 
     def reject(self, status: HTTPStatus | int, text: str) -> Response:
-        return response(ServiceResponse(int(status), {"error": text.strip()}))
+        """The library words its refusals for those who open a WebSocket; most requests are none."""
+        words = text.strip().removeprefix("Failed to open a WebSocket connection: ")
+        return response(ServiceResponse(int(status), {"error": words}))
 
     def send_eof(self) -> None:
         if isinstance(self.handshake_exc, InvalidMessage) and self._has_request:

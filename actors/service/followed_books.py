@@ -6,7 +6,7 @@ A book costs a subscription at the venue, a stream and a thread.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -23,6 +23,7 @@ from actors.timers import SystemClock
 log = log_queue.logger("actors.service.books")
 
 PERIOD: Final = 1.0  # seconds between two looks whether a book is still read
+CONFIGURED: Final = 256  # books of topics that the config names: a thread each, and nothing at the venue
 
 
 class Reading(Struct):
@@ -30,12 +31,15 @@ class Reading(Struct):
 
     key: str  # as given
     options: Mapping[str, str]
+    is_configured: bool  # the config names its topic
     last: float  # when it was asked for, monotonic seconds
 
 
 class FollowedBooks:
     """At most `most` books are followed; each ends `linger` seconds after the last look. Any thread may look.
 
+    Books of topics that the config names have a bound of their own, so requests for other keys, which may
+    come from visitors of a web page, do not keep the operator's books from being shown.
     Books that the runtime follows for another reason are shown, too, and are not ended here.
     """
 
@@ -71,19 +75,38 @@ class FollowedBooks:
             if reading is not None:
                 reading.last = self._monotonic()
             elif not self._is_followed(topic):
-                if len(self._readings) >= self._most:
-                    text = (
-                        f"{topic}: not followed: requests follow {self._most} order books already; one ends "
-                        f"{self._linger:g} s after the last request for it"
-                    )
-                    raise RequestDeclined(503, text, ("Retry-After", str(round(self._linger))))
-                self._readings[topic] = Reading(key, options, self._monotonic())
+                is_configured = topic in self._runtime._spec_of(topic.feed).wanted
+                self._refuse_too_many(topic, is_configured)
+                self._readings[topic] = Reading(key, options, is_configured, self._monotonic())
                 self._watch()
+
+    def _refuse_too_many(self, topic: Topic, is_configured: bool) -> None:
+        most, of_config = (CONFIGURED, " of the config") if is_configured else (self._most, "")
+        if sum(each.is_configured == is_configured for each in self._readings.values()) < most:
+            return
+        text = (
+            f"{topic}: not followed: requests follow {most} order books{of_config} already; one ends "
+            f"{self._linger:g} s after the last request for it"
+        )
+        raise RequestDeclined(503, text, ("Retry-After", str(round(self._linger))))
 
     def _is_followed(self, topic: Topic) -> bool:
         """Whether the runtime follows it for another reason."""
         found = self._runtime._books.look(topic)
         return found is not None and found[0].end_reason is None
+
+    def of_requests(self) -> Collection[Topic]:
+        """The topics that nothing but requests follows.
+
+        Each answer says how its book stands. What a visitor asks for does not make a feed stale for others.
+        It takes no lock: an actor that does not answer may hold that up, and the status is wanted then.
+        """
+        readings = self._readings.copy().items()
+        found = {topic for topic, reading in readings if not reading.is_configured}
+        if not found:
+            return found
+        inlets = self._runtime._streams.inlets()
+        return {topic for topic in found if sum(topic in inlet.wanted for inlet in inlets) <= 1}
 
     def _watch(self) -> None:
         if self._thread is None and not self._stopped.is_set():

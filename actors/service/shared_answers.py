@@ -15,11 +15,15 @@ Answer = TypeVar("Answer")
 
 
 class SharedAnswers:
-    """Any thread may ask. One makes the answer to a question; the others wait for that and share it."""
+    """Any thread may ask. One makes the answer to a question; the others wait for that and share it.
+
+    One answer is made at a time: many different questions at once would leave the lines no time to run.
+    """
 
     def __init__(self, *, monotonic: Callable[[], float] = SystemClock.monotonic) -> None:
         self._monotonic = monotonic
         self._lock = threading.Lock()
+        self._making = threading.Lock()
         self._entries: dict[str, _Entry] = {}
 
     def answer(self, question: str, make: Callable[[], Answer]) -> Answer:
@@ -31,7 +35,8 @@ class SharedAnswers:
                 del self._entries[next(iter(self._entries))]
         with entry.lock:
             if self._monotonic() >= entry.until:
-                entry.answer = make()
+                with self._making:
+                    entry.answer = make()
                 entry.until = self._monotonic() + SHARED
             answer: Answer = entry.answer
             return answer

@@ -24,7 +24,7 @@ from actors.settings.schema import (
     TradingSettings,
     WantedTopics,
 )
-from actors.settings.toml_file import parsed, text_of
+from actors.settings.toml_file import parsed, text_of, user_path
 from actors.settings.wording import expected, found
 
 if TYPE_CHECKING:
@@ -94,7 +94,10 @@ def load_feed(
         text = f"expected a mapping such as the table [feeds.{name}] of a config, found {found(table)}"
         raise ConfigError([f"{where}: {text}. Of a TOML text, give what tomllib.loads makes of that table."])
     directory = Path() if beside.file == FILE else _path(beside.file).parent
-    return ConfigReader(where, directory, environ, known_venues()).feed(name, table, beside)
+    try:
+        return ConfigReader(where, directory, environ, known_venues()).feed(name, table, beside)
+    except ConfigError as error:  # as in `load`
+        raise error.with_traceback(None) from None
 
 
 def _path(source: object) -> Path:
@@ -107,7 +110,7 @@ def _path(source: object) -> Path:
     if "\n" in text:
         advice = "give what tomllib.loads makes of it"
         raise ConfigError([f"expected the path of a TOML file, found a text of several lines; {advice}."])
-    return Path(text).expanduser()
+    return user_path(text)
 
 
 def described(path: Path) -> type[DeclarativeVenue] | None:
@@ -118,7 +121,7 @@ def described(path: Path) -> type[DeclarativeVenue] | None:
     """
     file = str(path)
     try:
-        text = text_of(path.expanduser(), file)
+        text = text_of(user_path(path), file)
         source = parsed(text, file)
     except ConfigError:  # it is reported when it is read as a config
         return None

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from actors.http_types import HostPort, is_loopback
+from actors.settings.toml_file import user_path
 
 PROXIES = ("none", "env")
 PROXY_SCHEMES = ("http", "socks4", "socks4a", "socks5", "socks5h")
@@ -46,8 +47,10 @@ def url_mistake(url: str) -> str:
     wanted = "expected a URL that starts with wss://, ws:// or sim://"
     if not _PLAIN.fullmatch(url):
         return "expected a URL of plain ASCII, without spaces and line breaks"
-    scheme, _, rest = url.partition("://")
-    scheme = scheme.lower()
+    written, _, rest = url.partition("://")
+    scheme = written.lower()
+    if scheme in URL_SCHEMES and scheme != written:  # else one is not known for what it is
+        return f"{wanted}, in lower case"
     if scheme in {"http", "https"}:
         return f"{wanted}; did you mean {scheme.replace('http', 'ws')}://?"
     if scheme not in URL_SCHEMES:
@@ -84,7 +87,7 @@ def with_talk(url: str, directory: Path) -> str:
     if not _FILES & dict(pairs).keys():
         return url
     found = [
-        (key, str(Path(directory, Path(value).expanduser()).absolute()) if key in _FILES and value else value)
+        (key, str(Path(directory, user_path(value)).absolute()) if key in _FILES and value else value)
         for key, value in pairs
     ]
     return parts._replace(query=urlencode(found)).geturl()

@@ -24,6 +24,7 @@ from actors.rules.calendar import Calendar, read_closure, read_session, read_zon
 from actors.rules.line_policy import HeartbeatPolicy
 from actors.rules.poor_health import HealthPolicy
 from actors.rules.restarts import RestartPolicy
+from actors.rules.topics import topic_of
 from actors.secret import SecretFile
 from actors.settings.addresses import (
     host_and_port,
@@ -51,7 +52,7 @@ from actors.settings.schema import (
 )
 from actors.settings.secret_files import read_secret_file
 from actors.settings.table_reader import RefusedError, SettingsReader
-from actors.settings.toml_file import text_of
+from actors.settings.toml_file import text_of, user_path
 from actors.settings.wording import BARE, found, key_name, keys_of, nearest, plain, suggested
 from actors.trading.limits import Limits
 
@@ -221,7 +222,7 @@ class ConfigReader(SettingsReader):
     def _trading(self, raw: object) -> TradingSettings:
         where = "[trading]"
         trading = TradingSettings(**self.fields(where, raw, TradingSettings))
-        path = Path(trading.dir).expanduser()
+        path = user_path(trading.dir)
         if _says(raw, "dir") and not path.is_absolute():
             text = "expected an absolute path, the same for every process that trades the same accounts"
             self.complain(where, "dir", text)
@@ -238,6 +239,7 @@ class ConfigReader(SettingsReader):
         if feed.trading:
             if venue.trading() is None:
                 self.complain(where, "trading", f"venue {venue.name} takes no orders from Linewarden")
+                return  # limits would help nothing
             for key in ("max_size", "orders_per_minute"):
                 if not _says(limits, key):
                     inside = f"{where.removesuffix(']')}.limits]"
@@ -379,7 +381,7 @@ class ConfigReader(SettingsReader):
         return fields
 
     def _path(self, name: str) -> Path:
-        return Path(self._directory, Path(name).expanduser())
+        return Path(self._directory, user_path(name))
 
     def _kind(self, where: str, table: Table) -> type[Venue] | None:
         known = ", ".join(sorted(self._venues))
@@ -555,6 +557,9 @@ class ConfigReader(SettingsReader):
 
         def build() -> None:
             name = urlsplit(url).hostname or ""
+            if name == "table" and kind.hub_urls:
+                advice = "start a hub of your own (actors.simulators.signalr), and write its url"
+                raise ConfigError([f"a transcript cannot be played to the client of a SignalR hub; {advice}"])
             if not self._may_play(name, kind):
                 own = f"sim://{kind.name} or " if kind.simulator else ""
                 advice = f"write {own}sim://table?talk=FILE"
@@ -605,7 +610,8 @@ class ConfigReader(SettingsReader):
         known = FEED_KEYS.union(*(keys_of(each.Settings) for each in kinds))
         for key in [key for key in table if key not in known]:
             owners = sorted(name for name, other in self._venues.items() if key in keys_of(other.Settings))
-            if kind is not None and (told := meaning(key, "keys", kind.sdk_words())):
+            found_in = (meaning(key, "keys", each.sdk_words()) for each in kinds)
+            if told := next(filter(None, found_in), ""):
                 self.complain(where, key, f"there is no such key{told}")
             elif kind is not None and owners:
                 theirs = ", ".join(owners)
@@ -729,7 +735,7 @@ class ConfigReader(SettingsReader):
         options = dict(wanted.options)
 
         def build() -> Topic:
-            return venue.topic(wanted.channel, key, options)
+            return topic_of(venue, wanted.channel, key, options)
 
         def report(place: str) -> Topic | None:
             return self.quoting(where, place, build, withheld=foreign, prefix=f"{venue.feed}: ")

@@ -133,6 +133,8 @@ def _feeds(old: Settings, new: Settings) -> Iterator[PlannedChange]:
             yield _change(name, "removed", "is removed: its connections and streams are closed")
     for name, feed in new.feeds.items():
         former = old.feeds.get(name)
+        if former is feed:  # as all but one are where a program adds a feed
+            continue
         if former is None:
             yield _change(name, "added", "is added")
         elif former.kind is not feed.kind:

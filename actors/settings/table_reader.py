@@ -81,7 +81,7 @@ class SettingsReader:
         what = "table" if where in {"", "[defaults]"} else "key"
         for key in table:
             if key not in known:
-                hint = self.home(key, feed) or wording.suggested(key, known)
+                hint = wording.longer(key, known) or self.home(key, feed) or wording.suggested(key, known)
                 self.complain(where, key, f"there is no such {what}{hint}")
 
     def home(self, key: str, feed: str = "NAME") -> str:
@@ -121,7 +121,12 @@ class SettingsReader:
             self.complain(where, key, "it is nested too deeply")
             raise RefusedError
         if isinstance(value, str):
-            return self._expand_text(where, key, value)
+            text = self._expand_text(where, key, value)
+            if any("\ud800" <= char <= "\udfff" for char in text):
+                why = "it has halves of surrogate pairs, as a variable has whose bytes are no UTF-8"
+                self.complain(where, key, f"expected text that can be sent; {why}")
+                raise RefusedError
+            return text
         if isinstance(value, Mapping):
             return {name: self.expand(where, key, inner, depth + 1) for name, inner in value.items()}
         if isinstance(value, list | tuple):

@@ -10,6 +10,14 @@ from typing import Any
 from actors.errors import ConfigError
 
 
+def user_path(path: str | Path) -> Path:
+    """The path with the home directory for a `~`; as it is, if there is none, as shells leave it."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def text_of(path: Path, file: str) -> str:
     """The text of a file; `file` is what people call it.
 

@@ -110,6 +110,12 @@ def suggested(name: str, known: Collection[str]) -> str:
     return f"; expected one of: {', '.join(sorted(known))}"
 
 
+def longer(name: str, known: Collection[str]) -> str:
+    """Keys of this table that end with the word, such as `ping_interval` for `interval`; empty: none does."""
+    found = sorted(key for key in known if key.endswith(f"_{name}"))
+    return f"; did you mean {' or '.join(map(repr, found))}?" if found else ""
+
+
 def keys_of(kind: type) -> set[str]:
     return {field.encode_name for field in structs.fields(kind)}
 

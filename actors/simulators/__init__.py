@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
@@ -13,6 +13,7 @@ from actors.simulators.base.client import HttpReply, Peer, Request, binary_frame
 from actors.simulators.base.faults import Fault, fault, parse, waiting
 from actors.simulators.base.parameters import nearest, read
 from actors.simulators.base.server import Simulator
+from actors.simulators.base.settings import SimulatorSettings
 from actors.simulators.faulty_proxy import FaultyProxy
 from actors.simulators.o2 import SimulatedO2
 from actors.simulators.projectx import SimulatedProjectX
@@ -33,6 +34,7 @@ __all__ = [
     "SimulatedTable",
     "SimulatedTplus",
     "Simulator",
+    "SimulatorSettings",
     "binary_frame",
     "embed",
     "fault",
@@ -62,16 +64,21 @@ def start(name: str, port: int = 0, faults: Iterable[str] = (), **options: Any) 
     return _started(where, made(where, kind, faults, {"port": port, **options}.items(), texts=False))
 
 
-def embed(url: str, others: Mapping[str, str] = {}) -> Simulator:
+def embed(
+    url: str, others: Mapping[str, str] = {}, made: Callable[[Simulator], object] = lambda _: None
+) -> Simulator:
     """Starts what a URL like `sim://o2?rate=20&fault=drop+every%3D5` asks for.
 
-    `others` are simulators that are not built in: name → `module:Class`.
+    `others` are simulators that are not built in: name → `module:Class`. `made` is called with the simulator
+    before it starts, so that it can be stopped if an exception comes between.
 
     Raises:
         ConfigError: each thing in the URL that is not understood.
         OSError: the port is taken.
     """
-    return _started(f"url {url!r}", from_url(url, others))
+    simulator = from_url(url, others)
+    made(simulator)
+    return _started(f"url {url!r}", simulator)
 
 
 def from_url(url: str, others: Mapping[str, str] = {}) -> Simulator:

@@ -82,11 +82,16 @@ def tell_restored(
     stream: Stream[Lifecycle], shared: SharedState, handler: Callable[[Restored], object]
 ) -> None:
     """On the handler's own thread, until the stream ends."""
+
+    def is_live(line: str) -> bool:
+        view = shared.lines.get(line)
+        return view is not None and view.live_at is not None
+
     restorations = Restorations()
     for item in stream.items():
         restorations.take(item)
         # What has happened to its line meanwhile is taken before a call.
-        while not stream.queued and (restored := restorations.next()) is not None:
+        while not stream.queued and (restored := restorations.next(is_live)) is not None:
             topics = tuple(topic for topic, _ in shared.cells.topics_of(restored.line))
             _call(stream, handler, structs.replace(restored, topics=topics))
 

@@ -101,14 +101,17 @@ class AccountWay:
 
     def contract(self, id: str) -> Contract | None:
         """What the venue has told of a contract within the last day; None: it has not been asked."""
-        found = self._requests.contracts.get((self.feed, id))
+        spec = self.spec
+        api = None if spec is None else spec.venue.rest()
+        found = None if api is None else self._requests.contracts.get((self.feed, api.host, id))
         return None if found is None else found[0]
 
     def resolve(self, id: str) -> bool:
         """Asks the venue for a contract, on a thread that may wait; returns whether it is known now."""
         with suppress(LinewardenError):
             requests = self.requests()
-            self._requests.know_contract(self.feed, id, requests.read(requests.api.contract(id)).get())
+            api = requests.api
+            self._requests.know_contract(self.feed, api.host, id, requests.read(api.contract(id)).get())
             return True
         return False
 

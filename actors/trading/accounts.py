@@ -64,6 +64,8 @@ class Accounts:
         self._opening = threading.RLock()
         self._configured: set[Name] = set()
         self._asked: set[Name] = set()  # by the program
+        self._hosts: dict[Name, str] = {}  # at which each is followed
+        self._moving: set[Name] = set()  # those whose feed has another gateway: they are begun again
         requests.on_mutation, requests.flat = self._note, self._flat_now
         shared.accounts = self.status
 
@@ -111,14 +113,17 @@ class Accounts:
     def begin(self) -> None:
         """Follows the accounts of the config, on a thread of its own.
 
-        Those that have left the config are forgotten, unless the program has asked for them.
+        Those that have left the config are forgotten, unless the program has asked for them. What is known
+        of those whose feed has another gateway now is forgotten too: it is not of the account that has this
+        number there.
         """
         feeds = self._requests.settings.feeds.values()
         wanted = {(feed.name, account) for feed in feeds for account in feed.accounts}
         gone, self._configured = self._configured - wanted, wanted
         for name in gone - self._asked:
             self.forget(*name)
-        missing = sorted(name for name in wanted if self.look(*name) is None)
+        moved = self._leave_former_gateways()
+        missing = sorted({name for name in wanted if self.look(*name) is None} | moved)
         if missing:
             threading.Thread(
                 target=self._begin_all, args=(missing,), name="account/begin", daemon=True
@@ -129,7 +134,26 @@ class Accounts:
             try:
                 self._follow(feed, account)
             except LinewardenError as error:  # the runtime ends, or a reload has removed the feed
-                log.warning("%s/%d: the account of the config is not followed: %s", feed, account, error)
+                log.warning("%s/%d: the account is not followed: %s", feed, account, error)
+                if (feed, account) in self._moving:
+                    self._moving.discard((feed, account))
+                    self._close_handlers((feed, account), str(error))
+
+    def _leave_former_gateways(self) -> set[Name]:
+        moved: set[Name] = set()
+        with self._opening:
+            for name, host in self._hosts.items():
+                if self.look(*name) is not None and self._host_of(name[0]) not in {host, ""}:
+                    moved.add(name)
+                    self._moving.add(name)
+                    self._followed.pop(name).stream.close()
+        return moved
+
+    def _host_of(self, feed: str) -> str:
+        """Of its orders; empty: it was removed, or has none."""
+        spec = self._shared.specs.feeds.get(feed)
+        api = None if spec is None else spec.venue.trading()
+        return "" if api is None else api.host
 
     def on_events(
         self,
@@ -150,8 +174,8 @@ class Accounts:
         except BaseException:
             stream.close()
             raise
-        thread = f"on_account/{feed}/{account}"
-        streams.start_handler(stream, lambda: handle(stream, handler, on_marker), thread)
+        thread, failed = f"on_account/{feed}/{account}", streams.failure_log()
+        streams.start_handler(stream, lambda: handle(stream, handler, on_marker, failed), thread)
         return stream
 
     def forget(self, feed: str, account: int) -> None:
@@ -200,10 +224,13 @@ class Accounts:
             self._tell((feed, account), events)
 
         def ended(reason: str) -> None:
-            self._close_handlers((feed, account), reason)
+            if self._followed.get(name, followed) is followed and name not in self._moving:
+                self._close_handlers(name, reason)
 
+        name = feed, account
         followed = FollowedAccount(way, stream, keeper, looks, tell, ended)
-        self._followed[feed, account] = followed
+        self._followed[name], self._hosts[name] = followed, self._host_of(feed)
+        self._moving.discard(name)
         streams.start_handler(stream, followed.follow, f"account/{feed}/{account}")
         return followed
 

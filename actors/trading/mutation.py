@@ -1,7 +1,7 @@
 """One mutation on its way: checked, recorded, sent once or not at all, its outcome recorded.
 
-    contract → prices on their ticks → limits' facts → token → meter → intent on the disk → connection →
-    deadline → first byte → answer → outcome on the disk → handle
+    contract → prices on their ticks → limits' facts → token → meter → config → intent on the disk →
+    connection → deadline and config → first byte → answer → outcome on the disk → handle
 
 Nothing here is done twice. Up to the first byte whatever fails makes it `Refused`; after it, `Unknown`. The
 first byte is written under the lock of its `SendRight`, which the deadline, a stop and a stuck thread revoke.
@@ -73,12 +73,18 @@ def _unheard(intent: Intent, reply: OutcomeReply) -> None:
     """The default of `Terms.note`."""
 
 
+def _allowed() -> str:
+    """The default of `Terms.barred`."""
+    return ""
+
+
 class Terms(Struct, frozen=True):
     """What a feed lays down for its mutations.
 
     `check`: reads the facts of the limits, and returns the check for the transaction that writes the intent.
     `store` None: it cannot be opened, and `store_error` says why. `settling`: intents of ended processes are
-    being looked for at the venue. `note`: is called just before one leaves.
+    being looked for at the venue. `note`: is called just before one leaves. `barred`: why none may leave by
+    the config as it is now; empty: it may.
     """
 
     api: TradingApi
@@ -90,6 +96,7 @@ class Terms(Struct, frozen=True):
     dry_run: bool = False
     settling: bool = False
     note: Callable[[Intent, OutcomeReply], object] = _unheard
+    barred: Callable[[], str] = _allowed
 
     def knows(self, tag: str) -> bool:
         """Whether an intent has this tag; true where that cannot be read."""
@@ -130,7 +137,7 @@ class MutationAsk(Ask):
         self._access, self._terms, self._tag = access, terms, tag
         self._mutation, self._resolve, self._align = mutation, resolve, align
         self._known_to_protect = protects
-        self._right = SendRight(access.left)
+        self._right = SendRight(access.left, terms.barred)
 
     def is_under_way_for(self, mutation: AnyMutation) -> bool:
         """Whether it is this very mutation, and has no outcome yet."""
@@ -177,6 +184,8 @@ class MutationAsk(Ask):
             raise self._declined("meter", empty_meter(wait), retry_after=wait)
         if self._right.revoked or self._access.left() <= 0:
             raise self._declined("deadline", "its deadline is over; nothing was sent")
+        if barred := self._terms.barred():
+            raise self._declined("trading", f"{barred}. Nothing was sent.")
         known = self._begin(intent, check)
         if known is not None:
             return known
@@ -237,7 +246,9 @@ class MutationAsk(Ask):
     def _unanswered(self, why: str, code: str) -> OrderOutcome:
         if self._right.revoke():
             return Unknown(self._tag, why)
-        if self._access.left() <= 0:
+        if barred := self._terms.barred():
+            code, why = "trading", f"{barred}. Nothing was sent."
+        elif self._access.left() <= 0:
             code, why = "deadline", f"its deadline is over; nothing was sent ({why})"
         return Refused(self._tag, code, message=why)
 

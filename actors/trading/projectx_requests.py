@@ -104,9 +104,10 @@ class ProjectXRequests:
     if not TYPE_CHECKING:  # a type checker would take every name
 
         def __getattr__(self, name: str) -> object:
+            from actors.venues.projectx import ProjectX
             from actors.venues.unknown_names import unknown_name
 
-            raise unknown_name("'ProjectXRequests' object", name, self)
+            raise unknown_name("'ProjectXRequests' object", name, self, [ProjectX])
 
     @property
     def _api(self) -> ProjectXApi:

@@ -75,10 +75,16 @@ def _unwatched(feed: str, intent: Intent, reply: OutcomeReply) -> None:
 
 
 class FeedWay:
-    """The way to the venue of one feed, as the config has it now."""
+    """The way to the venue of one feed, as the config has it now.
 
-    def __init__(self, runtime: RuntimeRequests, spec: FeedSpec) -> None:
-        self._runtime, self._spec, self._feed = runtime, spec, spec.venue.feed
+    Raises LinewardenError: there is no such feed, or its venue has no requests.
+    """
+
+    def __init__(self, runtime: RuntimeRequests, specs: Specs, feed: str) -> None:
+        spec = specs.feeds.get(feed)
+        if spec is None:
+            raise LinewardenError(f"feed {feed!r} is not in the config")
+        self._runtime, self._spec, self._feed = runtime, spec, feed
         venue = spec.venue
         api = venue.rest()
         if api is None:
@@ -86,26 +92,27 @@ class FeedWay:
                 f"{venue.feed}: venue {venue.name!r} has no requests that can be asked here"
             )
         self.api: RestApi = api
-        self.settings: FeedSettings = runtime.settings.feeds[self._feed]
-        self.has_store = bool(runtime.settings.trading.dir)
+        self._settings = cast(Settings, specs.settings)
+        self.settings: FeedSettings = self._settings.feeds[feed]
+        self.has_store = bool(self._settings.trading.dir)
 
     @property
     def why_no_orders(self) -> str:
         """Why a mutation is refused before it leaves; empty: it is not."""
-        return self._runtime.settings.why_no_orders(self._feed)
+        return self._settings.why_no_orders(self._feed)
 
     def flat(self, account: int) -> Flat:
         return self._runtime.flat(self._feed, account)
 
     def known_contract(self, text: str) -> Contract | None:
         """What this text was resolved to within the last day."""
-        known = self._runtime.contracts.get((self._feed, text))
+        known = self._runtime.contracts.get((self._feed, self.api.host, text))
         if known is None or self._runtime.timers.clock.monotonic() - known[1] > CONTRACTS:
             return None
         return known[0]
 
     def know_contract(self, text: str, contract: Contract) -> None:
-        self._runtime.know_contract(self._feed, text, contract)
+        self._runtime.know_contract(self._feed, self.api.host, text, contract)
 
     def access(self, left: Callable[[], float]) -> Access:
         spec = self._spec
@@ -129,6 +136,7 @@ class FeedWay:
             dry_run=self.settings.dry_run,
             settling=runtime.settlement.is_under_way(self._feed),
             note=partial(runtime.on_mutation, self._feed),
+            barred=partial(runtime.why_not_now, self._feed, self.api.host),
         )
 
     def first_with(self, tag: str, ask: MutationAsk) -> MutationAsk:
@@ -181,8 +189,8 @@ class RuntimeRequests:
         self._temporary: TemporaryDirectory[str] | None = None
         self.naming = threading.Lock()
         self.named: WeakValueDictionary[str, MutationAsk] = WeakValueDictionary()  # by tag
-        self.contracts: dict[tuple[str, str], tuple[Contract, float]] = {}  # by feed and text
-        self.settlement = Settlement({}, self.store, self._settle, self._tags)
+        self.contracts: dict[tuple[str, str, str], tuple[Contract, float]] = {}  # by feed, host and text
+        self.settlement = Settlement({}, self.store, self._settle, self._tags, self._is_at)
         # The accounts that are followed set both: the first is called with each mutation before it leaves.
         self.on_mutation: OnMutation = _unwatched
         self.flat: Callable[[str, int], Flat] = _unfollowed
@@ -205,7 +213,7 @@ class RuntimeRequests:
             for name, feed in self.settings.feeds.items()
             if feed.trading and (api := self._spec_of(name).venue.trading()) is not None
         }
-        self.settlement = Settlement(hosts, self.store, self._settle, self._tags)
+        self.settlement = Settlement(hosts, self.store, self._settle, self._tags, self._is_at)
 
     def requests(self, feed: str, holder: object, check: Callable[[], None]) -> Any:
         """The facade of this feed's venue. `holder` is kept; `check` raises once the runtime has ended.
@@ -213,11 +221,12 @@ class RuntimeRequests:
         Raises:
             LinewardenError: there is no such feed, or its venue has no requests.
         """
-        spec = self._spec_of(feed)
-        if not spec.venue.requests:
-            raise LinewardenError(f"{feed}: venue {spec.venue.name!r} has no requests that can be asked here")
-        FeedWay(self, spec).access(lambda: 0.0)  # imports an HTTP client, before a deadline runs
-        facade: Callable[[Requests], Any] = imported(spec.venue.requests)
+        venue = self._spec_of(feed).venue
+        if not venue.requests:
+            raise LinewardenError(f"{feed}: venue {venue.name!r} has no requests that can be asked here")
+        way = FeedWay(self, self._specs(), feed)
+        way.access(lambda: 0.0)  # imports an HTTP client, before a deadline runs
+        facade: Callable[[Requests], Any] = imported(venue.requests)
         return facade(self.core(feed, holder, check))
 
     def core(self, feed: str, holder: object, check: Callable[[], None]) -> Requests:
@@ -227,7 +236,7 @@ class RuntimeRequests:
             check()
             if self.is_stopping:
                 raise RuntimeStopped("stop() was called")
-            return FeedWay(self, self._spec_of(feed))
+            return FeedWay(self, self._specs(), feed)
 
         return Requests(feed, way, self._requester, self.timers, holder)
 
@@ -240,9 +249,24 @@ class RuntimeRequests:
         api: TradingApi = requests.api
         return requests.read(api.tags(self.timers.clock.wall_ns() - DAY_NS)).get()
 
-    def know_contract(self, feed: str, text: str, contract: Contract) -> None:
-        """What this text was resolved to just now."""
-        self.contracts[feed, text] = contract, self.timers.clock.monotonic()
+    def _is_at(self, feed: str, host: str) -> bool:
+        """Whether this feed is in the config, and its orders are at this host."""
+        spec = self._specs().feeds.get(feed)
+        api = None if spec is None else spec.venue.trading()
+        return api is not None and api.host == host
+
+    def why_not_now(self, feed: str, host: str) -> str:
+        """Why an order of this feed may not leave for this host by the config as it is now; empty: it may."""
+        settings = self.settings
+        if not self._is_at(feed, host) or feed not in settings.feeds:
+            return f"feed {feed} was removed, or has another venue or address now"
+        if settings.feeds[feed].dry_run:
+            return f"feed {feed} has dry_run = true now"
+        return settings.why_no_orders(feed)
+
+    def know_contract(self, feed: str, host: str, text: str, contract: Contract) -> None:
+        """What this text was resolved to just now at this host."""
+        self.contracts[feed, host, text] = contract, self.timers.clock.monotonic()
 
     def unsettled(self, host: str, account: int) -> Unsettled:
         """What any process has sent for an account, or is about to, of which no outcome is known."""

@@ -21,19 +21,27 @@ AGAIN: Final = 30.0  # seconds until what is still unknown is looked for again
 SOON: Final = 2.0  # seconds until a venue that did not answer is asked again
 
 Settle = Callable[[str, str], OrderHandle]  # with the name of a feed and a tag
+IsAt = Callable[[str, str], bool]  # with the name of a feed and a host: whether its orders are there now
 Tags = Callable[[str], Mapping[int, tuple[str, ...]]]  # of a feed's orders of the last day, by account
 
 
 class Settlement:
     """Looks at the venues for what came of open intents, and for orders of the store that it lacks.
 
-    `hosts`: by feed that trades. Its thread lives as long as the runtime.
+    `hosts`: by feed that trades. One that is removed, or gets another venue, is asked no more: it sends no
+    orders before the next start. Its thread lives as long as the runtime.
     """
 
     def __init__(
-        self, hosts: Mapping[str, str], store: Callable[[], OrderStore | None], settle: Settle, tags: Tags
+        self,
+        hosts: Mapping[str, str],
+        store: Callable[[], OrderStore | None],
+        settle: Settle,
+        tags: Tags,
+        is_at: IsAt,
     ) -> None:
-        self._hosts, self._store, self._settle, self._tags = hosts, store, settle, tags
+        self._hosts, self._store, self._settle, self._tags = dict(hosts), store, settle, tags
+        self._is_at = is_at
         self._under_way = set(hosts)
         self._stopped = threading.Event()
         self._changed = threading.Condition()
@@ -65,6 +73,7 @@ class Settlement:
             self._stopped.wait(SOON if self._under_way else AGAIN)
 
     def _look(self) -> None:
+        self._leave_those_that_are_gone()
         self._settle_intents()
         for feed in tuple(self._under_way):
             self._look_for_lost_orders(feed)
@@ -86,7 +95,25 @@ class Settlement:
     def _begin(self, open_intent: OpenIntent) -> list[OrderHandle]:
         """Every login at the venue is asked: which of them sees the account is not recorded."""
         tag, host = open_intent.intent.tag, open_intent.host
-        return [self._settle(feed, tag) for feed, its_host in self._hosts.items() if its_host == host]
+        handles = []
+        for feed in [feed for feed, its_host in self._hosts.items() if its_host == host]:
+            try:
+                handles.append(self._settle(feed, tag))
+            except LinewardenError:
+                if self._is_at(feed, host):  # else it was removed meanwhile
+                    raise
+        return handles
+
+    def _leave_those_that_are_gone(self) -> None:
+        for feed in [feed for feed, host in self._hosts.items() if not self._is_at(feed, host)]:
+            log.info("%s: it was removed, or has another venue: its former orders are not looked for.", feed)
+            del self._hosts[feed]
+            self._has_looked_at(feed)
+
+    def _has_looked_at(self, feed: str) -> None:
+        with self._changed:
+            self._under_way.discard(feed)
+            self._changed.notify_all()
 
     def _look_for_lost_orders(self, feed: str) -> None:
         """The store halts an account whose orders it has given tags to, and lacks."""
@@ -100,6 +127,4 @@ class Settlement:
         if (store := self._store()) is not None:
             for account, tags in found.items():
                 store.lost_tags(tags, self._hosts[feed], account)
-        with self._changed:
-            self._under_way.discard(feed)
-            self._changed.notify_all()
+        self._has_looked_at(feed)

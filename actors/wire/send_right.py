@@ -20,6 +20,11 @@ class RightRevokedError(OSError):
     """The request may not be sent, or not sent on: its right was revoked, or its deadline is over."""
 
 
+def _allowed() -> str:
+    """The default of `barred`."""
+    return ""
+
+
 class Deadline(Protocol):
     def remaining(self) -> float:
         """Seconds left. Raises TimeoutError when none is."""
@@ -29,11 +34,12 @@ class SendRight:
     """The right to write one request. It is used once; after `revoke` no byte of the request is written.
 
     `left`: seconds until its deadline, asked under the lock right before each piece. A process that was
-    stopped between head and body does not complete the request.
+    stopped between head and body does not complete the request. `barred`: why it may not be begun any more,
+    asked under the lock right before the first byte; empty: it may.
     """
 
-    def __init__(self, left: Callable[[], float]) -> None:
-        self._left = left
+    def __init__(self, left: Callable[[], float], barred: Callable[[], str] = _allowed) -> None:
+        self._left, self._barred = left, barred
         self._lock = threading.Lock()
         self._used = self._revoked = self._over = False
         self._sock: socket.socket | None = None
@@ -66,6 +72,9 @@ class SendRight:
                 if self._used:
                     reset(sock)  # a part of it has left, and must not be completed
                 raise RightRevokedError("its deadline is over")
+            if not self._used and (why := self._barred()):
+                self._revoked = True
+                raise RightRevokedError(why)
             self._used, self._sock = True, sock  # first: what fails below may have written
             sock.setblocking(False)
             try:

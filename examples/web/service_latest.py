@@ -32,6 +32,13 @@ def book(market: str) -> ResponseReturnValue:
     return jsonify(bid=view.best_bid, ask=view.best_ask, worker=os.getpid())
 
 
+@app.errorhandler(actors.ServiceDeclinedError)
+def declined(error: actors.ServiceDeclinedError) -> ResponseReturnValue:
+    if error.status not in {400, 404}:
+        raise error  # a mistake of ours, such as another token: a 500, and the reason is in the log
+    return jsonify(error="no such market"), HTTPStatus.NOT_FOUND  # the visitor has named it
+
+
 @app.errorhandler(actors.StalePriceError)
 @app.errorhandler(actors.ServiceUnreachableError)
 @app.errorhandler(actors.Timeout)

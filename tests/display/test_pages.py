@@ -15,7 +15,7 @@ from msgspec import structs
 from actors import Runtime, Topic
 from actors.display import html
 from actors.display.shown import html_of
-from actors.events import Freshness, SubscriptionState
+from actors.events import Freshness, Gap, SubscriptionState
 from actors.protocol.accounts import AccountOrder, AccountPosition
 from actors.rules.account.view import AccountView, Flat, OrderView, PositionView
 from actors.rules.bars.view import BarsView, FrameView
@@ -53,6 +53,8 @@ class Shown(HTMLParser):
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         assert tag in TAGS
+        if not self._open:  # notebooks read $…$ as formulas, except in these
+            assert {"tex2jax_ignore", "mathjax_ignore"} <= set(str(dict(attributes)["class"]).split())
         assert {name for name, _ in attributes} <= ATTRIBUTES
         assert all("color" not in str(value) and "background" not in str(value) for _, value in attributes)
         self._open.append(tag)
@@ -121,6 +123,13 @@ def test_what_needs_a_look_comes_first_in_bold_and_the_rest_is_counted(runtime: 
     assert any(
         cell.startswith("HALTED: all: <script>alert(1)</script>\\x1b[2J\\u202e") for cell in shown.cells
     )
+
+
+def test_the_variables_that_a_login_was_taken_from_are_named(runtime: Runtime) -> None:
+    status = runtime.status()
+    feed = structs.replace(status.feeds["o2"], login_variables=("ALPACA_API_KEY", "ALPACA_SECRET_KEY"))
+    told = Shown(structs.replace(status, feeds={"o2": feed})).cells
+    assert "o2: its login was taken from ALPACA_API_KEY and ALPACA_SECRET_KEY of the environment" in told
 
 
 def test_a_status_with_ten_thousand_topics_is_as_short(runtime: Runtime) -> None:
@@ -222,8 +231,12 @@ def test_a_stream_shows_its_counters_and_gaps_and_gives_up_no_event(
     told = dict(zip(shown.cells[1::2], shown.cells[2::2], strict=False))
     assert (told["state"], told["received"], told["delivered"]) == ("open", "2", "0")
     assert told["topics"] == f"1: o2/trades/{market}"
+    assert re.fullmatch(r"2, the oldest for [\d.]+ s", told["queued"])
     assert [trade.trade_id for trade in trades.get_many(2, timeout=10.0)] == ["1", "2"]
     assert "disconnect" in Shown(trades).cells
+    trades._passed.extend(Gap(Topic("o2", "trades", key), "sequence", None, 0, 0, 2) for key in ("a", "b"))
+    cells = Shown(trades).cells  # the newest first
+    assert cells.index("trades b") < cells.index("trades a") < cells.index("disconnect")
     trades.close()
     assert "closed: closed by its reader" in Shown(trades).cells
 
@@ -293,6 +306,9 @@ def test_an_account_shows_positions_orders_and_what_is_missing() -> None:
     shown = Shown(view)
     assert {"no", "12.5", "-2", "7", "… and 80 more positions", "… and 480 more orders"} <= set(shown.cells)
     assert Shown(view.flat).cells[0] == "Flat: no"
+    unknown = structs.replace(view, positions=(structs.replace(position, net=None),))
+    cells = Shown(unknown).cells
+    assert cells[cells.index("ENQ") + 1] == "unknown"
 
 
 def test_prices_and_freshness_are_shown_in_words(o2: SimulatedO2, runtime: Runtime, market: str) -> None:

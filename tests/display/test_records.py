@@ -249,6 +249,20 @@ def test_enums_are_names_and_numbers_of_a_column_are_of_one_type() -> None:
 
 
 @pytest.mark.parametrize(("exact", "kind"), [(False, float), (True, Decimal)], ids=["floats", "exact"])
+def test_a_field_that_may_be_a_decimal_has_one_type_also_where_all_are_integers(
+    exact: bool, kind: type
+) -> None:
+    """So the frames of two batches have the same types."""
+    whole = alpaca.Trade(symbol="A", timestamp="", price=Decimal(1), size=2)
+    assert type(records([whole], exact=exact)[0]["size"]) is kind
+
+
+def test_truth_values_beside_integers_are_integers() -> None:
+    told = [row["anything"] for row in records([Odd(None, True), Odd(None, 2), Odd(None, None)])]
+    assert [(type(each), each) for each in told] == [(int, 1), (int, 2), (type(None), None)]
+
+
+@pytest.mark.parametrize(("exact", "kind"), [(False, float), (True, Decimal)], ids=["floats", "exact"])
 def test_integers_that_no_column_of_integers_holds_are_of_the_kind_of_decimals(
     exact: bool, kind: type
 ) -> None:
@@ -321,8 +335,9 @@ def test_json_of_a_venue_is_read_one_level_deep_and_hostile_json_has_an_end() ->
     "one", [TRADE, "text", {"a": 1}, None, 5], ids=["event", "text", "mapping", "none", "number"]
 )
 def test_what_is_no_list_of_events_is_refused(one: Any) -> None:
-    with pytest.raises(LinewardenError, match="records takes a list of events, and this is"):
+    with pytest.raises(LinewardenError, match="records takes a list of events, and this is") as refused:
         records(one)
+    assert ("records([event])" in str(refused.value)) == isinstance(one, Struct | dict)
     assert records([{"a": Decimal(1)}, 5]) == [
         {"event_type": "dict", "a": 1.0, "value": None},
         {"event_type": "int", "a": None, "value": 5},

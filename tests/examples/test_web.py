@@ -215,6 +215,43 @@ def a_free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+# What the lock of an example is for: it counts the runtimes that eight first requests at once start.
+FIRST_REQUESTS = """
+import importlib, sys, threading
+sys.path.insert(0, sys.argv[1])
+served = importlib.import_module(sys.argv[2])
+begun, starts, gate = [], [], threading.Barrier(8)
+all_asked = threading.Event()
+
+def start(config):
+    starts.append(config)
+    all_asked.wait(10)
+    return object()
+
+def ask():
+    gate.wait()
+    begun.append(1)
+    if len(begun) == 8:
+        all_asked.set()
+    served.started()
+
+served.actors.start = start
+threads = [threading.Thread(target=ask) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(starts))
+"""
+
+
+@pytest.mark.parametrize("app", ["flask_latest", "django_latest"])
+def test_first_requests_that_come_at_once_start_one_runtime(app: str) -> None:
+    command = [sys.executable, "-c", FIRST_REQUESTS, str(WEB), app]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert ran.stdout == "1\n"
+
+
 def workers_of(url: str, number: int) -> set[int]:
     """The processes that answer, once there are so many."""
     deadline, found = time.monotonic() + PATIENCE, set[int]()
@@ -236,6 +273,8 @@ def test_two_workers_of_gunicorn_ask_one_service(o2: SimulatedO2) -> None:
             assert is_price(asked_until(latest, good))
             one, other = workers_of(url, 2)
             assert asked_until(f"{url}/book/{MARKET}", good)["bid"] is not None
+            for path in ("latest/0xdead", "latest/nonsense", "latest/%F0%9F%90%8D", "book/nonsense"):
+                assert once(f"{url}/{path}") == (404, {"error": "no such market"})
 
             os.kill(one, signal.SIGKILL)
             assert other in workers_of(url, 2)  # and the one that gunicorn has started in its place

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -24,6 +26,7 @@ from actors import (
 from actors.connection import Connection
 from actors.feeds.builder import FeedBuilder
 from actors.settings import load
+from actors.settings.added_feeds import with_feed, without_feed
 from actors.settings.diff import Plan
 from actors.simulators import SimulatedAlpaca, SimulatedO2
 from actors.venues.o2 import O2, Trade
@@ -126,6 +129,33 @@ def test_a_feed_is_removed_with_its_streams_and_views(runtime: Runtime, o2: Simu
     assert "connection/other" not in {thread.name for thread in threading.enumerate()}
     o2.wait_for(lambda: o2.connections == 1)
     assert list(runtime.status().feeds) == ["o2"]
+
+
+def test_a_simulator_ends_with_its_feed_or_with_the_feeds_use_of_it(o2: SimulatedO2) -> None:
+    with actors.start({"feeds": {}}) as runtime:
+        ends: tuple[Callable[[], Plan], ...] = (
+            lambda: runtime.remove_feed("sim"),
+            lambda: runtime.add_feed("sim", feed_at(o2.url)),
+        )
+        for end in ends:
+            runtime.add_feed("sim", feed_at("sim://o2?rate=0"))
+            runtime.wait_live("sim", timeout=10)
+            host, _, port = runtime.simulator("sim").url.removeprefix("ws://").partition(":")
+            socket.create_connection((host, int(port.partition("/")[0])), timeout=5).close()
+            end()
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection((host, int(port.partition("/")[0])), timeout=5)
+        with pytest.raises(LinewardenError, match="feed 'sim' uses no embedded simulator"):
+            runtime.simulator("sim")
+        runtime.wait_live("sim", timeout=10)
+
+
+def test_a_feed_that_another_thread_has_removed_meanwhile_is_told_of() -> None:
+    added = with_feed(load({"feeds": {}}), "other", TPLUS).settings
+    removed = without_feed(added, "other").settings
+    assert (added.added, removed.added) == (frozenset({"other"}), frozenset())
+    with pytest.raises(LinewardenError, match="feed 'other' was removed meanwhile"):
+        without_feed(removed, "other")
 
 
 def test_a_feed_of_the_config_is_removed_too_and_an_unknown_one_is_not(runtime: Runtime) -> None:
@@ -432,6 +462,60 @@ def test_a_runtime_that_is_stopped_while_a_feed_is_added_leaves_nothing_behind(
         runtime.add_feed("sim", {"venue": "o2"})
     with pytest.raises(RuntimeStopped):
         runtime.remove_feed("o2")
+    baseline.check()
+
+
+@pytest.mark.parametrize("moment", ["stop", "start"])
+def test_an_interrupt_while_a_simulator_starts_or_ends_leaves_none_behind(
+    o2: SimulatedO2, baseline: Baseline, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    whole = getattr(SimulatedO2, moment)
+
+    def interrupted(simulator: SimulatedO2) -> None:
+        monkeypatch.setattr(SimulatedO2, moment, whole)
+        if moment == "start":
+            whole(simulator)
+        raise KeyboardInterrupt
+
+    with runtime_on(o2) as runtime:
+        if moment == "stop":
+            runtime.add_feed("sim", {"venue": "o2", "url": "sim://o2?rate=0"})
+            former = runtime.simulator("sim")
+        monkeypatch.setattr(SimulatedO2, moment, interrupted)
+        add = partial(runtime.add_feed, "sim", {"venue": "o2", "url": "sim://o2?rate=0"})
+        with pytest.raises(KeyboardInterrupt):
+            partial(runtime.remove_feed, "sim")() if moment == "stop" else add()
+        assert list(runtime.settings.feeds) == ["o2"]
+        runtime.add_feed("next", {"venue": "o2", "url": "sim://o2?rate=0"})
+        if moment == "stop":
+            assert isinstance(former, SimulatedO2)
+            assert not former.running
+    baseline.check()
+
+
+def test_a_signal_handler_that_adds_a_feed_while_its_thread_adds_another_adds_both(
+    o2: SimulatedO2, market: str, baseline: Baseline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = FeedBuilder.build
+    with runtime_on(o2) as runtime:
+        streams: list[Any] = []
+
+        def interrupted(builder: FeedBuilder, *args: Any) -> Any:
+            built = build(builder, *args)
+            if not streams:
+                monkeypatch.setattr(FeedBuilder, "build", build)
+                runtime.add_feed("inner", feed_at(o2.url))
+                streams.append(runtime.subscribe("inner", "trades", market))
+            return built
+
+        monkeypatch.setattr(FeedBuilder, "build", interrupted)
+        assert texts(runtime.add_feed("sim", {"venue": "o2", "url": "sim://o2?rate=0"})) == [
+            "feed sim is added"
+        ]
+        assert list(runtime.settings.feeds) == ["o2", "inner", "sim"]
+        assert not streams[0].closed
+        until(runtime, lambda status: len(status.feeds) == 3 and status.state == "live")
+        runtime.simulator("sim")
     baseline.check()
 
 

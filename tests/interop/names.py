@@ -46,6 +46,14 @@ def members(owner: ast.ClassDef) -> Iterator[str]:
             yield name
 
 
+def enumerated(tree: ast.Module) -> Iterator[str]:
+    """The members of its enumerations."""
+    for each in tree.body:
+        if isinstance(each, ast.ClassDef) and any("Enum" in ast.unparse(base) for base in each.bases):
+            lines = [line for line in each.body if isinstance(line, ast.Assign)]
+            yield from (f"{each.name}.{ast.unparse(line.targets[0])}" for line in lines)
+
+
 def texts(nodes: Iterable[ast.AST | None]) -> Iterator[str]:
     """Those that are literal texts."""
     for each in nodes:

@@ -13,6 +13,7 @@ import re
 import sys
 import textwrap
 import typing
+from importlib.metadata import distribution
 from pathlib import Path
 
 import project_x_py
@@ -98,6 +99,17 @@ def exported():
         yield from (f"{owner.__name__}.{name}" for name in attributes(owner))
     for room in ROOMS:
         yield from filter(public, load(room).__all__)
+    # What its rooms have and do not export, and programs import all the same.
+    yield from defined("exceptions", inspect.isclass)
+    yield from defined("indicators", inspect.isfunction)
+    for name in ("DomType", "OrderbookSide"):
+        yield from (f"{name}.{member}" for member in getattr(load("types"), name).__members__)
+
+
+def defined(room, kind):
+    module = load(room)
+    found = inspect.getmembers(module, lambda each: kind(each) and each.__module__ == module.__name__)
+    yield from (name for name, _ in found if public(name))
 
 
 def options():
@@ -155,10 +167,12 @@ def callbacks():
 
 def names():
     yield from exported()
+    assert all(each.name.lower() == each.value for each in EventType)
     yield from (f"event:{each.value}" for each in EventType)
     yield from (f"event:{each}" for each in callbacks())
     yield from (f"option:{each}" for each in options())
     yield from (f"stat:{each}" for each in statistics())
+    yield from (f"command:{each.name}" for each in distribution("project-x-py").entry_points)
 
 
 if __name__ == "__main__":

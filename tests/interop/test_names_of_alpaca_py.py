@@ -31,6 +31,17 @@ ENUMS = {
     "common/enums": {"BaseURL"},
 }
 
+# Of these the page has the rule by which a member becomes a text, and not each member.
+TEXTS = {
+    "AssetClass",
+    "OrderClass",
+    "OrderSide",
+    "OrderStatus",
+    "OrderType",
+    "PositionIntent",
+    "TimeInForce",
+}
+
 
 def parsed(package: Path, module: str) -> ast.Module:
     return ast.parse((package / f"{module}.py").read_text(encoding="utf-8"))
@@ -71,6 +82,7 @@ def offered(package: Path) -> Iterator[str]:
         yield from channels(tree)
     for module, wanted in (MODELS | ENUMS).items():
         yield from of_classes(parsed(package, module), wanted)
+    yield from (name for name in names.defined(parsed(package, "trading/enums")) if name in TEXTS)
 
 
 def is_listed(name: str) -> bool:
@@ -82,3 +94,17 @@ def test_the_list_has_all_that_its_streaming_part_offers(sdk_source: Install) ->
     package = sdk_source(ALPACA_PY, version="3.11") / "alpaca"
     listed = {name for name in names_of(HERE / "alpaca-py.txt") if not name.startswith("manager:")}
     assert listed == set(filter(is_listed, offered(package)))
+
+
+def test_a_member_of_an_order_s_enumerations_is_its_name_in_lower_case(sdk_source: Install) -> None:
+    """And a text, so that it is equal to what events of Linewarden have."""
+    tree = parsed(sdk_source(ALPACA_PY, version="3.11") / "alpaca", "trading/enums")
+    kinds = [
+        each for each in tree.body if isinstance(each, ast.ClassDef) and each.name in {*TEXTS, "TradeEvent"}
+    ]
+    assert len(kinds) == len(TEXTS) + 1
+    for each in kinds:
+        assert [ast.unparse(base) for base in each.bases] == ["str", "Enum"]
+        for line in each.body:
+            if isinstance(line, ast.Assign):
+                assert ast.literal_eval(line.value) == ast.unparse(line.targets[0]).lower()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.installs import O2_SDK
-from tests.interop.names import defined, members, texts
+from tests.interop.names import defined, enumerated, members, texts
 from tests.migrating.test_pages import HERE, names_of
 
 # Files of which everything counts. Of the others: what the package exports.
@@ -59,6 +59,7 @@ def names_in(package: Path) -> set[str]:
     names |= {name for path in CLIENTS for name in defined(parsed[path])}
     names |= {name for name in defined(parsed["models"]) if name.partition(".")[0] in DATA}
     names |= {f"event:{state}" for state in states(parsed["websocket"])}
+    names |= {name for path in ("config", "models", "websocket") for name in enumerated(parsed[path])}
     return names | {f"option:{name}" for path in ("client", "websocket") for name in options(parsed[path])}
 
 

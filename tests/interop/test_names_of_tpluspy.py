@@ -20,7 +20,9 @@ WITH_MEMBERS = re.compile(
     r"client/.*|exceptions|utils/user/.*|"
     r"model/(asset_identifier|chain_address|trades|orderbook|klines|ticker|order|position|user_event|intent)"
 )
-OF_REQUESTS = re.compile(r"(Historical\w+|Order(Operation)?Response|\w+Request|\w+Page|IntentReport)\..*")
+OF_REQUESTS = re.compile(
+    r"(Historical\w+|Order(Operation)?Response|OperationStatus|\w+Request|\w+Page|IntentReport)\..*"
+)
 COMMANDS = "_cli"
 
 
@@ -32,7 +34,8 @@ def offered(package: Path) -> Iterator[str]:
         if name.startswith(COMMANDS):
             yield from (f"command:{file.stem}.{each}" for each in names.first_arguments(tree, "command"))
         elif WITH_MEMBERS.fullmatch(name):
-            yield from (each for each in names.defined(tree) if not OF_REQUESTS.fullmatch(each))
+            given = (*names.defined(tree), *names.enumerated(tree))
+            yield from (each for each in given if not OF_REQUESTS.fullmatch(each))
         else:
             yield from (each for each in names.defined(tree) if "." not in each)
         if name.startswith("client/"):

@@ -79,6 +79,18 @@ def test_each_method_and_client_has_a_word_or_the_same_name_here() -> None:
     assert (clients | methods) - {""} - ours <= SDK.calls.keys()
 
 
+def test_each_class_and_method_of_the_manager_has_a_word_or_the_same_name_here() -> None:
+    of_the_manager = [name.partition(":")[2] for name in NAMES if name.startswith("manager:")]
+    fields = {"TickerSnapshot", "MarketDataResult", "option", "setting", "stat"}
+    classes = {name.partition(".")[0] for name in of_the_manager} - {"option", "setting", "stat"}
+    methods = {name.partition(".")[2] for name in of_the_manager if name.partition(".")[0] not in fields}
+    assert (classes | methods) - {""} - {*dir(actors.Runtime)} <= MANAGER.calls.keys()
+
+
+def test_each_model_and_enumeration_has_a_word() -> None:
+    assert {name.partition(".")[0] for name in NAMES if ":" not in name} <= SDK.calls.keys()
+
+
 def test_the_words_are_told_where_they_are_used() -> None:
     with pytest.raises(ConfigError) as caught:
         load({"feeds": {"a": FEED | {"api_key": "K", "data_timeout": 30.0}}}, {})

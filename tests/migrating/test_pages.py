@@ -62,6 +62,10 @@ def test_a_list_is_sorted_and_has_each_name_once(path: Path) -> None:
     assert names == sorted(set(names))
 
 
+# How an error goes on behind "it is" and the name of an SDK: as a regular expression.
+TRANSLATED = r"'s(?: name for |, and Linewarden has none: )"
+
+
 # ── what the pages say of Linewarden ────────────────────────────────────────────────────────────
 
 CODE = re.compile(r"`([^`\n]+)`")

@@ -7,12 +7,13 @@ import re
 import pytest
 
 import actors
-from actors.errors import ConfigError
+from actors.errors import ConfigError, LinewardenError
 from actors.protocol.bars import timeframe_of
+from actors.protocol.foreign_words import meaning
 from actors.settings import load
 from actors.trading.projectx_requests import ProjectXRequests
 from actors.venues import VENUES
-from tests.migrating.test_pages import HERE, names_of
+from tests.migrating.test_pages import HERE, TRANSLATED, names_of
 
 NAMES = {re.split(r"[.:]", name)[-1] for name in names_of(HERE / "project-x-py-1.txt")}
 [WORDS] = (each for each in VENUES["projectx"].sdk_words() if each.sdk == "project-x-py 1.1")
@@ -34,7 +35,18 @@ FILE = {
     "cache_ttl_seconds": 300,
 }
 README_ALONE = {"_comment", "_description", "connection_pool_size", "cache_ttl_seconds"}
-ARGUMENTS = {"username", "account_name", "jwt_token"}
+ARGUMENTS = {"username", "account_name", "jwt_token", "account_id", "instrument", "cleanup_interval"}
+CLIENTS = {
+    "ProjectX",
+    "ProjectXRealtimeClient",
+    "ProjectXRealtimeDataManager",
+    "OrderBook",
+    "OrderManager",
+    "PositionManager",
+    "ConfigManager",
+}
+# Of a client, and no methods.
+STATE = {"session", "session_token", "api_call_count", "cache_hit_count", "cache_ttl", "max_cache_size"}
 LOGIN = {"user_name": "trader", "api_key": "K"}
 
 
@@ -43,12 +55,22 @@ def test_each_translated_word_is_one_of_the_sdk() -> None:
     assert WORDS.keys.keys() - NAMES - README_ALONE - ARGUMENTS == set()
 
 
+def test_each_class_function_and_method_is_answered() -> None:
+    """What a program calls: no fields of models, and no indicators' own methods."""
+    names = [name for name in names_of(HERE / "project-x-py-1.txt") if ":" not in name]
+    called = {name for name in names if "." not in name}
+    called |= {name.partition(".")[2] for name in names if name.partition(".")[0] in CLIENTS}
+    ours = {*dir(actors.Runtime), *dir(ProjectXRequests)}
+    words = VENUES["projectx"].sdk_words()
+    assert [name for name in sorted(called - ours - STATE - {""}) if not meaning(name, "calls", words)] == []
+
+
 def test_each_key_of_its_config_file_is_translated_in_a_feed() -> None:
     with pytest.raises(ConfigError) as caught:
         load({"feeds": {"desk": {"venue": "projectx", **LOGIN, **FILE}}})
     told = str(caught.value)
     for key in FILE.keys() - {"api_url"}:
-        assert re.search(rf"{key}: there is no such key: it is project-x-py( 1\.1)?'s name for ", told)
+        assert re.search(rf"{key}: there is no such key: it is project-x-py( 1\.1)?{TRANSLATED}", told)
 
 
 @pytest.mark.parametrize("defaults", [False, True])
@@ -59,7 +81,7 @@ def test_a_key_of_its_config_file_is_translated_outside_of_feeds(defaults: bool)
         load(config)
     told = str(caught.value)
     for key in FILE.keys() - {"api_url"}:
-        assert re.search(rf"{key}\]?: there is no such table: it is project-x-py( 1\.1)?'s name for ", told)
+        assert re.search(rf"{key}\]?: there is no such table: it is project-x-py( 1\.1)?{TRANSLATED}", told)
     assert "'s name for key 'url', in [feeds.NAME]" in told
 
 
@@ -83,6 +105,11 @@ def test_its_timeframes_are_written_here_as_there() -> None:
     assert len(set(lengths)) == 12  # days, weeks and months depend on the calendar
 
 
+def test_a_list_of_timeframes_as_there_is_refused_with_what_to_do() -> None:
+    with pytest.raises(LinewardenError, match=r"not \['5min', '15min'\]; give several one by one"):
+        timeframe_of(["5min", "15min"])  # type: ignore[arg-type]
+
+
 def test_its_functions_are_translated() -> None:
     with pytest.raises(AttributeError, match=r"'create_data_manager': it is project-x-py.*'s name for runti"):
         _ = actors.create_data_manager  # type: ignore[attr-defined]
@@ -94,4 +121,7 @@ def test_its_methods_are_translated_where_requests_are_asked() -> None:
         AttributeError, match=r"no attribute 'place_limit_order': it is project-x-py.*'s name for"
     ):
         _ = requests.place_limit_order  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError) as told:
+        _ = requests.cancel_order  # type: ignore[attr-defined]
+    assert "o2-sdk" not in str(told.value)  # which has that name, too
     assert not hasattr(requests, "_ipython_display_")

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
@@ -15,7 +16,7 @@ import actors
 from actors.errors import ConfigError, LinewardenError
 from actors.settings import load
 from actors.venues import VENUES, tplus
-from tests.migrating.test_pages import HERE, PAGES, names_of
+from tests.migrating.test_pages import HERE, PAGES, TRANSLATED, names_of
 from tests.venues.test_tplus_keystore import PASSWORD, WRITTEN
 
 NAMES = {re.split(r"[.:]", name)[-1] for name in names_of(HERE / "tpluspy.txt")}
@@ -25,6 +26,37 @@ OTHERS = {
     *("marketdepth", "finalized_trades", "finalized-trades", "user_trade_events", "user-trades"),
     *("user_positions", "user_events", "password"),
 }
+MODELS: dict[str, type[msgspec.Struct]] = {
+    "IntentAggregateUpdate": tplus.Intent,
+    "MarginCallUpdated": tplus.MarginCallUpdated,
+    "Order": tplus.Order,
+    "OrderAmendedEvent": tplus.Amended,
+    "OrderBook": tplus.DepthSnapshot,
+    "OrderBookDiff": tplus.DepthChange,
+    "OrderCancelledEvent": tplus.Canceled,
+    "OrderCreatedEvent": tplus.Created,
+    "OrderRemovedEvent": tplus.Removed,
+    "OrderReplacedEvent": tplus.Replaced,
+    "PositionResponse": tplus.Position,
+    "PositionUpdate": tplus.PositionUpdate,
+    "SubAccountAssetTransferred": tplus.SubAccountAssetTransferred,
+    "Ticker": tplus.Ticker,
+    "TickerOpenInterest": tplus.OpenInterest,
+    "Timebar": tplus.Timebar,
+    "Trade": tplus.Trade,
+    "UserTrade": tplus.UserTrade,
+    "WithdrawalCompleted": tplus.WithdrawalCompleted,
+}
+RENAMED = {"sequence_number": "sequence", "total_open_interest": "total"}
+# What the page names in its remarks, and methods.
+ELSEWHERE = {
+    "Order.serialize_trigger",
+    "Order.signable_part",
+    "OrderCreatedEvent.order_id",
+    "Timebar.close_datetime",
+    "Timebar.open_datetime",
+    "UserTrade.buyer_is_maker",
+}
 CONFIG: dict[str, Any] = {"feeds": {"tplus": {"venue": "tplus", "url": "sim://tplus?rate=0"}}}
 
 
@@ -33,12 +65,21 @@ def test_each_translated_word_is_one_of_the_sdk() -> None:
     assert words - NAMES - OTHERS == set()
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_each_field_of_a_model_is_one_of_its_event(model: str) -> None:
+    listed = [name for name in names_of(HERE / "tpluspy.txt") if name.startswith(f"{model}.")]
+    fields = {name.partition(".")[2] for name in listed if name not in ELSEWHERE} - {"event_type"}
+    assert len(fields) > 2
+    there = dir(MODELS[model])
+    assert {field for field in fields if RENAMED.get(field, field) not in there} == set()
+
+
 def test_arguments_of_its_clients_are_translated_in_a_feed() -> None:
     given = dict.fromkeys(WORDS.keys, "x")
     with pytest.raises(ConfigError) as told:
         load({"feeds": {"tplus": {"venue": "tplus", **given}}})
     for key in given:
-        assert f"{key}: there is no such key: it is tpluspy's name for " in str(told.value)
+        assert re.search(f"{key}: there is no such key: it is tpluspy{TRANSLATED}", str(told.value))
 
 
 def test_its_streams_and_classes_are_translated() -> None:

@@ -69,5 +69,6 @@ def test_profit_and_loss_counts_the_value_of_a_tick() -> None:
     """Points times size is no money: project-x-py 1.1 has 196.50 for the first."""
     assert money(EP, 2, Decimal("6801.75"), Decimal("6900.00")) == Decimal("9825.00")
     assert money(MNQ, -3, Decimal("24000"), Decimal("24010.25")) == Decimal("-61.50")
+    assert not money(MNQ, -3, Decimal("24000"), Decimal("24000.00")).is_signed()
     assert ticks(EP, Decimal("6801.75"), Decimal("6900.00")) == 393
     assert ticks(EP, Decimal("6900.00"), Decimal("6801.75")) == -393

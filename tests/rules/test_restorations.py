@@ -17,6 +17,7 @@ class Lines:
     def __init__(self) -> None:
         self.restorations = Restorations()
         self.now_ns = 0
+        self.live = True  # whatever was dropped
 
     def say(self, *states: LifecycleState, line: str = "a", reason: str = "") -> None:
         for state in states:
@@ -30,7 +31,7 @@ class Lines:
 
     def told(self) -> list[Restored]:
         found = []
-        while (restored := self.restorations.next()) is not None:
+        while (restored := self.restorations.next(lambda _: self.live)) is not None:
             found.append(restored)
         return found
 
@@ -102,6 +103,20 @@ def test_states_that_were_dropped_count_as_a_loss_and_a_restore() -> None:
     assert lines.told() == []
     lines.say("restored")
     assert [each.losses for each in lines.told()] == [1]
+
+
+def test_a_line_that_is_not_live_when_its_states_were_dropped_is_told_of_once_it_is() -> None:
+    lines = Lines()
+    lines.say("connected", "disconnected", reason="reset")
+    lines.lose_words()
+    lines.live = False
+    assert lines.told() == []
+    lines.say("connecting")
+    assert lines.told() == []
+    lines.live = True
+    lines.say("restored")
+    assert [seconds(each) for each in lines.told()] == [("a", 2.0, 2)]
+    assert lines.told() == []
 
 
 STATES = st.sampled_from(("connecting", "connected", "restored", *DOWN))

@@ -102,6 +102,7 @@ def test_a_price_that_is_too_old_is_told_with_what_was_tried(
         ("/latest/o2/X?maxage=1", 400, "not 'maxage'"),
         ("/book/o3/X", 404, "there is no feed 'o3' in the config. There are: o2."),
         ("/book/o2/X?depth=0", 400, "depth: expected 1 to 1000"),
+        ("/book/o2/X?depth=1001", 400, "depth: expected 1 to 1000"),
         ("/book/o2/X?depth=9999999", 400, "depth: expected 1 to 1000"),
         ("/book/o2/0xbeef?precison=10", 400, "did you mean 'precision'?"),
         ("/book/o2/0xbeef?precision=fine", 400, "precision"),

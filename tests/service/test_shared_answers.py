@@ -43,6 +43,20 @@ def test_askers_at_once_share_one_look() -> None:
     assert len(looks) == 1
 
 
+def test_different_questions_are_looked_at_one_after_the_other() -> None:
+    shared, looking, at_once = SharedAnswers(), threading.Semaphore(1), []
+
+    def look() -> None:
+        at_once.append(not looking.acquire(blocking=False))
+        threading.Event().wait(0.005)
+        looking.release()
+
+    with ThreadPoolExecutor(8) as pool:
+        for answer in [pool.submit(shared.answer, str(number), look) for number in range(16)]:
+            answer.result()
+    assert at_once == [False] * 16
+
+
 def test_few_questions_are_kept() -> None:
     shared = SharedAnswers(monotonic=Clock())
     for number in range(3 * QUESTIONS):

@@ -23,6 +23,7 @@ GROUPS: tuple[tuple[str, type], ...] = (
 )
 HOOKS = {  # what a subclass of `Simulator` overrides or uses, see docs/venues.md
     *("opened", "received", "closed", "step", "answer", "serves", "objection", "refusal", "decode", "kind"),
+    "kinds",
     *("canonical", "numbering", "subscription_asked", "acknowledge", "rejects", "feed", "call_later"),
     *("hear", "pinged", "ponged", "serve", "join", "left", "forget", "announce", "watch", "count", "set_up"),
     *(

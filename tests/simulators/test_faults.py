@@ -8,7 +8,7 @@ import pytest
 
 from actors.errors import ConfigError
 from actors.simulators import SimulatedO2, embed, from_url, start
-from actors.simulators.base.faults import Fault, PendingFaults, faults_of, parse
+from actors.simulators.base.faults import Fault, PendingFaults, fault, faults_of, parse, waiting
 from actors.simulators.base.history import BoundedDict
 from tests.simulators.plain_client import client
 
@@ -73,6 +73,17 @@ def test_every_fault_of_the_design_is_there() -> None:
     wanted = {"drop", "close", "mute", "deaf", "flap", "refuse", "delay_ack", "lose_ack", "reject"}
     assert wanted | {"garbage", "huge"} <= faults_of(SimulatedO2).keys()
     assert "heal" not in faults_of(SimulatedO2)
+
+
+def test_a_parameter_without_a_type_is_refused_where_the_fault_is_written() -> None:
+    def skip(self: object, n=1) -> None:  # type: ignore[no-untyped-def]
+        """Loses prices."""
+
+    for mark in (fault, waiting):
+        with pytest.raises(TypeError, match="fault skip: n needs an annotation, such as n: int"):
+            mark(skip)
+    with pytest.raises(TypeError, match="fault drop: needs a parameter n, such as n: int = 1"):
+        waiting(SimulatedO2.drop)
 
 
 def test_a_url_starts_one() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec import msgpack
 
-from actors.errors import ConfigError
+from actors.errors import ConfigError, Timeout
 from actors.simulators import SimulatedTable, from_url, start
 from tests.simulators.plain_client import Client, client
 
@@ -52,6 +52,17 @@ def test_it_says_each_frame_in_its_turn(tmp_path: Path) -> None:
         desk.socket.send("ping")
         table.wait_heard("ping", 3)
         assert table.connections == 1  # it stays open
+
+
+def test_a_message_is_found_by_a_text_of_any_member(tmp_path: Path) -> None:
+    with SimulatedTable(talk=talk(tmp_path)) as table, client(table.url) as desk:
+        desk.socket.send('{"id":1,"op":"subscribe","args":["a","b"]}')
+        desk.socket.send("ping")
+        assert table.wait_heard("subscribe") == [{"id": 1, "op": "subscribe", "args": ["a", "b"]}]
+        assert table.wait_heard("ping") == ["ping"]
+        missing = r"^1 of 2 messages of kind 'subscribe', and kinds \['subscribe', 'ping'\] after 0\.01 s; "
+        with pytest.raises(Timeout, match=missing):
+            table.wait_heard("subscribe", 2, timeout=0.01)
 
 
 def test_another_frame_changes_nothing_and_is_told_once(

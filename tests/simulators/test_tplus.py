@@ -676,6 +676,15 @@ def test_fills_evolve_and_the_confirmed_have_a_stream_of_their_own(simulated_tpl
     assert all("trade_id" not in each for each in rows)
 
 
+def test_each_event_of_a_fill_is_of_the_same_order(simulated_tplus: SimulatedTplus) -> None:
+    first = simulated_tplus.order(ALICE.id)["user_order"]["order_id"]
+    pending = simulated_tplus.user_trade(ALICE.id, "200", status="Pending")
+    second = simulated_tplus.order(ALICE.id)["user_order"]["order_id"]
+    confirmed = simulated_tplus.user_trade(ALICE.id, "200", trade_id=pending["trade_id"])
+    other = simulated_tplus.user_trade(ALICE.id, "200")
+    assert [each["order_id"] for each in (pending, confirmed, other)] == [first, first, second]
+
+
 def test_positions_are_told_all_at_once(simulated_tplus: SimulatedTplus) -> None:
     headers = ALICE.login(simulated_tplus)
     with opened(simulated_tplus, f"/positions/ws/{ALICE.id}", headers) as runtime:

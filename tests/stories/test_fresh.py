@@ -844,6 +844,13 @@ def test_a_limit_that_is_no_number_is_refused_in_words(
         it.runtime.require("o2", **limits)
 
 
+def test_a_stream_in_the_place_of_a_feed_is_refused_with_the_call_for_streams(o2: SimulatedO2) -> None:
+    with o2_desk(o2) as it:
+        stream: Any = it.runtime.subscribe("o2", "trades", MARKET)
+        with pytest.raises(actors.LinewardenError, match=r"ask the stream itself, stream\.fresh"):
+            it.runtime.fresh(stream, max_age=5.0)
+
+
 def test_what_cannot_be_required_is_refused_in_words(o2: SimulatedO2) -> None:
     with o2_desk(o2) as it:
         wrong: list[tuple[tuple[object, ...], str]] = [

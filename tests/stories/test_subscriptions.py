@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import queue
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -70,6 +71,15 @@ def test_waiting_in_vain_raises_and_leaves_the_stream_open(o2: SimulatedO2, mark
         assert isinstance(depth, Stream)
         assert isinstance(depth.get(timeout=5), DepthSnapshot)  # late, but there
         until(runtime, lambda _: [state.state for state in depth.topics.values()] == ["confirmed"])
+
+
+def test_waiting_in_vain_tells_that_the_line_is_down(o2: SimulatedO2, market: str) -> None:
+    o2.refuse(status=503, n=1_000)
+    with runtime_on(o2, live=False) as runtime, pytest.raises(SubscribeError) as late:
+        runtime.subscribe("o2", "trades", market, "0xbee", wait=1.0)
+    told = str(late.value)
+    assert told.count("its line is ") == 1
+    assert re.search(r"0xbee: desired; its line is (backoff|connecting) \(.*503", told)
 
 
 def test_waiting_tells_each_topic_apart(runtime: Runtime, o2: SimulatedO2) -> None:

@@ -97,7 +97,13 @@ def test_a_look_that_fails_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
         looks.release()
         raise OSError("the disk")
 
-    its = Settlement({"shop": "a host"}, store, lambda *_: pytest.fail("nothing to settle"), lambda _: {})
+    its = Settlement(
+        {"shop": "a host"},
+        store,
+        settle=lambda *_: pytest.fail("nothing to settle"),
+        tags=lambda _: {},
+        is_at=lambda *_: True,
+    )
     try:
         for _ in range(3):
             assert looks.acquire(timeout=5.0)

@@ -44,12 +44,10 @@ class SimulatedQuay(SimulatedHubs):
         return super().accepts(token) if self.settings.tokens else token == TOKEN
 
     def quote(self, bid: int, key: str = CONTRACT) -> None:
-        with self._lock:
-            self.tell_group(key, "Quotes", [key, [{"bid": bid, "t": 1_700_000_000_123}]])
+        self.tell_group(key, "Quotes", [key, [{"bid": bid, "t": 1_700_000_000_123}]])
 
     def change(self, number: int, kind: str = "change") -> None:
-        with self._lock:
-            self.tell_group(f"{CONTRACT}/5", "Book", [CONTRACT, 5, {"n": number, "kind": kind}])
+        self.tell_group(f"{CONTRACT}/5", "Book", [CONTRACT, 5, {"n": number, "kind": kind}])
 
     def _join_quotes(self, caller: Caller, key: str) -> None:
         if key not in self.known:

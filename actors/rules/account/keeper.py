@@ -171,8 +171,8 @@ class AccountKeeper:
         self._schedule.at_once(now)
 
     def confirm(self, now: float) -> None:
-        """Evidence is waited for: where the present one is not enough, two looks are due, 2 s apart."""
-        self._schedule.want_two(now)
+        """Evidence is waited for: where the present one is not enough, looks are due, 2 s apart."""
+        self._schedule.want_proof(now)
 
     # ── looks ──
 
@@ -198,7 +198,6 @@ class AccountKeeper:
         if self._state == "down" or snapshot.first_asked < self._counts_from:
             return ()
         compared = compare(snapshot, self._record.rows, self._counts_from)
-        self._schedule.looked(snapshot.first_asked, now, enough=not compared.lacks)
         for row in compared.quiet:
             self._record.refine(row)
         events = self._judge(compared, snapshot.first_asked, now, now_ns)
@@ -207,6 +206,8 @@ class AccountKeeper:
         if events or has_new_bases:
             self._unsettle()
         self._conclude(compared, snapshot, now)
+        enough, is_proved = not compared.lacks, self._still.is_proved
+        self._schedule.looked(snapshot.first_asked, now, enough=enough, is_proved=is_proved)
         return sorted(events, key=_order_of_events)
 
     def take_rotation(self) -> str:

@@ -109,8 +109,20 @@ class PendingFaults:
 def fault(method: Callable[P, R]) -> Callable[P, R]:
     """Marks a simulator's method as a fault, so that `--fault "NAME key=value"` finds it.
 
-    It runs under the simulator's lock.
+    It runs under the simulator's lock. Its docstring and its annotations are what `--list-faults` shows:
+    `n: Annotated[int, "how many of them"] = 1`.
+
+    Raises:
+        TypeError: a parameter has no annotation, so nothing says how a text of it is read.
     """
+    untyped = [
+        name
+        for name, each in inspect.signature(method).parameters.items()
+        if name != "self" and each.annotation is inspect.Parameter.empty
+    ]
+    if untyped:
+        name = untyped[0]
+        raise TypeError(f"fault {method.__name__}: {name} needs an annotation, such as {name}: int")
 
     @wraps(method)
     def play(*args: P.args, **named: P.kwargs) -> R:
@@ -123,8 +135,14 @@ def fault(method: Callable[P, R]) -> Callable[P, R]:
 
 
 def waiting(method: Callable[P, object]) -> Callable[P, None]:
-    """Marks a fault that happens the next `n` times: its method returns what is taken then; None: True."""
+    """Marks a fault that happens the next `n` times: its method returns what is taken then; None: True.
+
+    Raises:
+        TypeError: it has no parameter `n`, or one without an annotation.
+    """
     signature = inspect.signature(method)
+    if "n" not in signature.parameters:
+        raise TypeError(f"fault {method.__name__}: needs a parameter n, such as n: int = 1")
 
     @fault
     @wraps(method)

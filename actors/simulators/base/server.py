@@ -44,7 +44,9 @@ from actors.simulators.base.settings import SimulatorSettings, given
 Message = str | bytes
 Garbage = Literal["json", "utf8", "binary", "opcode", "nesting", "length"]
 GarbageKind = Annotated[
-    Garbage, "broken JSON, no UTF-8, binary, deep JSON; opcode and length break the WebSocket protocol"
+    Garbage,
+    "json: broken; nesting: deep; binary: no JSON; utf8, opcode and length break the WebSocket protocol,"
+    " and the client closes",
 ]
 CloseCode = Annotated[int, "of the close frame: RFC 6455, section 7.4"]
 CloseCodeOrNone = Annotated[int, "of the close frame; 0: none is sent"]
@@ -54,6 +56,7 @@ _log = logging.getLogger(__name__)
 _decode = msgspec.json.Decoder().decode
 
 _STEPS_AT_ONCE = 200  # market steps before the sockets are looked at again
+_TOLD = 20  # messages that an error lists
 _SLICE = 0.05  # seconds between two looks at a predicate that nothing announces
 # Below the ephemeral ports: a client that retries while an ephemeral port has no listener can
 # be given that very port as its own and connect to itself.
@@ -183,7 +186,9 @@ class Simulator:
             threads = [self._thread, *self._helpers]
             self._helpers = []
         for thread in threads:
-            if thread is not None and thread is not threading.current_thread():
+            if thread is None or thread.ident is None:  # an interrupt came before it was started
+                continue
+            if thread is not threading.current_thread():
                 thread.join()
 
     def _bind(self) -> socket.socket:
@@ -233,14 +238,18 @@ class Simulator:
         Raises:
             Timeout: it was still false after `timeout` seconds.
         """
+        self._wait_for(predicate, timeout, lambda: "not so")
+
+    def _wait_for(self, predicate: Callable[[], object], timeout: float, missing: Callable[[], str]) -> None:
         deadline = time.monotonic() + timeout
         with self._changed:
             while not predicate():
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise Timeout(
-                        f"not so after {timeout} s; connections: {len(self._open())}, lives: {self.lives}, "
-                        f"sent: {self.sent}, heard: {list(self._heard)}"
+                        f"{missing()} after {timeout} s; connections: {len(self._open())}, "
+                        f"lives: {self.lives}, sent: {self.sent}, {len(self._heard)} messages heard, "
+                        f"the newest: {list(self._heard)[-_TOLD:]}"
                     )
                 self._changed.wait(min(left, _SLICE))
 
@@ -248,19 +257,27 @@ class Simulator:
         """Waits until `heard` has `n` messages of that kind, and returns them all.
 
         Raises:
-            Timeout: there were fewer after `timeout` seconds.
+            Timeout: there were fewer after `timeout` seconds. Its text lists the kinds of those that came.
         """
         found: list[Any] = []
 
         def enough() -> bool:
-            found[:] = [each for each in self._heard if self.kind(each) == action]
+            found[:] = [each for each in self._heard if action in self.kinds(each)]
             return len(found) >= n
 
-        self.wait_for(enough, timeout)
+        def missing() -> str:
+            kinds = dict.fromkeys(kind for each in self._heard for kind in self.kinds(each))
+            return f"{len(found)} of {n} messages of kind {action!r}, and kinds {list(kinds)}"
+
+        self._wait_for(enough, timeout, missing)
         return found
 
+    def kinds(self, heard: Any) -> tuple[str, ...]:
+        """The names by which `wait_heard` finds this message."""
+        return (self.kind(heard),)
+
     def kind(self, heard: Any) -> str:
-        """What `wait_heard` calls this message."""
+        """The name by which `wait_heard` finds this message, where it has one."""
         return str(heard.get(self.verb, "")) if isinstance(heard, dict) else str(heard)
 
     # the market

@@ -48,12 +48,19 @@ class SimulatorSettings(Struct, kw_only=True):
 def given(
     settings: Callable[P, S],
 ) -> Callable[[Callable[[Any, S], None]], Callable[Concatenate[Any, P], None]]:
-    """Makes a constructor that takes a Struct take the Struct's fields: `SimulatedO2(rate=0)`."""
+    """Makes a constructor that takes a Struct take the Struct's fields: `SimulatedO2(rate=0)`.
+
+    A subclass that inherits the constructor and names a Struct of its own in `Settings` is given that one.
+    """
+
+    def own(simulator: Any) -> Callable[P, S]:
+        kind: Any = type(simulator).Settings
+        return kind if isinstance(settings, type) and issubclass(kind, settings) else settings
 
     def decorate(init: Callable[[Any, S], None]) -> Callable[Concatenate[Any, P], None]:
         @wraps(init)
         def construct(self: Any, /, *args: P.args, **fields: P.kwargs) -> None:
-            init(self, settings(*args, **fields))
+            init(self, own(self)(*args, **fields))
 
         return construct
 

@@ -128,14 +128,18 @@ class SimulatedHubs(Simulator):
     # groups, as hubs have them
 
     def join_group(self, group: str, caller: Caller) -> None:
-        self._groups.join(group, caller)
+        with self._lock:
+            self._groups.join(group, caller)
 
     def leave_group(self, group: str, caller: Caller) -> None:
-        self._groups.leave(group, caller)
+        with self._lock:
+            self._groups.leave(group, caller)
 
     def tell_group(self, group: str, target: str, arguments: Iterable[object]) -> None:
-        """Invokes a method of each client in a group."""
-        if group in self._groups:
+        """Invokes a method of each client in a group. Any thread."""
+        with self._lock:
+            if group not in self._groups:
+                return
             record = framing.invocation(target, list(arguments))
             for caller in self._groups.of(group):
                 self.tell_caller(caller, record)

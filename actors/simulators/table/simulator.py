@@ -86,6 +86,12 @@ class SimulatedTable(Simulator, HistoryFaults):
     def decode(self, message: Message) -> Any:
         return value_of(message)
 
+    def kinds(self, heard: Any) -> tuple[str, ...]:
+        """`wait_heard` takes a text of any member of the message, such as its method; else the message."""
+        if not isinstance(heard, dict):
+            return (str(heard),)
+        return tuple(each for each in heard.values() if isinstance(each, str))
+
     def opened(self, peer: Peer) -> None:
         self._clients[peer] = _Progress()
         for frame in self._talk[0].frames:

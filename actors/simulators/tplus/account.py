@@ -103,9 +103,11 @@ class Account:
     # fills and positions
 
     def fill(self, trade: Mapping[str, Any], over: Mapping[str, Any]) -> Row:
-        """A trade as this user sees it."""
+        """A trade as this user sees it. It is of the last order, or of that of its former event."""
         shared = {name: trade[name] for name in _SHARED}
-        order = {"order_id": next(reversed(self.orders), "o-0"), "sub_account": 0, "trading_fee": "0.01"}
+        former = self.fills.get(over.get("trade_id", trade["trade_id"]), {})
+        of = former.get("order_id", next(reversed(self.orders), "o-0"))
+        order = {"order_id": of, "sub_account": 0, "trading_fee": "0.01"}
         stage = {"status": "Confirmed", "rollback_reason": None}
         flags = {"is_maker": True, "is_buyer": True, "is_liquidation": False, "is_auto_deleverage": False}
         told = {**shared, **order, **stage, **flags, **over}

@@ -298,7 +298,10 @@ class SimulatedTplus(Simulator):
 
     @fault
     def rollback(self, asset: Asset = "") -> None:
-        """Makes a trade pending and then undoes it, for the public and for every subscribed user."""
+        """Makes a trade pending and then undoes it: on `trade_events`, and for every subscribed user.
+
+        Streams of finalised trades tell nothing of it.
+        """
         listing = self.listing(asset)
         trade, users = listing.trade(), ["", *self._listening()]
         for status in ("Pending", "Rollbacked"):

@@ -7,6 +7,9 @@ its pages of the API docs, `timestamps` its times, `codec` how they are read and
 over REST.
 """
 
+import sys
+from typing import TYPE_CHECKING
+
 from actors.venues.alpaca.account_messages import (
     Execution as Execution,
     Order as Order,
@@ -47,3 +50,10 @@ from actors.venues.alpaca.messages import (
 )
 from actors.venues.alpaca.session import AlpacaSession as AlpacaSession
 from actors.venues.alpaca.venue import Alpaca as Alpaca, AlpacaSettings as AlpacaSettings
+
+if not TYPE_CHECKING:  # a type checker would take every name
+
+    def __getattr__(name: str) -> object:
+        from actors.venues.unknown_names import unknown_name
+
+        raise unknown_name(f"module {__name__!r}", name, sys.modules[__name__], [Alpaca])

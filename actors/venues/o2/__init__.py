@@ -5,6 +5,9 @@
 frames are read.
 """
 
+import sys
+from typing import TYPE_CHECKING
+
 from actors.venues.o2.messages import (
     Balance as Balance,
     BookBalance as BookBalance,
@@ -30,3 +33,10 @@ from actors.venues.o2.venue import (
     O2Settings as O2Settings,
     Precision as Precision,
 )
+
+if not TYPE_CHECKING:  # a type checker would take every name
+
+    def __getattr__(name: str) -> object:
+        from actors.venues.unknown_names import unknown_name
+
+        raise unknown_name(f"module {__name__!r}", name, sys.modules[__name__], [O2])

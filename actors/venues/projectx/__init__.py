@@ -8,6 +8,9 @@ early. `login` is how a token is got, `errors` what the gateway's refusals mean.
 requests.
 """
 
+import sys
+from typing import TYPE_CHECKING
+
 from actors.venues.projectx.market_session import MarketSession as MarketSession
 from actors.venues.projectx.messages import (
     Account as Account,
@@ -42,3 +45,10 @@ from actors.venues.projectx.venue import (
     TRADES as TRADES,
     ProjectX as ProjectX,
 )
+
+if not TYPE_CHECKING:  # a type checker would take every name
+
+    def __getattr__(name: str) -> object:
+        from actors.venues.unknown_names import unknown_name
+
+        raise unknown_name(f"module {__name__!r}", name, sys.modules[__name__], [ProjectX])

@@ -4,6 +4,82 @@ from __future__ import annotations
 
 from actors.protocol import ForeignWords
 
+KEY = "the key of the call"
+LIMITS = (
+    "max_order_size",
+    "max_orders_per_minute",
+    "max_position_size",
+    "max_positions",
+    "max_daily_loss",
+    "max_daily_loss_amount",
+    "max_daily_trades",
+)
+BRACKETS = (
+    "use_stop_loss",
+    "use_take_profit",
+    "auto_risk_management",
+    "auto_stop_loss",
+    "auto_take_profit",
+    "enable_bracket_orders",
+    "default_stop_distance",
+    "default_risk_reward_ratio",
+)
+TRAILS = ("use_trailing_stops", "enable_trailing_stops", "trailing_stop_distance", "trailing_stop_trigger")
+CONFIGS = ("order_manager_config", "position_manager_config", "data_manager_config", "orderbook_config")
+INDICATORS = ("SMA", "EMA", "RSI", "MACD", "ATR", "BBANDS", "VWAP", "FVG", "calculate_sma", "calculate_rsi")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+# The indicators of 1.1, and what makes, lists and computes them.
+_INDICATORS_OF_1_1 = _names("""
+AD ADOSC ADX ADXR APO AROON AROONOSC ATR BBANDS BOP CCI CMO DEMA DX EMA HT_TRENDLINE KAMA MA MACD MACDEXT
+MACDFIX MAMA MAVP MFI MIDPOINT MIDPRICE MINUS_DI MINUS_DM MOM NATR OBV PLUS_DI PLUS_DM PPO ROC ROCP ROCR
+ROCR100 RSI SAR SAREXT SMA STDDEV STOCH STOCHF STOCHRSI T3 TEMA TRANGE TRIMA TRIX ULTOSC VWAP WILLR WMA
+calculate_adx calculate_aroon calculate_atr calculate_bollinger_bands calculate_commodity_channel_index
+calculate_dema calculate_ema calculate_ht_trendline calculate_kama calculate_ma calculate_macd calculate_mama
+calculate_midpoint calculate_midprice calculate_money_flow_index calculate_obv calculate_ppo calculate_rsi
+calculate_sar calculate_sma calculate_stddev calculate_stochastic calculate_t3 calculate_tema calculate_trima
+calculate_ultimate_oscillator calculate_vwap calculate_williams_r calculate_wma
+BaseIndicator MomentumIndicator OverlapIndicator VolatilityIndicator VolumeIndicator IndicatorError
+ema_alpha rolling_sum_negative rolling_sum_positive safe_division
+get_all_indicators get_indicator_groups get_indicator_info get_data_with_indicators
+""")
+# What it computes of bars, of fills, of a book and of its changes.
+_ANALYSES = _names("""
+analyze_bid_ask_spread calculate_correlation_matrix calculate_volatility_metrics calculate_volume_profile
+detect_candlestick_patterns detect_chart_patterns
+""")
+_OF_FILLS = _names("calculate_max_drawdown calculate_portfolio_metrics calculate_sharpe_ratio")
+_OF_A_BOOK = _names("""
+get_orderbook_depth get_market_imbalance get_trade_flow_summary get_cumulative_delta get_volume_profile
+get_spread_analysis get_liquidity_levels get_support_resistance_levels detect_order_clusters
+detect_iceberg_orders get_advanced_market_metrics
+""")
+_OF_EACH_LEVEL = _names("""
+get_dom_event_analysis get_best_price_change_analysis get_order_type_statistics get_price_level_history
+""")
+# What nothing here corresponds to, because nothing has to be done.
+_NEEDLESS = {
+    "set_main_loop": "nothing: handlers need no loop",
+    "get_realtime_validation_status": "nothing: it tells of the SDK itself",
+    "get_iceberg_detection_status": "nothing: it tells of the SDK itself",
+    "get_volume_profile_enhancement_status": "nothing: it tells of the SDK itself",
+    "test_contract_selection": "nothing: a contract is never guessed",
+    "test_iceberg_detection": "a test of the SDK itself",
+    "test_support_resistance_detection": "a test of the SDK itself",
+    "test_volume_profile_time_filtering": "a test of the SDK itself",
+    "track_order_for_position": "nothing: legs are told with their entry",
+    "untrack_order": "nothing: legs are told with their entry",
+    "clear_order_tracking": "nothing: legs are told with their entry",
+    "refresh_positions": "nothing: runtime.account(...) looks by itself",
+    "convert_timeframe_to_seconds": "nothing: bars have start_ns and end_ns",
+    **dict.fromkeys(("RateLimiter", "wait_if_needed"), "a meter that is built in"),
+    **dict.fromkeys(("LockCoordinator", "get_lock_coordinator"), "nothing: any thread may call anything"),
+}
+
 WORDS = (
     ForeignWords(  # the asyncio versions; what 1.1 has as well stands there
         sdk="project-x-py",
@@ -27,10 +103,32 @@ WORDS = (
             "disconnected": "runtime.lifecycle(...)",
             "reconnecting": "runtime.lifecycle(...)",
             "authenticated": "runtime.lifecycle(...), and runtime.status()",
+            "error": "logging, and runtime.status()",
+            "warning": "logging, and runtime.status()",
+            "latency_warning": "keys of [feeds.NAME.health], and runtime.status()",
+            "memory_warning": "nothing: bounds are fixed, and what is given up is an actors.Gap",
+            "tick": "channel 'trades'",
             "feed_stale": "actors.Stale, with option 'stale_after'",
         },
-        options={"timeframes": "runtime.bars(feed, key, ...)"},
+        options={
+            "timeframes": "runtime.bars(feed, key, ...)",
+            "timeframe": "runtime.bars(feed, key, ...)",
+            "initial_days": "history= of runtime.bars(...)",
+            **dict.fromkeys(
+                ("instrument", "instruments", "symbol", "contract_id"), f"{KEY}, a contract's full id"
+            ),
+            "account_id": f"{KEY}, the number of an account",
+            "features": "nothing: what is called is there",
+        },
         keys={
+            "instrument": "the keys of each call, or of key 'subscribe'",
+            "enable_orderbook": "nothing: runtime.book(...) begins one",
+            "enable_risk_management": "key 'limits'",
+            **dict.fromkeys(("auto_connect", "auto_reconnect"), "nothing: a line connects by itself"),
+            **dict.fromkeys(LIMITS, "key 'limits', or a judgement of your own; the page says which"),
+            **dict.fromkeys(BRACKETS, "bracket= of an order: actors.Bracket(...)"),
+            **dict.fromkeys(TRAILS, "trail= of an order"),
+            **dict.fromkeys(CONFIGS, "nothing: there is one config"),
             "timeframes": "the arguments of runtime.bars(...)",
             "instruments": "the keys of each call, or of key 'subscribe'",
             "initial_days": "history= of runtime.bars(...)",
@@ -40,7 +138,7 @@ WORDS = (
         },
         calls={
             "TradingSuite": "actors.start(...), with runtime.bars, runtime.account and runtime.ask",
-            "TradingSuiteConfig": "the config of actors.start(...)",
+            "TradingSuiteConfig": "the config of actors.start(...), which runtime.settings holds",
             "RealtimeDataManager": "runtime.bars(...), runtime.on_bar(...) and runtime.latest(...)",
             "RiskManager": "key 'limits', actors.position_size(...) and runtime.halt(...)",
             "ManagedTrade": "runtime.ask(...).place(...) with its bracket, in a block of yours",
@@ -54,6 +152,56 @@ WORDS = (
             "StatsExporter": "runtime.status(), and metrics= of actors.start(...)",
             "HealthMonitor": "runtime.status(), and runtime.fresh(...)",
             "OrderSubmissionUncertainError": "actors.Unknown, which is returned and not raised",
+            "Features": "nothing: what is called is there",
+            "InstrumentContext": "the key of each call",
+            "Instrument": "the contract of runtime.ask(...).contract(text)",
+            "StatisticsAggregator": "runtime.status()",
+            "OrderPlaceResponse": "actors.Accepted, actors.Refused or actors.Unknown",
+            "BracketOrderResponse": "actors.Accepted, actors.Refused or actors.Unknown",
+            "get_template": "a function of yours; the page has four",
+            "setup_logging": "logging.getLogger('actors')",
+            "round_to_tick_size": "on_tick(...) of actors.protocol",
+            **dict.fromkeys(
+                INDICATORS,
+                "an indicator, which Linewarden has not: actors.records(bars) feeds pandas and polars",
+            ),
+            "data": "runtime.bars(...) and runtime.latest(...)",
+            "orders": "runtime.ask(...)",
+            "positions": "runtime.account(...)",
+            "orderbook": "runtime.book(...)",
+            "client": "runtime.ask(...)",
+            "realtime": "the runtime itself: runtime.subscribe(...) and runtime.status()",
+            "events": "the runtime itself: runtime.on(...) and runtime.merge(...)",
+            "event_bus": "the runtime itself: runtime.on(...) and runtime.merge(...)",
+            "risk_manager": "key 'limits', actors.position_size(...) and runtime.halt(...)",
+            "config": "runtime.settings",
+            "account_info": "runtime.ask(...).account(name)",
+            **dict.fromkeys(
+                ("instrument", "instrument_id", "instrument_info", "symbol"),
+                "runtime.ask(...).contract(text)",
+            ),
+            **dict.fromkeys(("keys", "values", "items"), "a dict of yours"),
+            "on_any": "runtime.merge(..., runtime.lifecycle(), markers=True)",
+            "emit": "nothing: events come from venues alone",
+            "get_session_data": "runtime.bars(..., 'session', calendar=...)",
+            "get_session_statistics": "runtime.bars(..., 'session', calendar=...)",
+            "set_session_type": "calendar= of runtime.bars(...)",
+            "get_ohlc": "the last of runtime.bars(...)[timeframe].finished",
+            "is_data_ready": "synced of runtime.bars(...)[timeframe]",
+            "get_market_imbalance": "a sum of yours over runtime.book(...); the page has a port",
+            "get_recent_trades": "a stream of channel 'trades'",
+            "enter_long": "runtime.ask(...).place(..., 'buy', ...) with its bracket",
+            "enter_short": "runtime.ask(...).place(..., 'sell', ...) with its bracket",
+            "attach_risk_orders": "bracket= of the entry, runtime.ask(...).place(...)",
+            "add_stop_loss": "bracket= of the entry, or runtime.ask(...).place(..., stop=...)",
+            "add_take_profit": "bracket= of the entry, or runtime.ask(...).place(..., limit=...)",
+            "place_join_bid_order": "runtime.ask(...).place(..., join='bid')",
+            "place_join_ask_order": "runtime.ask(...).place(..., join='ask')",
+            "query_orders": "runtime.ask(...).orders(account, since)",
+            "search_orders": "runtime.ask(...).orders(account, since)",
+            "is_order_filled": "runtime.ask(...).order(account, order)",
+            "refresh_positions": "nothing: lists are read at the start, after a loss and at intervals",
+            "authenticate": "nothing: the feed logs in by itself",
             "create": "actors.start(...)",
             "from_config": "actors.start(...)",
             "wait_for": "runtime.subscribe(...), and get(timeout=...) of its stream",
@@ -97,6 +245,10 @@ WORDS = (
             "market_depth_processed": "channel 'depth', or runtime.book(...)",
             "quote_processed": "channel 'quotes'",
         },
+        options={
+            "timezone": "calendar= of runtime.bars(...): times are UTC here",
+            "max_bars_per_timeframe": "keep= of runtime.bars(...)",
+        },
         keys={
             "username": "key 'user_name'",
             "account_name": "runtime.ask(...).account(name): no key names an account",
@@ -112,6 +264,14 @@ WORDS = (
             "burst_limit": "a meter that is built in; key 'bars_rate' is that of bars",
             "connection_pool_size": "connections that are kept, 8 for each login",
             "cache_ttl_seconds": "nothing: contracts are read again each time",
+            "account_id": "an argument of each call; key 'accounts' follows accounts from the start",
+            "instrument": "the keys of each call, or of key 'subscribe'",
+            **dict.fromkeys(
+                ("max_bars_per_timeframe", "tick_buffer_size", "cleanup_interval"),
+                "keep= of runtime.bars(...)",
+            ),
+            "max_trades": "maxlen of a deque of yours, to which a handler of channel 'trades' appends",
+            "max_depth_entries": "nothing: what is kept of a book is bounded",
             "_comment": "a comment, which begins with # here",
             "_description": "a comment, which begins with # here",
         },
@@ -187,6 +347,96 @@ WORDS = (
             "get_portfolio_pnl": "runtime.account(...).unrealised and .realised",
             "calculate_position_size": "actors.position_size(...)",
             "calculate_position_sizing": "actors.position_size(...)",
+            **dict.fromkeys(_INDICATORS_OF_1_1, "an indicator: take a library, over actors.records(bars)"),
+            **dict.fromkeys(_ANALYSES, "a computation of a library, over actors.records(bars)"),
+            **dict.fromkeys(_OF_FILLS, "a computation of a library, over runtime.account(...).fills"),
+            **dict.fromkeys(_OF_A_BOOK, "sums of your own over runtime.book(...) and channel 'trades'"),
+            **dict.fromkeys(_OF_EACH_LEVEL, "a count of your own, over channel 'depth'"),
+            **_NEEDLESS,
+            "ProjectXClientError": "actors.AskFailedError",
+            "ConfigManager": "actors.start(...), which checks the config, and `linewarden check`",
+            "load_config": "actors.start(...)",
+            "validate_config": "actors.start(...), or `linewarden check`",
+            "save_config": "a file of your own, such as config/desk.toml",
+            "create_config_template": "a file of your own, such as config/desk.toml",
+            **dict.fromkeys(
+                (
+                    "check_environment",
+                    "check_setup",
+                    "diagnose_issues",
+                    "get_auth_config",
+                    "get_default_config_path",
+                ),
+                "`linewarden check`",
+            ),
+            "get_env_var": 'a text such as "${NAME}" in the config',
+            "quick_start": "actors.start(...)",
+            "get_version": "`linewarden --version`",
+            "setup_logging": "logging.basicConfig(...): the loggers are named 'actors'",
+            "setup_connections": "actors.start(...), which connects",
+            "cleanup": "runtime.stop()",
+            "initialize": "runtime.bars(...), runtime.book(...) and runtime.account(...)",
+            "start_realtime_feed": "runtime.bars(...), which subscribes",
+            "stop_realtime_feed": "runtime.forget_bars(...)",
+            "health_check": "synced and reason of each timeframe of runtime.bars(...)",
+            "get_statistics": "runtime.status()",
+            "get_memory_stats": "runtime.status(): what is kept is bounded, by keep= of runtime.bars(...)",
+            "cleanup_old_data": "keep= of runtime.bars(...)",
+            "process_market_depth": "runtime.book(...)",
+            "get_orderbook_bids": "runtime.book(...).bids",
+            "get_orderbook_asks": "runtime.book(...).asks",
+            "get_recent_trades": "a deque of yours, to which a handler of channel 'trades' appends",
+            "clear_recent_trades": "a deque of yours, to which a handler of channel 'trades' appends",
+            "get_tracked_order_status": "runtime.account(...).orders",
+            "is_order_filled": "runtime.ask(...).order(account, order), with its status",
+            "add_stop_loss": "runtime.ask(...).place(..., stop=...), or bracket= of the entry",
+            "add_take_profit": "runtime.ask(...).place(..., limit=...), or bracket= of the entry",
+            "get_position_orders": "runtime.account(...).orders, with their legs",
+            "cancel_position_orders": "runtime.ask(...).cancel_all(account, contract)",
+            "update_position_order_sizes": "runtime.ask(...).modify(account, leg, size=...)",
+            "sync_orders_with_position": "runtime.ask(...).modify(account, leg, size=...)",
+            "on_position_changed": "runtime.on_account(...)",
+            "on_position_closed": "runtime.on_account(...): a position whose net is 0",
+            "get_order_statistics": "`linewarden orders`, and runtime.status().accounts",
+            "is_position_open": 'runtime.account(...).net(contract); for "no" runtime.flat(...)',
+            "calculate_position_pnl": "unrealised of each of runtime.account(...).positions, in money",
+            "calculate_portfolio_pnl": "runtime.account(...).unrealised and .realised",
+            "get_risk_metrics": "sums of your own over runtime.account(...).positions",
+            "export_portfolio_report": "sums of your own over runtime.account(...).positions",
+            "get_position_statistics": "runtime.account(...), and runtime.status().accounts",
+            "get_position_history": "a list of yours, to which a handler of runtime.on_account(...) appends",
+            "add_position_alert": "a loop of your own over runtime.account(...).unrealised",
+            "remove_position_alert": "a loop of your own over runtime.account(...).unrealised",
+            "start_monitoring": "runtime.on_account(...)",
+            "stop_monitoring": "close() of what runtime.on_account(...) returned",
+            **dict.fromkeys(
+                ("calculate_tick_value", "calculate_position_value"),
+                "move / contract.tick_size * contract.tick_value, which is exact",
+            ),
+            "calculate_risk_reward_ratio": "abs(target - entry) / abs(entry - stop)",
+            "round_to_tick_size": 'align="safe" of runtime.ask(...).place(...)',
+            **dict.fromkeys(
+                ("is_market_hours", "get_market_session_info"),
+                "a table [calendars.NAME], and runtime.fresh(...) with its cause",
+            ),
+            "validate_contract_id": "runtime.ask(...).contract(text)",
+            "extract_symbol_from_contract_id": "contract.product, of runtime.ask(...).contract(text)",
+            "format_price": 'f"{price:,.2f}"',
+            "format_volume": 'f"{volume:,}"',
+            **dict.fromkeys(
+                ("create_data_snapshot", "get_polars_rows", "get_polars_last_value"),
+                "actors.records(bars), and the methods of the frame that is made of it",
+            ),
+            "Instrument": "what runtime.ask(...).contract(text) returns",
+            "OrderPlaceResponse": "actors.Accepted, actors.Refused or actors.Unknown",
+            "BracketOrderResponse": "actors.Accepted, actors.Refused or actors.Unknown",
+            "Account": "actors.venues.projectx.Account",
+            "Order": "actors.venues.projectx.Order, and actors.AccountOrder of an account's view",
+            "Position": "actors.venues.projectx.Position, and actors.PositionView of an account's view",
+            "Trade": "actors.venues.projectx.AccountTrade, and actors.Fill of an account's view",
+            "OrderUpdateEvent": "an event of channel 'orders': actors.venues.projectx.Order",
+            "PositionUpdateEvent": "an event of channel 'positions': actors.venues.projectx.Position",
+            "MarketDataEvent": "an event of channel 'quotes': actors.venues.projectx.Quote",
         },
     ),
 )

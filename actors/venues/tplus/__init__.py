@@ -6,6 +6,9 @@ token is got, `keystore` how its key is read from a file of tpluspy, `errors` wh
 `settings` what a config may say, `venue` what it offers.
 """
 
+import sys
+from typing import TYPE_CHECKING
+
 from actors.venues.tplus.depth_session import DepthSession as DepthSession
 from actors.venues.tplus.messages import (
     GTC as GTC,
@@ -74,3 +77,10 @@ from actors.venues.tplus.venue import (
     USER_TRADES as USER_TRADES,
     Tplus as Tplus,
 )
+
+if not TYPE_CHECKING:  # a type checker would take every name
+
+    def __getattr__(name: str) -> object:
+        from actors.venues.unknown_names import unknown_name
+
+        raise unknown_name(f"module {__name__!r}", name, sys.modules[__name__], [Tplus])

@@ -21,9 +21,9 @@ from msgspec import Struct
 from actors.protocol import LinewardenError, Secret, SecretFile
 
 CIPHER, KDF, DIGEST = "aes-128-ctr", "pbkdf2", "sha256"
-# tpluspy takes 262,144. The file names the number, and nothing can interrupt the derivation of a key: ten
-# million take about three seconds on a machine of today.
-MOST_ITERATIONS = 10_000_000
+# tpluspy takes 262,144. The file names the number, and nothing can interrupt the derivation of a key: four
+# million take about a second on a machine of today, and five on a busy one.
+MOST_ITERATIONS = 4_000_000
 DERIVED = 32  # bytes: half of them for the cipher, half for the MAC
 IV = 16
 MAC = 32
@@ -69,7 +69,8 @@ _kdf_params = msgspec.json.Decoder(KdfParams).decode
 def seed_of(file: SecretFile, password: Secret) -> Secret:
     """The account's Ed25519 seed, as 64 hexadecimal digits.
 
-    The file sets the number of iterations: the call takes three seconds at most, and a few hundred bytes.
+    The file sets the number of iterations, within bounds: the call takes some seconds at most, and a few
+    hundred bytes.
 
     Raises:
         LinewardenError: it is no such file, its derivation is another or too costly, or the password does not

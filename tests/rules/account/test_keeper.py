@@ -50,6 +50,49 @@ def test_a_second_look_is_due_two_seconds_after_the_first() -> None:
     assert due(owner) == 2.0
 
 
+def test_a_look_that_an_event_overtakes_is_not_one_of_the_two_that_evidence_needs() -> None:
+    owner = Owner()
+    bought(owner)
+    owner.keeper.confirm(owner.venue.now)
+    snapshot = owner.venue.snapshot()
+    owner.wait(0.1)
+    order = owner.venue.place(EP.id, "sell", 1)
+    owner.venue.fill(order.id, 1, 100)
+    owner.deliver()
+    owner.look(snapshot)
+    for _ in range(2):
+        owner.wait(due(owner))
+        owner.look()
+    assert owner.flat().answer == "yes"
+
+
+def test_a_look_that_comes_too_soon_for_evidence_is_not_the_second_one() -> None:
+    owner = Owner()
+    bought(owner)
+    owner.keeper.expect("tag", owner.venue.now - 4.0)
+    owner.keeper.confirm(owner.venue.now)
+    owner.look()
+    owner.wait(1.0)
+    owner.look()  # of the mutation that is not answered
+    owner.wait(due(owner))
+    owner.look()
+    assert not any("is needed" in reason for reason in owner.flat().reasons)
+
+
+def test_evidence_is_not_looked_for_without_end() -> None:
+    owner = Owner()
+    owner.keeper.confirm(owner.venue.now)
+    looks = 0
+    while due(owner) < 30.0:
+        owner.wait(due(owner))
+        snapshot = owner.venue.snapshot()
+        owner.wait(0.1)
+        bought(owner)
+        owner.look(snapshot)
+        looks += 1
+    assert looks == 6
+
+
 def test_an_idle_account_is_audited_each_five_minutes() -> None:
     assert due(Owner()) == 300.0
 
@@ -280,11 +323,22 @@ def test_an_order_that_a_cut_list_does_not_have_works_on() -> None:
 def test_evidence_that_is_waited_for_takes_a_look_at_once_and_one_after_two_seconds() -> None:
     owner = Owner()
     owner.wait(30.0)
+    bought(owner)
+    owner.wait(1.0)
     owner.keeper.confirm(owner.venue.now)
     assert due(owner) == 0.0
     owner.look()
     assert due(owner) == 2.0
     owner.wait(2.0)
+    owner.look()
+    assert due(owner) == 60.0  # of the audit
+
+
+def test_evidence_that_is_there_and_old_takes_one_look() -> None:
+    owner = Owner()
+    owner.wait(30.0)
+    owner.keeper.confirm(owner.venue.now)
+    assert due(owner) == 0.0
     owner.look()
     assert due(owner) == 300.0
 

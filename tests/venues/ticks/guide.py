@@ -13,4 +13,9 @@ PYTHON = [
         r"^```python\n(.*?)^```$", GUIDE.partition("## A venue in Python")[2], re.DOTALL | re.M
     )
 ]
-*PARTS, TRIED, USED, SIMULATOR, TESTED = PYTHON
+*PARTS, TRIED, USED, SIMULATOR, FAULTS, SETTINGS, TESTED = PYTHON
+HUB_SIMULATOR, HUB_TESTED = (
+    GUIDE.partition(f"<!-- the hub's {part} -->\n```python\n")[2].partition("```")[0]
+    for part in ("simulator", "test")
+)
+HUB = GUIDE.partition("<!-- the hub -->\n```toml\n")[2].partition("```")[0]

@@ -62,10 +62,13 @@ def prepared(
     return mutation
 
 
+_SIDES = {"0": "buy", "bid": "buy", "buy": "buy", "1": "sell", "ask": "sell", "sell": "sell"}
+
+
 def _side(given: object) -> str:
-    """What the gateway's number means: ProjectX, "OrderSide"."""
-    meant = {"0": "buy", "1": "sell"}.get(repr(given))
-    return f'; {given} is "{meant}"' if meant else ""
+    """What the gateway's number, or a name of it, means: ProjectX, "OrderSide"."""
+    meant = _SIDES.get(str(getattr(given, "name", given)).lower())
+    return f'; {given!r} is "{meant}"' if meant else ""
 
 
 def _place(place: Place, contract: Contract | None, align: Align) -> Place:

@@ -275,7 +275,7 @@ COVERED_BY = {
     "supervision/token_refresh": "stories/test_token_refresh",
     "supervision/tree": "stories/test_supervisor_laws",
     "supervisor": "stories/test_supervisor_laws",
-    "testing": "simulators/test_o2",
+    "testing": "simulators/test_fixtures",
     "trading/account_calls": "stories/test_accounts",
     "trading/account_way": "stories/test_accounts",
     "trading/accounts": "stories/test_accounts",

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from msgspec import Struct
 
 from actors.client.service_http import DEFAULT, LONGEST, Reply, ServiceHttp, decoded, sentence
-from actors.errors import StalePriceError, Timeout
+from actors.errors import LinewardenError, StalePriceError, Timeout
 from actors.events import Freshness, Key, Option, Tried
 from actors.protocol.channel import TypedChannel
 from actors.rules.latest_price import LatestPrice
@@ -18,8 +18,11 @@ from actors.rules.order_book import BookView
 from actors.rules.topics import options_of, plain_key
 from actors.secret import Secret
 from actors.status import Status
+from actors.timers import check_seconds
 
 ANSWER: Final = 5.0  # seconds
+OLDEST: Final = 999_999_999.0  # seconds: 31 years, as the service reads them
+LONGEST_TIMEOUT: Final = 86_400.0  # seconds
 LONGEST_WAIT: Final = 5.0  # seconds for which the service waits, whatever it is asked
 SURROGATES: Final = "surrogatepass"  # the service declines them, as any other key that it does not know
 VIEW: Final = 4 * 1_048_576  # bytes of a price, a freshness or a book of 1,000 levels
@@ -46,8 +49,11 @@ class ServiceClient:
         `timeout`: seconds for the connection, and again for the whole answer; what a call waits is added.
 
         Raises:
-            ValueError: `url` is not an address.
+            ValueError: `url` is not an address, or `timeout` no time.
         """
+        check_seconds("timeout", timeout)
+        if not 0 < timeout <= LONGEST_TIMEOUT:
+            raise ValueError(f"a timeout of {timeout:g} s: expected more than 0, and a day at most")
         token = token or os.environ.get("LINEWARDEN_TOKEN") or None
         url = url or os.environ.get("LINEWARDEN_URL") or DEFAULT
         self._http = ServiceHttp(url, None if token is None else Secret(token), timeout)
@@ -68,8 +74,9 @@ class ServiceClient:
                 the token is not that of the service.
             ServiceUnreachableError: no service answers, or it cannot answer now.
         """
-        path = _path("latest", feed, plain_key(feed, key))
-        reply = self._ask(path, {"max_age": max_age, "timeout": timeout}, timeout)
+        query = {"max_age": _seconds("max_age", max_age, OLDEST)}
+        query["timeout"] = wait = _seconds("timeout", timeout, LONGEST_WAIT)
+        reply = self._ask(_path("latest", feed, plain_key(feed, key)), query, wait)
         if reply.status == 503 and (stale := decoded(reply.body, _Stale)) is not None:
             raise StalePriceError(sentence(stale.error), stale.tried)
         return self._typed(reply, LatestPrice)
@@ -87,7 +94,7 @@ class ServiceClient:
             ServiceDeclinedError: the feed, the key or an option is not known, or the venue rejects the book.
             ServiceUnreachableError: no service answers, or it follows as many books as it may.
         """
-        wait = None if wait is None else min(wait, LONGEST_WAIT)
+        wait = None if wait is None else _seconds("wait", wait, LONGEST_WAIT)
         query = {"depth": depth, **({} if wait is None else {"wait": wait}), **options}
         reply = self._ask(_path("book", feed, plain_key(feed, key)), query, wait or 0.0)
         view = self._typed(reply, BookView, also=503)
@@ -109,14 +116,18 @@ class ServiceClient:
         Of a feed or a channel as a whole, the answer may be 0.1 s old. Channels of accounts are left out.
 
         Raises:
+            LinewardenError: there is a key or an option, and no channel.
             ServiceDeclinedError: the feed, the channel, the key or an option is not known, or the channel
                 belongs to an account.
             ServiceUnreachableError: no service answers, or it cannot answer now.
         """
+        if channel is None and (key is not None or options):
+            raise LinewardenError(f"{feed}: keys and options need their channel: fresh(feed, channel, key)")
         names = [feed] if channel is None else [feed, str(channel)]
         names += [] if key is None else [plain_key(feed, key)]
         given = {} if channel is None else options_of(channel, options)
-        query = {**({} if max_age is None else {"max_age": max_age}), **given}
+        limit = {} if max_age is None else {"max_age": _seconds("max_age", max_age, OLDEST)}
+        query = {**limit, **given}
         return self._typed(self._ask(_path("fresh", *names), query), Freshness, also=503)
 
     def status(self) -> Status:
@@ -130,8 +141,7 @@ class ServiceClient:
 
     def _ask(self, path: str, query: Mapping[str, Option], wait: float = 0.0, longest: int = VIEW) -> Reply:
         words = urlencode({name: _word(value) for name, value in query.items()}, errors=SURROGATES)
-        seconds = self._timeout + min(max(wait, 0.0), LONGEST_WAIT)
-        return self._http.request("GET", f"{path}?{words}", seconds, longest)
+        return self._http.request("GET", f"{path}?{words}", self._timeout + wait, longest)
 
     def _typed(self, reply: Reply, kind: type[Typed], also: int = 200) -> Typed:
         if reply.status not in {200, also}:
@@ -147,8 +157,14 @@ class ServiceClient:
         return f"<ServiceClient {self.url}>"
 
 
+def _seconds(name: str, value: float, most: float) -> float:
+    """Raises LinewardenError, as `Runtime` does, where it is no time."""
+    check_seconds(name, value)
+    return min(max(float(value), 0.0), most)
+
+
 def _path(*names: str) -> str:
-    return "".join(f"/{quote(name, safe='', errors=SURROGATES)}" for name in names)
+    return "".join(f"/{quote(str(name), safe='', errors=SURROGATES)}" for name in names)
 
 
 def _word(value: Option) -> str:

@@ -24,6 +24,7 @@ PIECE: Final = 65_536  # bytes of one read
 TOLD: Final = 2_000  # characters of a sentence of the service's that an error repeats
 
 _ASCII = re.compile(r"[!-~]+")  # what may stand in a header or a request line
+_CONTROL = re.compile(r"[\x00-\x20\x7f]")
 
 Decoded = TypeVar("Decoded")
 
@@ -52,6 +53,7 @@ class ServiceHttp:
 
     def __init__(self, url: str, token: Secret | None, timeout: float) -> None:
         """Raises: ValueError: `url` is not an address. The message does not repeat it."""
+        url = url.strip()
         parts = _parts(url if "://" in url else f"http://{url}")
         if parts is None:
             raise ValueError(f"expected an address such as {DEFAULT}")
@@ -158,8 +160,10 @@ def _parts(url: str) -> SplitResult | None:
     """None: it is no address of a service."""
     try:
         parts = urlsplit(url)
-        (parts.hostname or "").encode("idna")
-        sound = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        host = parts.hostname or ""
+        host.encode("idna")
+        known = parts.scheme in {"http", "https"} and host and parts.port != 0
     except ValueError:  # UnicodeError is one
         return None
-    return parts if sound and not parts.query and not parts.fragment and _ASCII.fullmatch(url) else None
+    sound = _ASCII.fullmatch(parts.path or "/") and not _CONTROL.search(host)
+    return parts if known and sound and not parts.query and not parts.fragment else None

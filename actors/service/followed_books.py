@@ -6,7 +6,7 @@ A book costs a subscription at the venue, a stream and a thread.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -94,6 +94,19 @@ class FollowedBooks:
         """Whether the runtime follows it for another reason."""
         found = self._runtime._books.look(topic)
         return found is not None and found[0].end_reason is None
+
+    def of_requests(self) -> Collection[Topic]:
+        """The topics that nothing but requests follows.
+
+        Each answer says how its book stands. What a visitor asks for does not make a feed stale for others.
+        It takes no lock: an actor that does not answer may hold that up, and the status is wanted then.
+        """
+        readings = self._readings.copy().items()
+        found = {topic for topic, reading in readings if not reading.is_configured}
+        if not found:
+            return found
+        inlets = self._runtime._streams.inlets()
+        return {topic for topic in found if sum(topic in inlet.wanted for inlet in inlets) <= 1}
 
     def _watch(self) -> None:
         if self._thread is None and not self._stopped.is_set():

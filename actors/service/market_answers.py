@@ -130,7 +130,10 @@ class MarketAnswers:
     # ── freshness ──
 
     def fresh(self, asked: ServiceRequest) -> ServiceResponse:
-        """Of a feed, a channel, or one key: the topic that is worst off."""
+        """Of a feed, a channel, or one key: the topic that is worst off.
+
+        Books that only requests follow count by their key alone.
+        """
         feed, channel, *keys = _parts(asked, 1, "/fresh/FEED/CHANNEL/KEY", 3)
         query = _query(asked)
         max_age, venue = _seconds(query, "max_age"), self._venue(feed)
@@ -147,7 +150,10 @@ class MarketAnswers:
 
         def look() -> Freshness:
             every = self._runtime._permits.topics(feed, channel or None, keys, query)
-            shown = [topic for topic in every if venue.channels[topic.channel].is_public]
+            hidden = () if keys else self._books.of_requests()
+            shown = [
+                topic for topic in every if venue.channels[topic.channel].is_public and topic not in hidden
+            ]
             return self._runtime._permits.fresh_of(shown, max_age)
 
         many = f"{asked.path}?{max_age}{sorted(query.items())}"

@@ -28,7 +28,7 @@ from actors.service.responses import (
 )
 from actors.service.switches import Switches
 from actors.service.tail import Tail, open_tail
-from actors.status import why_not_live
+from actors.status import Status, why_not_live
 from actors.trading.halting import shown
 
 log = log_queue.logger("actors.service")
@@ -66,6 +66,7 @@ class ServiceRoutes:
         self._runtime = runtime
         self._reload = reload
         self._switches = switches
+        self._books = books
         self._reloading = threading.Lock()
         market = MarketAnswers(runtime, books)
         self.routes = (
@@ -124,7 +125,15 @@ class ServiceRoutes:
     # ── the answers ──
 
     def status(self, asked: ServiceRequest) -> ServiceResponse:
-        return ServiceResponse(200, self._runtime.status())
+        return ServiceResponse(200, self._status())
+
+    def _status(self) -> Status:
+        """That of the runtime; a book that only requests follow is not among what is `untrusted`."""
+        status, hidden = self._runtime.status(), {str(topic) for topic in self._books.of_requests()}
+        if hidden.isdisjoint(status.untrusted):
+            return status
+        shown = {name: found for name, found in status.untrusted.items() if name not in hidden}
+        return msgspec.structs.replace(status, untrusted=shown)
 
     def healthz(self, asked: ServiceRequest) -> ServiceResponse:
         """Whether the process runs; asks no actor and shows nothing else."""
@@ -135,7 +144,7 @@ class ServiceRoutes:
         unknown = [name for name, _ in asked.query if name != "fresh"]
         if unknown:
             raise RequestDeclined(400, f"readyz takes fresh=1 and nothing else, not {unknown[0][:40]!r}")
-        status = self._runtime.status()
+        status = self._status()
         answer: dict[str, object] = {"live": status.state == "live"}
         reasons: dict[str, object] = {"not_live": why_not_live(status, None)}
         if parse_switch(dict(asked.query).get("fresh", "0"), "fresh"):

@@ -239,6 +239,7 @@ class ConfigReader(SettingsReader):
         if feed.trading:
             if venue.trading() is None:
                 self.complain(where, "trading", f"venue {venue.name} takes no orders from Linewarden")
+                return  # limits would help nothing
             for key in ("max_size", "orders_per_minute"):
                 if not _says(limits, key):
                     inside = f"{where.removesuffix(']')}.limits]"

@@ -162,8 +162,14 @@ class Permits:
         keys: Sequence[Keys],
         options: Mapping[str, Option],
     ) -> Collection[Topic]:
-        """Of these keys; without keys, all of the channel or feed that are subscribed to."""
+        """Of these keys; without keys, all of the channel or feed that are subscribed to.
+
+        Raises:
+            LinewardenError: the feed, the channel, a key or an option is not known, or has no channel.
+        """
         venue = self._spec_of(feed).venue
+        if channel is None and (keys or options):
+            raise LinewardenError(f"{feed}: keys and options need their channel: fresh(feed, channel, key)")
         if channel is None:
             return self._cells.topics_of_feed(feed)
         declared, options = venue.channel(channel), options_of(channel, options)

@@ -107,7 +107,6 @@ def test_status_is_the_tree(client: ServiceClient, runtime: Runtime) -> None:
 def test_what_cannot_be_asked_is_declined_with_the_reason(client: ServiceClient, market: str) -> None:
     asked: dict[str, Any] = {
         "There are: o2.": lambda: client.latest("o3", market),
-        "expected seconds": lambda: client.latest("o2", market, max_age=float("nan")),
         "nothing is subscribed to": lambda: client.latest("o2", market),
         "did you mean 'precision'": lambda: client.book("o2", market, precison=10),
         "depth: expected": lambda: client.book("o2", market, depth=0),
@@ -118,6 +117,48 @@ def test_what_cannot_be_asked_is_declined_with_the_reason(client: ServiceClient,
             ask()
     with pytest.raises(actors.LinewardenError, match="a key is text or an integer"):
         client.latest("o2", 1.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("keys", "options"), [(("0x1",), {}), ((), {"precision": "10"})])
+def test_a_key_or_an_option_without_its_channel_is_not_ignored(
+    client: ServiceClient, runtime: Runtime, keys: tuple[str, ...], options: dict[str, str]
+) -> None:
+    views: tuple[Any, ...] = (client, runtime)
+    for view in views:
+        with pytest.raises(actors.LinewardenError, match="keys and options need their channel"):
+            view.fresh("o2", None, *keys, **options)
+
+
+def test_times_are_those_that_a_runtime_takes(
+    client: ServiceClient, runtime: Runtime, o2: SimulatedO2, market: str
+) -> None:
+    trades = runtime.subscribe("o2", "trades", market, wait=10.0)
+    o2.trade(market)
+    trades.get(timeout=10.0)
+    views: tuple[Any, ...] = (client, runtime)
+    for view in views:
+        for much in (float("inf"), 1e12):
+            assert view.latest("o2", market, max_age=much, timeout=much).last
+            assert view.fresh("o2", max_age=much)
+            assert view.book("o2", market, wait=much).synced
+        with pytest.raises(actors.StalePriceError):
+            view.latest("o2", market, max_age=-1.0, timeout=-1.0)
+        assert view.book("o2", market, wait=-1.0).synced
+        for none in (float("nan"), "15", None, True):
+            for name in ("max_age", "timeout"):
+                with pytest.raises(actors.LinewardenError, match="is a number of seconds, and"):
+                    view.latest("o2", market, **{name: none})
+
+
+@pytest.mark.parametrize("timeout", [0, -1.0, float("inf"), 1e12])
+def test_a_timeout_that_no_socket_can_have_is_refused_at_once(timeout: float) -> None:
+    with pytest.raises(ValueError, match="expected more than 0, and a day at most"):
+        ServiceClient(timeout=timeout)
+
+
+def test_an_address_from_a_file_or_with_a_name_of_any_language_is_one() -> None:
+    assert ServiceClient(" 127.0.0.1:9700\n").url == "http://127.0.0.1:9700"
+    assert ServiceClient("https://bücher.example/").url == "https://bücher.example"
 
 
 def test_address_and_token_come_from_the_environment(
@@ -289,7 +330,7 @@ def test_a_wait_is_as_long_as_the_service_waits() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://a..b", "http://127.0.0.1:9700/a b", "http://[::1", "http://u:t0ken@ℂ℀"]
+    "url", ["http://a..b", "http://127.0.0.1:9700/a b", "http://[::1", "http://u:t0ken@ℂ℀", "http://a\x00b"]
 )
 def test_what_is_no_address_is_told_without_repeating_it(url: str) -> None:
     with pytest.raises(ValueError, match=r"^expected an address such as http://127") as told:

@@ -215,6 +215,43 @@ def a_free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+# What the lock of an example is for: it counts the runtimes that eight first requests at once start.
+FIRST_REQUESTS = """
+import importlib, sys, threading
+sys.path.insert(0, sys.argv[1])
+served = importlib.import_module(sys.argv[2])
+begun, starts, gate = [], [], threading.Barrier(8)
+all_asked = threading.Event()
+
+def start(config):
+    starts.append(config)
+    all_asked.wait(10)
+    return object()
+
+def ask():
+    gate.wait()
+    begun.append(1)
+    if len(begun) == 8:
+        all_asked.set()
+    served.started()
+
+served.actors.start = start
+threads = [threading.Thread(target=ask) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(starts))
+"""
+
+
+@pytest.mark.parametrize("app", ["flask_latest", "django_latest"])
+def test_first_requests_that_come_at_once_start_one_runtime(app: str) -> None:
+    command = [sys.executable, "-c", FIRST_REQUESTS, str(WEB), app]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert ran.stdout == "1\n"
+
+
 def workers_of(url: str, number: int) -> set[int]:
     """The processes that answer, once there are so many."""
     deadline, found = time.monotonic() + PATIENCE, set[int]()

@@ -107,6 +107,24 @@ def test_the_books_of_a_config_are_bounded_too(
         assert followed(runtime) == {first, third}
 
 
+def test_a_book_that_a_request_follows_makes_no_feed_stale_for_others(o2: SimulatedO2) -> None:
+    own, other, *_ = o2.markets
+    subscribe = [{"channel": "depth", "keys": [own], "precision": "10", "stale_after": 600.0}]
+    with runtime_on(o2, subscribe=subscribe) as runtime, Service(runtime, HERE) as service:
+        assert ask(service, f"/book/o2/{own}?wait=5").status == 200
+        assert ask(service, f"/book/o2/{other}?wait=5").status == 200
+        topic = f"o2/depth/{other}?precision=10"
+        until(runtime, lambda status: set(status.untrusted) == {topic})
+        paths = ("/readyz?fresh=1", "/fresh/o2", "/fresh/o2/depth")
+        assert {path: ask(service, path).status for path in paths} == dict.fromkeys(paths, 200)
+        assert ask(service, "/status").body["untrusted"] == {}
+        assert ask(service, f"/fresh/o2/depth/{other}").body["cause"] == "unwatched"
+        with runtime.subscribe("o2", "depth", other, precision="10", wait=10.0):
+            until(runtime, lambda _: ask(service, "/fresh/o2").status == 503)
+            assert set(ask(service, "/status").body["untrusted"]) == {topic}
+            assert ask(service, "/readyz?fresh=1").status == 503
+
+
 def test_a_book_that_the_runtime_follows_itself_is_shown_and_left_alone(
     books: FollowedBooks, runtime: Runtime, market: str, clock: Clock
 ) -> None:

@@ -91,9 +91,10 @@ def test_t15_a_limit_in_the_feed_itself_is_told_where_it_belongs() -> None:
 
 
 def test_t16_a_venue_without_orders_cannot_trade() -> None:
-    assert mistakes(FEED | {"venue": "o2"}) == [
-        "[feeds.px] trading: venue o2 takes no orders from Linewarden."
-    ]
+    for limits in (LIMITS, {}):
+        assert mistakes(FEED | {"venue": "o2", "limits": limits}) == [
+            "[feeds.px] trading: venue o2 takes no orders from Linewarden."
+        ]
 
 
 @pytest.mark.parametrize("key", ["trading", "dry_run", "limits", "token", "user_name", "api_key"])

@@ -11,7 +11,7 @@ from msgspec import Struct
 from actors.diagnostics import DeadLetter, Quarantined
 from actors.display.shown import html_of
 from actors.events import Freshness, Gap, SubscriptionState, VenueState
-from actors.protocol.formatting import counted
+from actors.protocol.formatting import counted, printable
 from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Weather
 from actors.rules.counters import StreamStatus
 from actors.rules.journal import JournalEntry, LineExit, SilentLossEntry
@@ -221,7 +221,7 @@ class Status(Struct, frozen=True):
 
 
 def _in_a_line(text: str) -> str:
-    line = " ".join(text.split())
+    line = printable(" ".join(text.split()))
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 

@@ -39,7 +39,7 @@ from actors.events import (
     Topic,
 )
 from actors.protocol.foreign_words import meaning
-from actors.protocol.formatting import counted
+from actors.protocol.formatting import counted, printable
 from actors.rules.stream_buffer import FIRST, Batch, Place
 from actors.supervision.forks import Home
 from actors.timers import check_seconds, lock_timeout
@@ -407,7 +407,7 @@ class Stream(Generic[Event]):
         """Its state now. Takes no lock and raises nothing, also in a forked child."""
         end, box = self._inlet.end, self._box
         parts = [
-            "open" if end is None else f"closed ({' '.join(end.reason.split())})",
+            "open" if end is None else f"closed ({printable(' '.join(end.reason.split()))})",
             counted(len(self._topics), "topic"),
             self.policy if self.policy == "inline" else f"{self.policy} {self.capacity:,}",
             f"{box.queued:,} queued",

@@ -16,8 +16,8 @@ from actors.cli import status_view
 from actors.cli.arguments import complain, known_name
 from actors.cli.service_client import CommandClient, in_path, read_settings
 from actors.cli.service_commands import AsJson, Config, Url, asking, show
-from actors.display.text import printable
 from actors.errors import ServiceUnreachableError
+from actors.protocol.formatting import printable
 from actors.settings import Settings
 from actors.status import CooldownStatus
 from actors.supervision.cooldown_file import Cooldowns, usual_file

@@ -10,7 +10,7 @@ from typing import Literal
 
 from actors import log_queue
 from actors.cli.log_folding import Folding
-from actors.display.text import printable
+from actors.protocol.formatting import printable
 
 Format = Literal["text", "json"]
 Level = Literal["debug", "info", "warning", "error"]

@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from actors.client.service_http import DEFAULT, Reply, ServiceHttp, decoded
-from actors.display.text import printable
 from actors.errors import ServiceUnreachableError
+from actors.protocol.formatting import printable
 from actors.secret import Secret
 from actors.settings import ServiceSettings, Settings
 from actors.settings.addresses import local_url

@@ -25,8 +25,8 @@ from actors.cli import status_view
 from actors.cli.arguments import complain
 from actors.cli.formatting import console
 from actors.cli.service_client import CommandClient, find_service, in_path, read_status
-from actors.display.text import UNSAFE
 from actors.errors import ConfigError, ServiceDeclinedError, ServiceUnreachableError
+from actors.protocol.formatting import UNSAFE
 from actors.rules.journal import JournalEntry
 from actors.status import Status
 

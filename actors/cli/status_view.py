@@ -22,9 +22,9 @@ from actors.display.status_words import (
     state_words,
     topics,
 )
-from actors.display.text import day_and_clock, printable, span, times
+from actors.display.text import day_and_clock, span, times
 from actors.events import Freshness, VenueState
-from actors.protocol.formatting import counted
+from actors.protocol.formatting import counted, printable
 from actors.rules.counters import StreamStatus
 from actors.rules.journal import KEPT, JournalEntry, LineExit, RecoveryTimes, SilentLossEntry
 from actors.status import (

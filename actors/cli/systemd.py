@@ -15,7 +15,8 @@ from contextlib import contextmanager
 
 from actors import log_queue
 from actors.display.status_words import how_many_live
-from actors.display.text import cut, printable
+from actors.display.text import cut
+from actors.protocol.formatting import printable
 from actors.status import Status
 
 log = log_queue.logger("actors.cli.systemd")

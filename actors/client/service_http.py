@@ -13,8 +13,9 @@ import msgspec
 from msgspec import Struct
 
 from actors.client.timed_socket import timed
-from actors.display.text import cut, printable
+from actors.display.text import cut
 from actors.errors import LinewardenError, ServiceDeclinedError, ServiceUnreachableError
+from actors.protocol.formatting import printable
 from actors.secret import Secret
 
 DEFAULT: Final = "http://127.0.0.1:9700"

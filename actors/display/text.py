@@ -1,19 +1,8 @@
-"""Texts and numbers in a row that people read: nothing in it controls a terminal or a page."""
+"""Texts and numbers in a row that people read."""
 
 from __future__ import annotations
 
-import re
 import time
-
-# Beyond ASCII, as parts of a class: what a terminal may obey, what changes the order of what is shown, and
-# halves of surrogate pairs, which no output can have.
-UNSAFE = r"\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
-_CONTROL = re.compile(rf"[\x00-\x1f{UNSAFE}]")
-
-
-def printable(text: str) -> str:
-    """The text in one row, without characters that control a terminal."""
-    return _CONTROL.sub(lambda match: repr(match.group())[1:-1], text)
 
 
 def cut(text: str, length: int) -> str:

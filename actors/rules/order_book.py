@@ -11,7 +11,7 @@ from sortedcontainers import SortedDict
 
 from actors.display.shown import html_of
 from actors.events import Topic
-from actors.protocol.formatting import at, counted
+from actors.protocol.formatting import at, counted, printable
 from actors.protocol.numbers import known_time
 from actors.protocol.prices import BookUpdate, Number
 
@@ -71,9 +71,9 @@ class BookView(Struct, frozen=True, gc=False):
 
     def __repr__(self) -> str:
         if not self.synced:
-            return f"<BookView {self.topic}: {self.state}, {self.reason}>"
+            return printable(f"<BookView {self.topic}: {self.state}, {self.reason}>")
         sides = [_best("bid", self.bids), _best("ask", self.asks)]
-        return f"<BookView {self.topic}: {' · '.join(sides)}>"
+        return printable(f"<BookView {self.topic}: {' · '.join(sides)}>")
 
     def _repr_html_(self) -> str | None:
         return html_of(self, "view_pages:of_book")

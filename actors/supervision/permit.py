@@ -14,7 +14,7 @@ from actors.display.shown import html_of
 from actors.errors import Blind, LinewardenError
 from actors.events import Cause, Freshness, Topic
 from actors.feed_spec import FeedSpec
-from actors.protocol.formatting import counted
+from actors.protocol.formatting import counted, printable
 from actors.rules.account.keeper import MAX_AGE
 from actors.rules.freshness import FreshnessPolicy, Policies, blind
 from actors.rules.venue_states import RECENT
@@ -277,7 +277,7 @@ class Permit:
     def __repr__(self) -> str:
         count, state = len(self.topics), "of another process"
         if not self._home.is_left:
-            state = "; ".join(map(str, self.reasons)) or "valid"
+            state = printable("; ".join(map(str, self.reasons))) or "valid"
         return f"<Permit for {count} topic{'' if count == 1 else 's'}: {state}>"
 
     def _repr_html_(self) -> str | None:

@@ -311,6 +311,19 @@ def test_an_account_shows_positions_orders_and_what_is_missing() -> None:
     assert cells[cells.index("ENQ") + 1] == "unknown"
 
 
+def test_the_repr_of_a_view_does_not_obey_the_words_of_a_venue() -> None:
+    hostile = f"{HOSTILE} \u202e \x1b[31m \x00 \n"
+    frame = FrameView("1min", (), None, synced=False, reason=hostile)
+    views = (
+        BookView(Topic("o2", "depth", "0xbeef"), "syncing", hostile),
+        frame,
+        BarsView("o2", "0xbeef", {"1min": frame}),
+    )
+    for view in views:
+        assert "script" in repr(view)
+        assert repr(view).isprintable()
+
+
 def test_prices_and_freshness_are_shown_in_words(o2: SimulatedO2, runtime: Runtime, market: str) -> None:
     price = LatestPrice(feed="o2", symbol=HOSTILE, source="rest", bid=Decimal("99.5"), bid_size=3)
     assert "99.5 × 3" in Shown(price).cells

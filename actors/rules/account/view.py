@@ -10,7 +10,7 @@ from msgspec import Struct
 from actors.display.shown import html_of
 from actors.errors import LinewardenError
 from actors.protocol.accounts import AccountBalance, AccountOrder, AccountPosition, AccountRow, Fill
-from actors.protocol.formatting import counted
+from actors.protocol.formatting import counted, printable
 from actors.protocol.trading import Contract
 from actors.rules.account.states import ViewState
 
@@ -148,7 +148,7 @@ class AccountView(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         if not self.synced:
-            reason = f", {self.reasons[0]}" if self.reasons else ""
+            reason = f", {printable(self.reasons[0])}" if self.reasons else ""
             return f"<AccountView {self.feed}/{self.account}: {self.state}{reason}>"
         parts = (
             counted(len(self.positions), "position"),

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from actors.display.shown import html_of
 from actors.protocol.bars import Bar, timeframe_of
-from actors.protocol.formatting import counted
+from actors.protocol.formatting import counted, printable
 
 
 class FrameView(Struct, frozen=True):
@@ -27,7 +27,7 @@ class FrameView(Struct, frozen=True):
 
     def __repr__(self) -> str:
         forming = "" if self.forming is None else " and one that forms"
-        reason = "" if self.synced else f"; {self.reason}"
+        reason = "" if self.synced else f"; {printable(self.reason)}"
         return f"<FrameView {self.timeframe}: {counted(len(self.finished), 'bar')}{forming}{reason}>"
 
     def _repr_html_(self) -> str | None:
@@ -82,4 +82,4 @@ class BarsView(Struct, frozen=True):
         return html_of(self, "view_pages:of_bars")
 
     def __repr__(self) -> str:
-        return f"<BarsView {self}>"
+        return printable(f"<BarsView {self}>")

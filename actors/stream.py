@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from actors.delivery.inlet import KEPT_GAPS, Inlet
 from actors.delivery.inline import InlineInlet
-from actors.delivery.waits import note_reader, reading_slice
+from actors.delivery.waits import note_reader, reading_slice, wait_for
 from actors.display.shown import html_of
 from actors.errors import LinewardenError, StreamClosed, Timeout
 from actors.events import (
@@ -145,6 +145,11 @@ class Stream(Generic[Event]):
         self._counted: Marker | None = None  # the last one that is among those passed
         self._kept: deque[Received[Event]] = deque()  # so are these, since a signal handler raised
         self._taking_kept = map(call, repeat(self._kept.popleft))
+        # Takes the first event out of the hand. Raises IndexError, again and again: it is empty. A `for` loop
+        # does that in one step of the interpreter, which looks for signals at calls and where it jumps back.
+        # So no signal handler that reads, or raises as Ctrl-C does, comes between taking an event and handing
+        # it over.
+        self._taking: Iterator[Event] = map(call, repeat(self._box.hand.popleft))
         self._home = Home()
         _streams.add(self)
 
@@ -515,7 +520,9 @@ class Stream(Generic[Event]):
                 at_most = reading_slice(self._source, inlet.runtime) or SLICE
                 inlet.sleepers += 1
                 try:
-                    inlet.ready.wait(at_most if deadline is None else deadline.wait_time(at_most))
+                    wait_for(
+                        inlet.ready, inlet.lock, at_most if deadline is None else deadline.wait_time(at_most)
+                    )
                 finally:
                     inlet.sleepers -= 1
             return None
@@ -574,6 +581,8 @@ class Stream(Generic[Event]):
             self._marker = self._box.reach()
         marker = self._marker
         self._inlet.notice_room()
+        if marker is None:
+            return None
         if isinstance(marker, Gap):
             put = self._passed.append
             if marker is not self._counted:
@@ -583,16 +592,6 @@ class Stream(Generic[Event]):
         elif isinstance(marker, Closed):
             self._ended = True
         return marker
-
-    @cached_property
-    def _taking(self) -> Iterator[Event]:
-        """Takes the first event out of the hand. Raises IndexError, again and again: it is empty.
-
-        A `for` loop does that in one step of the interpreter, which looks for signals at calls and where it
-        jumps back. So no signal handler that reads, or raises as Ctrl-C does, comes between taking an event
-        and handing it over.
-        """
-        return map(call, repeat(self._box.hand.popleft))
 
     @cached_property
     def _taking_received(self) -> Iterator[Received[Event]]:

@@ -11,7 +11,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from itertools import islice, repeat
+from operator import call
 from typing import Any
 
 import pytest
@@ -619,7 +620,8 @@ def test_events_that_are_called_back_before_they_are_taken_do_not_end_the_readin
     look: int, read: Callable[[Stream[int]], Iterator[int]]
 ) -> None:
     stream, inlet = make("drop_oldest", 2)
-    stream._box.hand = Called(look, lambda: put(inlet, 3))
+    hand = stream._box.hand = Called(look, lambda: put(inlet, 3))
+    stream._taking = map(call, repeat(hand.popleft))
     put(inlet, 1, 2)
     events = read(stream)
     heard = [next(events)]

@@ -16,6 +16,12 @@ class Calling(Protocol):
         """On the thread of this writer: call the handler with all that it has brought."""
 
 
+class MergeReader(Protocol):
+    """A reader of several streams."""
+
+    is_over: bool  # it reads no more, and may have been interrupted while it left
+
+
 class Right:
     """One writer's permission to put into streams: of one epoch of a line, or of one dispatcher.
 
@@ -41,7 +47,7 @@ class Arrivals:
         self.changed = threading.Condition(self.lock)
         self._last = 0
         self._delivering: dict[Right, int] = {}  # each writer delivers one batch at a time
-        self._merging = 0  # how many iterators wait here, or may
+        self._merging: list[MergeReader] = []  # iterators that wait here, or may
 
     def begin(self, right: Right) -> int:
         """The number of a batch that is delivered from now on."""
@@ -72,12 +78,15 @@ class Arrivals:
         """Whether no batch up to this one is still being delivered. With the lock."""
         return all(lower > number for lower in self._delivering.values())
 
-    def enter(self) -> None:
+    def enter(self, reader: MergeReader) -> None:
         """A `merge` begins to read."""
         with self.lock:
-            self._merging += 1
+            self._merging = [*self._present(), reader]
 
     def leave(self) -> None:
-        """It reads no more."""
+        """Some read no more."""
         with self.lock:
-            self._merging -= 1
+            self._merging = self._present()
+
+    def _present(self) -> list[MergeReader]:
+        return [reader for reader in self._merging if not reader.is_over]

@@ -51,9 +51,10 @@ class Waker:
     interrupted: a queue of the interpreter's own never lets it wait.
     """
 
-    __slots__ = ("_set",)
+    __slots__ = ("_set", "is_over")
 
     def __init__(self) -> None:
+        self.is_over = False  # its reader reads no more, and may have been interrupted while it left
         self._set: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def set(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal, overload
 
 from actors.delivery.arrivals import Arrivals
 from actors.delivery.inlet import Waker
-from actors.delivery.waits import reading_slice
+from actors.delivery.waits import reading_slice, wait_for
 from actors.errors import StreamClosed, Timeout
 from actors.events import Received
 from actors.rules.stream_buffer import Place
@@ -52,20 +52,24 @@ def _read(
     arrivals: Arrivals, streams: Sequence[Stream[Any]], *, markers: bool, timeout: float | None
 ) -> Iterator[Item]:
     waker = Waker()
-    for stream in streams:
-        stream._home.check()
-        with stream._inlet.lock:
-            stream._inlet.wakers = (*stream._inlet.wakers, waker)
-    arrivals.enter()
     try:
+        for stream in streams:
+            stream._home.check()
+            with stream._inlet.lock:
+                stream._inlet.wakers = (*_present(stream._inlet.wakers), waker)
+        arrivals.enter(waker)
         yield from Merge(arrivals, streams, waker, timeout).items(markers=markers)
     finally:
+        waker.is_over = True
         if not any(stream._home.is_left for stream in streams):  # else their locks may be held for ever
             arrivals.leave()
             for stream in streams:
                 with stream._inlet.lock:
-                    others = tuple(other for other in stream._inlet.wakers if other is not waker)
-                    stream._inlet.wakers = others
+                    stream._inlet.wakers = _present(stream._inlet.wakers)
+
+
+def _present(wakers: tuple[Waker, ...]) -> tuple[Waker, ...]:
+    return tuple(waker for waker in wakers if not waker.is_over)
 
 
 class Merge:
@@ -119,7 +123,7 @@ class Merge:
         with self._arrivals.lock:
             if self._arrivals.is_complete(place[0]):
                 return True
-            self._arrivals.changed.wait(self._wait_time(SLICE))
+            wait_for(self._arrivals.changed, self._arrivals.lock, self._wait_time(SLICE))
             return False
 
     def _wait_time(self, at_most: float | None) -> float | None:

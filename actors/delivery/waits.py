@@ -13,6 +13,8 @@ from weakref import WeakSet
 from actors.errors import LinewardenError, Timeout
 
 if TYPE_CHECKING:
+    from threading import RLock
+
     from actors.delivery.inlet import Inlet
 
 SLICE: Final = 0.05  # seconds after which a wait looks again whether its own thread holds the line
@@ -88,6 +90,21 @@ def reading_slice(feed: str | None, runtime: object = None) -> float | None:
     if own.pauses:
         raise Timeout(f"no event of {feed} can come while {_holds(own)}")
     return SLICE
+
+
+def wait_for(condition: threading.Condition, lock: RLock, seconds: float | None) -> None:
+    """Wait until the condition of this lock is notified, holding the lock before and after.
+
+    A signal handler that raises while `Condition.wait` gives up the lock leaves it given up.
+    """
+    try:
+        condition.wait(seconds)
+    except BaseException:
+        try:
+            condition.notify(0)  # notifies none, and raises where the lock is not held
+        except RuntimeError:
+            lock.acquire()
+        raise
 
 
 def refuse_inline(what: str) -> None:

@@ -15,7 +15,7 @@ from itertools import repeat, takewhile
 from operator import call
 from typing import Any, Literal, cast
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from actors.events import (
     Fresh,
@@ -404,8 +404,14 @@ class FifoBuffer(StreamBuffer):
 
     def drop_before(self, at: float) -> None:
         runs = (item for item in self._items if isinstance(item, BatchRun))
-        if count := sum(map(len, takewhile(lambda run: run.since < at, runs))):
-            self._drop_oldest(count)
+        count = sum(1 for _ in takewhile(lambda run: run.since < at, runs))
+        while count > 0 and self._items:
+            first = self._items[0]
+            if isinstance(first, BatchRun):
+                self._drop_run(first)
+                count -= 1
+            else:
+                self._bring_to_front(first)
 
     def resume(self, topic: Topic) -> None:
         """The topic starts again here: mark what was lost of it and take its events again."""
@@ -418,12 +424,22 @@ class FifoBuffer(StreamBuffer):
         first = self._items[0]
         if not isinstance(first, BatchRun):
             return self._take_marker(cast("deque[Marker | GapRun]", self._items))
-        taken = first.peek(self.handful)
-        count, is_all = len(taken), len(taken) == len(first)
+        batch, start = first.batch, first.taken
+        count = len(batch.events) - start
+        is_all = count <= self.handful
+        if is_all and not start:  # the most frequent: it costs no call
+            taken = batch
+        else:
+            taken = batch.piece(start, start + self.handful)
+            count = len(taken.events)
         beyond = 0 if first.beyond_since is None else count
         put, events = self.hand.extend, taken.events
         # No call until the last line: the interpreter looks for signals at calls, and a handler that raises,
-        # as Ctrl-C does, finds the events in the one place or in the other.
+        # as Ctrl-C does, finds the events in the one place or in the other. One that reads has come before.
+        if self.hand:
+            return None
+        if not self._items or self._items[0] is not first or first.taken != start:
+            return self.reach()
         first.taken += count
         self.reached_for, self._hand_beyond_since = taken, first.beyond_since
         self._beyond -= beyond
@@ -434,14 +450,22 @@ class FifoBuffer(StreamBuffer):
         put(events)
         return None
 
-    def _take_marker(self, markers: deque[Marker | GapRun]) -> Marker:
+    def _take_marker(self, markers: deque[Marker | GapRun]) -> Marker | None:
         first = markers[0]
+        run, at, is_all = first if isinstance(first, GapRun) else None, 0, True
         if isinstance(first, GapRun):
+            at = first.at
             marker: Marker = first.peek()
             is_all = len(first) == 1
-            first.at += 1
         else:
-            marker, is_all = first, True
+            marker = first
+        # No call from here on, as above.
+        if self.hand:
+            return None
+        if not markers or markers[0] is not first or (run is not None and run.at != at):
+            return self.reach()
+        if run is not None:
+            run.at = at + 1
         if is_all:
             del markers[0]
         self._markers -= 1
@@ -504,10 +528,8 @@ class FifoBuffer(StreamBuffer):
         count = wanted
         while count > 0 and self._items:
             first = self._items[0]
-            if not isinstance(first, BatchRun):  # a marker keeps its place between two events
-                self._settle_front()
-                self._front.append(first)
-                self._items.popleft()
+            if not isinstance(first, BatchRun):
+                self._bring_to_front(first)
                 continue
             lost = first.take(count)
             for topic in lost.topics:
@@ -520,25 +542,66 @@ class FifoBuffer(StreamBuffer):
         self._waiting -= dropped
         return dropped
 
+    def _bring_to_front(self, first: Marker | GapRun) -> None:
+        """What stands behind it is given up: a marker keeps its place between two events."""
+        self._settle_front()
+        put = self._front.append
+        if self._items and self._items[0] is first:
+            del self._items[0]
+            put(first)
+
+    def _drop_run(self, first: BatchRun) -> None:
+        """Give up what is left of the first run. An interrupt of the reader finds all done, or nothing."""
+        lost, start = first.peek(len(first)), first.taken
+        count, origin, losses = len(lost), lost.origin, dict[Topic, Loss]()
+        for topic in lost.topics:
+            if topic not in losses and (former := self._front_lost.get(topic)) is not None:
+                losses[topic] = structs.replace(former)
+            _count(losses, topic, origin)
+        put = self._front_lost.update
+        if self._items and self._items[0] is first and first.taken == start:
+            del self._items[0]
+            self.dropped += count
+            self._waiting -= count
+            put(losses)
+
     def _settle_front(self) -> None:
-        for topic, loss in self._front_lost.items():
-            self._front.append(_overflow(topic, loss))
-            self._markers += 1
-            self.gaps += 1
-        self._front_lost.clear()
+        lost, put = self._front_lost, self._front.append
+        while lost:
+            topic = next(iter(lost))
+            gap = _overflow(topic, lost[topic])
+            if topic in lost:  # a signal handler that reads may have come before
+                del lost[topic]
+                self._markers += 1
+                self.gaps += 1
+                put(gap)
 
     def _settle_back(self, but: set[Topic] | frozenset[Topic] = frozenset()) -> None:
-        if not self._back_lost:
+        lost = self._back_lost
+        if not lost:
             return
-        for topic in [topic for topic in self._back_lost if topic not in but]:
-            self._append(_overflow(topic, self._back_lost.pop(topic)))
+        for topic in [topic for topic in lost if topic not in but]:
+            if (loss := lost.get(topic)) is not None:
+                gap = _overflow(topic, loss)
+                self._make_room()
+                put = self._items.append
+                if topic in lost:
+                    del lost[topic]
+                    self._markers += 1
+                    self.gaps += 1
+                    put(gap)
 
     def _append(self, marker: Marker | GapRun) -> None:
+        self._make_room()
+        size, gaps, put = _size(marker), _gaps(marker), self._items.append
+        self._markers += size
+        self.gaps += gaps
+        put(marker)
+
+    def _make_room(self) -> None:
+        """For one more marker."""
         if self._markers >= max(self.marker_bound, self._merge_at):
             self._merge()
-        self._items.append(marker)
-        self._markers += _size(marker)
-        self.gaps += _gaps(marker)
 
     def _merge(self) -> None:
         """Markers that stand between the same two events become fewer; no event is touched."""
@@ -584,7 +647,7 @@ class ConflatingBuffer(StreamBuffer):
         super().__init__(capacity)
         self._items: OrderedDict[Topic | int, WaitingEvent | Marker] = OrderedDict()
         self._marks = 0  # how many markers have been put; keys of markers
-        self._since: dict[Topic, int] = {}  # marks when the topic's event took its place
+        self._since: dict[Topic | int, int] = {}  # marks when the topic's event took its place
         self._merge_at = 0  # markers beyond which they are merged next, if that is more than the bound
 
     def put(self, batch: Batch) -> None:
@@ -652,14 +715,18 @@ class ConflatingBuffer(StreamBuffer):
         if not self._items:
             return None
         key, item = next(iter(self._items.items()))
-        if not isinstance(item, WaitingEvent):
-            del self._items[key]
-            return item
-        topic, batch = item.topic, item.batch
+        marker = None if isinstance(item, WaitingEvent) else item
+        batch = item.batch if isinstance(item, WaitingEvent) else NOTHING
         put, events = self.hand.extend, batch.events
         # No call until the last line, as in a `FifoBuffer`.
+        if self.hand:
+            return None
+        if key not in self._items or self._items[key] is not item:
+            return self.reach()
         del self._items[key]
-        del self._since[topic]
+        if marker is not None:
+            return marker
+        del self._since[key]
         self._waiting -= 1
         self._reached += 1
         self.reached_for = batch
@@ -675,14 +742,19 @@ class ConflatingBuffer(StreamBuffer):
         first = next(iter(self._items.values()), None)
         if not isinstance(first, WaitingEvent) or first.since >= at:
             return
-        del self._items[first.topic], self._since[first.topic]
+        topic, origin = first.topic, first.batch.origin
+        gap = _overflow(topic, Loss(1, origin.received_ns, origin.received_ns, origin.epoch))
+        put_first = self._items.move_to_end
+        # No call until the last line, as in `reach`.
+        if topic not in self._items or self._items[topic] is not first:
+            return
+        del self._items[topic], self._since[topic]
         self._waiting -= 1
         self.dropped += 1
         self.gaps += 1
-        key, origin = -self.dropped, first.batch.origin  # those of other markers are positive
-        loss = Loss(1, origin.received_ns, origin.received_ns, origin.epoch)
-        self._items[key] = _overflow(first.topic, loss)
-        self._items.move_to_end(key, last=False)
+        key = -self.dropped  # those of other markers are positive
+        self._items[key] = gap
+        put_first(key, last=False)
 
     def peek_order(self) -> Place | None:
         if self.hand:

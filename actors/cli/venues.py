@@ -108,6 +108,9 @@ def _held(variable: Variable) -> str:
     key = f", for {variable.key}" if variable.key else ""
     beside = f" has {variable.beside} and" if variable.beside else ""
     taken = f"; a feed that{beside} names no login takes it" if variable.login else ""
+    if variable.is_address:
+        needs = f"a login of the environment needs {variable.key}"
+        return f"{variable.about}, which is not read; while it is set, {needs}"
     return f"{variable.about}{key}{taken}"
 
 

@@ -15,4 +15,5 @@ class Variable(Struct, frozen=True):
     about: str  # one line for people
     key: str = ""  # the key of `[feeds.NAME]` that it holds
     login: str = ""  # which login it is a part of: variables of one naming go together
+    is_address: bool = False  # the SDK connects there; it is not read, and a feed says `key` instead
     beside: str = ""  # it is taken only by a feed that has this key, such as the file of a password

@@ -52,14 +52,14 @@ def find_login(kind: type[Venue], table: Mapping[str, object], environ: Environ)
     """The login that a feed with this table takes from the environment.
 
     None, if the feed has one of `login_keys`, an address of its own, `trading`, `verify_tls = false` or
-    `env_login = false`. So a key of the environment goes to the venue's own hosts alone, and no order leaves
-    by it.
+    `env_login = false`, or if the environment leads the SDK to another address. So a key of the environment
+    goes to the venue's own hosts alone, and no order leaves by it.
     """
     logins = _logins(kind, table)
     if not logins or table.keys() & login_keys(kind):
         return EnvironmentLogin()
     advice = f"add {_example(next(iter(logins.values())))}"
-    if barred := _barred(kind, table):
+    if barred := _barred(kind, table) or _led_elsewhere(kind, table, environ):
         there = [name for variables in logins.values() for name in variables if _is_set(environ, name)]
         unused = f"; {_listed(there)} of the environment cannot be used, because {barred}" if there else ""
         return EnvironmentLogin(advice=advice, hint=unused)
@@ -125,6 +125,14 @@ def _barred(kind: type[Venue], table: Mapping[str, object]) -> str:
         return "the feed has verify_tls = false, so another server could be in the venue's place"
     if table.get("env_login", True) is not True:
         return "the feed has env_login = false"
+    return ""
+
+
+def _led_elsewhere(kind: type[Venue], table: Mapping[str, object], environ: Environ) -> str:
+    """Why the login may belong to another address than the feed's; empty: it does not."""
+    for name, variable in vars(kind).get("variables", {}).items():
+        if variable.is_address and _is_set(environ, name) and variable.key not in table:
+            return f"{name} names an address, which Linewarden does not read: say {variable.key} in the feed"
     return ""
 
 

@@ -44,8 +44,14 @@ def counts(shown: str, name: str) -> tuple[int, int]:
     return shown.count(f" {name}: line lost: "), shown.count(f" {name}: restored")
 
 
+# Each was shown with an event.
+SHOWN = ("projectx orders 4242: ", "alpaca quotes AAPL: bid ", "tplus depth 200: bid ")
+
+
 def lost_and_restored(shown: str) -> bool:
-    return all(lost == restored >= 1 for lost, restored in (counts(shown, name) for name in LINES))
+    return all(event in shown for event in SHOWN) and all(
+        lost == restored >= 1 for lost, restored in (counts(shown, name) for name in LINES)
+    )
 
 
 @posix

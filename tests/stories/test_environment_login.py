@@ -141,6 +141,18 @@ def test_no_order_leaves_by_a_login_of_the_environment() -> None:
     assert mistakes(feed | {"dry_run": True}, PX, **DIRECTORY) == [mistake]
 
 
+@pytest.mark.parametrize("name", ["PROJECTX_API_URL", "PROJECTX_USER_HUB_URL", "PROJECTX_MARKET_HUB_URL"])
+def test_a_login_is_not_taken_while_the_environment_leads_its_sdk_to_another_address(name: str) -> None:
+    environ = PX | {name: "https://gateway.other.example"}
+    [mistake] = mistakes({"venue": "projectx"}, environ)
+    assert mistake.endswith(
+        f"cannot be used, because {name} names an address, which Linewarden does not read: say platform in "
+        "the feed."
+    )
+    assert login_of(read({"venue": "projectx", "platform": "topstepx"}, environ)) != {}
+    assert login_of(read({"venue": "projectx"}, PX | {name: " "})) != {}
+
+
 def test_a_feed_can_refuse_it() -> None:
     [mistake] = mistakes({"venue": "alpaca", "env_login": False}, ALPACA)
     assert mistake.endswith("cannot be used, because the feed has env_login = false.")

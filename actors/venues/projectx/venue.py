@@ -118,6 +118,10 @@ class ProjectX(Venue):
     variables: ClassVar[Mapping[str, Variable]] = {
         "PROJECT_X_USERNAME": Variable("the platform's user name", "user_name", "PROJECT_X"),
         "PROJECT_X_API_KEY": Variable("the key", "api_key", "PROJECT_X"),
+        **{
+            f"PROJECTX_{part}_URL": Variable("an address of project-x-py's", "platform", is_address=True)
+            for part in ("API", "USER_HUB", "MARKET_HUB")
+        },
     }
     foreign_words: ClassVar[str] = "actors.venues.projectx.foreign_words:WORDS"
     book_channel: ClassVar[str] = str(DEPTH)

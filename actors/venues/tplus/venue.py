@@ -138,6 +138,10 @@ class Tplus(Venue):
             "the password of a keystore", "keystore_password", "TPLUS", beside="keystore"
         ),
         "TPLUS_TOKEN": Variable("a token from elsewhere; also set user", "token"),
+        **{
+            f"TPLUS_{part}_BASE_URL": Variable("an address of tpluspy's", "network", is_address=True)
+            for part in ("API", "ORDERBOOK", "MARKET_DATA")
+        },
     }
     foreign_words: ClassVar[str] = "actors.venues.tplus.foreign_words:WORDS"
     book_channel: ClassVar[str] = "depth"

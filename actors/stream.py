@@ -184,12 +184,12 @@ class Stream(Generic[Event]):
         """
         while True:
             try:
-                if self._kept:
-                    for received in self._taking_kept:
-                        return received.event
                 for event in self._taking:
                     return event
             except IndexError:
+                if self._kept:  # then the hand is empty
+                    for received in self._taking_kept:
+                        return received.event
                 if not self._reach_event(timeout):
                     raise StreamClosed(self.end_reason or "closed", self._inlet) from None
 

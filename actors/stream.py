@@ -235,6 +235,13 @@ class Stream(Generic[Event]):
             for place, event in enumerate(events[start:end], len(batch) - left):
                 topic = batch.topics[place]
                 self._kept.append(Received(topic, origin.received_ns, origin.epoch, event, origin.source))
+        if self._kept:
+            self._keep_hand()
+
+    def _keep_hand(self) -> None:
+        """What is in the hand comes behind what is kept, and iterators look into the hand first."""
+        with self._inlet.lock, contextlib.suppress(IndexError):
+            self._kept.extend(self._taking_received)
 
     def take(self, seconds: float | None) -> Iterator[Event]:
         """Events for so many seconds from the first look at them; then iteration ends without an error.
@@ -552,14 +559,19 @@ class Stream(Generic[Event]):
 
         `mark`: what becomes of a marker.
         """
-        with self._inlet.lock:
-            is_next = self._marker is not None or self._box.peek_order() == place
-            if not self._kept and is_next and self._reach() is None:
-                with contextlib.suppress(IndexError):  # another thread has taken it
-                    keep = self._kept.append
-                    for received in self._taking_received:
-                        keep(received)
-                        break
+        try:
+            with self._inlet.lock:
+                is_next = self._marker is not None or self._box.peek_order() == place
+                if not self._kept and is_next and self._reach() is None:
+                    with contextlib.suppress(IndexError):  # another thread has taken it
+                        keep = self._kept.append
+                        for received in self._taking_received:
+                            keep(received)
+                            break
+        except BaseException:
+            if self._kept:
+                self._keep_hand()
+            raise
         if self._kept:
             for received in self._taking_kept:
                 yield received

@@ -161,6 +161,34 @@ def test_wherever_an_interrupt_comes_each_event_and_each_gap_is_read_once(how: s
     assert number > 20
 
 
+@pytest.mark.parametrize("how", ["get_many", "merge"])
+def test_wherever_an_interrupt_comes_an_iterator_that_goes_on_keeps_the_order(how: str) -> None:
+    for number in range(1, MOST):
+        stream, writer = make("drop_oldest")
+        put(writer, *range(10))
+        events = iter(stream)
+        told = [next(events)]
+        interrupter, merged = Interrupter(number), merge(Arrivals(), stream)
+        sys.settrace(interrupter)
+        try:
+            if how == "merge":
+                for received in merged:
+                    told.append(received.event)
+                    if len(told) == 4:
+                        break
+            else:
+                told += stream.get_many(3)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+        stream.close()
+        assert [*told, *events] == [*range(10)], number
+        if interrupter.left > 0:
+            break
+    assert 5 < number < MOST - 1
+
+
 # ── losses that have no marker yet ──
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from itertools import repeat
 from operator import attrgetter, call, getitem, neg
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar
+from typing import Any, Generic, NoReturn, Protocol, TypeVar
 from weakref import WeakSet
 
 from msgspec import Struct
@@ -38,7 +38,6 @@ from actors.events import (
     SubscriptionState,
     Topic,
 )
-from actors.protocol.foreign_words import meaning
 from actors.protocol.formatting import counted, printable
 from actors.rules.stream_buffer import FIRST, Batch, Place
 from actors.supervision.forks import Home
@@ -426,13 +425,6 @@ class Stream(Generic[Event]):
             counted(box.gaps, "gap"),
         ]
         return f"<Stream {self.id} {self.feed}/{self.channel}: {', '.join(parts)}>"
-
-    if not TYPE_CHECKING:  # a type checker would take every name
-
-        def __getattr__(self, name: str) -> object:
-            kind = None if name.startswith("_") else self.__dict__.get("_kind")  # "_…": tools ask for those
-            told = "" if kind is None else meaning(name, "calls", kind.sdk_words())
-            raise AttributeError(f"'Stream' object has no attribute {name!r}{told}", name=name, obj=self)
 
     def _repr_html_(self) -> str | None:
         return html_of(self, "stream_page:of_stream")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from tests.commands import PATIENCE
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"
+WHOLE_LINES = str(Path(__file__).parent / "whole_lines")  # its `sitecustomize` is imported first
 
 
 def run(script: str, *arguments: str) -> list[str]:
@@ -17,6 +19,7 @@ def run(script: str, *arguments: str) -> list[str]:
     ran = subprocess.run(
         [sys.executable, "-W", "error", str(EXAMPLES / script), *arguments],
         cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([WHOLE_LINES, os.environ.get("PYTHONPATH", "")])},
         capture_output=True,
         text=True,
         timeout=PATIENCE,

@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
@@ -20,34 +18,17 @@ PORTS = EXAMPLES / "migrating" / "project_x_py_1"
 NQ = "CON.F.US.ENQ.Z26"
 
 
-class Printed(Mapping[str, list[str]]):
-    """The lines that each port prints. Three of them run at the same time: they wait more than they work."""
+class Printed(dict[str, list[str]]):
+    """The lines that each port prints; it is run when they are first asked for."""
 
-    def __init__(self) -> None:
-        scripts = sorted(PORTS.glob("*.py"))
-        self._pool = ThreadPoolExecutor(3)
-        self._running: dict[str, Future[list[str]]] = {
-            script.stem: self._pool.submit(run, str(script.relative_to(EXAMPLES))) for script in scripts
-        }
-
-    def __getitem__(self, port: str) -> list[str]:
-        return self._running[port].result()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._running)
-
-    def __len__(self) -> int:
-        return len(self._running)
-
-    def close(self) -> None:
-        self._pool.shutdown()
+    def __missing__(self, port: str) -> list[str]:
+        lines = self[port] = run(str((PORTS / f"{port}.py").relative_to(EXAMPLES)))
+        return lines
 
 
 @pytest.fixture(scope="module")
-def printed() -> Iterator[Printed]:
-    ports = Printed()
-    yield ports
-    ports.close()
+def printed() -> Printed:
+    return Printed()
 
 
 def loaded(port: str) -> ModuleType:
@@ -88,6 +69,7 @@ def test_a_port_runs_with_a_config_an_account_and_an_instrument(tmp_path: Path) 
     assert told[3] == "traded here: CON.F.US.EP.Z26"
 
 
+@pytest.mark.long
 def test_order_management_places_three_orders_changes_one_and_takes_all_back(printed: Printed) -> None:
     told = [line for line in printed["order_management"] if not line.startswith("-- ")]
     assert [line.partition(":")[0] for line in told] == [
@@ -106,6 +88,7 @@ def test_order_management_places_three_orders_changes_one_and_takes_all_back(pri
     assert {"working", "suspended", "cancelled"} <= set(states)
 
 
+@pytest.mark.long
 def test_position_management_counts_money_by_the_tick(printed: Printed) -> None:
     told = printed["position_management"]
     assert told[0] == "synced: 0 positions, unrealised 0, today 0"
@@ -133,6 +116,7 @@ def test_realtime_data_keeps_five_timeframes_and_tells_the_state_of_the_lines(pr
     assert told[-1].startswith("-- Closed(")
 
 
+@pytest.mark.long
 def test_orderbook_analysis_reckons_with_levels_and_trades(printed: Printed) -> None:
     told = printed["orderbook_analysis"]
     asks, bids = (
@@ -147,6 +131,7 @@ def test_orderbook_analysis_reckons_with_levels_and_trades(printed: Printed) -> 
     assert re.fullmatch(r"vwap [\d.]+", told[-1])
 
 
+@pytest.mark.long
 def test_multi_timeframe_strategy_looks_three_times_and_gets_out(printed: Printed) -> None:
     told = printed["multi_timeframe_strategy"]
     looks = [line for line in told if line.startswith("4h ")]
@@ -156,6 +141,7 @@ def test_multi_timeframe_strategy_looks_three_times_and_gets_out(printed: Printe
     assert "no order works" in told
 
 
+@pytest.mark.long
 def test_the_strategy_enters_with_a_bracket_when_it_has_a_signal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -195,6 +181,7 @@ def test_a_trend_goes_by_the_close_and_its_average(closes: tuple[int, ...], tren
     assert loaded("multi_timeframe_strategy").trend(bars, 2) == trend
 
 
+@pytest.mark.long
 def test_technical_indicators_are_reckoned_for_each_timeframe(printed: Printed) -> None:
     told = printed["technical_indicators"]
     assert [line.partition(":")[0] for line in told if not line.startswith(" ")] == ["5min", "15min", "1h"]
@@ -213,6 +200,7 @@ def test_indicators_have_their_textbook_values() -> None:
     assert port.obv([1.0, 2.0, 1.0, 1.0], [9.0, 5.0, 2.0, 7.0]) == 3.0
 
 
+@pytest.mark.long
 def test_order_and_position_tracking_sees_the_other_leg_go(printed: Printed) -> None:
     told = printed["order_and_position_tracking"]
     assert "bracket: Accepted" in told
@@ -223,6 +211,7 @@ def test_order_and_position_tracking_sees_the_other_leg_go(printed: Printed) -> 
     assert told[-1] == "flat: yes"
 
 
+@pytest.mark.long
 def test_multi_account_finds_accounts_by_their_names(printed: Printed) -> None:
     *found, refused = printed["multi_account"]
     assert found[0].startswith("4242 PRAC-V2-4242: ")
@@ -233,6 +222,7 @@ def test_multi_account_finds_accounts_by_their_names(printed: Printed) -> None:
     assert "no active account is named 'X'; there are: PRAC-V2-4242 (4242), " in refused
 
 
+@pytest.mark.long
 def test_order_position_sync_resizes_the_stop_and_cancels_it(printed: Printed) -> None:
     assert printed["order_position_sync"] == [
         "buy 3: Accepted",

@@ -184,18 +184,6 @@ def test_a_word_that_requests_do_not_have_is_of_an_sdk_of_their_venue() -> None:
     assert text.endswith("'s name for runtime.ask(...).cancel_all(...)")
 
 
-def test_a_method_of_another_sdk_is_translated_at_a_stream() -> None:
-    with actors.start(CONFIG) as runtime:
-        stream = runtime.subscribe("desk", "quotes", "CON.F.US.ENQ.Z26")
-        text = translated(lambda: stream.add_callback)  # type: ignore[attr-defined]
-        assert ": it is project-x-py's name for runtime.on(...)" in text
-        text = translated(lambda: stream.gets)  # type: ignore[attr-defined]
-        assert text == "'Stream' object has no attribute 'gets'"
-        lives = runtime.lifecycle()  # of no venue
-        text = translated(lambda: lives.add_callback)  # type: ignore[attr-defined]
-        assert text == "'Stream' object has no attribute 'add_callback'"
-
-
 def test_an_option_of_another_sdk_is_translated_where_bars_are_asked_for() -> None:
     with (
         actors.start(CONFIG) as runtime,

@@ -26,6 +26,7 @@ class Portfolio:
         self.balances: dict[str, o2.Balance] = {}  # by asset
         self.orders: dict[str, o2.Order] = {}  # that are open, by id
         self.resumed = threading.Event()  # behind a gap of the balances
+        self.updated = threading.Event()  # by a balance after that gap
         # o2-sdk: two tasks with `async for`; a subscriber of `stream_lifecycle` that notices reconnects.
         self.followed = (
             runtime.on("o2", o2.BALANCES, account, handler=self.balance, on_marker=self.marker, wait=10.0),
@@ -36,6 +37,8 @@ class Portfolio:
         if self.balances.get(balance.asset) != balance:
             print(f"balance of {balance.asset[:10]}…: {balance.available:,} available of {balance.total:,}")
         self.balances[balance.asset] = balance
+        if self.resumed.is_set():
+            self.updated.set()
 
     def order(self, order: o2.Order) -> None:
         state = "partly filled" if order.state == "open" and order.partially_filled else order.state
@@ -67,6 +70,7 @@ def main(config: dict[str, object], account: str, venue: SimulatedO2 | None) -> 
         venue.drop()
         portfolio.resumed.wait(20.0)
         venue.balance(account, total_unlocked="1000000")
+        portfolio.updated.wait(20.0)
 
 
 if __name__ == "__main__":

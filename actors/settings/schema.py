@@ -82,17 +82,20 @@ class ServiceSettings(ConfigTable, frozen=True, kw_only=True):
     """`[service]`: only `linewarden run` listens."""
 
     socket: str = "auto"  # or the absolute path of a Unix socket, or "none"
-    listen: str = "127.0.0.1:9700"
+    listen: str = ""  # host and port; empty: no TCP
     behind_tls_proxy: bool = False  # a proxy on the way encrypts what leaves its machine
     tls_certificate: str = ""  # absolute paths of PEM files
     tls_key: str = ""
     tokens: ServiceTokens = ServiceTokens()
     users: dict[str, tuple[Right, ...]] = {}  # by name, uid, or @group; on the socket
-    token: Secret | None = None  # beyond loopback there must be one
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port, as a socket takes them. An empty host means every interface."""
+        """Host and port of `listen`, as a socket takes them. An empty host means every interface.
+
+        Raises:
+            ValueError: it listens on no port.
+        """
         return host_and_port(self.listen)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Container, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,12 @@ from typing import Any
 from msgspec import structs
 
 from actors.errors import ConfigError
-from actors.http_types import is_loopback
 from actors.protocol.foreign_words import meaning
 from actors.protocol.venue import Venue
 from actors.rules.calendar import Calendar
 from actors.rules.line_policy import HeartbeatPolicy
 from actors.rules.poor_health import HealthPolicy
 from actors.rules.restarts import RestartPolicy
-from actors.settings.addresses import host_and_port
 from actors.settings.calendar_tables import read_calendar
 from actors.settings.defaults_table import read_defaults
 from actors.settings.feed_keys import RATES, OwnKeys
@@ -32,10 +29,11 @@ from actors.settings.schema import (
     Settings,
     TradingSettings,
 )
+from actors.settings.service_table import read_service
 from actors.settings.subscriptions import ENTRY_KEYS
 from actors.settings.table_reader import SettingsReader
 from actors.settings.trading_tables import check_folder, read_trading, warn_of_mixed_worlds
-from actors.settings.wording import has_key, keys_of
+from actors.settings.wording import keys_of
 from actors.trading.limits import Limits
 
 TABLES = {"runtime", "service", "trading", "defaults", "calendars", "feeds"}
@@ -72,7 +70,7 @@ class ConfigReader(SettingsReader):
         top = self.table("", source)
         self._reject_unknown_outside_of_feeds("", top, TABLES)
         runtime = RuntimeSettings(**self._runtime(top.get("runtime", {})))
-        service = self._service(top.get("service", {}))
+        service = read_service(self, top.get("service", {}), self._directory)
         trading = read_trading(self, top.get("trading", {}))
         defaults = read_defaults(self, self._venues, top.get("defaults", {}))
         for name, raw in self.table("[calendars]", top.get("calendars", {})).items():
@@ -120,22 +118,6 @@ class ConfigReader(SettingsReader):
             path = self.path("[runtime]", "cooldown_file", fields["cooldown_file"])
             fields["cooldown_file"] = str(path.absolute())
         return fields
-
-    def _service(self, raw: object) -> ServiceSettings:
-        where = "[service]"
-        service = ServiceSettings(**self.fields(where, raw, ServiceSettings))
-        try:
-            host, _ = host_and_port(service.listen)
-        except ValueError:
-            example = '"127.0.0.1:9700" or "[::1]:9700"'
-            self.complain(where, "listen", f"expected host and port, such as {example}")
-            return service
-        if service.token is not None and not re.fullmatch(r"[!-~]+", service.token.reveal()):
-            self.complain(where, "token", "expected printable ASCII without spaces, and not empty")
-        elif service.token is None and not is_loopback(host) and not has_key(raw, "token"):
-            advice = 'add token = "${LINEWARDEN_TOKEN}" or listen on 127.0.0.1'
-            self.complain(where, "token", f"beyond loopback a token is required; {advice}")
-        return service
 
     def _reject_unknown_outside_of_feeds(self, where: str, table: Table, known: Collection[str]) -> None:
         """A key may be a setting of an SDK, whose config file has one table for all."""

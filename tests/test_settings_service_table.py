@@ -82,8 +82,8 @@ def test_a_whole_table(tmp_path: Path) -> None:
         *(
             (
                 {"listen": listen, "tokens": TOKENS},
-                "[service] listen: beyond loopback, tokens and data need TLS: set tls_certificate and tls_key, "
-                "or behind_tls_proxy = true if a proxy encrypts them.",
+                "[service] listen: beyond loopback, tokens and data need TLS: set tls_certificate and "
+                "tls_key, or behind_tls_proxy = true if a proxy encrypts them.",
             )
             for listen in (":80", "0.0.0.0:80", "[::]:80", "desk.example:80")
         ),
@@ -116,7 +116,8 @@ def test_a_whole_table(tmp_path: Path) -> None:
         ),
         (
             {"users": {"ali ce": ["look"]}},
-            '[service.users] "ali ce": expected a user such as alice or "1001", or a group such as "@traders".',
+            '[service.users] "ali ce": expected a user such as alice or "1001", '
+            'or a group such as "@traders".',
         ),
         (
             {"users": {"65534": ["look"]}},
@@ -130,7 +131,8 @@ def test_a_whole_table(tmp_path: Path) -> None:
         ),
         (
             {"users": {"alice": "look"}},
-            '[service.users] alice: expected a list, each of it one of: "look", "account", "act", found text.',
+            '[service.users] alice: expected a list, each of it one of: "look", "account", "act", '
+            "found text.",
         ),
     ],
 )

@@ -126,9 +126,7 @@ def socket_group(users: Iterable[str]) -> int | None:
     chosen = first[0] if first else min(may_give, default=os.getegid())
     left = ", ".join(name for name in named if chosen not in groups[name])
     if left:
-        text = (
-            "[service.users]: the socket belongs to group %d: %s cannot open it before being a member of it"
-        )
+        text = "[service.users]: the socket belongs to group %d: %s have to be members of it to open it"
         log.warning(text, chosen, left)
     return chosen
 

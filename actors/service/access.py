@@ -13,7 +13,7 @@ from websockets.datastructures import Headers
 from actors.http_types import HostPort
 from actors.secret import Secret
 from actors.service.responses import RequestDeclined
-from actors.service.rights import Right, with_implied
+from actors.service.rights import Caller, Needed, Right, with_implied
 from actors.settings.schema import ServiceTokens
 
 _PORTS = {"http": 80, "https": 443}
@@ -54,6 +54,31 @@ class TokenRights:
             return frozenset()
         shown = Secret(value.strip())
         return with_implied(frozenset([right for right, token in self._tokens if token == shown]))
+
+
+def without_rights(caller: Caller) -> RequestDeclined:
+    """For a caller that has none."""
+    if caller.is_local_user:
+        text = f"{caller.name} has no right to use this service: give it one in [service.users]"
+        return RequestDeclined(403, text)
+    text = "this service requires its token: Authorization: Bearer ..."
+    return RequestDeclined(401, text, ("WWW-Authenticate", 'Bearer realm="linewarden"'))
+
+
+def without_right(caller: Caller, needed: Needed) -> RequestDeclined:
+    """For a caller that has others."""
+    if needed == "owner":
+        return RequestDeclined(403, "this is for the service's own user, or root, at its Unix socket")
+    place, whose = (
+        ("[service.users]", caller.name) if caller.is_local_user else ("[service.tokens]", "the token")
+    )
+    has = ", ".join(sorted(caller.rights))
+    return RequestDeclined(403, f"this needs the right {needed}; {whose} has {has}: see {place}")
+
+
+def of_an_account(feed: str, channel: str) -> RequestDeclined:
+    """For a caller without the right `account`."""
+    return RequestDeclined(403, f"{feed}: {channel} is a channel of an account: this needs the right account")
 
 
 def _place(netloc: str, scheme: str = "http") -> str:

@@ -12,53 +12,43 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
+from websockets.datastructures import Headers
 
 from actors.http_types import HostPort, is_loopback
-from actors.service.access import Guard
+from actors.service.access import Guard, TokenRights
+from actors.service.arrivals import Listener
 from actors.service.peers import SocketRights, peer_of, socket_group, socket_rights
 from actors.service.rights import Caller
 from actors.service.tls import server_context
 from actors.service.unix_socket import ServiceError, UnixSocket
 from actors.settings.addresses import local_url
-from actors.settings.schema import ServiceSettings
+from actors.settings.schema import ServiceSettings, ServiceTokens
 from actors.settings.service_address import UnixAddress, path_mistake, usual_socket
 
 BACKLOG = 128
 
 
-class Listener(Protocol):
-    """One place where the service listens."""
-
-    @property
-    def sock(self) -> socket.socket: ...
+class ServiceListener(Listener, Protocol):
+    """A place where the service listens, and what it asks of a request."""
 
     @property
     def url(self) -> str:
         """For clients on this machine."""
         ...
 
-    @property
-    def guard(self) -> Guard | None:
-        """Declines what a page in a browser could send; None: no browser reaches this place."""
-        ...
+    def admit(self, caller: Caller, headers: Headers) -> Caller:
+        """The caller, with the rights that the headers prove.
 
-    @property
-    def tls(self) -> ssl.SSLContext | None:
-        """What a client has to speak; None: plain HTTP."""
+        Raises:
+            RequestDeclined: it is a page of another origin.
+        """
         ...
-
-    def caller(self, sock: socket.socket, address: object) -> Caller:
-        """What a connection that was accepted proves by itself. Raises: OSError: the client has left."""
-        ...
-
-    def close(self) -> None: ...
 
 
 class UnixListener:
     """The Unix socket: the kernel names the user of a client."""
 
-    guard: Guard | None = None
     tls: ssl.SSLContext | None = None
 
     def __init__(self, path: Path, rights: SocketRights, group: int | None, *, is_usual: bool) -> None:
@@ -70,6 +60,9 @@ class UnixListener:
     def caller(self, sock: socket.socket, address: object) -> Caller:
         return self._rights.caller(peer_of(sock))
 
+    def admit(self, caller: Caller, headers: Headers) -> Caller:
+        return caller  # no browser opens a Unix socket, and a token proves nothing more
+
     def close(self) -> None:
         self._socket.close()
 
@@ -77,16 +70,23 @@ class UnixListener:
 class TcpListener:
     """A port. A client is known by its token alone."""
 
-    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, host: str, port: int, tokens: ServiceTokens, tls: ssl.SSLContext | None = None
+    ) -> None:
         """Raises: ServiceError: it cannot listen there."""
         self.sock, self.tls = listen(host, port), tls
         own, self.port = self.sock.getsockname()[:2]
-        self.guard: Guard | None = Guard(host or own, self.port, loopback=is_loopback(own))
+        self._guard = Guard(host or own, self.port, loopback=is_loopback(own))
+        self._tokens = TokenRights(tokens)
         plain = local_url(host, self.port)
         self.url = plain if tls is None else plain.replace("http", "https", 1)
 
     def caller(self, sock: socket.socket, address: object) -> Caller:
         return Caller(name=str(address[0]) if isinstance(address, tuple) else "unknown")
+
+    def admit(self, caller: Caller, headers: Headers) -> Caller:
+        self._guard.admit(headers)
+        return structs.replace(caller, rights=self._tokens.of(headers))
 
     def close(self) -> None:
         self.sock.close()
@@ -112,13 +112,13 @@ class Place(Struct, frozen=True):
             raise ServiceError(f"{path}: {mistake}; give another path for socket in [service]")
         return cls(settings, path)
 
-    def listeners(self, port: int | None = None) -> tuple[Listener, ...]:
+    def listeners(self, port: int | None = None) -> tuple[ServiceListener, ...]:
         """All of them, listening. `port`: instead of the one in the settings.
 
         Raises:
             ServiceError: one cannot listen; none does then.
         """
-        opened: list[Listener] = []
+        opened: list[ServiceListener] = []
         with contextlib.ExitStack() as undo:
             if self.socket is not None:
                 opened.append(self._unix(self.socket))
@@ -140,7 +140,8 @@ class Place(Struct, frozen=True):
 
     def _tcp(self, port: int | None) -> TcpListener:
         host, given = self.settings.address
-        return TcpListener(host, given if port is None else port, server_context(self.settings))
+        port = given if port is None else port
+        return TcpListener(host, port, self.settings.tokens, server_context(self.settings))
 
 
 def listen(host: str, port: int) -> socket.socket:

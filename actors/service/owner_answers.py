@@ -32,7 +32,9 @@ class OwnerAnswers:
         """The order with this tag is not at the venue, `?reason=TEXT`: a person has looked."""
         reason = parse_words(asked, "resolve", ("reason",)).get("reason", "")
         if not reason.strip():
-            raise RequestDeclined(400, "resolve needs reason=TEXT: how it is known that the venue has no such order")
+            raise RequestDeclined(
+                400, "resolve needs reason=TEXT: how it is known that the venue has no such order"
+            )
         with self._store() as store:
             store.resolve(asked.argument, reason=reason, by=asked.caller.name)
         return ServiceResponse(200, {"resolved": asked.argument})

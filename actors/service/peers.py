@@ -86,13 +86,13 @@ class SocketRights:
     def caller(self, peer: Peer) -> Caller:
         name = f"uid {peer.uid}"
         if peer.uid == self._overflow:
-            return Caller(name=name)
+            return Caller(is_local_user=True, name=name)
         if peer.uid in {self._own, ROOT}:
-            return Caller(EVERY, is_owner=True, name=name)
+            return Caller(EVERY, is_owner=True, is_local_user=True, name=name)
         groups = peer.groups - {self._overflow_group}
         rights = self._by_uid.get(peer.uid, frozenset[Right]())
         rights = rights.union(*(self._by_gid[gid] for gid in groups & self._by_gid.keys()))
-        return Caller(with_implied(rights), name=name)
+        return Caller(with_implied(rights), is_local_user=True, name=name)
 
 
 def socket_rights(users: Mapping[str, Iterable[Right]]) -> SocketRights:

@@ -14,26 +14,39 @@ import msgspec
 from msgspec import Struct
 
 from actors import log_queue
-from actors.calls import CALL
 from actors.errors import ConfigError, LinewardenError, RuntimeStopped, Timeout
 from actors.runtime import Runtime
+from actors.service.access import without_right, without_rights
+from actors.service.commands import LINE_COMMANDS, Commands
 from actors.service.followed_books import FollowedBooks
 from actors.service.market_answers import MarketAnswers
+from actors.service.opened import Opened
+from actors.service.owner_answers import OwnerAnswers
 from actors.service.responses import (
     ReloadAnswer,
     RequestDeclined,
     ServiceRequest,
     ServiceResponse,
     parse_switch,
+    parse_words,
 )
+from actors.service.rights import Caller, Needed
 from actors.service.switches import Switches
 from actors.service.tail import Tail, open_tail
+from actors.service.without_account import without_account
 from actors.status import Status, why_not_live
 from actors.trading.halting import shown
 
 log = log_queue.logger("actors.service")
 
-COMMANDS = ("restart", "pause", "resume")  # methods of the supervisor's proxy
+RELOADING = (
+    "a reload is running already, and this request counts as the same; if the config has changed since that "
+    "one began, reload again when it has ended"
+)
+TAIL_IS_NO_PAGE = (
+    "/tail is a WebSocket, which a plain GET cannot read: use `linewarden tail FEED CHANNEL KEY`, or a "
+    "WebSocket client at ws:// or wss://"
+)
 LONGEST_TARGET = 200  # characters; the name of a line is shorter
 
 
@@ -42,9 +55,10 @@ class ServiceRoute(Struct, frozen=True):
 
     method: str  # GET includes HEAD
     path: str
+    needed: Needed  # without it the request is refused
     answer: Callable[[ServiceRequest], ServiceResponse | Tail]
     argument: str = ""  # its name in messages
-    open: bool = False  # needs no token
+    at_once: bool = False  # asks no actor: answered by the thread that listens, so it needs no place
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}{self.argument}"
@@ -62,47 +76,59 @@ class ServiceRoutes:
         reload: Callable[[bool], ReloadAnswer] | None,
         switches: Switches,
         books: FollowedBooks,
+        commands: Commands,
+        opened: Opened,
     ) -> None:
         self._runtime = runtime
         self._reload = reload
         self._switches = switches
         self._books = books
+        self._commands = commands
+        self._opened = opened
         self._reloading = threading.Lock()
-        market = MarketAnswers(runtime, books)
+        market, owner = MarketAnswers(runtime, books), OwnerAnswers(runtime)
         self.routes = (
-            ServiceRoute("GET", "/status", self.status),
-            ServiceRoute("GET", "/healthz", self.healthz, open=True),
-            ServiceRoute("GET", "/readyz", self.readyz, open=True),
-            ServiceRoute("GET", "/latest/", market.latest, "FEED/KEY"),
-            ServiceRoute("GET", "/book/", market.book, "FEED/KEY"),
-            ServiceRoute("GET", "/fresh/", market.fresh, "FEED[/CHANNEL[/KEY]]"),
-            *(ServiceRoute("POST", f"/{name}/", self.command, "TARGET") for name in COMMANDS),
-            ServiceRoute("POST", "/cooldowns/clear", self.clear_cooldowns),
-            ServiceRoute("POST", "/cooldowns/clear/", self.clear_cooldowns, "ACCOUNT"),
-            ServiceRoute("POST", "/halt", self.halt),
-            ServiceRoute("POST", "/halt/", self.halt, "TARGET"),
-            ServiceRoute("POST", "/beat/", self.beat, "FEED"),
-            ServiceRoute("POST", "/reload", self.reload),
-            ServiceRoute("GET", "/journal", self.journal),
-            ServiceRoute("GET", "/journal/", self.journal, "LINE"),
-            ServiceRoute("GET", "/tail", self.tail),
+            ServiceRoute("GET", "/status", "look", self.status),
+            ServiceRoute("GET", "/healthz", "nothing", self.healthz, at_once=True),
+            ServiceRoute("GET", "/readyz", "nothing", self.readyz),
+            ServiceRoute("GET", "/latest/", "look", market.latest, "FEED/KEY"),
+            ServiceRoute("GET", "/book/", "look", market.book, "FEED/KEY"),
+            ServiceRoute("GET", "/fresh/", "look", market.fresh, "FEED[/CHANNEL[/KEY]]"),
+            *(ServiceRoute("POST", f"/{name}/", "act", self.command, "TARGET") for name in LINE_COMMANDS),
+            ServiceRoute("POST", "/cooldowns/clear", "act", self.clear_cooldowns),
+            ServiceRoute("POST", "/cooldowns/clear/", "act", self.clear_cooldowns, "ACCOUNT"),
+            ServiceRoute("POST", "/halt", "act", self.halt),
+            ServiceRoute("POST", "/halt/", "act", self.halt, "TARGET"),
+            ServiceRoute("POST", "/unhalt/", "owner", owner.unhalt, "ID"),
+            ServiceRoute("POST", "/orders/resolve/", "owner", owner.resolve, "TAG"),
+            ServiceRoute("POST", "/orders/adopt", "owner", owner.adopt),
+            ServiceRoute("POST", "/beat/", "act", self.beat, "FEED"),
+            ServiceRoute("POST", "/reload", "act", self.reload),
+            ServiceRoute("GET", "/journal", "look", self.journal),
+            ServiceRoute("GET", "/journal/", "look", self.journal, "LINE"),
+            ServiceRoute("GET", "/tail", "look", self.tail),
         )
 
-    def route(self, method: str, path: str) -> ServiceRoute:
-        """Raises: RequestDeclined: no such path (404), or not with that method (405)."""
+    def route(self, method: str, path: str, caller: Caller) -> ServiceRoute:
+        """Which paths there are is told to a caller with some right.
+
+        Raises:
+            RequestDeclined: the caller has no right, or not the one that this needs (401, 403); no such path
+                (404), or not with that method (405).
+        """
         there = [route for route in self.routes if route.leads_to(path)]
+        if not (caller.rights or any(route.needed == "nothing" for route in there)):
+            raise without_rights(caller)
         wanted = "GET" if method == "HEAD" else method
         for route in there:
             if route.method == wanted:
+                if not caller.may(route.needed):
+                    raise without_right(caller, route.needed)
                 return route
         if not there:
             raise RequestDeclined(404, _nothing_at(path, self.routes))
         allowed = ", ".join(route.method.replace("GET", "GET, HEAD") for route in there)
         raise RequestDeclined(405, f"use {allowed} for this path", ("Allow", allowed))
-
-    def is_open(self, path: str) -> bool:
-        """Whether this path needs no token."""
-        return any(route.open and route.leads_to(path) for route in self.routes)
 
     def answer(self, route: ServiceRoute, asked: ServiceRequest) -> ServiceResponse | Tail:
         """Every error becomes a response. No traceback leaves this process."""
@@ -125,52 +151,53 @@ class ServiceRoutes:
     # ── the answers ──
 
     def status(self, asked: ServiceRequest) -> ServiceResponse:
-        return ServiceResponse(200, self._status())
+        return ServiceResponse(200, self._status(asked.caller))
 
-    def _status(self) -> Status:
+    def _status(self, caller: Caller) -> Status:
         """That of the runtime; a book that only requests follow is not among what is `untrusted`."""
         status, hidden = self._runtime.status(), {str(topic) for topic in self._books.of_requests()}
-        if hidden.isdisjoint(status.untrusted):
-            return status
-        shown = {name: found for name, found in status.untrusted.items() if name not in hidden}
-        return msgspec.structs.replace(status, untrusted=shown)
+        if not hidden.isdisjoint(status.untrusted):
+            shown = {name: found for name, found in status.untrusted.items() if name not in hidden}
+            status = msgspec.structs.replace(status, untrusted=shown)
+        return status if caller.may("account") else without_account(status, self._is_public)
+
+    def _is_public(self, feed: str, channel: str) -> bool:
+        """No, where it is not known."""
+        spec = self._runtime._shared.specs.feeds.get(feed)
+        found = None if spec is None else spec.venue.channels.get(channel)
+        return found is not None and found.is_public
 
     def healthz(self, asked: ServiceRequest) -> ServiceResponse:
         """Whether the process runs; asks no actor and shows nothing else."""
-        return ServiceResponse(200, {"ok": True})
+        return ServiceResponse(200, "ok")
 
     def readyz(self, asked: ServiceRequest) -> ServiceResponse:
-        """Whether every feed is live, and with `?fresh=1` fresh; with the token, also what is not."""
-        unknown = [name for name, _ in asked.query if name != "fresh"]
-        if unknown:
-            raise RequestDeclined(400, f"readyz takes fresh=1 and nothing else, not {unknown[0][:40]!r}")
-        status = self._status()
+        """Whether every feed is live, and with `?fresh=1` fresh; with the right to look, also what is not."""
+        is_about_freshness = parse_switch(parse_words(asked, "readyz", ("fresh",)).get("fresh", "0"), "fresh")
+        status = self._status(asked.caller)
         answer: dict[str, object] = {"live": status.state == "live"}
         reasons: dict[str, object] = {"not_live": why_not_live(status, None)}
-        if parse_switch(dict(asked.query).get("fresh", "0"), "fresh"):
+        if is_about_freshness:
             answer["fresh"] = not status.untrusted
             reasons["not_fresh"] = status.untrusted
         is_ready = all(answer.values())
-        shown = answer if is_ready or not asked.known else answer | reasons
-        return ServiceResponse(200 if is_ready else 503, shown)
+        code = 200 if is_ready else 503
+        if not asked.caller.may("look"):
+            return ServiceResponse(code, "ready" if is_ready else "unready")
+        return ServiceResponse(code, answer if is_ready else answer | reasons)
 
     def command(self, asked: ServiceRequest) -> ServiceResponse:
-        """One of `COMMANDS`."""
+        """One of `LINE_COMMANDS`."""
         name, target = asked.path.split("/")[1], asked.argument
         if len(target) > LONGEST_TARGET:
             raise RequestDeclined(404, f"no feed or line has a name of more than {LONGEST_TARGET} characters")
-        try:
-            answer = getattr(self._runtime.supervisor, name)(target).get(timeout=CALL)
-            return ServiceResponse(202, {"answer": answer})
-        except (RuntimeStopped, Timeout):
-            raise
-        except LinewardenError as error:
-            raise RequestDeclined(404, str(error)) from None
+        return self._commands.to_lines(name, target, asked.caller.client)
 
     def clear_cooldowns(self, asked: ServiceRequest) -> ServiceResponse:
         """Of one account or feed, or of all."""
         if len(asked.argument) > LONGEST_TARGET:
             raise RequestDeclined(404, f"no account has a name of more than {LONGEST_TARGET} characters")
+        self._commands.count(asked.caller.client)
         try:
             return ServiceResponse(200, {"cleared": self._runtime.clear_cooldowns(asked.argument or None)})
         except (RuntimeStopped, Timeout):
@@ -183,7 +210,7 @@ class ServiceRoutes:
 
         `&cancel=1`, `&all=1`: orders are taken back, in the background; the log tells of each.
         """
-        given = _words(asked, "halt", ("reason", "cancel", "all"))
+        given = parse_words(asked, "halt", ("reason", "cancel", "all"))
         cancel = parse_switch(given.get("cancel", "0"), "cancel")
         handle = self._runtime.halt(
             asked.argument,
@@ -195,7 +222,7 @@ class ServiceRoutes:
 
     def beat(self, asked: ServiceRequest) -> ServiceResponse:
         """A program that a switch watches is alive, `?by=NAME`; `&last=1`: it ends in good order."""
-        given = _words(asked, "a beat", ("by", "last"))
+        given = parse_words(asked, "a beat", ("by", "last"))
         last = parse_switch(given.get("last", "0"), "last")
         self._switches.beat(asked.argument, given.get("by", ""), last=last)
         return ServiceResponse(200, {"ok": True})
@@ -208,8 +235,12 @@ class ServiceRoutes:
         if unknown:
             raise RequestDeclined(400, f"a reload takes plan=1 and nothing else, not {unknown[0][:40]!r}")
         plan = parse_switch(dict(asked.query).get("plan", "0"), "plan")
+        if not plan:
+            self._commands.count(asked.caller.client)
         if not self._reloading.acquire(blocking=False):
-            raise RequestDeclined(409, "another reload is running; try again when it has ended")
+            if plan:
+                raise RequestDeclined(409, "a reload is running; try again when it has ended")
+            return ServiceResponse(202, {"answer": RELOADING, "changes": (), "problems": ()})
         try:
             return ServiceResponse(200, self._reload(plan))
         finally:
@@ -217,7 +248,7 @@ class ServiceRoutes:
 
     def journal(self, asked: ServiceRequest) -> ServiceResponse:
         """The last endings of every line, or of one, and what its venue said of itself, oldest first."""
-        lines = self._runtime.status().lines()
+        lines = self._status(asked.caller).lines()
         if asked.argument and asked.argument not in lines:
             name = asked.argument[:LONGEST_TARGET]
             near = get_close_matches(name, lines, 1)
@@ -228,16 +259,8 @@ class ServiceRoutes:
 
     def tail(self, asked: ServiceRequest) -> Tail:
         if not asked.upgrade:
-            raise RequestDeclined(426, "/tail is a WebSocket; send an upgrade", ("Upgrade", "websocket"))
-        return open_tail(self._runtime, asked.query)
-
-
-def _words(asked: ServiceRequest, name: str, known: Sequence[str]) -> dict[str, str]:
-    """The query. Raises RequestDeclined for what it does not take."""
-    for key, _ in asked.query:
-        if key not in known:
-            raise RequestDeclined(400, f"{name} takes {', '.join(known)} and nothing else, not {key[:40]!r}")
-    return dict(asked.query)
+            raise RequestDeclined(426, TAIL_IS_NO_PAGE, ("Upgrade", "websocket"))
+        return open_tail(self._runtime, self._opened, asked.caller, asked.query)
 
 
 def _nothing_at(path: str, routes: Sequence[ServiceRoute]) -> str:

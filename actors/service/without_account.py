@@ -1,4 +1,4 @@
-"""Status and journal for a caller who may not see accounts: no id, order, payload or raw frame is left."""
+"""The status for a caller who may not see accounts: no id, order, payload or raw frame is left."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import structs
 
 from actors.diagnostics import Quarantined
 from actors.events import VenueState
-from actors.rules.journal import JournalEntry, LineExit
+from actors.rules.journal import LineExit
 from actors.secret import REDACTED, origin
 from actors.status import DeadLettersStatus, FeedStatus, HaltStatus, LineStatus, QuarantineStatus, Status
 
@@ -30,13 +30,6 @@ def without_account(status: Status, is_public: IsPublic) -> Status:
         halts=tuple(map(_halt, status.halts)),
         accounts={},
     )
-
-
-def journal_without_account(
-    feed: str, entries: Iterable[JournalEntry], is_public: IsPublic
-) -> tuple[JournalEntry, ...]:
-    """The entries of a line that name no account."""
-    return tuple(_entry(each) for each in entries if _names_no_account(feed, each, is_public))
 
 
 def _feed(name: str, feed: FeedStatus, is_public: IsPublic) -> FeedStatus:
@@ -69,20 +62,12 @@ def _shows(topic: str, is_public: IsPublic) -> bool:
 
 
 def _public_states(feed: str, states: Iterable[VenueState], is_public: IsPublic) -> tuple[VenueState, ...]:
-    return tuple(each for each in states if _names_no_account(feed, each, is_public))
-
-
-def _names_no_account(feed: str, entry: JournalEntry, is_public: IsPublic) -> bool:
-    match entry:
-        case VenueState(scope=scope):
-            return is_public(feed, scope.channel) if scope.channel else not scope.key
-        case LineExit():
-            return True
-    return False
-
-
-def _entry(entry: JournalEntry) -> JournalEntry:
-    return _exit(entry) if isinstance(entry, LineExit) else entry
+    """Those of a channel that names no account, or of all channels and keys."""
+    return tuple(
+        each
+        for each in states
+        if (is_public(feed, each.scope.channel) if each.scope.channel else not each.scope.key)
+    )
 
 
 def _exit(entry: LineExit) -> LineExit:

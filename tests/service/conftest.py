@@ -1,27 +1,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from msgspec import structs
 
 from actors import Runtime
 from actors.secret import Secret
 from actors.service import Service
-from actors.settings.schema import ServiceSettings
+from actors.settings.schema import ServiceLimits, ServiceSettings, ServiceTokens
 from tests.service.visitor import TOKEN
 
-HERE = ServiceSettings(listen="127.0.0.1:0")
+HERE = ServiceSettings()
+EVERY_RIGHT = ServiceTokens(account=Secret(TOKEN), act=Secret(TOKEN))
+PORT = ServiceSettings(socket="none", listen="127.0.0.1:0", tokens=EVERY_RIGHT)
+
+
+def within(**limits: Any) -> ServiceSettings:
+    """The same, with some of `[service.limits]`."""
+    return structs.replace(HERE, limits=ServiceLimits(**limits))
 
 
 @pytest.fixture
 def service(runtime: Runtime) -> Iterator[Service]:
-    """Answers for that runtime, on a free port; without a token."""
+    """Answers for that runtime at its Unix socket, where this process is the owner."""
     with Service(runtime, HERE) as service:
         yield service
 
 
 @pytest.fixture
 def locked(runtime: Runtime) -> Iterator[Service]:
-    """The same, with a token."""
-    with Service(runtime, ServiceSettings(listen="127.0.0.1:0", token=Secret(TOKEN))) as service:
+    """The same on a free port; its token gives every right."""
+    with Service(runtime, PORT) as service:
         yield service

@@ -10,7 +10,7 @@ from actors.events import Freshness, Gap, Scope, SubscriptionState, Topic, Venue
 from actors.rules.counters import StreamStatus
 from actors.rules.journal import LineExit, RecoveryTimes, SilentLossEntry
 from actors.rules.liveness import HealthInputs, health
-from actors.service.without_account import journal_without_account, without_account
+from actors.service.without_account import without_account
 from actors.status import (
     AccountStatus,
     Counters,
@@ -136,9 +136,3 @@ def test_counts_and_halts_are_shown_without_their_words() -> None:
         ("h1", "v.example/…", "…"),
         ("h2", "all", "…"),
     ]
-
-
-def test_a_journal_has_no_entry_of_an_account() -> None:
-    shown = journal_without_account("desk", (EXIT, *STATES, LOSS), is_public)
-    assert [type(entry) for entry in shown] == [LineExit, VenueState, VenueState]
-    assert SECRET not in repr(shown)

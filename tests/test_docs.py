@@ -368,6 +368,7 @@ def keys_in(text: str) -> dict[str, str]:
         ("Restarts", RESTART, None),
         ("Heartbeat", HEARTBEAT, None),
         ("Health", HEALTH, None),
+        ("Limits of the service", schema.ServiceLimits, None),
         ("Trading", schema.TradingSettings, None),
         ("Limits", LIMITS, None),
         ("Dead man's switch", schema.DeadMansSwitchSettings, None),

@@ -188,12 +188,13 @@ class Arrivals(Generic[L]):
 
     def _round(self) -> None:
         """Connections that have said something come before those that are new."""
-        ready = [key.data or key.fileobj for key, _ in self._selector.select(self._timeout())]
+        ready: list[Arrival[L] | L | None]
+        ready = [key.data for key, _ in self._selector.select(self._timeout())]
         for each in ready:
             if isinstance(each, Arrival) and each.number in self._present:
                 self._read(each)
         for each in ready:
-            if each is self._wakened:
+            if each is None:
                 with suppress(OSError):
                     self._wakened.recv(PIECE)
             elif not isinstance(each, Arrival):

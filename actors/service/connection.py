@@ -87,6 +87,7 @@ class Client(ServerConnection):
     ) -> None:
         self._head, self._answer, self._answered = head, answer, answered
         self._open_within = limits.open_within
+        self._is_answered = False
         self._tail: Tail | None = None
         self._gone = False
         self._guard = threading.Lock()
@@ -146,11 +147,13 @@ class Client(ServerConnection):
             self.close(CloseCode.GOING_AWAY, _short(tail.ended))
 
     def leave(self, why: str) -> None:
-        """Closes a tail with a close frame."""
+        """Closes a tail with a close frame, and a connection that has its answer at once."""
         with self._guard:
             tail = self._tail
         if tail is not None:
             tail.close(why)
+        elif self._is_answered:
+            self.hang_up()
 
     def hang_up(self) -> None:
         """Closes the socket now: reads and writes of its threads return."""
@@ -175,6 +178,7 @@ class Client(ServerConnection):
     def send_data(self) -> None:
         super().send_data()
         if self.response is not None and self._tail is None:
+            self._is_answered = True
             self._answered()
 
     def process_event(self, event: Event) -> None:

@@ -219,6 +219,8 @@ class Service:
                 answered=lambda: self._note_answered(number),
                 stopping=self._stopping,
             )
+            if self._stopping.is_set():  # it has looked for clients to hang up on, perhaps
+                slot.client.hang_up()
             slot.client.attend()
         except OSError:  # the client has left
             slot.arrival.sock.close()

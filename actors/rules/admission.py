@@ -146,7 +146,9 @@ class Seats:
             if len(own) >= self._limits.per_client:
                 instead_of = next((each for each in self._answered if each in own), None)
                 if instead_of is None:
-                    return Full(f"this client has {len(own)} connections, as many as it may; end some of them")
+                    return Full(
+                        f"this client has {len(own)} connections, as many as it may; end some of them"
+                    )
         if instead_of is not None:
             self.left(instead_of)
         self._taken[number] = _Taken(client, standing)

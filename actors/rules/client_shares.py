@@ -37,8 +37,8 @@ class OpenedTopics:
             return f"this client has {self._tails[client]} tails open, as many as it may; end some of them"
         if (would := self._topics[client] + len(topics)) > self._shares.topics:
             return (
-                f"with these, the tails of this client would have {would:,} topics, and {self._shares.topics:,} "
-                "are allowed; end some of them, or ask for fewer keys"
+                f"with these, the tails of this client would have {would:,} topics, and "
+                f"{self._shares.topics:,} are allowed; end some of them, or ask for fewer keys"
             )
         return ""
 
@@ -58,8 +58,8 @@ class OpenedTopics:
         if len(after) <= max(len(before), self._shares.lines):
             return ""
         return (
-            f"{venue.feed}: requests may open {self._shares.lines} lines, and this would be line {len(after)} "
-            "of theirs; name the topic under subscribe of the feed, end a tail, or raise lines in "
+            f"{venue.feed}: requests may open {self._shares.lines} lines, and with this they would have "
+            f"{len(after)}; name the topic under subscribe of the feed, end a tail, or raise lines in "
             "[service.limits]"
         )
 

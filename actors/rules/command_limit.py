@@ -1,7 +1,7 @@
 """How often a client of the service may restart lines, and which commands count as one.
 
 Restarting a line costs a connection, which a venue meters. A line is restarted at most once per interval,
-and an equal command within it has the answer of the one before. A pause is never held back for its line.
+and an equal command within it has the answer of the one before. A pause is always carried out.
 `now` is monotonic seconds.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -46,7 +46,7 @@ class _Last(Struct):
 
 
 class CommandLimit:
-    """`interval`: seconds between two connects of a line by commands; `most`: commands of a client a minute."""
+    """`interval`: seconds between two connects of a line by commands. `most`: of a client in a minute."""
 
     def __init__(self, interval: float, most: int) -> None:
         self._interval, self._most = interval, most
@@ -77,29 +77,30 @@ class CommandLimit:
                 self._note(command, line, now)
             left = [line for line in lines if line not in due]
             return Go(due, f"not again: {', '.join(left)}" if left else "")
-        newest = max((self._lines[line] for line in lines), key=lambda last: last.at)
-        seconds = math.ceil(newest.connected_at + self._interval - now)
+        last = max((self._lines[line] for line in lines), key=lambda each: each.at)
+        ago = f"{now - last.at:.1f} s ago"
         if all(self._lines[line].command == command for line in lines):
-            return Same(f"the same as the {command} {now - newest.at:.1f} s ago; not done again")
+            return Same(f"the same as the {command} {ago}; not done again")
+        connected = max(self._lines[line].connected_at for line in lines)
+        seconds = math.ceil(connected + self._interval - now)
         told = (
-            f"{target}: {newest.command} was {now - newest.at:.1f} s ago, and commands connect a line at most "
-            f"once in {self._interval:g} s"
+            f"{target}: the last {last.command} was {ago}, and commands connect a line at most once in "
+            f"{self._interval:g} s"
         )
-        return Later(f"{told}; try again in {max(1, seconds)} s", max(1, seconds))
+        return Later(f"{told}; try again in {seconds} s", seconds)
+
+    def not_done(self, lines: Iterable[str]) -> None:
+        """A command that was to be carried out for these has failed: it counts for none that follows."""
+        for line in lines:
+            self._lines.pop(line, None)
 
     def _is_due(self, command: str, line: str, now: float) -> bool:
         last = self._lines.get(line)
-        if last is None or (command not in CONNECTING and last.command != command):
-            return True
-        if command in CONNECTING:
-            return now - last.connected_at >= self._interval and not (
-                last.command == command and now - last.at < self._interval
-            )
-        return now - last.at >= self._interval
+        return command not in CONNECTING or last is None or now - last.connected_at >= self._interval
 
     def _note(self, command: str, line: str, now: float) -> None:
-        former = self._lines.get(line)
-        connected_at = former.connected_at if former is not None else float("-inf")
+        last = self._lines.get(line)
+        connected_at = last.connected_at if last is not None else float("-inf")
         self._lines[line] = _Last(command, now, now if command in CONNECTING else connected_at)
 
     def _forget(self, now: float) -> None:

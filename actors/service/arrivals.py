@@ -14,9 +14,8 @@ import ssl
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
-from msgspec import Struct
 from websockets.exceptions import HeaderLineTooLong, RequestLineTooLong, TooManyHeaders
 from websockets.http11 import Request
 from websockets.streams import StreamReader
@@ -24,6 +23,7 @@ from websockets.streams import StreamReader
 from actors import log_queue
 from actors.rules.admission import AdmissionLimits, WaitingRoom
 from actors.service.responses import ServiceResponse, response
+from actors.service.rights import Caller
 from actors.timers import SystemClock
 
 log = log_queue.logger("actors.service")
@@ -41,23 +41,38 @@ _BUSY: Final = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSL
 _AGAIN_IN_A_SECOND: Final = (("Retry-After", "1"),)
 
 
-class Listener(Struct, frozen=True):
-    """A socket that listens, without blocking. `peer`: names the other end of a connection, for its limits."""
+class Listener(Protocol):
+    """A place where the service listens."""
 
-    sock: socket.socket
-    peer: Callable[[socket.socket, object], str]
-    tls: ssl.SSLContext | None = None
+    @property
+    def sock(self) -> socket.socket:
+        """It does not block."""
+        ...
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What a client has to speak; None: plain HTTP."""
+        ...
+
+    def caller(self, sock: socket.socket, address: object) -> Caller:
+        """What a connection that was accepted proves by itself. Raises: OSError: the client has left."""
+        ...
+
+    def close(self) -> None: ...
 
 
-class Arrival:
+L = TypeVar("L", bound=Listener)
+
+
+class Arrival(Generic[L]):
     """A connection until its request is complete. One thread at a time."""
 
-    def __init__(self, number: int, sock: socket.socket, peer: str, tls: ssl.SSLContext | None) -> None:
-        self.number, self.sock, self.peer = number, sock, peer
+    def __init__(self, number: int, sock: socket.socket, listener: L, caller: Caller) -> None:
+        self.number, self.sock, self.listener, self.caller = number, sock, listener, caller
         self.head = bytearray()  # what has come of the request
         self.is_refused = False
-        self._tls = tls  # None: plain, or the handshake has begun
-        self._has_handshake = tls is None
+        self._tls = listener.tls  # None: plain, or the handshake has begun
+        self._has_handshake = self._tls is None
 
     def read(self) -> bytes | None:
         """What has come; empty: the client has left, None: nothing now.
@@ -97,7 +112,7 @@ class PlainAtTlsError(Exception):
     """A client speaks plain HTTP where the service speaks TLS."""
 
 
-class Arrivals:
+class Arrivals(Generic[L]):
     """From `start` to `stop` one thread runs.
 
     `receive` gets each complete request with the bytes of its head. It returns a response that is sent from
@@ -106,14 +121,14 @@ class Arrivals:
 
     def __init__(
         self,
-        listeners: Sequence[Listener],
+        listeners: Sequence[L],
         limits: AdmissionLimits,
-        receive: Callable[[Arrival, Request], ServiceResponse | None],
+        receive: Callable[[Arrival[L], Request], ServiceResponse | None],
     ) -> None:
         self._listeners = listeners
         self._room = WaitingRoom(limits)
         self._receive = receive
-        self._present: dict[int, Arrival] = {}
+        self._present: dict[int, Arrival[L]] = {}
         self._numbers = 0
         self._selector = selectors.DefaultSelector()
         self._waker, self._wakened = socket.socketpair()
@@ -169,20 +184,21 @@ class Arrivals:
             for arrival in list(self._present.values()):
                 self._end(arrival)
             for listener in self._listeners:
-                listener.sock.close()
+                listener.close()
 
     def _round(self) -> None:
         """Connections that have said something come before those that are new."""
-        ready = [key.data or key.fileobj for key, _ in self._selector.select(self._timeout())]
+        ready: list[Arrival[L] | L | None]
+        ready = [key.data for key, _ in self._selector.select(self._timeout())]
         for each in ready:
             if isinstance(each, Arrival) and each.number in self._present:
                 self._read(each)
         for each in ready:
-            if isinstance(each, Listener):
-                self._accept(each)
-            elif each is self._wakened:
+            if each is None:
                 with suppress(OSError):
                     self._wakened.recv(PIECE)
+            elif not isinstance(each, Arrival):
+                self._accept(each)
         for number in self._room.overdue(SystemClock.monotonic()):
             self._end_overdue(self._present[number])
         with self._rounds:
@@ -195,7 +211,7 @@ class Arrivals:
             return 0.0
         return None if due is None else max(0.0, due - SystemClock.monotonic())
 
-    def _accept(self, listener: Listener) -> None:
+    def _accept(self, listener: L) -> None:
         for _ in range(BATCH):
             try:
                 sock, address = listener.sock.accept()
@@ -206,11 +222,11 @@ class Arrivals:
             self._is_scarce = False
             try:
                 sock.setblocking(False)
-                peer = listener.peer(sock, address)
+                caller = listener.caller(sock, address)
             except OSError:  # the client has left
                 sock.close()
             else:
-                self._admit(sock, peer, listener.tls)
+                self._admit(sock, listener, caller)
 
     def _note_scarcity(self, error: OSError) -> None:
         """A connection that waits ends for the one that could not be accepted."""
@@ -224,23 +240,25 @@ class Arrivals:
         else:
             self._stopping.wait(PAUSE)
 
-    def _admit(self, sock: socket.socket, peer: str, tls: ssl.SSLContext | None) -> None:
-        while (surplus := self._room.surplus(peer)) is not None:
+    def _admit(self, sock: socket.socket, listener: L, caller: Caller) -> None:
+        while (surplus := self._room.surplus(caller.name)) is not None:
             self._make_room(self._present[surplus])
         self._numbers += 1
-        arrival = Arrival(self._numbers, sock, peer, tls)
+        arrival = Arrival(self._numbers, sock, listener, caller)
         self._present[arrival.number] = arrival
-        self._room.arrived(arrival.number, peer, SystemClock.monotonic())
+        self._room.arrived(arrival.number, caller.name, SystemClock.monotonic())
         self._selector.register(sock, selectors.EVENT_READ, arrival)
         self._read(arrival)  # most requests come with their connection
 
     # ── one connection ──
 
-    def _read(self, arrival: Arrival) -> None:
+    def _read(self, arrival: Arrival[L]) -> None:
         try:
             data = arrival.read()
         except PlainAtTlsError:
-            self._tell("plain", arrival, "A client at %s speaks plain HTTP; this port speaks TLS: use https://")
+            self._tell(
+                "plain", arrival, "A client at %s speaks plain HTTP; this port speaks TLS: use https://"
+            )
             text = "this port speaks TLS: use https:// (LINEWARDEN_URL, --url)"
             self._refuse(arrival, ServiceResponse(400, {"error": text}))
         except (OSError, ValueError):
@@ -251,13 +269,13 @@ class Arrivals:
             elif data is not None and not arrival.is_refused:
                 self._take(arrival, data)
 
-    def _take(self, arrival: Arrival, data: bytes) -> None:
+    def _take(self, arrival: Arrival[L], data: bytes) -> None:
         head = arrival.head
         searched = max(0, len(head) - 3)
         head += data
         end = head.find(b"\r\n\r\n", searched) + 4
-        if head[0] == HANDSHAKE and end <= 3:
-            text = "A client at %s speaks TLS; this port speaks plain HTTP: use http://, or set tls_certificate"
+        if head[0] == HANDSHAKE:
+            text = "A client at %s speaks TLS, and this port plain HTTP: use http://, or set tls_certificate."
             self._tell("tls", arrival, text)
             text = "this port speaks plain HTTP: use http://, or set tls_certificate and tls_key in [service]"
             self._refuse(arrival, ServiceResponse(400, {"error": text}))
@@ -268,27 +286,31 @@ class Arrivals:
             del head[end:]  # what follows a request is ignored
             self._hand_on(arrival)
 
-    def _hand_on(self, arrival: Arrival) -> None:
+    def _hand_on(self, arrival: Arrival[L]) -> None:
         request = parse_request(bytes(arrival.head))
         if isinstance(request, ServiceResponse):
             self._refuse(arrival, request)
             return
         self._selector.unregister(arrival.sock)
-        answer = self._receive(arrival, request)
+        try:
+            answer = self._receive(arrival, request)
+        except Exception:
+            log.exception("A request could not be answered.")
+            answer = ServiceResponse(500, {"error": "an unexpected error; see the log of the service"})
         if answer is None:
             self._forget(arrival)
         else:
             self._selector.register(arrival.sock, selectors.EVENT_READ, arrival)
             self._refuse(arrival, answer, head=request.method == "HEAD")
 
-    def _refuse(self, arrival: Arrival, answer: ServiceResponse, *, head: bool = False) -> None:
+    def _refuse(self, arrival: Arrival[L], answer: ServiceResponse, *, head: bool = False) -> None:
         """Or answer at once. The client has a moment to hang up: closing now could destroy the answer."""
         arrival.is_refused = True
         arrival.head.clear()
         arrival.send(answer, head=head)
         self._room.refused(arrival.number, SystemClock.monotonic())
 
-    def _make_room(self, arrival: Arrival) -> None:
+    def _make_room(self, arrival: Arrival[L]) -> None:
         """It ends, unless its request has come meanwhile."""
         self._read(arrival)
         if arrival.number in self._present:
@@ -297,28 +319,28 @@ class Arrivals:
                 arrival.send(ServiceResponse(503, {"error": text}, _AGAIN_IN_A_SECOND))
             self._end(arrival)
 
-    def _end_overdue(self, arrival: Arrival) -> None:
+    def _end_overdue(self, arrival: Arrival[L]) -> None:
         if arrival.head:
             text = "the request was not complete in time"
             arrival.send(ServiceResponse(408, {"error": text}))
         self._end(arrival)
 
-    def _end(self, arrival: Arrival) -> None:
+    def _end(self, arrival: Arrival[L]) -> None:
         if arrival.number in self._present:
             with suppress(KeyError, ValueError):
                 self._selector.unregister(arrival.sock)
             arrival.sock.close()
             self._forget(arrival)
 
-    def _forget(self, arrival: Arrival) -> None:
+    def _forget(self, arrival: Arrival[L]) -> None:
         del self._present[arrival.number]
         self._room.left(arrival.number)
 
-    def _tell(self, kind: str, arrival: Arrival, text: str) -> None:
+    def _tell(self, kind: str, arrival: Arrival[L], text: str) -> None:
         now = SystemClock.monotonic()
         if now >= self._told.get(kind, now):
             self._told[kind] = now + TOLD_AGAIN
-            log.info(text, arrival.peer)
+            log.info(text, arrival.caller.name)
 
 
 def parse_request(head: bytes) -> Request | ServiceResponse:

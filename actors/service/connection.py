@@ -8,13 +8,13 @@ import socket
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import PONG, CloseCode, Frame
-from websockets.http11 import Response
-from websockets.protocol import CONNECTING, Event
+from websockets.http11 import Request, Response
+from websockets.protocol import CONNECTING, OPEN, Event
 from websockets.server import ServerProtocol
 from websockets.sync.server import Server, ServerConnection
 
@@ -62,33 +62,63 @@ class ServiceProtocol(ServerProtocol):
         return response(ServiceResponse(int(status), {"error": words}))
 
 
+class _Server(Struct, frozen=True):
+    """What the library's connections need of its server."""
+
+    socket_closed: threading.Event
+
+
 class Client(ServerConnection):
     """The library's connection, for a request that has come; its tail ends with it.
 
-    `answered` is called when an answer has been sent; a tail is none.
+    `answer` gives the response to the request, or None and lends a tail. `answered` is called when a response
+    has been sent; a tail is none.
     """
 
     def __init__(
         self,
         sock: socket.socket,
-        server: Server,
-        limits: Limits,
         head: bytes,
+        limits: Limits,
+        *,
+        answer: Callable[[Client, Request], Response | None],
         answered: Callable[[], object],
+        stopping: threading.Event,
     ) -> None:
-        self._head, self._answered = head, answered
+        self._head, self._answer, self._answered = head, answer, answered
+        self._open_within = limits.open_within
+        self._is_answered = False
         self._tail: Tail | None = None
         self._gone = False
         self._guard = threading.Lock()
         sock.settimeout(limits.send_within)  # a client that does not read cannot hold a thread forever
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().__init__(
             sock,
             ServiceProtocol(),
-            server,
+            cast(Server, _Server(stopping)),
             ping_interval=limits.ping_interval,
             ping_timeout=limits.ping_timeout,
             close_timeout=limits.answer_within,
         )
+
+    def attend(self) -> None:
+        """Answers, and returns when the connection has ended."""
+        try:
+            self.handshake(self._process_request, None, None, self._open_within)
+            if self.protocol.state is OPEN:
+                self.start_keepalive()
+                with self:
+                    self.send_tail()
+        except Exception as error:
+            log.debug("A connection has ended: %s", error)
+        finally:
+            self.close_socket()
+            self.join()
+
+    def _process_request(self, _: ServerConnection, request: Request) -> Response | None:
+        return self._answer(self, request)
 
     def lend(self, tail: Tail) -> None:
         """From here on this client owns the tail and closes it."""
@@ -117,11 +147,13 @@ class Client(ServerConnection):
             self.close(CloseCode.GOING_AWAY, _short(tail.ended))
 
     def leave(self, why: str) -> None:
-        """Closes a tail with a close frame."""
+        """Closes a tail with a close frame, and a connection that has its answer at once."""
         with self._guard:
             tail = self._tail
         if tail is not None:
             tail.close(why)
+        elif self._is_answered:
+            self.hang_up()
 
     def hang_up(self) -> None:
         """Closes the socket now: reads and writes of its threads return."""
@@ -146,6 +178,7 @@ class Client(ServerConnection):
     def send_data(self) -> None:
         super().send_data()
         if self.response is not None and self._tail is None:
+            self._is_answered = True
             self._answered()
 
     def process_event(self, event: Event) -> None:

@@ -27,11 +27,22 @@ class CommandClient(ServiceHttp):
     """A service as the commands ask it. A request opens a connection; the constructor opens none."""
 
     address_advice = "If it has another address, give --url, LINEWARDEN_URL or -c CONFIG."
-    token_advice = "set LINEWARDEN_TOKEN, or give its config with -c"
+    token_advice = "set LINEWARDEN_TOKEN"
 
-    def __init__(self, url: str, token: Secret | None = None, *, timeout: float = ANSWER) -> None:
-        """Raises: ValueError: `url` is not an address. The message does not repeat it."""
-        super().__init__(url, token, timeout)
+    def __init__(
+        self,
+        address: ServiceAddress | str | None,
+        token: Secret | None = None,
+        *,
+        name: str = "",
+        timeout: float = ANSWER,
+    ) -> None:
+        """`address`: None: that of the one service of this machine, or of the one whose socket has this name.
+
+        Raises: ValueError: `address` is none. The message does not repeat it.
+        """
+        address = parse_address(address) if isinstance(address, str) else address
+        super().__init__(address, token, timeout, connector())
 
     def status(self) -> Status:
         return read_status(self.get("/status"), self.url)

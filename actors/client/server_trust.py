@@ -1,8 +1,8 @@
 """Whether the process at the other end of a Unix socket is the service that its path promises.
 
-A path proves little: whoever may write to its folder can put another socket there. So the folder has to
-belong to a trusted user and be closed to all others, and the kernel has to name a trusted user as the owner of
-the process that listens.
+A path proves little: a user who may write to its folder can put another socket there. So the folder has to
+belong to a trusted user, and must not be open to all. And the kernel has to name a trusted user as the owner
+of the process that listens.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import socket
 import stat
 import struct
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +27,7 @@ _LOCAL_PEERCRED: Final = 1
 
 
 def check_folder(path: Path, service_uid: str) -> None:
-    """Raises: UnreachableError: another user may put a socket of his own at this path."""
+    """Raises: UnreachableError: a user who is not trusted may put another socket at this path."""
     for folder in dict.fromkeys((path.parent, _real(path).parent)):
         try:
             found = folder.stat()
@@ -91,16 +90,13 @@ def user(uid: int) -> str:
 
 
 def _name_the_user(uid: int) -> str:
-    mine = user(os.geteuid())
     if uid == _overflow_uid():
         return (
-            f"This stands for every user that this container does not know, so it cannot be trusted by {mine}. "
-            "Nothing was sent. Let both sides know the same users, or give the service's URL."
+            "It stands for every user that this container does not know. Nothing was sent. "
+            "Let both sides know the same users, or use the service's URL."
         )
-    return (
-        f"Only {mine}, root and the user in {SET_BY} are trusted. Nothing was sent. If this is the user of "
-        f"the service, set {SET_BY}={uid}."
-    )
+    trusted = f"Only {user(os.geteuid())}, root and the user in {SET_BY} are trusted"
+    return f"{trusted}. Nothing was sent. If this is the user of the service, set {SET_BY}={uid}."
 
 
 def _named(service_uid: str) -> int | None:

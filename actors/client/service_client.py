@@ -54,14 +54,14 @@ class ServiceClient:
         ca_file: str | os.PathLike[str] | None = None,
         service_uid: int | str | None = None,
     ) -> None:
-        """`url`: `unix:/path`, `http://…` or `https://…`; by default `LINEWARDEN_URL`, else the one service of
-        this machine, which each call looks for.
+        """`url`: `unix:/path`, `http://…` or `https://…`.
 
-        `token`: by default `LINEWARDEN_TOKEN`. It goes over TCP only, and in clear to this machine only.
+        Without it and `LINEWARDEN_URL`, each call looks for the socket of the one service of this machine.
+        `token` (`LINEWARDEN_TOKEN`) goes over TCP only: by `https://`, or to this machine.
         `timeout`: seconds for the connection, and again for the whole answer; what a call waits is added.
-        `ca_file`: by default `LINEWARDEN_CA_FILE`; the authorities of `https://`, in place of the system's.
-        `service_uid`: by default `LINEWARDEN_SERVICE_UID`; a user, by number or name, whose service is trusted
-        beside those of root and of this process's user.
+        `ca_file` (`LINEWARDEN_CA_FILE`): the authorities that `https://` trusts, in place of the system's.
+        `service_uid` (`LINEWARDEN_SERVICE_UID`): a user, by number or name, whose Unix socket is trusted as
+        those of root and of this process's user.
 
         Raises:
             ValueError: `url` is not an address, or `timeout` no time.

@@ -7,7 +7,14 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
+from http.client import (
+    BadStatusLine,
+    HTTPConnection,
+    HTTPException,
+    HTTPResponse,
+    IncompleteRead,
+    RemoteDisconnected,
+)
 from typing import ClassVar, Final, TypeVar
 
 import msgspec
@@ -132,7 +139,7 @@ class ServiceHttp:
         except TimeoutError:
             raise self.unreachable(f"no answer within {timeout:g} s", address) from None
         except BadStatusLine as error:
-            raise self._no_http(error.line, address) from None
+            raise self._no_http(error, address) from None
         except OSError as error:
             raise self.unreachable(error.strerror or str(error), address) from None
         except IncompleteRead:
@@ -140,11 +147,12 @@ class ServiceHttp:
         except strange:
             raise self.unreachable("another program listens there", address) from None
 
-    def _no_http(self, line: str, address: ServiceAddress) -> ServiceUnreachableError:
-        if line.startswith(_TLS_ALERT) and isinstance(address, HttpAddress):
+    def _no_http(self, error: BadStatusLine, address: ServiceAddress) -> ServiceUnreachableError:
+        if isinstance(error, RemoteDisconnected):
+            return self.unreachable("it hung up without an answer", address)
+        if str(error).startswith(_TLS_ALERT) and isinstance(address, HttpAddress):
             return self.unreachable("it speaks TLS", address, f"Give its URL as https://{address.netloc}.")
-        why = "another program listens there" if line.strip() else "it hung up without an answer"
-        return self.unreachable(why, address)
+        return self.unreachable("another program listens there", address)
 
     def headers(self, sock: socket.socket, address: ServiceAddress) -> dict[str, str]:
         """Those with the token, if it is needed: over a Unix socket the kernel says which user asks.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class UnreachableError(Exception):
-    """`why`: a clause without a full stop. `advice`: sentences; empty: those for a service that is not there."""
+    """`why`: a clause. `advice`: sentences; empty: those for a service that is not there."""
 
     def __init__(self, why: str, advice: str = "") -> None:
         self.why, self.advice = why, advice

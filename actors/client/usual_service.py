@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from actors.client.unreachable import UnreachableError
-from actors.settings.service_address import SUFFIX, SYSTEM, UnixAddress, candidates
+from actors.settings.service_address import SUFFIX, UnixAddress, candidates
 
 USUAL: Final = f"linewarden{SUFFIX}"
 PROBE: Final = 1.0  # seconds
@@ -40,12 +40,12 @@ def usual_service(environ: Mapping[str, str], name: str = "") -> UnixAddress:
 def _sockets(folder: Path, name: str) -> Sequence[Path]:
     """In a folder that may not be listed, the one of the usual name: connecting to it says why."""
     try:
-        found = sorted(each for each in os.listdir(folder) if each.endswith(SUFFIX))
+        found = sorted(each for each in folder.iterdir() if each.suffix == SUFFIX)
     except PermissionError:
         return [folder / (name or USUAL)]
     except OSError:
         return []
-    return [folder / each for each in found if not name or each == name]
+    return [each for each in found if not name or each.name == name]
 
 
 def _listens(path: Path) -> bool:

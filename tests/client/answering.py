@@ -109,7 +109,8 @@ def open_folder() -> Iterator[Path]:
 def as_another(say: Callable[[], str], *groups: int) -> str:
     """What a forked child of this process has to say as another user, who is also in these groups."""
 
-    import_module("grp")  # the child may not read the folder of this Python
+    for name in ("grp", "encodings.idna"):  # the child may not read the folder of this Python
+        import_module(name)
 
     def become_and_say() -> str:
         os.setgroups(groups)

@@ -23,7 +23,7 @@ TESTS = Path(__file__).parent
 MOST_AT_THE_TOP = 29
 
 MACHINE = {"socket", "threading", "time", "select", "selectors", "ssl", "pykka"}
-GROUND = {"errors", "events", "reasons", "http_types", "secret", "lazy", "log_queue"}
+GROUND = {"errors", "events", "reasons", "http_types", "secret", "lazy", "log_events", "log_queue"}
 ACTORS = {"supervisor", "connection", "heartbeat", "registry", "dispatcher", "requester"}
 BESIDE_ACTORS = {"actor", "stream", "login", "market", "metrics", "supervision"}
 ABOVE_ACTORS = {"venues", "settings", "feeds", "runtime", "typed_calls"}

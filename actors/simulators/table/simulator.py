@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,6 +9,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
+from actors import log_queue
 from actors.errors import ConfigError
 from actors.simulators.base.client import HttpReply, Later, Peer, Request, text_frame
 from actors.simulators.base.history_faults import HistoryFaults, HistoryPage, answered, lagged, spoiled
@@ -18,7 +18,7 @@ from actors.simulators.base.settings import given
 from actors.simulators.table.settings import TableSettings
 from actors.simulators.table.transcript import Exchange, read_talk, value_of
 
-_log = logging.getLogger(__name__)
+_log = log_queue.logger(__name__)
 
 
 class _Progress(Struct):
@@ -110,7 +110,9 @@ class SimulatedTable(Simulator, HistoryFaults):
         elif to_come is not None and not progress.warned:
             progress.warned = True
             where = f"{self.settings.talk}:{to_come.line}"
-            _log.warning("%s: waits for the frame of this line, and got %.200r", where, message)
+            _log.warning(
+                "simulator.unexpected", "%s: waits for the frame of this line, and got %.200r", where, message
+            )
 
     def step(self) -> None:
         frames = self._talk[-1].frames

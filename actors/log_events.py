@@ -106,6 +106,7 @@ LogEvent = Literal[
     "topic.stale",
     "venue.error",
     "venue.state",
+    "view.failed",
 ]
 
 EVENTS: Final[Mapping[LogEvent, str]] = {
@@ -206,4 +207,5 @@ EVENTS: Final[Mapping[LogEvent, str]] = {
     "topic.stale": "A topic is stale by its freshness policy. Logged once until it is fresh.",
     "venue.error": "A venue reported an error that concerns no topic.",
     "venue.state": "A venue told a state of itself, such as a halt or its end.",
+    "view.failed": "The view on the terminal could not be drawn. The run goes on.",
 }

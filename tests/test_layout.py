@@ -45,6 +45,7 @@ ROOMS: dict[str, set[str]] = {
     "wire": GROUND | {"timers", "messages"},
     "login": GROUND | {"timers", "protocol", "wire"},
     "delivery": {"errors", "events", "protocol", "rules"},
+    "delivery/failure_log": {"events", "log_queue"},
     "delivery/merge": {"errors", "events", "rules", "stream"},
     "messages": GROUND | {"delivery", "feed_spec", "protocol", "rules"},
     "client": {

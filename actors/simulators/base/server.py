@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
+import logging
 import os
 import random
 import selectors
@@ -25,7 +26,6 @@ import msgspec
 from websockets.exceptions import ProtocolError
 from websockets.frames import Close
 
-from actors import log_queue
 from actors.errors import Timeout
 from actors.simulators.base import faults
 from actors.simulators.base.client import (
@@ -52,7 +52,7 @@ CloseCode = Annotated[int, "of the close frame: RFC 6455, section 7.4"]
 CloseCodeOrNone = Annotated[int, "of the close frame; 0: none is sent"]
 Reason = Annotated[str, "of the close frame"]
 
-_log = log_queue.logger(__name__)
+_log = logging.getLogger(__name__)
 _decode = msgspec.json.Decoder().decode
 
 _STEPS_AT_ONCE = 200  # market steps before the sockets are looked at again
@@ -674,7 +674,9 @@ class Simulator:
         except BlockingIOError:
             pass
         except Exception:
-            _log.exception("simulator.failed", "%s: the simulator itself failed; it goes on", self.name)
+            _log.exception(
+                "%s: the simulator itself failed; it goes on", self.name, extra={"event": "simulator.failed"}
+            )
 
     def _accept(self, mask: int) -> None:
         assert self._listener is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,7 +10,6 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
-from actors import log_queue
 from actors.errors import ConfigError
 from actors.simulators.base.client import HttpReply, Later, Peer, Request, text_frame
 from actors.simulators.base.history_faults import HistoryFaults, HistoryPage, answered, lagged, spoiled
@@ -18,7 +18,7 @@ from actors.simulators.base.settings import given
 from actors.simulators.table.settings import TableSettings
 from actors.simulators.table.transcript import Exchange, read_talk, value_of
 
-_log = log_queue.logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class _Progress(Struct):
@@ -110,9 +110,8 @@ class SimulatedTable(Simulator, HistoryFaults):
         elif to_come is not None and not progress.warned:
             progress.warned = True
             where = f"{self.settings.talk}:{to_come.line}"
-            _log.warning(
-                "simulator.unexpected", "%s: waits for the frame of this line, and got %.200r", where, message
-            )
+            text = "%s: waits for the frame of this line, and got %.200r"
+            _log.warning(text, where, message, extra={"event": "simulator.unexpected"})
 
     def step(self) -> None:
         frames = self._talk[-1].frames

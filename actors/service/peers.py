@@ -103,7 +103,8 @@ def socket_rights(users: Mapping[str, Iterable[Right]]) -> SocketRights:
         found = group_id(name[1:]) if name.startswith("@") else user_id(name)
         if found is None:
             kind = "group" if name.startswith("@") else "user"
-            log.warning("[service.users]: this machine has no %s %r; the entry has no effect.", kind, name)
+            text = "[service.users]: this machine has no %s %r; the entry has no effect."
+            log.warning("service.users", text, kind, name)
         else:
             place = by_gid if name.startswith("@") else by_uid
             place[found] = place.get(found, frozenset[Right]()).union(rights)
@@ -127,7 +128,7 @@ def socket_group(users: Iterable[str]) -> int | None:
     left = ", ".join(name for name in named if chosen not in groups[name])
     if left:
         text = "[service.users]: the socket belongs to group %d: %s have to be members of it to open it"
-        log.warning(text, chosen, left)
+        log.warning("service.users", text, chosen, left)
     return chosen
 
 

@@ -109,7 +109,7 @@ class Service:
         self._arrivals.start()
         self._switches.begin()
         for listener in self._listeners:
-            log.info("Answers at %s", listener.url)
+            log.info("service.listening", "Answers at %s", listener.url)
 
     @property
     def url(self) -> str:
@@ -143,7 +143,7 @@ class Service:
         self._join(FORCED)
         self._books.stop()
         if left := [thread.name for thread in self._present()]:
-            log.warning("These threads did not end in time: %s.", ", ".join(left))
+            log.warning("service.left_behind", "These threads did not end in time: %s.", ", ".join(left))
 
     def __enter__(self) -> Self:
         self.start()
@@ -172,7 +172,9 @@ class Service:
             answer = cast(ServiceResponse, self._routes.answer(route, asked))
         except RequestDeclined as declined:
             answer = declined.answer
-        log.debug("%s %r: %d", request.method, request.path.partition("?")[0], answer.status)
+        log.debug(
+            "service.request", "%s %r: %d", request.method, request.path.partition("?")[0], answer.status
+        )
         return answer
 
     def _judge(
@@ -236,10 +238,10 @@ class Service:
             answer = self._routes.answer(slot.route, slot.asked)
         slot.is_answered = True
         if isinstance(answer, Tail):
-            log.debug("%s %r: %r", request.method, slot.asked.path, answer)
+            log.debug("service.request", "%s %r: %r", request.method, slot.asked.path, answer)
             client.lend(answer)
             return None
-        log.debug("%s %r: %d", request.method, slot.asked.path, answer.status)
+        log.debug("service.request", "%s %r: %d", request.method, slot.asked.path, answer.status)
         return response(answer, head=request.method == "HEAD")
 
     def _note_answered(self, number: int) -> None:

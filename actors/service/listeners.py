@@ -78,8 +78,7 @@ class TcpListener:
         own, self.port = self.sock.getsockname()[:2]
         self._guard = Guard(host or own, self.port, loopback=is_loopback(own))
         self._tokens = TokenRights(tokens)
-        plain = local_url(host, self.port)
-        self.url = plain if tls is None else plain.replace("http", "https", 1)
+        self.url = local_url(host, self.port, secure=tls is not None)
 
     def caller(self, sock: socket.socket, address: object) -> Caller:
         return Caller(name=str(address[0]) if isinstance(address, tuple) else "unknown")

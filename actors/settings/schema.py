@@ -15,7 +15,7 @@ from actors.rules.foreign_price import SOURCE
 from actors.rules.line_policy import LinePolicy
 from actors.rules.restarts import Interval, Seconds
 from actors.secret import RedactedStruct, Secret, Shown, origin
-from actors.settings.addresses import PROXIES, host_and_port, is_simulated
+from actors.settings.addresses import PROXIES, host_and_port, is_simulated, local_url
 from actors.trading.arguments import DIGITS, DIGITS_ONLY
 from actors.trading.limits import Limits
 from actors.trading.records import LONGEST_DEADLINE
@@ -116,6 +116,11 @@ class ServiceSettings(ConfigTable, frozen=True, kw_only=True):
             ValueError: it listens on no port.
         """
         return host_and_port(self.listen)
+
+    @property
+    def local_url(self) -> str:
+        """The URL of its port for clients on this machine; empty: it listens on none."""
+        return local_url(*self.address, secure=bool(self.tls_certificate)) if self.listen else ""
 
 
 class TradingSettings(ConfigTable, frozen=True, kw_only=True):

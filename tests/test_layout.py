@@ -371,6 +371,7 @@ CLOCKS = {
         "cli/log_folding",
         "cli/systemd",
         "service/server",
+        "service/status_answers",
     ),
 }
 

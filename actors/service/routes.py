@@ -31,6 +31,7 @@ from actors.service.responses import (
     parse_words,
 )
 from actors.service.rights import Caller, Needed
+from actors.service.status_answers import StatusAnswers
 from actors.service.switches import Switches
 from actors.service.tail import Tail, open_tail
 from actors.service.without_account import without_account
@@ -86,6 +87,7 @@ class ServiceRoutes:
         self._commands = commands
         self._opened = opened
         self._reloading = threading.Lock()
+        self._statuses = StatusAnswers(self._status, lambda: runtime._shared.change)
         market, owner = MarketAnswers(runtime, books), OwnerAnswers(runtime)
         self.routes = (
             ServiceRoute("GET", "/status", "look", self.status),
@@ -151,15 +153,24 @@ class ServiceRoutes:
     # ── the answers ──
 
     def status(self, asked: ServiceRequest) -> ServiceResponse:
-        return ServiceResponse(200, self._status(asked.caller))
+        if asked.caller.may("account"):
+            return ServiceResponse(200, self._statuses.json())
+        return ServiceResponse(200, self._statuses.json("without account", self._without_account))
 
-    def _status(self, caller: Caller) -> Status:
+    def _status(self) -> Status:
         """That of the runtime; a book that only requests follow is not among what is `untrusted`."""
         status, hidden = self._runtime.status(), {str(topic) for topic in self._books.of_requests()}
-        if not hidden.isdisjoint(status.untrusted):
-            shown = {name: found for name, found in status.untrusted.items() if name not in hidden}
-            status = msgspec.structs.replace(status, untrusted=shown)
-        return status if caller.may("account") else without_account(status, self._is_public)
+        if hidden.isdisjoint(status.untrusted):
+            return status
+        shown = {name: found for name, found in status.untrusted.items() if name not in hidden}
+        return msgspec.structs.replace(status, untrusted=shown)
+
+    def _status_for(self, caller: Caller) -> Status:
+        status = self._statuses.status()
+        return status if caller.may("account") else self._without_account(status)
+
+    def _without_account(self, status: Status) -> Status:
+        return without_account(status, self._is_public)
 
     def _is_public(self, feed: str, channel: str) -> bool:
         """No, where it is not known."""
@@ -174,17 +185,19 @@ class ServiceRoutes:
     def readyz(self, asked: ServiceRequest) -> ServiceResponse:
         """Whether every feed is live, and with `?fresh=1` fresh; with the right to look, also what is not."""
         is_about_freshness = parse_switch(parse_words(asked, "readyz", ("fresh",)).get("fresh", "0"), "fresh")
-        status = self._status(asked.caller)
+        status = self._statuses.status()
         answer: dict[str, object] = {"live": status.state == "live"}
-        reasons: dict[str, object] = {"not_live": why_not_live(status, None)}
         if is_about_freshness:
             answer["fresh"] = not status.untrusted
-            reasons["not_fresh"] = status.untrusted
         is_ready = all(answer.values())
         code = 200 if is_ready else 503
         if not asked.caller.may("look"):
             return ServiceResponse(code, "ready" if is_ready else "unready")
-        return ServiceResponse(code, answer if is_ready else answer | reasons)
+        if not is_ready:
+            shown = self._status_for(asked.caller)
+            answer["not_live"] = why_not_live(shown, None)
+            answer |= {"not_fresh": shown.untrusted} if is_about_freshness else {}
+        return ServiceResponse(code, answer)
 
     def command(self, asked: ServiceRequest) -> ServiceResponse:
         """One of `LINE_COMMANDS`."""
@@ -248,7 +261,11 @@ class ServiceRoutes:
 
     def journal(self, asked: ServiceRequest) -> ServiceResponse:
         """The last endings of every line, or of one, and what its venue said of itself, oldest first."""
-        lines = self._status(asked.caller).lines()
+<<<<<<< HEAD
+        lines = self._status_for(asked.caller).lines()
+=======
+        lines = self._statuses.status().lines()
+>>>>>>> main
         if asked.argument and asked.argument not in lines:
             name = asked.argument[:LONGEST_TARGET]
             near = get_close_matches(name, lines, 1)

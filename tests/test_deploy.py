@@ -209,7 +209,7 @@ def test_the_health_check_asks_whether_the_process_lives(steps: list[tuple[str, 
     assert str(PORT) in command[-1]
     with SimulatedO2() as gone:
         url = gone.url
-    with actors.start(config(url)) as runtime, Service(runtime, ServiceSettings(listen="127.0.0.1:0")) as it:
+    with actors.start(config(url)) as runtime, Service(runtime, ServiceSettings()) as it:
         here = [sys.executable, *(word.replace(str(PORT), str(it.port)) for word in command[1:])]
         environ = os.environ | {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
         healthy = subprocess.run(here, check=False, timeout=PATIENCE, env=environ)

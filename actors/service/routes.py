@@ -261,11 +261,7 @@ class ServiceRoutes:
 
     def journal(self, asked: ServiceRequest) -> ServiceResponse:
         """The last endings of every line, or of one, and what its venue said of itself, oldest first."""
-<<<<<<< HEAD
         lines = self._status_for(asked.caller).lines()
-=======
-        lines = self._statuses.status().lines()
->>>>>>> main
         if asked.argument and asked.argument not in lines:
             name = asked.argument[:LONGEST_TARGET]
             near = get_close_matches(name, lines, 1)

@@ -28,7 +28,7 @@ HOUR_NS = 3_600 * 10**9
 def cooling(o2: SimulatedO2) -> Iterator[tuple[Runtime, Service]]:
     """A service whose venue has asked for a pause, and would take the next connect."""
     o2.refuse(status=403, retry_after=600, n=1)
-    with start(config(o2.url)) as runtime, Service(runtime, ServiceSettings(listen="127.0.0.1:0")) as service:
+    with start(config(o2.url)) as runtime, Service(runtime, ServiceSettings()) as service:
         until(runtime, lambda status: bool(status.cooldowns))
         yield runtime, service
 

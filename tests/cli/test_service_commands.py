@@ -114,7 +114,7 @@ ANSWERS = [
 def test_a_process_that_asks_prints_the_answer_and_ends_with_0(
     command: list[str], printed: str, runtime: Runtime
 ) -> None:
-    with Service(runtime, ServiceSettings(listen="127.0.0.1:0")) as service:
+    with Service(runtime, ServiceSettings()) as service:
         told = ran(*command, "--url", service.url)
     assert (told.returncode, told.stdout, told.stderr) == (0, printed, "")
 

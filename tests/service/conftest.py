@@ -10,11 +10,11 @@ from actors import Runtime
 from actors.secret import Secret
 from actors.service import Service
 from actors.settings.schema import ServiceLimits, ServiceSettings, ServiceTokens
-from tests.service.visitor import TOKEN
+from tests.service.visitor import LOOK_TOKEN, TOKEN
 
 HERE = ServiceSettings()
-EVERY_RIGHT = ServiceTokens(account=Secret(TOKEN), act=Secret(TOKEN))
-PORT = ServiceSettings(socket="none", listen="127.0.0.1:0", tokens=EVERY_RIGHT)
+TOKENS = ServiceTokens(account=Secret(TOKEN), act=Secret(TOKEN), look=Secret(LOOK_TOKEN))
+PORT = ServiceSettings(socket="none", listen="127.0.0.1:0", tokens=TOKENS)
 
 
 def within(**limits: Any) -> ServiceSettings:
@@ -31,6 +31,6 @@ def service(runtime: Runtime) -> Iterator[Service]:
 
 @pytest.fixture
 def locked(runtime: Runtime) -> Iterator[Service]:
-    """The same on a free port; its token gives every right."""
+    """The same on a free port. `TOKEN` gives every right, `LOOK_TOKEN` that to look."""
     with Service(runtime, PORT) as service:
         yield service

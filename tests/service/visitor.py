@@ -16,6 +16,8 @@ from actors.service import Service
 
 TOKEN = "s3cr3t-of-the-desk"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
+LOOK_TOKEN = "a-token-that-may-look"
+LOOK = {"Authorization": f"Bearer {LOOK_TOKEN}"}
 
 
 class Told:

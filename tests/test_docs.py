@@ -27,8 +27,9 @@ from actors import cli
 from actors.service import Service
 from actors.service.routes import ServiceRoutes
 from actors.settings import load, schema
-from actors.settings.config import ENTRY_KEYS, FEED_KEYS
+from actors.settings.feed_keys import FEED_KEYS
 from actors.settings.schema import ServiceSettings
+from actors.settings.subscriptions import ENTRY_KEYS
 from actors.settings.venue_tables import read_venue
 from actors.settings.wording import keys_of
 from actors.trading.order_store import OrderStore

@@ -326,8 +326,9 @@ def _rows(name: str, ending: JournalEntry) -> Iterator[Text]:
 
 
 def _what_happened(ending: LineExit) -> str:
-    """With the address, where the feed has several."""
-    return f"{ending.text} (at {ending.url})" if ending.url else ending.text
+    """With the address, where the feed has several; and how often, where it did more than once."""
+    often = f"{ending.times:,} times until {day_and_clock(ending.last_at_ns)}: " if ending.times > 1 else ""
+    return f"{often}{ending.text} (at {ending.url})" if ending.url else f"{often}{ending.text}"
 
 
 def _heading(step: str) -> str:

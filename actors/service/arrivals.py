@@ -179,7 +179,7 @@ class Arrivals(Generic[L]):
                 try:
                     self._round()
                 except Exception:
-                    log.exception("Unexpected error at the connections of the service.")
+                    log.exception("service.request_failed", "Unexpected error at its connections.")
                     self._stopping.wait(PAUSE)
             for arrival in list(self._present.values()):
                 self._end(arrival)
@@ -232,7 +232,7 @@ class Arrivals(Generic[L]):
         """A connection that waits ends for the one that could not be accepted."""
         if not self._is_scarce:
             text = "Out of threads or file descriptors: no connection can be accepted now (%s)"
-            log.warning(text, error)
+            log.warning("service.out_of_descriptors", text, error)
         self._is_scarce = True
         oldest = self._room.oldest()
         if oldest is not None and error.errno in _SCARCE:
@@ -295,7 +295,7 @@ class Arrivals(Generic[L]):
         try:
             answer = self._receive(arrival, request)
         except Exception:
-            log.exception("A request could not be answered.")
+            log.exception("service.request_failed", "A request could not be answered.")
             answer = ServiceResponse(500, {"error": "an unexpected error; see the log of the service"})
         if answer is None:
             self._forget(arrival)
@@ -340,7 +340,7 @@ class Arrivals(Generic[L]):
         now = SystemClock.monotonic()
         if now >= self._told.get(kind, now):
             self._told[kind] = now + TOLD_AGAIN
-            log.info(text, arrival.caller.name)
+            log.info("service.other_protocol", text, arrival.caller.name)
 
 
 def parse_request(head: bytes) -> Request | ServiceResponse:

@@ -125,7 +125,7 @@ class Service:
         self._arrivals = Arrivals([TcpListener(listener)], admission, self._receive)
         self._arrivals.start()
         self._switches.begin()
-        log.info("Answers at %s", self.url)
+        log.info("service.listening", "Answers at %s", self.url)
 
     @property
     def url(self) -> str:
@@ -154,7 +154,7 @@ class Service:
         self._join(FORCED)
         self._books.stop()
         if left := [thread.name for thread in self._present()]:
-            log.warning("These threads did not end in time: %s.", ", ".join(left))
+            log.warning("service.left_behind", "These threads did not end in time: %s.", ", ".join(left))
 
     def __enter__(self) -> Self:
         self.start()
@@ -183,7 +183,9 @@ class Service:
             answer = cast(ServiceResponse, self._routes.answer(route, asked))
         except RequestDeclined as declined:
             answer = declined.answer
-        log.debug("%s %r: %d", request.method, request.path.partition("?")[0], answer.status)
+        log.debug(
+            "service.request", "%s %r: %d", request.method, request.path.partition("?")[0], answer.status
+        )
         return answer
 
     def _judge(self, arrival: Arrival[TcpListener], request: Request) -> tuple[ServiceRoute, ServiceRequest]:
@@ -249,10 +251,10 @@ class Service:
             answer = self._routes.answer(slot.route, slot.asked)
         slot.is_answered = True
         if isinstance(answer, Tail):
-            log.debug("%s %r: %r", request.method, slot.asked.path, answer)
+            log.debug("service.request", "%s %r: %r", request.method, slot.asked.path, answer)
             client.lend(answer)
             return None
-        log.debug("%s %r: %d", request.method, slot.asked.path, answer.status)
+        log.debug("service.request", "%s %r: %d", request.method, slot.asked.path, answer.status)
         return response(answer, head=request.method == "HEAD")
 
     def _note_answered(self, number: int) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.errors import ConfigError
 from actors.protocol.venue import Venue
-from actors.settings.config import TABLES, ConfigReader, venue_class
+from actors.settings.config import TABLES, ConfigReader
 from actors.settings.schema import (
     FILE,
     FeedSettings,
@@ -25,6 +25,7 @@ from actors.settings.schema import (
     WantedTopics,
 )
 from actors.settings.toml_file import parsed, text_of, user_path
+from actors.settings.venue_lookup import venue_class
 from actors.settings.wording import expected, found
 
 if TYPE_CHECKING:

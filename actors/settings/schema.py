@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, structs
@@ -11,9 +12,8 @@ from actors.protocol.trading import Align
 from actors.protocol.venue import Venue, VenueSettings
 from actors.rules.calendar import Calendar
 from actors.rules.foreign_price import SOURCE
-from actors.rules.line_policy import HeartbeatPolicy, LinePolicy
-from actors.rules.poor_health import HealthPolicy
-from actors.rules.restarts import Interval, RestartPolicy, Seconds
+from actors.rules.line_policy import LinePolicy
+from actors.rules.restarts import Interval, Seconds
 from actors.secret import RedactedStruct, Secret, Shown, origin
 from actors.settings.addresses import PROXIES, host_and_port, is_simulated
 from actors.trading.arguments import DIGITS, DIGITS_ONLY
@@ -232,12 +232,16 @@ class FeedSettings(LinePolicy, RedactedStruct, frozen=True, kw_only=True):
                 yield name, getattr(self, name)
 
 
-class DefaultsSettings(ConfigTable, frozen=True, kw_only=True):
-    """`[defaults]`: what a feed has that does not say otherwise."""
+class DefaultsSettings(RedactedStruct, frozen=True, kw_only=True):
+    """`[defaults]` as it is written: what a feed takes that does not say otherwise. A feed checks it."""
 
-    restart: RestartPolicy = RestartPolicy()
-    heartbeat: HeartbeatPolicy = HeartbeatPolicy()
-    health: HealthPolicy = HealthPolicy()
+    common: Mapping[str, object] = {}
+    venues: Mapping[str, Mapping[str, object]] = {}  # of feeds of that venue; it comes before `common`
+
+    def shown(self) -> Shown:
+        """Names of keys: a value may hold a password."""
+        yield "common", tuple(self.common)
+        yield "venues", tuple(self.venues)
 
 
 class Settings(ConfigTable, frozen=True, kw_only=True):

@@ -5,9 +5,12 @@ No actor is asked. The caller's thread builds it: there is no thread to be had, 
 
 from __future__ import annotations
 
+import functools
+import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from msgspec import Struct, structs
@@ -28,7 +31,9 @@ from actors.status import (
     Counters,
     DeadLettersStatus,
     FeedStatus,
+    LineGlance,
     LineStatus,
+    ProcessStatus,
     QuarantineStatus,
     Status,
     TopicStatus,
@@ -65,8 +70,10 @@ class SharedStatus:
         dead_letters: DeadLetters,
         timers: Timers,
         metrics: UserMetrics,
+        config: str = "",  # the file that its settings are of
     ) -> None:
-        clock, self._metrics = timers.clock, metrics
+        clock, self._metrics, self._config = timers.clock, metrics, config
+        self._started_ns, self._started = clock.wall_ns(), clock.monotonic()
         self._looks = FreshnessLooks(shared, timers)
         self.name, self._shared, self._inlets = name, shared, inlets
         self._dead_letters, self._clock = dead_letters, clock
@@ -93,6 +100,11 @@ class SharedStatus:
             return self._last or taken.status
         finally:
             self._building.release()
+
+    def glance(self) -> dict[str, LineGlance]:
+        """The state of each line by its name, feeds in order; it builds no status."""
+        lines = _lines(self._shared)
+        return {line.name: _glance(line) for feed in self._shared.specs.feeds for line in lines.get(feed, ())}
 
     def end(self) -> None:
         """The runtime has ended: the last status is the one of this moment."""
@@ -143,6 +155,16 @@ class SharedStatus:
             cooldowns=cooldowns_of(shared.cooldowns, self._clock.wall_ns()),
             halts=shared.halts,
             accounts=dict(shared.accounts()),
+            process=self._process(),
+        )
+
+    def _process(self) -> ProcessStatus:
+        return ProcessStatus(
+            version=_version(),
+            pid=os.getpid(),
+            started_ns=self._started_ns,
+            uptime_s=self._clock.monotonic() - self._started,
+            config=self._config,
         )
 
     def _feed(
@@ -171,6 +193,14 @@ class SharedStatus:
         self, line: LineView, lagging: Sequence[StreamStatus], untrusted: dict[str, Freshness]
     ) -> LineStatus:
         return _line(line, self._shared, self._looks.line(line.name, line.spec), lagging, untrusted)
+
+
+@functools.cache
+def _version() -> str:
+    try:
+        return version("linewarden")
+    except PackageNotFoundError:  # the package is used from its sources
+        return ""
 
 
 def _lines(shared: SharedState) -> dict[str, list[LineView]]:
@@ -210,6 +240,10 @@ def _backlog(line: LineView, lagging: Sequence[StreamStatus], now: float) -> Bac
     )
 
 
+def _glance(line: LineView) -> LineGlance:
+    return LineGlance(line.state.shown, None if line.reason is None else cause_of(line.reason))
+
+
 def _ended(line: LineView) -> LineView:
     return structs.replace(line, state=LineState.STOPPED, retry_at=None, live_at=None, actors=())
 
@@ -241,6 +275,8 @@ def _line(
     rtt_ms = None if watched is None or watched.rtt is None else watched.rtt * 1000.0
     return LineStatus(
         state=line.state.shown,
+        since_ns=line.since_ns,
+        down_since_ns=line.down_since_ns,
         reason=None if line.reason is None else cause_of(line.reason),
         epoch=line.epoch,
         attempt=line.attempt,

@@ -189,6 +189,15 @@ def test_the_journal_has_a_row_an_ending_or_two_where_there_is_little_room() -> 
     ]
 
 
+def test_equal_tries_are_one_row_of_the_journal_and_say_how_often_until_when() -> None:
+    until = time.strftime("%m-%d %H:%M:%S", time.localtime(NOW))
+    tries = structs.replace(ENDING, lived_s=None, times=1_051, last_at_ns=int(NOW * 1e9))
+    (wide,) = drawn(status_view.journal({"o2": [tries]}, 250), 250)[2:-1]
+    assert " ".join(wide.split()).endswith(rf"1,051 times until {until}: reset by\x1b[2J peer")
+    narrow = " ".join(drawn(status_view.journal({"o2": [tries]}, 80), 80))
+    assert f"retryable lost: 1,051 times until {until}: reset by" in " ".join(narrow.split())
+
+
 HALT = VenueState(Scope(key="AB\x1bC"), "halted", "news pending", None, "o2", 2, int((NOW - 13) * 1e9))
 
 

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from actors import Runtime
-from actors.cli import app
 from actors.actor import Reply
+from actors.cli import app
 from actors.service import Service
 from tests.service.conftest import HERE, within
 from tests.service.visitor import Told, ask

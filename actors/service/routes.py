@@ -27,6 +27,7 @@ from actors.service.responses import (
     ServiceResponse,
     parse_switch,
 )
+from actors.service.status_answers import StatusAnswers
 from actors.service.switches import Switches
 from actors.service.tail import Tail, open_tail
 from actors.status import Status, why_not_live
@@ -81,6 +82,7 @@ class ServiceRoutes:
         self._commands = commands
         self._opened = opened
         self._reloading = threading.Lock()
+        self._statuses = StatusAnswers(self._status, lambda: runtime._shared.change)
         market = MarketAnswers(runtime, books)
         self.routes = (
             ServiceRoute("GET", "/status", self.status),
@@ -138,7 +140,7 @@ class ServiceRoutes:
     # ── the answers ──
 
     def status(self, asked: ServiceRequest) -> ServiceResponse:
-        return ServiceResponse(200, self._status())
+        return ServiceResponse(200, self._statuses.json())
 
     def _status(self) -> Status:
         """That of the runtime; a book that only requests follow is not among what is `untrusted`."""
@@ -157,7 +159,7 @@ class ServiceRoutes:
         unknown = [name for name, _ in asked.query if name != "fresh"]
         if unknown:
             raise RequestDeclined(400, f"readyz takes fresh=1 and nothing else, not {unknown[0][:40]!r}")
-        status = self._status()
+        status = self._statuses.status()
         answer: dict[str, object] = {"live": status.state == "live"}
         reasons: dict[str, object] = {"not_live": why_not_live(status, None)}
         if parse_switch(dict(asked.query).get("fresh", "0"), "fresh"):
@@ -229,7 +231,7 @@ class ServiceRoutes:
 
     def journal(self, asked: ServiceRequest) -> ServiceResponse:
         """The last endings of every line, or of one, and what its venue said of itself, oldest first."""
-        lines = self._runtime.status().lines()
+        lines = self._statuses.status().lines()
         if asked.argument and asked.argument not in lines:
             name = asked.argument[:LONGEST_TARGET]
             near = get_close_matches(name, lines, 1)

@@ -291,6 +291,9 @@ def reload(
         body = service.post(f"/reload{'?plan=1' if plan else ''}")
         answer = msgspec.json.decode(body, type=_ReloadAnswer)
         complain(*answer.problems)
+        if answer.answer:
+            typer.echo(answer.answer)
+            return
         for change in answer.changes:
             typer.echo(f"planned: {change}" if plan else change)
         if answer.problems:
@@ -302,6 +305,7 @@ def reload(
 class _ReloadAnswer(Struct):
     changes: tuple[str, ...]
     problems: tuple[str, ...]
+    answer: str = ""  # instead of changes, where another reload is running
 
 
 # ── small things ────────────────────────────────────────────────────────────────────────────────

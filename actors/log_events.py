@@ -180,7 +180,7 @@ EVENTS: Final[Mapping[LogEvent, str]] = {
     "service.file_limit_low": "The limit of open files may not be enough for the lines of the config.",
     "service.left_behind": "Threads of the service did not end in time.",
     "service.listening": "The service answers at an address.",
-    "service.other_protocol": "A client speaks TLS at a plain port, or the other way round. Logged once a minute.",
+    "service.other_protocol": "A client speaks TLS at a plain port, or the other way round. Once a minute.",
     "service.out_of_descriptors": "The service cannot accept a connection. Logged once until it can.",
     "service.protocol": "A client of the service broke the protocol (debug).",
     "service.request": "A request to the service was answered (debug).",

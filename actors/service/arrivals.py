@@ -179,9 +179,7 @@ class Arrivals(Generic[L]):
                 try:
                     self._round()
                 except Exception:
-                    log.exception(
-                        "service.request_failed", "Unexpected error at the connections of the service."
-                    )
+                    log.exception("service.request_failed", "Unexpected error at its connections.")
                     self._stopping.wait(PAUSE)
             for arrival in list(self._present.values()):
                 self._end(arrival)

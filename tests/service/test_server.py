@@ -29,8 +29,9 @@ STOP = 5 * 1.0  # the documented bound of stop() is a second; judged at five tim
 def test_more_clients_than_allowed_are_told_so(runtime: Runtime, market: str) -> None:
     with Service(runtime, within(clients=3)) as service, ExitStack() as stack:
         for _ in range(3):
-            stack.enter_context(tail(service, tail_path("trades", market)))
-        told = ask(service, "/status")
+            path = tail_path("trades", market)
+            stack.enter_context(tail(service, path, additional_headers=BEARER))
+        told = ask(service, "/status", **BEARER)
         assert (told.status, told.headers["retry-after"]) == (503, "1")
         assert "too many clients" in told.error
         stack.close()
@@ -41,7 +42,7 @@ def test_more_clients_than_allowed_are_told_so(runtime: Runtime, market: str) ->
 def _answered(service: Service) -> Told:
     """A thread that served the former client may be on its way out."""
     deadline = time.monotonic() + 5.0
-    while (told := ask(service, "/status")).status == 503 and time.monotonic() < deadline:
+    while (told := ask(service, "/status", **BEARER)).status == 503 and time.monotonic() < deadline:
         pass
     return told
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from actors.service.switches import PERIOD, Switches
 from actors.simulators.projectx import SimulatedProjectX
 from actors.trading import halt_sweep
 from tests.service.conftest import HERE, PORT
-from tests.service.visitor import BEARER, ask
+from tests.service.visitor import BEARER, ask, raw
 from tests.support.virtual_time import Clock
 from tests.trading import halts
 from tests.trading.halts import config, resting, settled, until, working
@@ -271,7 +270,7 @@ def test_a_request_that_has_arrived_is_answered_before_the_service_says_that_all
 
 
 def test_a_client_that_sends_nothing_holds_no_judgement_for_long(trading: Runtime) -> None:
-    with Service(trading, HERE) as service, socket.create_connection(("127.0.0.1", service.port)):
+    with Service(trading, HERE) as service, raw(service):
         until(lambda: len(service._arrivals._present) == 1)
         service.answer_all(0.05)
         service.answer_all(0.05)

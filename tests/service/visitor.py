@@ -39,7 +39,7 @@ class Told:
 
 def ask(service: Service, path: str, method: str = "GET", **headers: str) -> Told:
     """`Host=` and the like replace or add a header; an underscore stands for a hyphen."""
-    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20.0)
+    connection = http.client.HTTPConnection("127.0.0.1", service.port)
     connection.sock = connected(service)
     try:
         connection.request(method, path, headers={n.replace("_", "-"): v for n, v in headers.items()})
@@ -55,7 +55,11 @@ def connected(service: Service, buffer: int = 0) -> socket.socket:
     sock.settimeout(20.0)
     if buffer:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-    sock.connect(service.url.removeprefix("unix:") if is_unix else ("127.0.0.1", service.port))
+    try:
+        sock.connect(service.url.removeprefix("unix:") if is_unix else ("127.0.0.1", service.port))
+    except BaseException:
+        sock.close()
+        raise
     return sock
 
 

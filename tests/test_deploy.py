@@ -105,7 +105,7 @@ def test_the_watchdog_s_signal_leaves_every_stack_in_the_log(
     monkeypatch.setenv(*variable.split("="))
     # A quiet market: the interpreter walks the stacks of threads that go on running meanwhile.
     quiet = tmp_path / "quiet.toml"
-    quiet.write_text('[service]\nlisten = "127.0.0.1:0"\n[feeds.o2]\nvenue = "o2"\nurl = "sim://o2?rate=0"\n')
+    quiet.write_text('[feeds.o2]\nvenue = "o2"\nurl = "sim://o2?rate=0"\n')
     with child("run", str(quiet)) as it:
         resource.prlimit(it.pid, resource.RLIMIT_CORE, (0, 0))
         assert it.stderr is not None

@@ -165,7 +165,7 @@ def test_python(code: str, names: dict[str, Any], tmp_path: Path, monkeypatch: p
         return
     if "ServiceClient" in code:
         names["trades"].get(timeout=10.0)
-        with Service(names["runtime"], ServiceSettings(listen="127.0.0.1:0")) as service:
+        with Service(names["runtime"], ServiceSettings()) as service:
             monkeypatch.setenv("LINEWARDEN_URL", service.url)
             exec(compile(code, "page", "exec"), names)
         return

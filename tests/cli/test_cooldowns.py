@@ -91,7 +91,10 @@ def free_port() -> str:
 def without_service(tmp_path: Path, free_port: str) -> tuple[Path, Path]:
     """A config whose service does not run, and its file."""
     file = tmp_path / "state" / "cooldowns.json"
-    config = written(tmp_path / "desk.toml", service=f'listen = "{free_port}"')
+    config = written(
+        tmp_path / "desk.toml",
+        service=f'socket = "none"\nlisten = "{free_port}"\ntokens = {{ act = "{"t" * 32}" }}',
+    )
     text = config.read_text()
     config.write_text(text.replace('"desk"\n', '"desk"\ncooldown_file = "state/cooldowns.json"\n'))
     Cooldowns(file).write(KEPT)

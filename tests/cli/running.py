@@ -85,8 +85,9 @@ _numbers = count()
 def written(file: Path, *feeds: str, service: str = "") -> Path:
     """A config, quick to come back; its socket is its own, however many run at once."""
     service = service or f'socket = "{os.environ["XDG_RUNTIME_DIR"]}/{next(_numbers)}.sock"'
+    often = "limits = { restart_interval = 0 }\n"
     quick = "[defaults.restart]\ninitial = 0.05\nmaximum = 0.2\nstable_after = 0.05\nmax_restarts = 10000\n"
-    file.write_text(f'[runtime]\nname = "desk"\n[service]\n{service}\n{quick}' + "".join(feeds))
+    file.write_text(f'[runtime]\nname = "desk"\n[service]\n{service}\n{often}{quick}' + "".join(feeds))
     return file
 
 

@@ -115,7 +115,7 @@ def test_no_secret_is_in_any_output(tmp_path: Path) -> None:
             f"""
             [service]
             listen = "127.0.0.1:0"
-            tokens = {{ act = "${{CANARY}}" }}
+            tokens = {{ act = "${{CANARY}}${{CANARY}}" }}
             [defaults.restart]
             initial = 0.05
             stable_after = 0.05

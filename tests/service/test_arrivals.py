@@ -19,7 +19,7 @@ from actors.service.arrivals import Arrivals, parse_request
 from actors.service.responses import ServiceResponse
 from actors.service.rights import Caller
 from tests.service.conftest import PORT, within
-from tests.service.visitor import BEARER, ask, raw, rest
+from tests.service.visitor import BEARER, TOKEN, ask, raw, rest
 
 PATIENT = Limits(open_within=60.0)  # no connection ends by its time
 
@@ -105,10 +105,10 @@ def test_an_operator_gets_every_answer_during_a_flood_of_the_same_address(runtim
 
 def test_clients_that_do_not_hang_up_give_their_places_to_others(runtime: Runtime) -> None:
     """Each has its answer; the library would wait for ten seconds."""
-    head = b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n"
+    head = b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer %s\r\n\r\n"
     with Service(runtime, within(clients=4)) as service, ExitStack() as stack:
         for _ in range(20):
-            sock = stack.enter_context(raw(service, head % service.port))
+            sock = stack.enter_context(raw(service, head % (service.port, TOKEN.encode())))
             assert sock.recv(12) == b"HTTP/1.1 200"
         assert ask(service, "/status", **BEARER).status == 200
         assert threads_of_clients() <= 5

@@ -18,7 +18,12 @@ PORT = ServiceSettings(socket="none", listen="127.0.0.1:0", tokens=TOKENS)
 
 
 def within(**limits: Any) -> ServiceSettings:
-    """A port, with some of `[service.limits]`: an owner at the socket has places of its own."""
+    """The socket, with some of `[service.limits]`."""
+    return structs.replace(HERE, limits=ServiceLimits(**limits))
+
+
+def port_within(**limits: Any) -> ServiceSettings:
+    """The same for a port: an owner at the socket has places of its own."""
     return structs.replace(PORT, limits=ServiceLimits(**limits))
 
 

@@ -18,7 +18,7 @@ from actors.service import Limits, Service
 from actors.service.arrivals import Arrivals, parse_request
 from actors.service.responses import ServiceResponse
 from actors.service.rights import Caller
-from tests.service.conftest import PORT, within
+from tests.service.conftest import PORT, port_within
 from tests.service.visitor import BEARER, TOKEN, ask, raw, rest
 
 PATIENT = Limits(open_within=60.0)  # no connection ends by its time
@@ -37,7 +37,7 @@ def test_connections_without_a_request_cost_no_thread(runtime: Runtime) -> None:
 
 
 def test_the_oldest_goes_first_and_is_told_why(runtime: Runtime) -> None:
-    with Service(runtime, within(waiting=3), limits=PATIENT) as service, ExitStack() as stack:
+    with Service(runtime, port_within(waiting=3), limits=PATIENT) as service, ExitStack() as stack:
         first, second, third = (stack.enter_context(raw(service, b"GET ")) for _ in range(3))
         ask(service, "/healthz")  # takes a place for a moment
         told = rest(first)
@@ -50,7 +50,7 @@ def test_the_oldest_goes_first_and_is_told_why(runtime: Runtime) -> None:
 
 
 def test_an_address_has_its_share_and_no_more(runtime: Runtime) -> None:
-    settings = within(waiting=100, waiting_per_address=2)
+    settings = port_within(waiting=100, waiting_per_address=2)
     with Service(runtime, settings, limits=PATIENT) as service, ExitStack() as stack:
         first, _, _ = (stack.enter_context(raw(service, b"GET ")) for _ in range(3))
         assert rest(first).startswith(b"HTTP/1.1 503 ")
@@ -106,7 +106,7 @@ def test_an_operator_gets_every_answer_during_a_flood_of_the_same_address(runtim
 def test_clients_that_do_not_hang_up_give_their_places_to_others(runtime: Runtime) -> None:
     """Each has its answer; the library would wait for ten seconds."""
     head = b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer %s\r\n\r\n"
-    with Service(runtime, within(clients=4)) as service, ExitStack() as stack:
+    with Service(runtime, port_within(clients=4)) as service, ExitStack() as stack:
         for _ in range(20):
             sock = stack.enter_context(raw(service, head % (service.port, TOKEN.encode())))
             assert sock.recv(12) == b"HTTP/1.1 200"

@@ -18,7 +18,7 @@ from actors.errors import LinewardenError
 from actors.service import Limits, Service, ServiceError, arrivals, listeners
 from actors.settings.schema import ServiceSettings
 from actors.simulators import SimulatedO2
-from tests.service.conftest import HERE, PORT, within
+from tests.service.conftest import HERE, PORT, port_within
 from tests.service.test_tail import IDENTITY, streams
 from tests.service.visitor import BEARER, Told, ask, raw, rest, tail, tail_path
 from tests.support.runtimes import line_of, runtime_on, until
@@ -27,7 +27,7 @@ STOP = 5 * 1.0  # the documented bound of stop() is a second; judged at five tim
 
 
 def test_more_clients_than_allowed_are_told_so(runtime: Runtime, market: str) -> None:
-    with Service(runtime, within(clients=3)) as service, ExitStack() as stack:
+    with Service(runtime, port_within(clients=3)) as service, ExitStack() as stack:
         for _ in range(3):
             path = tail_path("trades", market)
             stack.enter_context(tail(service, path, additional_headers=BEARER))

@@ -54,10 +54,10 @@ def test_requests_and_tails_are_encrypted(
             assert Told(connection.getresponse()).body["state"] == "live"
             connection.close()
         url = f"wss://127.0.0.1:{service.port}{tail_path('trades', market)}"
-        with connect(url, ssl=trusting, additional_headers=BEARER, proxy=None) as connection:
+        with connect(url, ssl=trusting, additional_headers=BEARER, proxy=None) as tailing:
             for _ in range(3):
                 o2.trade(market)
-                assert hear(connection)["type"] == "Trade"
+                assert hear(tailing)["type"] == "Trade"
 
 
 def test_a_plain_request_is_told_to_speak_tls(runtime: Runtime, secure: ServiceSettings) -> None:

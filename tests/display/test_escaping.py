@@ -24,7 +24,7 @@ texts = st.text(st.one_of(st.sampled_from(CONTROL), st.characters(exclude_catego
 _CONTROLS = frozenset(CONTROL)
 
 
-def controls(text: str) -> set[str]:
+def controls(text: str) -> frozenset[str]:
     return _CONTROLS.intersection(text)
 
 

@@ -142,7 +142,7 @@ class _Run(Struct):
         from actors.service import Service
 
         reload = Reloader(runtime, self.config, self.systemd, lambda new: _raise_file_limit(_lines(new)))
-        service = Service(runtime, self.settings.service, reload=reload)
+        service = Service(runtime, self.settings.service, reload=reload, end=self.ending.end)
         try:
             if self.serve:
                 service.start()

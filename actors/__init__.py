@@ -168,7 +168,11 @@ else:  # a type checker would take `__getattr__` for every name there may be
 
         if name not in _MODULES:
             import sys
+            from importlib.util import find_spec
 
+            if name.isidentifier() and find_spec(f"{__name__}.{name}") is not None:
+                # `from actors import cli` asks for the attribute before it imports the module.
+                raise AttributeError(f"module {__name__!r} has not imported {name!r} yet", name=name)
             unknown_name = imported("actors.venues.unknown_names:unknown_name")
             raise unknown_name(f"module {__name__!r}", name, sys.modules[__name__])
         found = globals()[name] = imported(f"{_MODULES[name]}:{name}")

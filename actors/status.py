@@ -96,6 +96,8 @@ class LineStatus(Struct, frozen=True):
     kernel_bytes: int | None = None  # received and unread, at the last ping or pause; None: not known
     event_lag_s: float | None = None  # by which events come later than they did, by the venue's time
     silent_losses: tuple[SilentLossEntry, ...] = ()  # the last that audits have found, oldest first
+    since_ns: int | None = None  # wall clock: since when it is in this state; None: it has not begun
+    down_since_ns: int | None = None  # wall clock: since when it is not live; None: it is, or has not begun
 
     def entries(self) -> tuple[JournalEntry, ...]:
         """Its endings, what its venue said of itself, and its silent losses, oldest first."""
@@ -186,6 +188,16 @@ class AccountStatus(Struct, frozen=True):
         return not (self.reason or self.disputed or self.untrusted)
 
 
+class ProcessStatus(Struct, frozen=True):
+    """The process, and the runtime in it."""
+
+    version: str = ""  # of Linewarden
+    pid: int = 0
+    started_ns: int = 0  # wall clock: when the runtime began
+    uptime_s: float = 0.0  # of the runtime
+    config: str = ""  # the file; `<config>`: a mapping
+
+
 class Status(Struct, frozen=True):
     schema_version: int
     name: str
@@ -200,6 +212,7 @@ class Status(Struct, frozen=True):
     untrusted: dict[str, Freshness] = {}  # the topics that are not fresh, by their policies alone, and why
     halts: tuple[HaltStatus, ...] = ()  # that stand, where a feed trades
     accounts: dict[str, AccountStatus] = {}  # that are followed, by feed and number: "projectx/4242"
+    process: ProcessStatus = ProcessStatus()
 
     @property
     def text(self) -> str:

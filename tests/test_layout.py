@@ -47,7 +47,11 @@ ROOMS: dict[str, set[str]] = {
     "delivery": {"errors", "events", "protocol", "rules"},
     "delivery/merge": {"errors", "events", "rules", "stream"},
     "messages": GROUND | {"delivery", "feed_spec", "protocol", "rules"},
-    "client": {"display/text", "errors", "events", "secret", "protocol", "rules", "status", "timers"},
+    "client": {
+        *("display/text", "errors", "events", "secret", "protocol", "rules", "status", "timers"),
+        "settings/service_address",
+    },
+    "settings/service_address": set(),
     "status": GROUND | {"diagnostics", "rules", "protocol", "display/shown"},
     "display": GROUND | {"diagnostics", "rules", "protocol", "status", "stream"},
     "simulators": {"errors", "lazy", "venues"},

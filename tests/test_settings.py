@@ -297,8 +297,8 @@ def test_a_secret_may_come_as_one() -> None:
             "[feeds.a] key: venue open has no such key; it is one of: desk.",
         ),
         (
-            {"service": {"key": "k"}},
-            "[service] key: there is no such key; it belongs in [feeds.NAME].",
+            {"service": {"url": "k"}},
+            "[service] url: there is no such key; it belongs in [feeds.NAME].",
         ),
         (feed(key=""), "[feeds.a] key: expected text that is not empty."),
         (

@@ -1,16 +1,84 @@
-"""The `linewarden` command."""
+"""The `linewarden` command.
+
+The module of a command is imported when it is used: `linewarden status` needs no runtime and no venue.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, MutableMapping
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from actors.cli import check, cooldowns, orders, run, service_commands, simulate, venues
+from actors.lazy import imported
+
+# In the order of --help: where the function of each is, in this package.
+COMMANDS = {
+    "run": "run:run",
+    "check": "check:check",
+    "venues": "venues:venues",
+    "cooldowns": "cooldowns:cooldowns",
+    "orders": "orders:orders",
+    "halt": "orders:halt",
+    "unhalt": "orders:unhalt",
+    "sim": "simulate:sim",
+    "status": "service_commands:status",
+    "tail": "service_commands:tail",
+    "journal": "service_commands:journal",
+    "quarantine": "service_commands:quarantine",
+    "dead-letters": "service_commands:dead_letters",
+    "restart": "service_commands:restart",
+    "pause": "service_commands:pause",
+    "resume": "service_commands:resume",
+    "reload": "service_commands:reload",
+}
+# A simulator's own settings are options, too.
+CONTEXT_SETTINGS = {"sim": {"allow_extra_args": True, "ignore_unknown_options": True}}
+
+
+class Commands(MutableMapping[str, Any]):
+    """The commands by name. Each is made from its function when it is asked for."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            command = typer.Typer(add_completion=False, rich_markup_mode=None)
+            function = imported(f"{__name__}.{COMMANDS[name]}")
+            command.command(name, context_settings=CONTEXT_SETTINGS.get(name))(function)
+            self._made[name] = typer.main.get_command(command)
+        return self._made[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._made[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in COMMANDS
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class CommandGroup(TyperGroup):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = Commands()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*COMMANDS]
+
 
 app = typer.Typer(
+    cls=CommandGroup,
     name="linewarden",
     help="Run and monitor supervised real-time feeds.",
     no_args_is_help=True,
@@ -18,20 +86,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a plain traceback, without locals: they hold what a config holds
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-commands = (
-    run.run,
-    check.check,
-    venues.venues,
-    cooldowns.cooldowns,
-    orders.orders,
-    orders.halt,
-    orders.unhalt,
-)
-for command in commands:
-    app.command()(command)
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(simulate.sim)
-app.add_typer(service_commands.app)
 
 
 def main(command_begins: Callable[[], object] | None = None) -> None:

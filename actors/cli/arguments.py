@@ -8,13 +8,15 @@ import sys
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from actors.errors import ConfigError
 from actors.settings import Settings, described, load
-from actors.venues.declarative import DeclarativeVenue
+
+if TYPE_CHECKING:
+    from actors.venues.declarative import DeclarativeVenue
 
 Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="A file such as config/desk.toml.")]
 

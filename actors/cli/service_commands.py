@@ -33,8 +33,6 @@ from actors.status import Status
 LOOK = 1.0  # seconds between two looks of --watch
 COMPLETE = 0.5  # seconds that a shell's Tab may take
 
-app = typer.Typer()
-
 _UNSAFE = re.compile(f"[{UNSAFE}]")  # what JSON leaves as it is
 
 
@@ -66,7 +64,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")
 # ── looking ─────────────────────────────────────────────────────────────────────────────────────
 
 
-@app.command()
 def status(
     url: Url = None,
     config: Config = None,
@@ -138,7 +135,6 @@ def _picture(status: Status, view: status_view.StatusView) -> RenderableType:
     return view.render(status, time.monotonic(), time.time(), console().width)
 
 
-@app.command()
 def tail(
     feed: Annotated[
         str, typer.Argument(metavar="FEED", help="A feed of the service's config.", autocompletion=_targets)
@@ -183,7 +179,6 @@ def _option(text: str) -> tuple[str, str]:
     return name, value
 
 
-@app.command()
 def journal(
     line: Annotated[
         str | None,
@@ -217,7 +212,6 @@ def journal(
             )
 
 
-@app.command()
 def quarantine(url: Url = None, config: Config = None, as_json: AsJson = False) -> None:
     """Show messages that could not be decoded."""
     with asking(url, config) as service:
@@ -225,7 +219,6 @@ def quarantine(url: Url = None, config: Config = None, as_json: AsJson = False) 
         show(kept, status_view.quarantine(kept), as_json=as_json)
 
 
-@app.command()
 def dead_letters(url: Url = None, config: Config = None, as_json: AsJson = False) -> None:
     """Show undelivered actor messages.
 
@@ -239,7 +232,6 @@ def dead_letters(url: Url = None, config: Config = None, as_json: AsJson = False
 # ── acting ──────────────────────────────────────────────────────────────────────────────────────
 
 
-@app.command()
 def restart(target: Target, url: Url = None, config: Config = None) -> None:
     """Close the connection of a feed or a line and open a new one.
 
@@ -249,7 +241,6 @@ def restart(target: Target, url: Url = None, config: Config = None) -> None:
     _command("restart", target, url, config)
 
 
-@app.command()
 def pause(target: Target, url: Url = None, config: Config = None) -> None:
     """Disconnect a feed or a line until it is resumed.
 
@@ -258,7 +249,6 @@ def pause(target: Target, url: Url = None, config: Config = None) -> None:
     _command("pause", target, url, config)
 
 
-@app.command()
 def resume(target: Target, url: Url = None, config: Config = None) -> None:
     """Connect a paused feed or line."""
     _command("resume", target, url, config)
@@ -276,7 +266,6 @@ class _Accepted(Struct):
     answer: str
 
 
-@app.command()
 def reload(
     plan: Annotated[bool, typer.Option("--plan", help="Print the changes; make none.")] = False,
     url: Url = None,

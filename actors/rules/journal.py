@@ -30,7 +30,10 @@ class RecoveryTimes(Struct, frozen=True):
 
 
 class LineExit(Struct, frozen=True, tag_field="entry", tag="exit"):
-    """One life that ended. `at_ns` is wall-clock nanoseconds; `lived_s` counts from being live."""
+    """One life that ended, or several equal tries in a row. Times are wall-clock nanoseconds.
+
+    `lived_s` counts from being live. `at_ns` is the first of `times` endings, `last_at_ns` the last.
+    """
 
     epoch: int
     at_ns: int
@@ -41,6 +44,8 @@ class LineExit(Struct, frozen=True, tag_field="entry", tag="exit"):
     lived_s: float | None
     split: RecoveryTimes
     url: str = ""  # the address of that connection, where its feed has several
+    times: int = 1
+    last_at_ns: int = 0  # 0: there is one
 
 
 class SilentLossEntry(Struct, frozen=True, tag_field="entry", tag="silent_loss"):

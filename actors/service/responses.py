@@ -14,6 +14,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Response
 
 from actors.secret import REDACTED, Secret
+from actors.service.rights import NOBODY, Caller
 
 ReloadAnswer: TypeAlias = Struct  # the result of a reload, such as a plan; it is sent as JSON
 
@@ -26,6 +27,7 @@ class ServiceRequest(Struct, frozen=True):
     query: tuple[tuple[str, str], ...] = ()
     upgrade: bool = False  # to a WebSocket
     known: bool = False  # has the token, or the service has none
+    caller: Caller = NOBODY
     argument: str = ""
     argument_as_sent: str = ""  # percent-encoded
 

@@ -38,6 +38,7 @@ from actors.service.responses import (
     parse_query,
     response,
 )
+from actors.service.rights import EVERY, Caller
 from actors.service.routes import ServiceRoutes
 from actors.service.switches import Switches
 from actors.service.tail import Tail
@@ -268,7 +269,8 @@ class Service:
         if not (known or self._routes.is_open(path)):
             self._guard.authenticate(request.headers)
         upgrade = any("websocket" in value.lower() for value in request.headers.get_all("Upgrade"))
-        asked = ServiceRequest(request.method, path, parse_query(query), upgrade, known)
+        caller = Caller(EVERY if known else frozenset(), name=threading.current_thread().name)
+        asked = ServiceRequest(request.method, path, parse_query(query), upgrade, known, caller)
         return self._routes.answer(self._routes.route(request.method, path), asked)
 
     # ── ending ──

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import re
 from collections.abc import Callable, Collection, Container, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +14,6 @@ from msgspec import Meta, Struct, structs
 
 from actors.errors import ConfigError
 from actors.events import Option, Topic
-from actors.http_types import is_loopback
 from actors.lazy import imported
 from actors.protocol.foreign_words import meaning
 from actors.protocol.limits import FrameLimit
@@ -27,7 +25,6 @@ from actors.rules.restarts import RestartPolicy
 from actors.rules.topics import topic_of
 from actors.secret import SecretFile
 from actors.settings.addresses import (
-    host_and_port,
     hub_mistake,
     hub_url,
     is_clear,
@@ -51,6 +48,7 @@ from actors.settings.schema import (
     WantedTopics,
 )
 from actors.settings.secret_files import read_secret_file
+from actors.settings.service_table import read_service
 from actors.settings.table_reader import RefusedError, SettingsReader
 from actors.settings.toml_file import text_of, user_path
 from actors.settings.wording import BARE, found, key_name, keys_of, nearest, plain, suggested
@@ -143,7 +141,7 @@ class ConfigReader(SettingsReader):
         top = self.table("", source)
         self._reject_unknown_outside_of_feeds("", top, TABLES)
         runtime = RuntimeSettings(**self._runtime(top.get("runtime", {})))
-        service = self._service(top.get("service", {}))
+        service = read_service(self, top.get("service", {}), self._directory)
         trading = self._trading(top.get("trading", {}))
         defaults = self._defaults(top.get("defaults", {}))
         for name, raw in self.table("[calendars]", top.get("calendars", {})).items():
@@ -186,22 +184,6 @@ class ConfigReader(SettingsReader):
             heartbeat=self.merged("[defaults.heartbeat]", table.get("heartbeat", {}), HeartbeatPolicy()),
             health=self.merged("[defaults.health]", table.get("health", {}), HealthPolicy()),
         )
-
-    def _service(self, raw: object) -> ServiceSettings:
-        where = "[service]"
-        service = ServiceSettings(**self.fields(where, raw, ServiceSettings))
-        try:
-            host, _ = host_and_port(service.listen)
-        except ValueError:
-            example = '"127.0.0.1:9700" or "[::1]:9700"'
-            self.complain(where, "listen", f"expected host and port, such as {example}")
-            return service
-        if service.token is not None and not re.fullmatch(r"[!-~]+", service.token.reveal()):
-            self.complain(where, "token", "expected printable ASCII without spaces, and not empty")
-        elif service.token is None and not is_loopback(host) and not _says(raw, "token"):
-            advice = 'add token = "${LINEWARDEN_TOKEN}" or listen on 127.0.0.1'
-            self.complain(where, "token", f"beyond loopback a token is required; {advice}")
-        return service
 
     def _restart(self, where: str, raw: object, base: RestartPolicy) -> RestartPolicy:
         before = len(self.problems)

@@ -49,6 +49,9 @@ SwitchSeconds = Annotated[
 HaltAction = Literal["halt", "halt+cancel"]
 
 
+Right = Literal["look", "account", "act"]  # what a caller of the service may do
+
+
 class ConfigTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One table of the config, complete: what it leaves out has its default."""
 
@@ -61,10 +64,30 @@ class RuntimeSettings(ConfigTable, frozen=True, kw_only=True):
     cooldown_file: str = ""  # a file that outlives the process; empty: none, but `linewarden run` has one
 
 
+class ServiceTokens(ConfigTable, frozen=True, kw_only=True):
+    """`[service.tokens]`: a token gives its right. Two that are equal give both."""
+
+    look: Secret | None = None
+    account: Secret | None = None
+    act: Secret | None = None
+
+    def by_right(self) -> tuple[tuple[Right, Secret], ...]:
+        """Those that are given."""
+        every: tuple[tuple[Right, Secret | None], ...]
+        every = (("look", self.look), ("account", self.account), ("act", self.act))
+        return tuple((right, token) for right, token in every if token is not None)
+
+
 class ServiceSettings(ConfigTable, frozen=True, kw_only=True):
     """`[service]`: only `linewarden run` listens."""
 
+    socket: str = "auto"  # or the absolute path of a Unix socket, or "none"
     listen: str = "127.0.0.1:9700"
+    behind_tls_proxy: bool = False  # a proxy on the way encrypts what leaves its machine
+    tls_certificate: str = ""  # absolute paths of PEM files
+    tls_key: str = ""
+    tokens: ServiceTokens = ServiceTokens()
+    users: dict[str, tuple[Right, ...]] = {}  # by name, uid, or @group; on the socket
     token: Secret | None = None  # beyond loopback there must be one
 
     @property

@@ -364,7 +364,8 @@ class Lines:
         if found is None:
             log.error("%s: defect: no row for %s in %s; ignored.", line.name, event.name, line.state.name)
             return
-        line.state, actions = found
+        state, actions = found
+        line.move(state, self._clock.wall_ns())
         self.down.note(line)
         self._shared.show(line)
         for action in actions:

@@ -5,9 +5,12 @@ No actor is asked. The caller's thread builds it: there is no thread to be had, 
 
 from __future__ import annotations
 
+import functools
+import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from msgspec import Struct, structs
@@ -29,6 +32,7 @@ from actors.status import (
     DeadLettersStatus,
     FeedStatus,
     LineStatus,
+    ProcessStatus,
     QuarantineStatus,
     Status,
     TopicStatus,
@@ -65,8 +69,10 @@ class SharedStatus:
         dead_letters: DeadLetters,
         timers: Timers,
         metrics: UserMetrics,
+        config: str = "",  # the file that its settings are of
     ) -> None:
-        clock, self._metrics = timers.clock, metrics
+        clock, self._metrics, self._config = timers.clock, metrics, config
+        self._started_ns, self._started = clock.wall_ns(), clock.monotonic()
         self._looks = FreshnessLooks(shared, timers)
         self.name, self._shared, self._inlets = name, shared, inlets
         self._dead_letters, self._clock = dead_letters, clock
@@ -143,6 +149,16 @@ class SharedStatus:
             cooldowns=cooldowns_of(shared.cooldowns, self._clock.wall_ns()),
             halts=shared.halts,
             accounts=dict(shared.accounts()),
+            process=self._process(),
+        )
+
+    def _process(self) -> ProcessStatus:
+        return ProcessStatus(
+            version=_version(),
+            pid=os.getpid(),
+            started_ns=self._started_ns,
+            uptime_s=self._clock.monotonic() - self._started,
+            config=self._config,
         )
 
     def _feed(
@@ -171,6 +187,14 @@ class SharedStatus:
         self, line: LineView, lagging: Sequence[StreamStatus], untrusted: dict[str, Freshness]
     ) -> LineStatus:
         return _line(line, self._shared, self._looks.line(line.name, line.spec), lagging, untrusted)
+
+
+@functools.cache
+def _version() -> str:
+    try:
+        return version("linewarden")
+    except PackageNotFoundError:  # the package is used from its sources
+        return ""
 
 
 def _lines(shared: SharedState) -> dict[str, list[LineView]]:
@@ -241,6 +265,8 @@ def _line(
     rtt_ms = None if watched is None or watched.rtt is None else watched.rtt * 1000.0
     return LineStatus(
         state=line.state.shown,
+        since_ns=line.since_ns,
+        down_since_ns=line.down_since_ns,
         reason=None if line.reason is None else cause_of(line.reason),
         epoch=line.epoch,
         attempt=line.attempt,

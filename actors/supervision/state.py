@@ -277,6 +277,8 @@ class LineView(Struct, frozen=True):
     feed: str
     spec: FeedSpec
     state: LineState = LineState.NEW
+    since_ns: int | None = None  # wall clock, in the state that is shown
+    down_since_ns: int | None = None  # wall clock; None: this life has been live
     epoch: int = 0
     reason: Reason | None = None
     last_venue_error: str = ""
@@ -315,6 +317,8 @@ class LineRecord:
         self.health = HealthWatch()
         self.doors = Doors(spec.urls)
         self.state = LineState.NEW  # `Lines` alone changes it
+        self.since_ns = environment.timers.clock.wall_ns()  # in the state that is shown
+        self.down_since_ns: int | None = self.since_ns  # None: this life has been live
         self.rotating = RotationState.NONE  # `Rotations` alone changes it
         self.life = Life(history.last_epoch)  # the present one, or the last
         self.reason: Reason | None = None  # of the last ending
@@ -354,12 +358,24 @@ class LineRecord:
         """Its state, as status shows it."""
         return self.state.shown
 
+    def move(self, state: LineState, at_ns: int) -> None:
+        """It is in this state since `at_ns` (wall clock), unless it was shown in the same one before."""
+        if state.shown != self.state.shown:
+            self.since_ns = at_ns
+        self.state = state
+        if state is LineState.LIVE:
+            self.down_since_ns = None
+        elif self.live_at is None and self.down_since_ns is None:
+            self.down_since_ns = at_ns
+
     def view(self) -> LineView:
         return LineView(
             name=self.name,
             feed=self.feed,
             spec=self.spec,
             state=self.state,
+            since_ns=self.since_ns,
+            down_since_ns=self.down_since_ns,
             epoch=self.epoch,
             reason=self.reason,
             last_venue_error=self.last_venue_error,

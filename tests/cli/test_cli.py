@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,18 +10,21 @@ from actors import cli
 from tests.cli.conftest import Invoke
 from tests.commands import PATIENCE, child
 
-COMMANDS = ("run", "check", "venues", "sim", "cooldowns", "orders", "halt", "unhalt")
-
-
-ASKING = (
-    "status", "tail", "journal", "quarantine", "dead-letters", "restart", "pause", "resume", "reload",
-)  # fmt: skip
+# A look at a service needs none of these: its cost would be several times as much.
+NOT_NEEDED = ("actors.runtime", "actors.service", "actors.simulators", "actors.venues.", "actors.supervisor",
+              "asyncio", "httpx", "pykka", "sqlite3", "textual", "websockets")  # fmt: skip
+ASK = """
+import sys
+from actors import cli
+cli.app(["status", "--url", "http://127.0.0.1:9"], standalone_mode=False)
+print(*sys.modules)
+"""
 
 
 def test_help_tells_of_every_command(linewarden: Invoke) -> None:
     told = linewarden("--help")
     assert told.exit_code == 0
-    for command in (*COMMANDS, *ASKING):
+    for command in cli.COMMANDS:
         assert f"  {command} " in told.stdout
         assert linewarden(command, "--help").exit_code == 0
     assert told.stdout.count("...") == 1  # [ARGS]...; no sentence is cut short
@@ -66,3 +71,12 @@ def test_the_module_is_the_command(tmp_path: Path) -> None:
     with child("--version") as it:
         out, _ = it.communicate(timeout=PATIENCE)
         assert (out.split()[0], it.returncode) == ("linewarden", 0)
+
+
+def test_status_imports_what_it_needs_and_no_runtime() -> None:
+    command = [sys.executable, "-c", ASK]
+    told = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE)
+    assert "cannot reach the service" in told.stderr
+    modules = told.stdout.split()
+    assert "actors.cli.status_view" in modules
+    assert [name for name in modules if f"{name}.".startswith(NOT_NEEDED)] == []

@@ -1,0 +1,38 @@
+"""What a caller of the service may do."""
+
+from __future__ import annotations
+
+from typing import Final, get_args
+
+from msgspec import Struct
+
+from actors.settings.schema import Right
+
+__all__ = ["EVERY", "NOBODY", "OWNER", "Caller", "Right", "with_implied"]
+
+EVERY: Final[frozenset[Right]] = frozenset(get_args(Right))
+
+
+class Caller(Struct, frozen=True):
+    """Who sent a request, as its connection and its token prove.
+
+    `look`: market data, status, health. `account`: also orders, positions and raw frames. `act`: restart,
+    pause, halt and the like. An owner is the service's own user, or root, on the Unix socket: an owner alone
+    may end a halt, and resolve or adopt orders.
+    """
+
+    rights: frozenset[Right] = frozenset()
+    is_owner: bool = False
+    name: str = "unknown"  # for the log, such as "uid 1000 (alice)" or "127.0.0.1"
+
+    def may(self, right: Right) -> bool:
+        return right in self.rights
+
+
+NOBODY: Final = Caller()
+OWNER: Final = Caller(EVERY, is_owner=True, name="owner")
+
+
+def with_implied(rights: frozenset[Right]) -> frozenset[Right]:
+    """`account` and `act` imply `look`; `act` does not imply `account`."""
+    return rights | {"look"} if rights else rights

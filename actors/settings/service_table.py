@@ -1,0 +1,116 @@
+"""Reads `[service]`: where the service listens, and which caller has which right."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from actors.http_types import is_loopback
+from actors.settings.addresses import host_and_port
+from actors.settings.schema import Right, ServiceSettings, ServiceTokens
+from actors.settings.service_address import path_mistake
+from actors.settings.table_reader import RefusedError, SettingsReader
+from actors.settings.toml_file import user_path
+from actors.settings.wording import keys_of
+
+WHERE: Final = "[service]"
+TOKENS: Final = "[service.tokens]"
+USERS: Final = "[service.users]"
+TABLES: Final = {"tokens", "users"}
+SHORTEST_TOKEN: Final = 16  # characters; a shorter one can be guessed
+OVERFLOW: Final = "65534"  # what Linux shows for every user that a container does not know
+
+_TOKEN = re.compile(r"[!-~]+")
+_USER = re.compile(r"@?[^\s@:/]+")
+
+
+def read_service(reader: SettingsReader, raw: object, directory: Path) -> ServiceSettings:
+    """The table; its mistakes are the reader's. Files are those beside the config in `directory`."""
+    table = reader.table(WHERE, raw)
+    keys = keys_of(ServiceSettings)
+    for key in [key for key in table if key not in keys and key in keys_of(ServiceTokens)]:
+        reader.complain(WHERE, key, f"there is no such key; it belongs in {TOKENS}")
+        del table[key]
+    reader.reject_unknown(WHERE, table, keys)
+    fields = reader.some_fields(WHERE, table, ServiceSettings, keys - TABLES)
+    tokens = _tokens(reader, table.get("tokens", {}))
+    users = _users(reader, table.get("users", {}))
+    for key in ("tls_certificate", "tls_key"):
+        if fields.get(key):
+            fields[key] = str(Path(directory, user_path(fields[key])).absolute())
+    if fields.get("socket", "").startswith("~"):
+        fields["socket"] = str(user_path(fields["socket"]))
+    service = ServiceSettings(**fields, tokens=tokens, users=users)
+    _check_socket(reader, service)
+    _check_listen(reader, service, table)
+    _check_tls(reader, service)
+    return service
+
+
+def _tokens(reader: SettingsReader, raw: object) -> ServiceTokens:
+    tokens = ServiceTokens(**reader.fields(TOKENS, raw, ServiceTokens))
+    for right, token in tokens.by_right():
+        if not _TOKEN.fullmatch(token.reveal()):
+            reader.complain(TOKENS, right, "expected printable ASCII without spaces")
+        elif len(token.reveal()) < SHORTEST_TOKEN:
+            text = f"it has fewer than {SHORTEST_TOKEN} characters and can be guessed"
+            reader.warn(TOKENS, right, f"{text}; make one with: openssl rand -hex 32")
+    return tokens
+
+
+def _users(reader: SettingsReader, raw: object) -> dict[str, tuple[Right, ...]]:
+    users: dict[str, tuple[Right, ...]] = {}
+    for name, rights in reader.table(USERS, raw).items():
+        if not _USER.fullmatch(name):
+            text = 'expected a user such as alice or "1001", or a group such as "@traders"'
+            reader.complain(USERS, name, text)
+        elif name == OVERFLOW:
+            text = f"uid {OVERFLOW} stands for every user that this machine does not know; it gets no right"
+            reader.complain(USERS, name, text)
+        else:
+            with suppress(RefusedError):
+                users[name] = reader.convert(USERS, name, rights, tuple[Right, ...])
+    return users
+
+
+def _check_socket(reader: SettingsReader, service: ServiceSettings) -> None:
+    if service.socket not in {"auto", "none"} and (mistake := path_mistake(service.socket)):
+        reader.complain(WHERE, "socket", f'{mistake}; or "auto", or "none"')
+    if service.users and (service.socket == "none" or sys.platform == "win32"):
+        why = "this system has no Unix socket" if sys.platform == "win32" else 'socket is "none"'
+        reader.warn(USERS, "", f"it has no effect: {why}")
+
+
+def _check_listen(reader: SettingsReader, service: ServiceSettings, table: Mapping[str, object]) -> None:
+    try:
+        host, _ = host_and_port(service.listen)
+    except ValueError:
+        example = '"127.0.0.1:9700" or "[::1]:9700"'
+        reader.complain(WHERE, "listen", f"expected host and port, such as {example}")
+        return
+    if service.token is not None and not _TOKEN.fullmatch(service.token.reveal()):
+        reader.complain(WHERE, "token", "expected printable ASCII without spaces, and not empty")
+    elif service.token is None and not is_loopback(host) and "token" not in table:
+        advice = 'add token = "${LINEWARDEN_TOKEN}" or listen on 127.0.0.1'
+        reader.complain(WHERE, "token", f"beyond loopback a token is required; {advice}")
+
+
+def _check_tls(reader: SettingsReader, service: ServiceSettings) -> None:
+    pair = {"tls_certificate": service.tls_certificate, "tls_key": service.tls_key}
+    for key, path in pair.items():
+        if path and not _is_file(Path(path)):
+            reader.complain(WHERE, key, "there is no such file")
+        elif not path and any(pair.values()):
+            reader.complain(WHERE, key, "missing; a certificate and its key go together")
+
+
+def _is_file(path: Path) -> bool:
+    """No, where it cannot be looked at."""
+    try:
+        return "\0" not in str(path) and path.is_file()
+    except OSError:
+        return False

@@ -57,8 +57,9 @@ def fit(
 ) -> tuple[Layout, frozenset[str]]:
     """The columns that fit, and those in their short form.
 
-    Where there is no room, the first column is cut first (to half of the width), then cells take their `shorter` form,
-    then columns go, the one with the least `keep` first. Two stay: the first, and the second, which is folded.
+    Where there is no room, the first column is cut (to a quarter of the width), then cells take their
+    `shorter` form, then columns go, the one with the least `keep` first. Two stay: the first, and the second,
+    which is folded.
     """
     first, second, *others = widths
     if width is None:

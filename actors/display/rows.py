@@ -36,19 +36,21 @@ def plain(parts: Sequence[Part]) -> str:
     return "".join(part.text if isinstance(part, Quote) else part.replace(STAYS, " ") for part in parts)
 
 
-def rows_of(parts: Sequence[Part], style: str, width: int | None, most: int = MOST) -> list[Row]:
+def rows_of(
+    parts: Sequence[Part], style: str, width: int | None, most: int = MOST, indent: str = "  "
+) -> list[Row]:
     """The sentence in rows. `width` None: in one row, and nothing is cut.
 
     Where it takes more than `most` rows, what is quoted is cut; what is not, never.
     """
     if width is None:
         return [Row(((plain(parts), style),))]
-    rows = folded(_joined(parts), width)
+    rows = folded(_joined(parts), width, indent)
     room = most * width
     # A row is left half empty where a long word begins the next one.
     while len(rows) > most and room > 0 and any(isinstance(part, Quote) for part in parts):
         room -= width // 4
-        rows = folded(_joined(_cut(parts, room)), width)
+        rows = folded(_joined(_cut(parts, room)), width, indent)
     return [Row(((row, style),)) for row in rows]
 
 

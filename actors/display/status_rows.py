@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from actors.display.status_troubles import KINDS, Trouble, troubles
 from actors.display.status_words import attempt, bare_state, topics
 from actors.display.text import brief_span, span
 from actors.protocol.formatting import counted, printable
+from actors.rules.counters import StreamStatus
 from actors.status import LineStatus, Status
 
 COLOURS = {"live": "green", "backoff": "yellow", "paused": "blue", "failed": "bold red", "stopped": "dim"}
@@ -63,13 +65,28 @@ class StatusRows(Struct, frozen=True):
     summary: tuple[str, ...]
     troubles: tuple[Trouble, ...]
     lines: tuple[LineRow, ...]
-    sort: str
-    status: Status
+    streams: tuple[StreamStatus, ...] = ()
 
     @property
     def needs_person(self) -> int:
         """How many troubles do not end by themselves."""
         return sum(KINDS[each.kind].level == "person" for each in self.troubles)
+
+
+# Of streams, as they are shown below the lines.
+STREAM_COLUMNS: dict[str, Callable[[StreamStatus], str]] = {
+    "stream": lambda stream: str(stream.id),
+    "of": lambda stream: printable(f"{stream.feed}/{stream.channel}"),
+    "policy": lambda stream: stream.policy,
+    "queued": lambda stream: f"{stream.queued:,}/{stream.capacity:,}",
+    "received": lambda stream: f"{stream.received:,}",
+    "dropped": lambda stream: f"{stream.dropped:,}",
+    "gaps": lambda stream: f"{stream.gaps:,}",
+    "lag": lambda stream: brief_span(stream.lag_s),
+    "topics": lambda stream: f"{stream.topics:,}",
+    "delivered": lambda stream: f"{stream.delivered:,}",
+    "conflated": lambda stream: f"{stream.conflated:,}",
+}
 
 
 def _optional_span(seconds: float | None) -> str:
@@ -149,14 +166,17 @@ def status_rows(
     target: str | None = None,
     down: bool = False,
     sort: str = BY_TROUBLE,
+    fresh: bool = False,
     rates: Mapping[str, float] | None = None,
 ) -> StatusRows:
     """All that is shown of a status. `at`: seconds of the wall clock; `rates`: events per second, by line.
 
     `target`: of this feed or line only. `down`: only lines that are not live, or degraded. `sort`: of
-    `SORTS`. Summary and troubles of the whole process are shown with any of them.
+    `SORTS`. `fresh`: with each topic that is not fresh. Summary and troubles of the whole process are shown
+    with any of them.
     """
-    every = [each for each in troubles(status, at) if _concerns(each, target)]
+    whole = troubles(status, at, fresh=fresh)
+    every = [each for each in whole if _concerns(each, target)]
     ranks = _ranks(every)
     rows = [
         LineRow(name, feed, line, _since(line, at), ranks.get(name, WELL), (rates or {}).get(name))
@@ -165,7 +185,9 @@ def status_rows(
         if target in {None, feed, name} and not (down and line.state == "live" and not line.degraded)
     ]
     rows.sort(key=SORTS[sort])
-    return StatusRows(tuple(_summary(status, every)), tuple(every), tuple(rows), sort, status)
+    streams = [each for each in status.streams if target is None or each.feed == target.partition("/")[0]]
+    summary = (*_summary(status, whole), *["every topic is fresh"] * (fresh and not status.untrusted))
+    return StatusRows(summary, tuple(every), tuple(rows), tuple(streams))
 
 
 def _concerns(trouble: Trouble, target: str | None) -> bool:
@@ -188,16 +210,16 @@ def _since(line: LineStatus, at: float) -> float | None:
 
 def _summary(status: Status, every: Sequence[Trouble]) -> Iterator[str]:
     lines = status.lines().values()
-    live = sum(line.state == "live" for line in lines)
-    degraded = sum(line.state == "live" and bool(line.degraded) for line in lines)
+    states = Counter(line.state for line in lines)
+    live = states.pop("live", 0)
+    degraded = sum(bool(line.degraded) for line in lines)
     parts = [f"{status.name}: {status.state}", f"{live:,} of {counted(len(lines), 'line')} live"]
-    parts += [f"{len(lines) - live:,} down"] if live < len(lines) else []
+    parts += [f"{number:,} {state}" for state, number in states.most_common()]
     parts += [f"{degraded:,} degraded"] if degraded else []
     parts += [counted(len(status.halts), "halt")] if status.halts else []
     persons = [each for each in every if KINDS[each.kind].level == "person"]
-    parts += [f"{len(persons):,} need a person (!)" if len(persons) != 1 else "1 needs a person (!)"] * bool(
-        persons
-    )
+    if persons:
+        parts += [f"{len(persons):,} need{'s' * (len(persons) == 1)} a person (!)"]
     yield printable(" · ".join(parts))
     process = status.process
     parts = [f"up {span(process.uptime_s)}", f"linewarden {process.version}".strip(), f"pid {process.pid}"]

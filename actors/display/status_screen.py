@@ -1,26 +1,26 @@
 """A status on a terminal: troubles first, and all of it within the screen, or counted.
 
-Each row of the screen is spent on what matters most: first the summary and the number of each kind of trouble,
-then the troubles that need a person, the lines that are not well, the other troubles, healthy lines, notes. What
-has no room is counted, with the command that shows it.
+Each row of the screen is spent on what matters most: first the summary and the number of each kind of
+trouble, then the troubles that need a person, the lines that are not well, the other troubles, notes, healthy
+lines and streams. What has no room is counted, with the command that shows it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
-from actors.display.columns import Layout, fit
+from actors.display.columns import fit
+from actors.display.line_table import LineTable
 from actors.display.rows import Quote, Row, rows_of
-from actors.display.status_rows import COLUMNS, LineRow, StatusRows
+from actors.display.status_rows import STREAM_COLUMNS, StatusRows
 from actors.display.status_troubles import EVERYTHING, KINDS, Level, Trouble, counts
 from actors.display.text import unbroken, width_of
 from actors.protocol.formatting import counted, printable
 
-FOR_LINES = 10  # rows that the troubles of persons leave to the table
+FOR_LINES = 10  # rows that the troubles of persons, and notes, leave to the table at first
 STYLES: dict[Level, str] = {"person": "bold red", "trouble": "yellow", "note": "dim", "extra": "dim"}
 MARK = "! "  # before what needs a person
-LEVELS: tuple[Level, ...] = ("person", "trouble", "note", "extra")
 
 
 def screen(rows: StatusRows, width: int | None, height: int | None) -> list[Row]:
@@ -28,70 +28,100 @@ def screen(rows: StatusRows, width: int | None, height: int | None) -> list[Row]
 
     `width` None: nothing is cut or folded. `height` None: everything is shown.
     """
-    return Screen(rows, width, height).rows()
+    return Screen(rows, width).rows(height)
 
 
 class Screen:
     """One picture, while it is put together."""
 
-    def __init__(self, rows: StatusRows, width: int | None, height: int | None) -> None:
-        self._of, self._width, self._height = rows, width, height
+    def __init__(self, rows: StatusRows, width: int | None) -> None:
+        self._of, self._width = rows, width
         self._kinds: dict[str, list[Trouble]] = {}
         for each in rows.troubles:
             self._kinds.setdefault(each.kind, []).append(each)
-        self._shown = dict.fromkeys(self._kinds, 0)  # how many of each kind are shown one by one
-        self._lines = 0  # rows of the table
-        self._made: dict[str, list[list[Row]]] = {kind: [] for kind in self._kinds}
-        self._tables: list[list[Row]] = []
+        self._shown = dict.fromkeys(self._kinds, 0)  # how many of each kind have rows of their own
+        self._told: dict[str, list[Row]] = {kind: [] for kind in self._kinds}  # these rows
+        self._table, self._lines = LineTable(rows.lines, width), 0  # lines that are shown
+        self._listed: list[Row] = []  # their rows
+        self._has_streams = False
+        self._counted = self._count()
 
-    def rows(self) -> list[Row]:
-        if self._height is None:
-            self._shown = {kind: len(known) for kind, known in self._kinds.items()}
-            self._lines = len(self._of.lines)
+    def rows(self, height: int | None) -> list[Row]:
+        if height is None:
+            self._show_all()
         else:
-            self._fill(self._height)
+            self._fill(height)
         return [row for part in self._parts() for row in part]
+
+    def _show_all(self) -> None:
+        for kind, known in self._kinds.items():
+            self._told[kind] = [row for each in known for row in self._sentence(each)]
+            self._shown[kind] = len(known)
+        self._lines = len(self._of.lines)
+        self._listed = [row for number in range(self._lines) for row in self._table.rows(number)]
+        self._has_streams, self._counted = True, []
 
     def _fill(self, height: int) -> None:
         """Spend the rows that there are."""
-        well = sum(line.is_troubled for line in self._of.lines)
-        self._tell("person", height - min(FOR_LINES, well + 2))
-        self._list(well, height)
+        lines = self._of.lines
+        bad = sum(line.is_troubled for line in lines)
+        self._tell("person", height - min(FOR_LINES, bad + 2))
+        self._list(bad, height)
         self._tell("person", height)
         self._tell("trouble", height)
-        self._list(len(self._of.lines), height)
+        self._tell("note", height - min(FOR_LINES, len(lines) - self._lines + 2))
+        self._list(len(lines), height)
         self._tell("note", height)
+        self._has_streams = True
+        self._has_streams = self._used() <= height
         self._tell("extra", height)
 
     def _tell(self, level: Level, height: int) -> None:
         for kind, known in self._kinds.items():
             if KINDS[kind].level == level:
-                while self._shown[kind] < len(known):
-                    self._shown[kind] += 1
-                    if self._used() > height:
-                        self._shown[kind] -= 1
-                        break
+                while self._shown[kind] < len(known) and self._tell_next(kind, height):
+                    pass
+
+    def _tell_next(self, kind: str, height: int) -> bool:
+        """Whether one more of the kind has room."""
+        rows = self._sentence(self._kinds[kind][self._shown[kind]])
+        former = self._counted
+        self._shown[kind] += 1
+        self._counted = self._count()
+        if self._used() + len(rows) <= height:
+            self._told[kind] += rows
+            return True
+        self._shown[kind] -= 1
+        self._counted = former
+        return False
+
+    def _sentence(self, trouble: Trouble) -> list[Row]:
+        level = KINDS[trouble.kind].level
+        mark = (MARK,) if level == "person" else ()
+        return rows_of((*mark, *trouble.sentence), STYLES[level], self._width)
 
     def _list(self, most: int, height: int) -> None:
+        """Show so many lines, as far as they have room."""
         while self._lines < most:
+            rows = self._table.rows(self._lines)
             self._lines += 1
-            if self._used() > height:
+            if self._used() + len(rows) > height:
                 self._lines -= 1
                 break
+            self._listed += rows
 
     def _used(self) -> int:
         return sum(map(len, self._parts()))
 
-    def _parts(self) -> Iterator[list[Row]]:
+    def _parts(self) -> Iterator[Sequence[Row]]:
         yield self._summary
-        for kind, known in self._kinds.items():
-            for number in range(self._shown[kind]):
-                yield self._trouble(kind, number, known[number])
-        yield self._uncounted()
+        yield from self._told.values()
+        yield self._counted
         if self._lines:
-            yield [self._layout[0].header()]
-            for number in range(self._lines):
-                yield self._line(number)
+            yield [self._table.header()]
+            yield self._listed
+        if self._has_streams and self._of.streams:
+            yield self._streams
         yield self._unlisted()
 
     @cached_property
@@ -102,15 +132,7 @@ class Screen:
             every += rows_of((text,), "dim", self._width)
         return every
 
-    def _trouble(self, kind: str, number: int, trouble: Trouble) -> list[Row]:
-        made = self._made[kind]
-        if number == len(made):
-            level = KINDS[kind].level
-            mark = (MARK,) if level == "person" else ()
-            made.append(rows_of((*mark, *trouble.sentence), STYLES[level], self._width))
-        return made[number]
-
-    def _uncounted(self) -> list[Row]:
+    def _count(self) -> list[Row]:
         """The number of each kind of trouble that has no row of its own."""
         by_command: dict[str, list[str]] = {}
         worst = ""
@@ -129,36 +151,25 @@ class Screen:
         return rows_of((f"also {text}",), worst, self._width)
 
     @cached_property
-    def _layout(self) -> tuple[Layout, frozenset[str]]:
-        headings = [
-            name
-            for name in COLUMNS
-            if name != "events/s" or any(line.rate is not None for line in self._of.lines)
-        ]
-        lines = self._of.lines
-        widths = {name: _widest(name, lambda line, name=name: line.cell(name), lines) for name in headings}
-        shorter = {
-            name: _widest(name, column.short, lines)
-            for name, column in COLUMNS.items()
-            if column.short is not None
-        }
-        keep = {name: COLUMNS[name].keep for name in headings}
-        right = frozenset(name for name in headings if COLUMNS[name].right)
-        return fit(widths, shorter, keep, right, self._width)
-
-    def _line(self, number: int) -> list[Row]:
-        while number >= len(self._tables):
-            line = self._of.lines[len(self._tables)]
-            layout, short = self._layout
-            cells = {name: _short(name, line) if name in short else line.cell(name) for name in layout.widths}
-            self._tables.append(layout.rows(cells, {"state": line.colour}))
-        return self._tables[number]
+    def _streams(self) -> list[Row]:
+        columns, streams = STREAM_COLUMNS.items(), self._of.streams
+        every = [{name: words(each) for name, words in columns} for each in streams]
+        widths = {name: max(map(width_of, (name, *(row[name] for row in every)))) for name, _ in columns}
+        keep = {name: -number for number, name in enumerate(STREAM_COLUMNS)}
+        right = frozenset(STREAM_COLUMNS) - {"of", "policy"}
+        layout, _ = fit(widths, {}, keep, right, self._width)
+        # An inline handler has no buffer.
+        full = [{"queued": "yellow"} if each.queued >= each.capacity > 0 else {} for each in streams]
+        rows = [row for cells, styles in zip(every, full, strict=True) for row in layout.rows(cells, styles)]
+        return [layout.header(), *rows]
 
     def _unlisted(self) -> list[Row]:
         """How many lines of the table have no room, by feed."""
         hidden = self._of.lines[self._lines :]
+        streams = [] if self._has_streams else self._of.streams
         if not hidden:
-            return []
+            text = f"not shown: {counted(len(streams), 'stream')}: {unbroken(EVERYTHING)}"
+            return rows_of((text,), "dim", self._width) if streams else []
         well = [line for line in hidden if not line.is_troubled]
         others = len(hidden) - len(well)
         by_feed: dict[str, int] = {}
@@ -167,15 +178,6 @@ class Screen:
         told = [f"{counted(others, 'line')} in trouble"] if others else []
         told += [f"{counted(len(well), 'line')} live"] if well else []
         feeds = ", ".join(f"{printable(feed)} {number:,}" for feed, number in by_feed.items())
-        parts = (f"not shown: {' and '.join(told)} (", Quote(feeds), f"): {unbroken(EVERYTHING)}")
-        return rows_of(parts, "yellow" if others else "dim", self._width, most=1)
-
-
-def _widest(heading: str, words: Callable[[LineRow], str], lines: tuple[LineRow, ...]) -> int:
-    return max((width_of(heading), *(width_of(words(line)) for line in lines)))
-
-
-def _short(name: str, line: LineRow) -> str:
-    short = COLUMNS[name].short
-    assert short is not None
-    return short(line)
+        more = f", and {counted(len(streams), 'stream')}" if streams else ""
+        parts = (f"not shown: {' and '.join(told)} (", Quote(feeds), f"){more}: {unbroken(EVERYTHING)}")
+        return rows_of(parts, "yellow" if others else "dim", self._width, most=2)

@@ -21,7 +21,6 @@ from actors.display.status_words import (
 from actors.display.text import day_and_clock, span, times, unbroken
 from actors.protocol.formatting import counted, printable
 from actors.rules.counters import StreamStatus
-from actors.rules.journal import LineExit
 from actors.status import AccountStatus, FeedStatus, LineStatus, Status
 
 EVERYTHING = "linewarden status --all"
@@ -57,6 +56,7 @@ KINDS: dict[str, Kind] = {
     "opening": Kind("trouble", "line", "not live yet"),
     "stopped": Kind("trouble", "line", "stopped"),
     "stale": Kind("trouble", "topic", "stale", "linewarden status --fresh"),
+    "not_fresh": Kind("trouble", "topic", "not fresh", "linewarden status --fresh --all"),
     "behind": Kind("trouble", "line", "behind"),
     "actor": Kind("trouble", "actor", "wedged or restarting"),
     "venue": Kind("trouble", "state", "told by a venue", "linewarden journal"),
@@ -96,10 +96,16 @@ class Trouble(Struct, frozen=True):
         return plain(self.sentence)
 
 
-def troubles(status: Status, at: float) -> list[Trouble]:
-    """Every one, in the order of `KINDS`. `at`: seconds of the wall clock."""
+def troubles(status: Status, at: float, *, fresh: bool = False) -> list[Trouble]:
+    """Every one, in the order of `KINDS`. `at`: seconds of the wall clock.
+
+    `fresh`: each topic that is not fresh is one, in place of the stale ones of a line.
+    """
     order = {kind: number for number, kind in enumerate(KINDS)}
-    return sorted(_all(status, at), key=lambda each: order[each.kind])
+    every = list(_all(status, at))
+    if fresh:
+        every = [each for each in every if each.kind != "stale"] + list(_not_fresh(status))
+    return sorted(every, key=lambda each: order[each.kind])
 
 
 def counts(kind: str, number: int) -> str:
@@ -115,6 +121,15 @@ def _all(status: Status, at: float) -> Iterator[Trouble]:
         yield from _of_feed(printable(name), feed)
         for line, found in feed.lines.items():
             yield from of_line(name, line, found, streams, at)
+
+
+def _not_fresh(status: Status) -> Iterator[Trouble]:
+    """One for each topic, the worst first."""
+    lines = {topic.topic: name for name, line in status.lines().items() for topic in line.topics}
+    for topic, found in sorted(status.untrusted.items(), key=lambda item: (item[1].state, item[0])):
+        parts = (f"not fresh ({found.cause}): ", _quote(found.text))
+        feed = topic.partition("/")[0]
+        yield Trouble("not_fresh", printable(topic), parts, feed, lines.get(topic, ""))
 
 
 def _of_process(status: Status) -> Iterator[Trouble]:
@@ -153,9 +168,8 @@ def _put_aside(status: Status) -> Iterator[Trouble]:
                 f", the newest of {printable(last.line)} at {day_and_clock(last.at_ns)}: ",
                 _quote(last.error),
             ]
-        yield Trouble(
-            "quarantine", "", (*parts, f"; see: {unbroken('linewarden quarantine')}"), count=max(1, quarantine.count)
-        )
+        parts.append(f"; see: {unbroken('linewarden quarantine')}")
+        yield Trouble("quarantine", "", tuple(parts), count=quarantine.count)
     if letters.count:
         text = f"{counted(letters.count, 'dead letter')}; see: {unbroken('linewarden dead-letters')}"
         yield Trouble("dead_letter", "", (text,), count=letters.count)
@@ -168,8 +182,8 @@ def _of_account(name: str, account: AccountStatus) -> Iterator[Trouble]:
     feed = name.partition("/")[0]
     looked = "no look yet" if account.age_s is None else f"looked at {span(account.age_s)} ago"
     lost = [f"{counted(account.silent_losses, 'event')} lost in silence"] if account.silent_losses else []
-    state = account.state if not account.untrusted else f"{account.state}, untrusted"
-    parts: list[Part] = ["; ".join([printable(state), looked, *lost])]
+    untrusted = ["untrusted"] if account.untrusted else []
+    parts: list[Part] = ["; ".join([*untrusted, printable(account.state), looked, *lost])]
     for text in filter(None, (account.untrusted, account.reason, *account.disputed)):
         parts += ["; ", _quote(text)]
     kind = "untrusted" if account.untrusted or account.reason else "silent_loss" if lost else "account"
@@ -225,7 +239,8 @@ def of_line(
     if line.lag.cause:
         yield trouble("behind", _quote(line.lag.text))
     for told in line.venue_states:
-        yield trouble("venue" if told.is_alarming else "venue_key", "the venue says: ", _quote(state_words(told)))
+        kind = "venue" if told.is_alarming else "venue_key"
+        yield trouble(kind, "the venue says: ", _quote(state_words(told)))
     if left := line.counters.unrepaired:
         yield trouble("unfilled", f"{counted(left, 'gap')} not filled completely", count=left)
     if not line.verify_tls:
@@ -260,7 +275,7 @@ def _why_down(line: LineStatus, at: float) -> Iterator[Part]:
 
 
 def _outage_words(line: LineStatus, at: float) -> Iterator[str]:
-    since = line.down_since_ns if line.down_since_ns is not None else line.since_ns
+    since = line.down_since_ns
     if since is not None:
         tried = failed_tries(line)
         more = f", {tried:,} failed {'try' if tried == 1 else 'tries'}" if tried else ""

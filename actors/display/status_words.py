@@ -26,7 +26,7 @@ def login_words(variables: Sequence[str]) -> str:
 
 def outage(line: LineStatus) -> tuple[LineExit, ...]:
     """The endings since it was last live: the one that began the outage, and the tries that failed."""
-    if line.state == "live":
+    if line.down_since_ns is None:
         return ()
     lives = [number for number, ending in enumerate(line.journal) if ending.lived_s is not None]
     return line.journal[max(lives, default=0) :]
@@ -57,7 +57,7 @@ def state(line: LineStatus) -> str:
 
 def bare_state(line: LineStatus) -> str:
     """Beside columns that have the next try."""
-    words = [] if line.state == "backoff" and line.waiting else [line.state]
+    words: list[str] = [] if line.state == "backoff" and line.waiting else [line.state]
     words += ["degraded"] if line.degraded else []
     words += ["held by a full stream"] if line.paused_by_streams else []
     return ", ".join([*words, line.waiting] if line.waiting else words)

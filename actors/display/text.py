@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 import unicodedata
 
@@ -54,6 +55,7 @@ def width_of(text: str) -> int:
     return len(text) if text.isascii() else sum(map(_columns, text))
 
 
+@functools.cache
 def _columns(char: str) -> int:
     if unicodedata.category(char) in {"Mn", "Me", "Cf"}:
         return int(char in "\xad\ufe0f")
@@ -86,19 +88,21 @@ def folded(text: str, width: int, indent: str = "  ") -> list[str]:
 
     The second row and those below it begin with `indent`. What is `unbroken` counts as one word.
     """
-    rows, row = [], ""
-    for word in text.split(" "):
-        longer = f"{row} {word}" if row.strip() else f"{row}{word}"
-        if width_of(longer) <= width:
-            row = longer
-            continue
-        if row.strip():
-            rows.append(row)
-            row = indent
-        while width_of(row) + width_of(word) > width:
-            part = _fitting(word, width - width_of(row)) or word[:1]
-            rows.append(row + part)
-            row, word = indent, word[len(part) :]
-        row += word
+    rows: list[str] = []
+    row, used = "", 0
+    for each in text.split(" "):
+        word, width_of_word = each, width_of(each)
+        between = 1 if row.strip() else 0
+        if used + between + width_of_word > width:
+            if row.strip():
+                rows.append(row)
+                row, used, between = indent, len(indent), 0
+            while used + width_of_word > width:
+                part = _fitting(word, width - used) or word[:1]
+                rows.append(row + part)
+                row, used, word = indent, len(indent), word[len(part) :]
+                width_of_word = width_of(word)
+        row += " " * between + word
+        used += between + width_of_word
     rows += [row] if row.strip() or not rows else []
     return [each.replace(STAYS, " ") for each in rows]

@@ -96,9 +96,8 @@ def _what_happened(entry: JournalEntry) -> tuple[Part, ...]:
     if isinstance(entry, SilentLossEntry):
         return (f"lost in silence: {printable(entry.account)}: ", Quote(printable(entry.text)))
     at = f" (at {printable(entry.url)})" if entry.url else ""
-    last = f", the last at {unbroken(day_and_clock(entry.last_at_ns))}" if entry.last_at_ns else ""
-    often = f" ({entry.times:,} times{last})" if entry.times > 1 else ""
-    return (Quote(printable(entry.text)), f"{at}{often}")
+    often = f"{entry.times:,} times until {unbroken(day_and_clock(entry.last_at_ns))}: "
+    return (often if entry.times > 1 else "", Quote(printable(entry.text)), at)
 
 
 def _heading(step: str) -> str:

@@ -34,7 +34,7 @@ def test_equal_tries_stand_where_the_first_of_them_was_with_their_number() -> No
     tries = structs.replace(ENDING, code="dns", text="no", times=50, lived_s=None)
     tries = structs.replace(tries, at_ns=AT + 10**9, last_at_ns=AT + 600 * 10**9, split=RecoveryTimes())
     later = structs.replace(ENDING, at_ns=AT + 20 * 10**9)
-    words = f"no (50 times, the last at {day_and_clock(AT + 600 * 10**9)})"
+    words = f"50 times until {day_and_clock(AT + 600 * 10**9)}: no"
     narrow = drawn(journal({"o2": [ENDING, tries], "b": [later]}, 80), 80)
     assert [row.split("  ")[1] for row in narrow if not row.startswith("    ")] == ["o2#3", "o2#3", "b#3"]
     assert f"{day_and_clock(AT + 10**9)}  o2#3  retryable dns: {words}" in narrow
@@ -63,7 +63,8 @@ def test_a_long_text_takes_three_rows_at_most_and_none_is_too_wide(width: int) -
     assert all(len(row) <= width for row in rows)
     assert len(rows) <= 3 + 2
     told = " ".join(" ".join(rows).split())
-    assert f"(at wss://b.example) (7 times, the last at {day_and_clock(AT + 10**9)})" in told
+    assert told.startswith(f"{day_and_clock(AT)} a/long/name#3 retryable lost: 7 times until ")
+    assert " (at wss://b.example) try 1, " in told
 
 
 def test_without_an_ending_that_is_said() -> None:

@@ -358,6 +358,7 @@ CLOCKS = {
     # Programs.
     *(
         "cli/run",
+        "cli/run_view",
         "cli/simulate",
         "cli/cooldowns",
         "cli/orders",

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from actors.display.text import clock, day_and_clock, span, times
 from actors.events import Gap, Topic, VenueState
 from actors.protocol.formatting import counted, printable, short
-from actors.status import LineStatus, Status, TopicStatus
+from actors.status import LineGlance, LineStatus, Status, TopicStatus
 
 TROUBLED = ("backoff", "failed")  # states that `reason` explains; in the others it is history
 EXPLAINED = ("closed", "halted", "maintenance")  # causes of being quiet that are counted
 
 
-def how_many_live(lines: Mapping[str, LineStatus]) -> str:
+def how_many_live(lines: Mapping[str, LineStatus | LineGlance]) -> str:
     """`2 of 3 lines live`."""
     return f"{sum(line.state == 'live' for line in lines.values())} of {counted(len(lines), 'line')} live"
 

@@ -31,6 +31,7 @@ from actors.status import (
     Counters,
     DeadLettersStatus,
     FeedStatus,
+    LineGlance,
     LineStatus,
     ProcessStatus,
     QuarantineStatus,
@@ -99,6 +100,11 @@ class SharedStatus:
             return self._last or taken.status
         finally:
             self._building.release()
+
+    def glance(self) -> dict[str, LineGlance]:
+        """The state of each line by its name, feeds in order; it builds no status."""
+        lines = _lines(self._shared)
+        return {line.name: _glance(line) for feed in self._shared.specs.feeds for line in lines.get(feed, ())}
 
     def end(self) -> None:
         """The runtime has ended: the last status is the one of this moment."""
@@ -232,6 +238,10 @@ def _backlog(line: LineView, lagging: Sequence[StreamStatus], now: float) -> Bac
         counters.kernel_bytes,
         counters.event_lags.growth(now),
     )
+
+
+def _glance(line: LineView) -> LineGlance:
+    return LineGlance(line.state.shown, None if line.reason is None else cause_of(line.reason))
 
 
 def _ended(line: LineView) -> LineView:

@@ -43,6 +43,7 @@ __all__ = [
     "known_venues",
     "load",
     "load_feed",
+    "load_table",
     "venue_class",
 ]
 
@@ -78,6 +79,20 @@ def _read(
         return ConfigReader(FILE, Path(), environ, venues).settings(source)
     path, file = _path(source), str(source)
     return ConfigReader(file, path.parent, environ, venues).settings(parsed(text_of(path, file), file))
+
+
+def load_table(config: Path, name: str, environ: Mapping[str, str] = os.environ) -> Settings:
+    """This table alone of a config, such as `service`: the secrets of its feeds need not be there.
+
+    Raises:
+        ConfigError: the file cannot be read, or this table of it has mistakes.
+    """
+    source = parsed(text_of(user_path(config), str(config)), str(config))
+    tables = {name: source[name]} if name in source else {}
+    reader = ConfigReader(str(config), config.parent, environ, {})
+    if reader.says_variable(tables) and "env_file" in source:
+        tables["env_file"] = source["env_file"]
+    return reader.settings(tables)
 
 
 def load_feed(

@@ -68,7 +68,9 @@ class _Reader:
         while self._at < len(self._text):
             line = self._text.count("\n", 0, self._at) + 1
             start = self._line_until("=")
-            if not start.strip(SPACE + "\n") or start.lstrip(SPACE)[0] in COMMENTS:
+            first = start.lstrip(SPACE)[:1]
+            is_empty = not first and not self._next_is("=")
+            if is_empty or (first and first in COMMENTS):
                 self._skip_line()
                 continue
             try:

@@ -137,7 +137,7 @@ class ConnectRateSettings(ConfigTable, frozen=True, kw_only=True):
 class CalendarSettings(ConfigTable, frozen=True, kw_only=True):
     """`[calendars.NAME]`, as it is written."""
 
-    zone: str
+    zone: Annotated[str, Meta(description='the name of a time zone, such as "America/New_York"')]
     sessions: Annotated[tuple[str, ...], Meta(min_length=1, description=SESSIONS)]
     closed: Annotated[tuple[str, ...], Meta(description='a list of texts, such as ["2026-12-25"]')] = ()
 

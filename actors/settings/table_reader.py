@@ -27,6 +27,9 @@ FilePath = Annotated[str, Meta(min_length=1, description=SecretFile.expected)]
 _VARIABLE = re.compile(r"\$\$\{|\$\{([^{}]*)\}?")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
+_BARE_VARIABLE = re.compile(r"\$[A-Z_][A-Z0-9_]+\Z")  # as a shell has it: $NAME and nothing else
+_SHELL_FORM = re.compile(r"([A-Za-z_][A-Za-z0-9_]*):?[-=?+]")  # a shell's ${NAME:-text} and the like
+
 T = TypeVar("T")
 
 
@@ -191,14 +194,16 @@ class SettingsReader:
 
     def _expand_text(self, where: str, key: str, text: str) -> str:
         before = len(self.problems)
+        if _BARE_VARIABLE.match(text):
+            name = text[1:] if text[1:] in self._environ else "NAME"  # it may be a password after all
+            self.complain(where, key, f"expected ${{{name}}}: a variable is written with braces")
 
         def replace(match: re.Match[str]) -> str:
             if match.group() == "$${":
                 return "${"
             name = match.group(1)
             if not match.group().endswith("}") or not _VARIABLE_NAME.match(name):
-                form = "${NAME}, with a name of letters, digits and _ (or $${ for the two characters)"
-                self.complain(where, key, f"expected {form}")
+                self.complain(where, key, _form_mistake(name))
                 return ""
             value = self._environ.get(name)
             if value is None:
@@ -274,3 +279,12 @@ class SettingsReader:
         told = told.casefold()
         parts = set(re.split(r"\W+", told))
         return any(hidden in told and (len(hidden) > 5 or hidden in parts) for hidden in self._hidden)
+
+
+def _form_mistake(inside: str) -> str:
+    """What is wrong with these characters between `${` and `}`."""
+    if shell := _SHELL_FORM.match(inside):
+        name = shell[1]
+        advice = f"write ${{{name}}}, and {name}=… into the environment or into env_file"
+        return f"expected ${{{name}}} alone: it has no default and no other form of a shell; {advice}"
+    return "expected ${NAME}, with a name of letters, digits and _ (or $${ for the two characters)"

@@ -359,7 +359,7 @@ def test_a_token_is_required_and_shown_nowhere(
         paused = ran("status", "-c", config, environ={"DESK_TOKEN": CANARY})
         assert paused.returncode == 1
         missing = asked("status", "-c", config)
-        assert missing.returncode == 1
+        assert missing.returncode == 78
         assert "DESK_TOKEN" in missing.stderr
         code, out = it.end()
         assert code == 0

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.cli.configured_service import read_settings
 from actors.errors import ConfigError
 from actors.settings import Settings, load, load_feed
 from actors.settings.env_file import variables_of
@@ -160,6 +161,16 @@ def test_a_feed_that_is_added_reads_the_file_again(config: Path) -> None:
     keys(config, "KEY=k2\nSECRET=s\n")
     own: Any = load_feed("b", FEED, settings, {}).own
     assert own.key.reveal() == "k2"
+
+
+def test_a_command_reads_it_for_a_table_that_names_a_variable(config: Path) -> None:
+    keys(config, "DESK_OF_THIS_TEST=desk\n", 0o644)
+    assert read_settings(config, "runtime").runtime.name == "linewarden"  # the file is not needed
+    config.write_text(config.read_text() + '[runtime]\nname = "${DESK_OF_THIS_TEST}"\n')
+    with pytest.raises(ConfigError, match="is open to every user"):
+        read_settings(config, "runtime")
+    (config.parent / "keys.env").chmod(0o600)
+    assert read_settings(config, "runtime").runtime.name == "desk"
 
 
 def test_what_can_be_read_of_it_counts_beside_its_mistakes(config: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from actors.cli.configured_service import read_settings
 from actors.errors import ConfigError
-from actors.settings import Settings, included, load, load_table
+from actors.settings import Settings, included, load
 from actors.settings.diff import compare
 
 Write = Callable[[str, str], Path]
@@ -184,4 +185,4 @@ def test_a_reload_reads_the_files_that_are_there_then(config: Path, write: Write
 def test_a_table_alone_is_read_without_the_other_files(config: Path, write: Write) -> None:
     write("feeds.d/a.toml", "[feeds.a\n")
     config.write_text(config.read_text() + '[runtime]\nname = "desk"\n')
-    assert load_table(config, "runtime", {}).runtime.name == "desk"
+    assert read_settings(config, "runtime").runtime.name == "desk"

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from actors.errors import ConfigError
-from actors.settings import Settings, described, load
 from actors.settings.config_path import find_config
 
 if TYPE_CHECKING:
+    from actors.settings import Settings
     from actors.venues.declarative import DeclarativeVenue
 
 CONFIG_MISTAKE = 78  # EX_CONFIG of sysexits.h: with this exit code, systemd does not start it again
@@ -45,6 +45,8 @@ def config_of(config: Path | None) -> Path:
 
 def described_venue(config: Path) -> type[DeclarativeVenue] | None:
     """The venue, if this file is a venue's table. Mistakes in it are printed and end the command."""
+    from actors.settings import described
+
     try:
         return described(config)
     except ConfigError as error:
@@ -53,6 +55,8 @@ def described_venue(config: Path) -> type[DeclarativeVenue] | None:
 
 def settings_of(config: Path) -> Settings:
     """The settings. Warnings are printed; mistakes are printed and end the command."""
+    from actors.settings import load  # commands that ask a service read no config
+
     try:
         settings = load(config)
     except ConfigError as error:

@@ -78,7 +78,7 @@ class ConfigReader(SettingsReader):
         """Raises ConfigError with all that is wrong."""
         top = self.table("", source)
         self._reject_unknown_outside_of_feeds("", top, TABLES | TOP_KEYS)
-        env_file = self._read_env_file(top)
+        env_file = self.read_env_file(top)
         included = read_included(self, top)
         runtime = RuntimeSettings(**self._runtime(top.get("runtime", {})))
         service = read_service(self, top.get("service", {}), self._directory)
@@ -112,7 +112,7 @@ class ConfigReader(SettingsReader):
         """One feed more, with the defaults and calendars of these settings. Raises as `settings` does."""
         self._calendars.update(beside.calendars)
         if beside.env_file:
-            self._read_env_file({"env_file": beside.env_file})
+            self.read_env_file({"env_file": beside.env_file})
         feed = self._feeds(beside.defaults).read(name, raw)
         if feed is not None:
             check_folder(self, beside.trading, {name: feed})
@@ -128,8 +128,8 @@ class ConfigReader(SettingsReader):
         if self.problems:
             raise ConfigError(list(dict.fromkeys(self.problems)))
 
-    def _read_env_file(self, top: Table) -> str:
-        """Its absolute path; empty: there is none. A variable of the process comes before one of the file."""
+    def read_env_file(self, top: Table) -> str:
+        """Its variables, after those of the process. Returns its absolute path; empty: there is none."""
         where = "env_file"
         if where not in top:
             return ""

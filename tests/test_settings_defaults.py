@@ -93,7 +93,7 @@ VALUES: dict[str, list[Any]] = {
     "ack_timeout": SECONDS,
     "block_timeout": SECONDS,
     "backfill": [True, False],
-    "backfill_hold": [0.0, 1.0],
+    "backfill_hold": [1.0, 2.0],
     "rotate_every": [0.0, 600.0],
     "price_sources": [[], ["stream", "rest"]],
     "send_buffer": BYTES,
@@ -106,7 +106,7 @@ VALUES: dict[str, list[Any]] = {
     "env_login": [True, False],
 }
 INSIDE: dict[str, dict[str, list[Any]]] = {
-    "restart": {"initial": SECONDS, "maximum": [5.0, 60.0], "period": SECONDS},
+    "restart": {"initial": [0.5, 40.0], "maximum": [60.0, 90.0], "period": SECONDS},
     "heartbeat": {"ping_interval": SECONDS, "pong_timeout": SECONDS},
     "health": {"poor_for": SECONDS, "hold_off": SECONDS, "rtt_ceiling": SECONDS},
     "send_rate": {"batch": [1, 9], "frames": [["5/s"], ["1/s", "9/min"]]},
@@ -246,7 +246,8 @@ def test_a_feeds_own_key_is_named_where_it_contradicts_a_default() -> None:
     ]
     contradiction = {"o2": {"restart": {"initial": 60.0, "maximum": 30.0}}}
     assert mistakes(contradiction, a=O2, b=O2) == [f"[defaults.o2.restart] maximum: {relation}"]
-    assert read(contradiction, a=O2 | {"restart": {"maximum": 60.0}}).feeds["a"].restart.maximum == 60.0
+    halves = {"restart": {"initial": 60.0}, "o2": {"restart": {"maximum": 90.0}}}
+    assert read(halves, a=O2).feeds["a"].restart.maximum == 90.0
 
 
 def test_a_default_that_means_nothing_to_a_feed_is_no_warning() -> None:

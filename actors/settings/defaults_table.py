@@ -17,10 +17,11 @@ from actors.protocol.venue import Venue
 from actors.secret import SecretFile
 from actors.settings.environment_login import login_keys
 from actors.settings.feed_keys import FEED_KEYS, PLAIN_KEYS, TABLES
+from actors.settings.restart_table import read_restart
 from actors.settings.schema import AccountNumbers, DefaultsSettings, FeedSettings
 from actors.settings.table_reader import RefusedError, SettingsReader
 from actors.settings.venue_lookup import Venues
-from actors.settings.wording import found, holds_secret, key_name, keys_of, plain, suggested
+from actors.settings.wording import found, has_key, holds_secret, key_name, keys_of, plain, suggested
 
 WHERE = "[defaults]"
 NOT_HERE = {
@@ -89,8 +90,10 @@ def _login_keys(kind: type[Venue]) -> set[str]:
 
 
 def _known_inside(reader: SettingsReader, where: str, key: str, raw: object) -> dict[str, object]:
-    """What its keys say together is judged with each feed."""
-    reader.fields(where, raw, TABLES[key])
+    if key == "restart" and has_key(raw, "initial") and has_key(raw, "maximum"):
+        read_restart(reader, where, raw)
+    else:  # a feed may have the other one
+        reader.fields(where, raw, TABLES[key])
     keys = keys_of(TABLES[key])
     return {name: value for name, value in raw.items() if name in keys} if isinstance(raw, Mapping) else {}
 

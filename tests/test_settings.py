@@ -262,7 +262,7 @@ def test_a_secret_may_come_as_one() -> None:
             "[defaults.restart] multiplier: expected a number from 1 to 1000, found 0.5.",
         ),
         (
-            {"defaults": {"restart": {"maximum": 0.1}}},
+            feed() | {"defaults": {"restart": {"maximum": 0.1}}},
             "[defaults.restart] maximum: expected maximum to be initial or more; "
             "initial is 0.25 s, maximum 0.1 s.",
         ),

@@ -115,7 +115,7 @@ def test_another_stderr_than_journalds_has_no_priorities(
     logs.set_up("text")
     logging.getLogger("actors").info("it happened")
     assert capsys.readouterr().err.endswith("Z INFO    it happened\n")
-    with open(os.devnull, encoding="utf-8") as closed:
+    with Path(os.devnull).open(encoding="utf-8") as closed:
         pass
     assert not logs.is_journald({"JOURNAL_STREAM": "1:2"}, closed)
 
@@ -123,9 +123,10 @@ def test_another_stderr_than_journalds_has_no_priorities(
 def test_a_record_of_a_feed_names_it_and_json_has_its_event(capsys: pytest.CaptureFixture[str]) -> None:
     log = log_queue.EventLogger(logging.getLogger("actors.test"))
     forms: tuple[logs.Format, ...] = ("text", "json")
+    words = "%s: it failed"
     for form in forms:
         logs.set_up(form)
-        log.error("request.failed", "%s: it failed", "px", feed="px")
+        log.error("request.failed", words, "px", feed="px")
     text, written = capsys.readouterr().err.splitlines()
     assert text.endswith("Z ERROR   px it failed")
     told = json.loads(written)

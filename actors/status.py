@@ -204,6 +204,7 @@ class ProcessStatus(Struct, frozen=True):
     started_ns: int = 0  # wall clock: when the runtime began
     uptime_s: float = 0.0  # of the runtime
     config: str = ""  # the file; `<config>`: a mapping
+    log_levels: dict[str, str] = {}  # of the loggers that have one of their own
 
 
 class Status(Struct, frozen=True):

@@ -35,6 +35,8 @@ COMMANDS = {
     "pause": "service_commands:pause",
     "resume": "service_commands:resume",
     "reload": "service_commands:reload",
+    "drain": "drain:drain",
+    "log-level": "log_level:log_level",
 }
 # A simulator's own settings are options, too.
 CONTEXT_SETTINGS = {"sim": {"allow_extra_args": True, "ignore_unknown_options": True}}

@@ -62,6 +62,7 @@ class Tail:
         self._markers = markers
         self._names: dict[Topic, str] = {}
         self._closed = ""  # the reason given to `close`
+        self._drained = ""  # the reason given to `drain`
         self.ended = ""  # the reason, once `frames` has ended
 
     def frames(self) -> Iterator[bytes]:
@@ -73,7 +74,7 @@ class Tail:
             if isinstance(item, Received):
                 yield self._frame(item)
             elif isinstance(item, Closed):
-                yield from self._last_words(item)
+                yield from self._last_words(Closed(self._drained) if self._drained else item)
             elif self._markers:
                 yield to_json(_marker_fields(item))
 
@@ -90,6 +91,12 @@ class Tail:
         self.ended = closed.reason
         if self._markers:
             yield to_json(_marker_fields(closed))
+
+    def drain(self, why: str) -> None:
+        """Ends behind what is queued."""
+        if not self._drained:
+            self._drained = why
+            self._stream.close()
 
     def close(self, why: str) -> None:
         self._closed = self._closed or why

@@ -6,7 +6,7 @@ The module of a command is imported when it is used: `linewarden status` needs n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, MutableMapping
-from importlib.metadata import version
+from importlib import metadata
 from typing import Annotated, Any
 
 import typer
@@ -33,6 +33,7 @@ COMMANDS = {
     "pause": "service_commands:pause",
     "resume": "service_commands:resume",
     "reload": "service_commands:reload",
+    "version": "version:version",
 }
 # A simulator's own settings are options, too.
 CONTEXT_SETTINGS = {"sim": {"allow_extra_args": True, "ignore_unknown_options": True}}
@@ -95,7 +96,7 @@ def main(command_begins: Callable[[], object] | None = None) -> None:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"linewarden {version('linewarden')}")
+        print(f"linewarden {metadata.version('linewarden')}")
         raise typer.Exit
 
 

@@ -377,11 +377,14 @@ def test_a_judged_run_serves_too(o2_config: Path) -> None:
     assert out.endswith("Every loss was restored.\n")
 
 
+@pytest.mark.parametrize("given", ["option", "variable"])
 def test_a_shell_completes_what_the_service_knows(
-    live_run: Running, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    live_run: Running, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], given: str
 ) -> None:
-    words = {"COMP_WORDS": "linewarden restart o", "COMP_CWORD": "2"}
-    environ = {"_LINEWARDEN_COMPLETE": "complete_bash", "LINEWARDEN_URL": live_run.url, **words}
+    begun = f"linewarden restart --url {live_run.url} o" if given == "option" else "linewarden restart o"
+    words = {"COMP_WORDS": begun, "COMP_CWORD": str(len(begun.split()) - 1)}
+    url = "http://127.0.0.1:9" if given == "option" else live_run.url
+    environ = {"_LINEWARDEN_COMPLETE": "complete_bash", "LINEWARDEN_URL": url, **words}
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(service_commands, "COMPLETE", PATIENCE)  # a busy machine, and Tab pressed again

@@ -23,7 +23,7 @@ import pytest
 from actors.secret import Secret
 from actors.service import Service
 from actors.settings import load
-from actors.settings.schema import ServiceSettings
+from actors.settings.schema import ServiceSettings, ServiceTokens
 from actors.simulators import SimulatedO2
 from tests.commands import ENDING, PATIENCE, child, posix
 from tests.examples.running import EXAMPLES, ROOT
@@ -264,7 +264,7 @@ def workers_of(url: str, number: int) -> set[int]:
 
 
 def test_two_workers_of_gunicorn_ask_one_service(o2: SimulatedO2) -> None:
-    settings = ServiceSettings(listen="127.0.0.1:0", tokens=ServiceTokens(look=Secret(TOKEN)))
+    settings = ServiceSettings(socket="none", listen="127.0.0.1:0", tokens=ServiceTokens(look=Secret(TOKEN)))
     with runtime_on(o2, subscribe=SUBSCRIBED) as runtime, Service(runtime, settings) as service:
         environ = {"LINEWARDEN_URL": service.url, "LINEWARDEN_TOKEN": TOKEN}
         with running(*WORKERS, environ=environ) as program:

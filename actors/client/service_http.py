@@ -46,7 +46,6 @@ class Reply(Struct, frozen=True):
     status: int
     body: bytes
     address: ServiceAddress  # which has answered
-    retry_after: str = ""  # the header
 
 
 class Refusal(Struct, frozen=True):
@@ -111,8 +110,7 @@ class ServiceHttp:
             headers = {"Host": host_header(address), **self.headers(sock, address)}
             connection.request(method, base_path(address) + path, headers=headers)
             answer = connection.getresponse()
-            body = self._to_the_end(answer, longest, address)
-            return Reply(answer.status, body, address, answer.getheader("Retry-After") or "")
+            return Reply(answer.status, self._to_the_end(answer, longest, address), address)
 
     def open(self, address: ServiceAddress, timeout: float) -> socket.socket:
         return self._connector.open(address, timeout)

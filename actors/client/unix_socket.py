@@ -20,13 +20,7 @@ _TIMEVAL: Final = struct.Struct("ll")  # seconds and microseconds
 def connect_unix(sock: socket.socket, path: Path, timeout: float) -> None:
     """Raises: UnreachableError, TimeoutError, OSError."""
     try:
-        if sys.platform == "linux":
-            # Without waiting, Linux refuses at once what the queue of the listener has no room for.
-            limit = _TIMEVAL.pack(int(timeout), max(1, int(timeout % 1 * 1e6)))
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-        else:
-            sock.settimeout(timeout)
-        sock.connect(os.fspath(path))
+        _connect(sock, path, timeout)
     except BlockingIOError:
         raise TimeoutError from None
     except FileNotFoundError:
@@ -37,6 +31,18 @@ def connect_unix(sock: socket.socket, path: Path, timeout: float) -> None:
         raise _forbidden(path) from None
     except NotADirectoryError:
         raise UnreachableError("there is no such folder") from None
+
+
+def _connect(sock: socket.socket, path: Path, timeout: float) -> None:
+    if sys.platform != "linux":
+        sock.settimeout(timeout)
+        sock.connect(os.fspath(path))
+        return
+    # A socket with Python's timeout is refused at once where the queue of the listener has no room.
+    limit = _TIMEVAL.pack(int(timeout), max(1, int(timeout % 1 * 1e6)))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+    sock.connect(os.fspath(path))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(0, 0))
 
 
 def _refused(path: Path) -> UnreachableError:

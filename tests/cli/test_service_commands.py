@@ -103,6 +103,27 @@ def test_no_service_is_3_and_says_where_it_was_looked_for(
     assert ran("status", environ={"LINEWARDEN_URL": nobody}).returncode == 3
 
 
+@posix
+def test_a_service_is_found_without_an_address_until_its_process_has_ended(
+    tmp_path: Path, o2: SimulatedO2
+) -> None:
+    config = written(tmp_path / "desk.toml", feed("o2", o2.url), service='socket = "auto"')
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path), "RUNTIME_DIRECTORY": ""}
+    path = tmp_path / "linewarden" / "desk.sock"
+    with running(config, environ=environ) as it:
+        assert it.url == f"unix:{path}"
+        for given in ([], ["-c", config]):
+            told = asked("journal", *given, environ=environ)
+            assert (told.returncode, told.stdout) == (0, "No line has been lost.\n")
+        it.process.kill()
+        it.process.wait(PATIENCE)
+    for given in ([], ["-c", config]):
+        told = asked("status", *given, environ=environ)
+        assert (told.returncode, told.stdout) == (3, "")
+        why = "the socket is there, and no process listens: the service has ended. Start it: linewarden run."
+        assert told.stderr.startswith(f"cannot reach the service at unix:{path}: {why}")
+
+
 ANSWERS = [
     (["journal"], "No line has been lost.\n"),
     (["quarantine"], "There is no message in quarantine.\n"),

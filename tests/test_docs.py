@@ -84,6 +84,7 @@ ENVIRONMENT = {
     "TPLUS_SEED": "17" * 32,
     "TPLUS_PASSWORD": "correct horse battery staple",  # of tests/venues/tplus/keystores/alice
     "QUAY_TOKEN": "T",
+    "LINEWARDEN_TOKEN": "t" * 32,
 }
 CONFIG = {"feeds": {"o2": {"venue": "o2", "url": "sim://o2?rate=50"}}}
 

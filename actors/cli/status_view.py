@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.cli.formatting import one_row, plain_table
+from actors.display.escaping import printable
 from actors.display.status_words import (
     EXPLAINED,
     TROUBLED,
@@ -24,7 +25,7 @@ from actors.display.status_words import (
 )
 from actors.display.text import day_and_clock, span, times
 from actors.events import Freshness, VenueState
-from actors.protocol.formatting import counted, printable
+from actors.protocol.formatting import counted
 from actors.rules.counters import StreamStatus
 from actors.rules.journal import KEPT, JournalEntry, LineExit, RecoveryTimes, SilentLossEntry
 from actors.status import (

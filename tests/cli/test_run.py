@@ -279,7 +279,8 @@ def test_the_keys_that_are_commented_out_are_known(tmp_path: Path) -> None:
     ids = {"O2_MARKET": "0x" + "ab" * 32, "O2_TRADE_ACCOUNT": "0x" + "cd" * 32, "LINEWARDEN_TOKEN": "t" * 32}
     text = (DEMO.parent / "desk.toml").read_text()
     every = re.sub(r"^# (?=\w+ = |\[[a-z._]+\])", "", text, flags=re.MULTILINE)
-    (tmp_path / "ca.pem").touch()
+    for name in ("ca.pem", "cert.pem", "key.pem"):
+        (tmp_path / name).touch()
     config = tmp_path / "desk.toml"
     config.write_text(every)
     settings = load(config, ids)

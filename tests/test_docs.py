@@ -424,7 +424,7 @@ def test_every_endpoint_is_explained() -> None:
     told = re.findall(
         r"^\| `([A-Z]+ /[^`]*)` \| (\w+) \|", section("docs/command-line.md", "HTTP endpoints"), re.MULTILINE
     )
-    routes = ServiceRoutes(nothing, None, nothing, nothing, nothing, nothing).routes
+    routes = ServiceRoutes(nothing, None, *[nothing] * 6).routes
     needed = {str(route): route.needed.replace("nothing", "none") for route in routes}
     assert dict(told) == needed
     assert len(told) == len(routes)

@@ -5,6 +5,7 @@ A new page is a row in `routes` and a method.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -18,7 +19,11 @@ from actors.errors import ConfigError, LinewardenError, RuntimeStopped, Timeout
 from actors.runtime import Runtime
 from actors.service.access import without_right, without_rights
 from actors.service.commands import LINE_COMMANDS, Commands
+from actors.service.draining import LONGEST as LONGEST_DRAIN
+from actors.service.draining import USUAL as USUAL_DRAIN
+from actors.service.draining import Draining
 from actors.service.followed_books import FollowedBooks
+from actors.service.log_levels import LONGEST, ROOT, LogLevels
 from actors.service.market_answers import MarketAnswers
 from actors.service.opened import Opened
 from actors.service.owner_answers import OwnerAnswers
@@ -27,6 +32,7 @@ from actors.service.responses import (
     RequestDeclined,
     ServiceRequest,
     ServiceResponse,
+    parse_seconds,
     parse_switch,
     parse_words,
 )
@@ -79,6 +85,8 @@ class ServiceRoutes:
         books: FollowedBooks,
         commands: Commands,
         opened: Opened,
+        log_levels: LogLevels,
+        draining: Draining,
     ) -> None:
         self._runtime = runtime
         self._reload = reload
@@ -86,6 +94,8 @@ class ServiceRoutes:
         self._books = books
         self._commands = commands
         self._opened = opened
+        self._log_levels = log_levels
+        self._draining = draining
         self._reloading = threading.Lock()
         self._statuses = StatusAnswers(self._status, lambda: runtime._shared.change)
         market, owner = MarketAnswers(runtime, books), OwnerAnswers(runtime)
@@ -106,6 +116,10 @@ class ServiceRoutes:
             ServiceRoute("POST", "/orders/adopt", "owner", owner.adopt),
             ServiceRoute("POST", "/beat/", "act", self.beat, "FEED"),
             ServiceRoute("POST", "/reload", "act", self.reload),
+            ServiceRoute("GET", "/drain", "look", self.drain_progress),
+            ServiceRoute("POST", "/drain", "act", self.drain),
+            ServiceRoute("GET", "/log-level", "look", self.log_levels),
+            ServiceRoute("POST", "/log-level/", "act", self.change_log_level, "LEVEL"),
             ServiceRoute("GET", "/journal", "look", self.journal),
             ServiceRoute("GET", "/journal/", "look", self.journal, "LINE"),
             ServiceRoute("GET", "/tail", "look", self.tail),
@@ -185,6 +199,8 @@ class ServiceRoutes:
     def readyz(self, asked: ServiceRequest) -> ServiceResponse:
         """Whether every feed is live, and with `?fresh=1` fresh; with the right to look, also what is not."""
         is_about_freshness = parse_switch(parse_words(asked, "readyz", ("fresh",)).get("fresh", "0"), "fresh")
+        if self._draining.is_on:
+            return ServiceResponse(503, {"draining": True} if asked.caller.may("look") else "unready")
         status = self._statuses.status()
         answer: dict[str, object] = {"live": status.state == "live"}
         if is_about_freshness:
@@ -258,6 +274,29 @@ class ServiceRoutes:
             return ServiceResponse(200, self._reload(plan))
         finally:
             self._reloading.release()
+
+    def drain(self, asked: ServiceRequest) -> ServiceResponse:
+        """`?timeout=SECONDS`: the process ends when no client is left, and then at the latest."""
+        given = parse_words(asked, "drain", ("timeout",))
+        timeout = parse_seconds(given["timeout"], "timeout", LONGEST_DRAIN) if given else USUAL_DRAIN
+        self._draining.begin(timeout, asked.caller.name)
+        return self.drain_progress(asked)
+
+    def drain_progress(self, asked: ServiceRequest) -> ServiceResponse:
+        """`clients`: that are left, this one among them."""
+        progress = {"draining": self._draining.is_on, "clients": self._draining.left, "pid": os.getpid()}
+        return ServiceResponse(200, progress)
+
+    def log_levels(self, asked: ServiceRequest) -> ServiceResponse:
+        """Of the loggers that have a level of their own."""
+        return ServiceResponse(200, {"levels": log_queue.levels()})
+
+    def change_log_level(self, asked: ServiceRequest) -> ServiceResponse:
+        """`?logger=NAME&for=SECONDS`."""
+        given = parse_words(asked, "log-level", ("logger", "for"))
+        seconds = parse_seconds(given["for"], "for", LONGEST) if "for" in given else None
+        self._log_levels.change(asked.argument, given.get("logger", ROOT), seconds, asked.caller.name)
+        return self.log_levels(asked)
 
     def journal(self, asked: ServiceRequest) -> ServiceResponse:
         """The last endings of every line, or of one, and what its venue said of itself, oldest first."""

@@ -20,8 +20,10 @@ from actors.runtime import Runtime
 from actors.service.arrivals import Arrival, Arrivals
 from actors.service.commands import Commands
 from actors.service.connection import Client, Limits
+from actors.service.draining import Draining
 from actors.service.followed_books import FollowedBooks
 from actors.service.listeners import Place, ServiceListener, TcpListener
+from actors.service.log_levels import LogLevels
 from actors.service.opened import Opened
 from actors.service.responses import (
     ReloadAnswer,
@@ -55,7 +57,7 @@ class Service:
     """Serves one runtime over HTTP and WebSocket, at a Unix socket and perhaps a port.
 
     A context manager; leaving it stops it. The runtime is not stopped with it. `reload(plan)` is
-    what `POST /reload` calls; None: there is nothing to reload.
+    what `POST /reload` calls; None: there is nothing to reload. `end` ends the process after `POST /drain`.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Service:
         *,
         reload: Callable[[bool], ReloadAnswer] | None = None,
         limits: Limits | None = None,
+        end: Callable[[], object] | None = None,
     ) -> None:
         self._settings, self._name = settings, runtime.settings.runtime.name
         self._listeners: tuple[ServiceListener, ...] = ()
@@ -75,7 +78,18 @@ class Service:
         self._opened = Opened(runtime, self._numbers)
         self._books = FollowedBooks(runtime, self._opened, self._numbers.books, self._limits.book_linger)
         commands = Commands(runtime, self._numbers)
-        self._routes = ServiceRoutes(runtime, reload, self._switches, self._books, commands, self._opened)
+        self._log_levels = LogLevels()
+        self._draining = Draining(self._clients, self._opened.close, end)
+        self._routes = ServiceRoutes(
+            runtime,
+            reload,
+            self._switches,
+            self._books,
+            commands,
+            self._opened,
+            self._log_levels,
+            self._draining,
+        )
         self._lock = threading.Lock()
         self._slots: dict[threading.Thread, _Slot] = {}
         self._running = False
@@ -129,6 +143,7 @@ class Service:
                 return
             self._running = False
         self._switches.stop()
+        self._draining.stop()
         self._stopping.set()
         self._arrivals.stop()
         for listener in self._listeners:
@@ -142,6 +157,7 @@ class Service:
                 slot.client.hang_up()
         self._join(FORCED)
         self._books.stop()
+        self._log_levels.stop()
         if left := [thread.name for thread in self._present()]:
             log.warning("service.left_behind", "These threads did not end in time: %s.", ", ".join(left))
 
@@ -259,6 +275,9 @@ class Service:
         here = threading.current_thread()
         with self._lock:
             return {thread: slot for thread, slot in self._slots.items() if thread is not here}
+
+    def _clients(self) -> list[Client]:
+        return [slot.client for slot in self._present().values() if slot.client is not None]
 
     def _join(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

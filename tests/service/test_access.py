@@ -112,6 +112,8 @@ def test_beyond_loopback_a_request_may_name_any_host(runtime: Runtime) -> None:
 
 ROUTES = [
     *(("GET", path, "look") for path in ("/status", "/journal", "/journal/o2", "/fresh/o2", "/tail")),
+    *(("GET", path, "look") for path in ("/drain", "/log-level")),
+    *(("POST", path, "act") for path in ("/drain", "/log-level/info")),
     *(("GET", path, "look") for path in ("/latest/o2/x", "/book/o2/x")),
     *(("POST", f"/{name}/o2", "act") for name in ("restart", "pause", "resume", "beat", "halt")),
     *(("POST", path, "act") for path in ("/cooldowns/clear", "/cooldowns/clear/o2", "/halt", "/reload")),

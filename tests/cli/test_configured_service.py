@@ -80,6 +80,15 @@ def test_a_certificate_makes_it_https(config: Callable[[str], Path], tmp_path: P
     assert find_service(None, config(text)).url == "https://127.0.0.1:9801"
 
 
+def test_a_file_with_the_tokens_is_not_read(config: Callable[[str], Path], tmp_path: Path) -> None:
+    file = config('socket = "/run/a.sock"\ntokens = { look = "${TOKEN}" }')
+    file.write_text(f'env_file = "{tmp_path}/of-another-user.env"\n' + file.read_text())
+    assert find_service(None, file).url == "unix:/run/a.sock"
+    file.write_text(file.read_text().replace("/run/a.sock", "/run/${NAME}.sock"))
+    with pytest.raises(ConfigError, match="env_file"):
+        find_service(None, file)
+
+
 def test_a_socket_is_preferred_where_it_is(config: Callable[[str], Path], own: Path, tmp_path: Path) -> None:
     file = config('listen = "127.0.0.1:9801"')
     assert find_service(None, file).url == "http://127.0.0.1:9801"

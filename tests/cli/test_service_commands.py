@@ -87,7 +87,7 @@ def test_a_feed_out_of_reach_is_1_and_the_service_answers_all_the_same(
 
 
 def test_a_target_that_does_not_exist_is_told_with_the_nearest(runtime: Runtime) -> None:
-    with Service(runtime, ServiceSettings(listen="127.0.0.1:0")) as service:
+    with Service(runtime, ServiceSettings()) as service:
         for options in ([], ["--json"], ["--down"]):
             told = asked("status", "o22", "--url", service.url, *options)
             assert told.returncode == 2
@@ -103,7 +103,7 @@ def test_a_target_is_alone_in_the_table_and_in_json(o2: SimulatedO2) -> None:
     table = {"feeds": {name: feed_at(o2.url) for name in ("left", "right")}}
     with actors.start(table, wait=10) as runtime:
         runtime.supervisor.pause("right").get(timeout=10)
-        with Service(runtime, ServiceSettings(listen="127.0.0.1:0")) as service:
+        with Service(runtime, ServiceSettings()) as service:
 
             def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
                 return asked("status", *arguments, "--url", service.url)

@@ -10,7 +10,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -18,8 +18,6 @@ import msgspec
 import typer
 from msgspec import Raw, Struct
 from rich.console import Group, RenderableType
-from rich.live import Live
-from rich.text import Text
 
 from actors.cli import status_view
 from actors.cli.arguments import complain
@@ -105,21 +103,10 @@ class _Liveness(Struct):
 
 
 def _watch(service: CommandClient, *, fresh: bool) -> None:
-    """The first look has to succeed. After that the view waits for a service that is gone."""
-    shown, view = console(), status_view.StatusView(moving=True, fresh=fresh)
-    part = _picture(service.status(), view)
-    live = Live(console=shown, auto_refresh=False) if shown.is_terminal else None
-    with suppress(KeyboardInterrupt), live or nullcontext():
-        while True:
-            if live is not None:
-                live.update(part, refresh=True)
-            else:
-                shown.print(part, "")
-            time.sleep(LOOK)
-            try:
-                part = _picture(service.status(), view)
-            except ServiceUnreachableError as error:
-                part = Text(str(error), "yellow")
+    from actors.cli.watch.listing import Wanted
+    from actors.cli.watch.start import watch
+
+    watch(service, Wanted(), fresh=fresh)
 
 
 def _watch_json(service: CommandClient) -> None:

@@ -34,6 +34,7 @@ from actors.status import Status
 
 TOLD: Final = 10  # looks for which the answer to a command is shown
 MOST_ALARMS, MOST_ABOUT = 3, 3  # rows
+NARROWEST: Final = 30  # columns
 NO_RIGHT: Final = "This key needs the right act, which you do not have at this service."
 
 
@@ -85,7 +86,7 @@ class WatchApp(App[None]):
         *,
         opens_fresh: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(ansi_color=True)
         self.theme = "ansi-dark"  # the colours of the terminal itself
         self._post, self._look, self._rights = post, first, rights
         self._looks = Looks(ask, lambda look: self.post_message(Looked(look)), first)
@@ -140,7 +141,7 @@ class WatchApp(App[None]):
         self._failed = ""
         self._guarded(self._show_lines)
         self._guarded(self._show_notices)
-        self._put("bar", bar(self._rights, self.size.width))
+        self._put("bar", bar(self._rights, self._width))
         for page in self.screen_stack:
             if isinstance(page, Page):
                 page.draw()
@@ -152,13 +153,14 @@ class WatchApp(App[None]):
         except Exception as error:
             self._failed = f"A part could not be drawn ({sentence(error)}). The next look draws it again."
             self._put("notices", Text(self._failed, "bold yellow"))
+            self._texts["notices"].display = True
 
     def _show_lines(self) -> None:
-        width = self.size.width - MARGIN
+        width = self._width - MARGIN
         shown = self._listing = listing(
             self._look.status, self._look.taken_at, self._per_second, self._wanted, width
         )
-        self._put("head", _text(rows_of(("".join(shown.summary[:1]),), "bold", self.size.width)))
+        self._put("head", _text(rows_of(("".join(shown.summary[:1]),), "bold", self._width)))
         self._put("columns", Text.assemble(" " * MARGIN, *shown.columns.spans))
         self._lines.show(shown.names, shown.rows_of, is_old=bool(self._look.trouble))
 
@@ -174,7 +176,12 @@ class WatchApp(App[None]):
         rule = Rule(Text(" · ".join(filter(None, parts))), align="left", style="dim")
         self._texts["rule"].update(rule)
         about = [] if chosen is None else shown.troubles.get(chosen, [])
-        self._put("chosen", _text(_few(about, self.size.width, MOST_ABOUT)))
+        self._put("chosen", _text(_few(about, self._width, MOST_ABOUT)))
+
+    @property
+    def _width(self) -> int:
+        """Columns for which rows are made. A terminal that has less cuts them."""
+        return max(NARROWEST, self.size.width)
 
     def _put(self, id: str, text: RenderableType) -> None:
         self._texts[id].update(text)
@@ -182,7 +189,7 @@ class WatchApp(App[None]):
     def _show_notices(self) -> None:
         """What cannot wait: nothing can be read, something failed, a command was answered, an alarm."""
         rows: list[Row] = []
-        look, width = self._look, self.size.width
+        look, width = self._look, self._width
         if look.trouble:
             since, taken = _clock(look.troubled_since), _clock(look.taken_at)
             away = span(max(0.0, look.at - look.troubled_since))
@@ -195,6 +202,7 @@ class WatchApp(App[None]):
         if self._listing is not None:
             rows += _few(self._listing.alarms, width, MOST_ALARMS)
         self._put("notices", _text(rows))
+        self._texts["notices"].display = bool(rows)
 
     # ── keys that choose what is listed ─────────────────────────────────────────────────────────
 

@@ -57,7 +57,7 @@ def bar(rights: Collection[str], width: int) -> Text:
     missing = sorted({key.needs for key in KEYS} - {"", *rights})
     for right in missing:
         keys = " ".join(key.shown for key in KEYS if key.needs == right)
-        parts.append(Text(f"{keys}: your rights lack {right}", "dim"))
+        parts.append(Text(f"{keys}: not without the right {right}", "dim"))
     rows = [Text()]
     for part in parts:
         if rows[-1].cell_len and rows[-1].cell_len + 2 + part.cell_len > width:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Final
 
+from rich.segment import Segment
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -78,17 +79,20 @@ class LineList(Widget, can_focus=True):
 
     def _settle(self) -> None:
         """The cursor is on an entry, and that is visible; no row is left empty that an entry could have."""
-        last = len(self._names) - 1
+        self._visible = []
+        if self._names:
+            self._fill(self.size.height, len(self._names) - 1)
+        self.refresh()
+        self.post_message(self.Moved())
+
+    def _fill(self, height: int, last: int) -> None:
         self._cursor = max(0, min(self._cursor, last))
         self._top = min(max(self._top, self._highest(self._cursor)), self._cursor, self._highest(last))
-        height, self._visible = self.size.height, []
         for entry in range(self._top, last + 1):
             self._visible += [(entry, row) for row in self._rows_of(entry)]
             if len(self._visible) >= height:
                 break
         del self._visible[height:]
-        self.refresh()
-        self.post_message(self.Moved())
 
     def _highest(self, entry: int) -> int:
         """The first of the entries that can be visible together with the whole of this one."""
@@ -103,7 +107,7 @@ class LineList(Widget, can_focus=True):
         if y == 0 and not self._names:
             return self._strip(EMPTY, is_chosen=False)
         if y >= len(self._visible):
-            return Strip.blank(self.size.width)
+            return Strip.blank(self.size.width, self.rich_style)
         entry, row = self._visible[y]
         return self._strip(row, is_chosen=entry == self._cursor)
 
@@ -113,4 +117,5 @@ class LineList(Widget, can_focus=True):
         text = Text.assemble(CHOSEN if is_chosen else OTHERS, *spans)
         text.truncate(self.size.width, pad=is_chosen)
         text.stylize("reverse" if is_chosen else "dim" if self._is_old else "")
-        return Strip(text.render(self.app.console, end="")).adjust_cell_length(self.size.width)
+        segments = Segment.apply_style(text.render(self.app.console, end=""), self.rich_style)
+        return Strip(segments).adjust_cell_length(self.size.width, self.rich_style)

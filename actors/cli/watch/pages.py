@@ -143,7 +143,7 @@ def not_fresh(untrusted: Mapping[str, Freshness]) -> RenderableType:
 def keys(rights: Collection[str]) -> RenderableType:
     table = plain_table("key", "what it does")
     for key in KEYS:
-        lacks = "" if key.needs in ("", *rights) else f" Not now: your rights lack {key.needs}."
+        lacks = "" if key.needs in ("", *rights) else f" Not now: you do not have the right {key.needs}."
         table.add_row(Text(key.shown, "bold"), key.help + lacks)
     for shown, words in MOVES:
         table.add_row(Text(shown, "bold"), words)

@@ -18,6 +18,7 @@ from tests.cli import statuses
 from tests.commands import PATIENCE
 
 RIGHTS: Final = ("look", "account", "act")
+ALL: Final = Wanted()
 
 
 class Desk:
@@ -105,7 +106,7 @@ def viewing(
     story: Callable[[View], Awaitable[None]],
     *,
     rights: Collection[str] = RIGHTS,
-    wanted: Wanted = Wanted(),
+    wanted: Wanted = ALL,
     size: tuple[int, int] = (80, 24),
     opens_fresh: bool = False,
 ) -> None:

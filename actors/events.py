@@ -74,7 +74,7 @@ class Topic(Struct, frozen=True, order=True, cache_hash=True, gc=False):
     options: Options = ()
 
     def __str__(self) -> str:
-        text = "/".join(part for part in (self.feed, self.channel, self.key) if part)
+        text = "/".join(filter(None, (self.feed, self.channel, self.key)))
         if not self.options:
             return text
         return text + "?" + "&".join(f"{name}={value}" for name, value in self.options)

@@ -34,6 +34,13 @@ class Cause(Struct, frozen=True):
     advice: str = ""  # what they can do, where something helps
 
 
+class LineGlance(Struct, frozen=True):
+    """What of a line costs no look at its topics."""
+
+    state: ShownState
+    reason: Cause | None  # as in a `LineStatus`
+
+
 class Counters(Struct, frozen=True):
     """One line's counters over all its epochs.
 

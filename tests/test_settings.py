@@ -272,7 +272,7 @@ def test_a_secret_may_come_as_one() -> None:
         ),
         (
             {"defaults": {"restrat": {}}},
-            "[defaults] restrat: there is no such table; did you mean 'restart'?",
+            "[defaults] restrat: there is no such key; did you mean 'restart'?",
         ),
         ({"feeds": {"a": {}}}, "[feeds.a] venue: missing; expected one of: desk, open."),
         (

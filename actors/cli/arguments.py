@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from actors.errors import ConfigError
-from actors.settings import Settings, described, load
 
 if TYPE_CHECKING:
+    from actors.settings import Settings
     from actors.venues.declarative import DeclarativeVenue
 
 Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="A file such as config/desk.toml.")]
@@ -23,6 +23,8 @@ Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="A file such as c
 
 def described_venue(config: Path) -> type[DeclarativeVenue] | None:
     """The venue, if this file is a venue's table. Mistakes in it are printed and end the command."""
+    from actors.settings import described
+
     try:
         return described(config)
     except ConfigError as error:
@@ -31,6 +33,8 @@ def described_venue(config: Path) -> type[DeclarativeVenue] | None:
 
 def settings_of(config: Path) -> Settings:
     """The settings. Warnings are printed; mistakes are printed and end the command."""
+    from actors.settings import load  # commands that ask a service read no config
+
     try:
         settings = load(config)
     except ConfigError as error:

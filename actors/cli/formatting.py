@@ -18,6 +18,12 @@ def console() -> Console:
     return shown if shown.is_terminal else Console(highlight=False, markup=False, emoji=False, width=PIPE)
 
 
+def screen_width() -> int | None:
+    """The columns of the terminal; None: stdout is none."""
+    shown = console()
+    return shown.width if shown.is_terminal else None
+
+
 def plain_table(*headings: str, right: Container[str] = (), unfolded: Container[str] = ()) -> Table:
     """The columns of `right` are aligned there; those of `unfolded` are cut at the end of their row."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")

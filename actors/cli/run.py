@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = log_queue.logger("actors.cli.run")
 
 
-REFRESH = 0.25  # seconds between two looks at the status
+TURN = 0.25  # seconds between two looks whether all is well, and between two at the status at the end
 SETTLE = 5.0  # seconds that a judged run waits at its end for lines to come back...
 SETTLE_TOLD = 1.5  # ...and if it was told to end
 DESCRIPTORS, DESCRIPTORS_A_LINE = 128, 4  # open files: for the rest, and for a line
@@ -87,7 +87,8 @@ def run(
             serve=not no_service,
         )
         code, sentences = run.until_the_end()
-        if not log_queue.flush(LOG_WITHIN):  # nothing reads stderr, and `logging` would wait for it at exit
+        is_held = run.screen is not None and run.screen.is_held()
+        if is_held or not log_queue.flush(LOG_WITHIN):  # nothing reads stdout or stderr: an exit would wait
             os._exit(code)
         shown = console()
         for sentence in sentences:
@@ -107,6 +108,7 @@ class _Run(Struct):
     serve: bool
     systemd: Systemd = field(default_factory=Systemd)
     began: float = field(default_factory=time.monotonic)
+    screen: Screen | None = None
 
     def until_the_end(self) -> tuple[int, Sequence[str]]:
         """Returns the exit code, and the sentences to end with."""
@@ -126,11 +128,11 @@ class _Run(Struct):
         except ServiceError as error:
             return complain(str(error)), ()
         except LinewardenError as error:  # the supervisor is gone: there is nothing left to watch
-            log.critical("%s", error)
+            log.critical("runtime.stopped", "%s", error)
             return 1, ()
         finally:
             if left := runtime.stop(STOP_WITHIN):
-                log.warning("These actors did not end in time: %s.", ", ".join(left))
+                log.warning("runtime.left_behind", "These actors did not end in time: %s.", ", ".join(left))
             logs.tell_folded(rest=True)
         if status is None:
             return 1, ["No status could be read; see the log."]
@@ -147,44 +149,54 @@ class _Run(Struct):
             else:
                 self._warn_of_switches()
             streams = StreamView(runtime.subscribe, self.settings) if self.show_events else None
-            with Screen(streams) as screen:
-                return self._watch(runtime, reload, screen)
+            with Screen(runtime.status, streams) as self.screen:
+                return self._watch(runtime, reload)
         finally:
             self.systemd.stopping()
             service.stop()
 
     def _warn_of_switches(self) -> None:
         for name in (name for name, feed in self.settings.feeds.items() if feed.is_watched):
-            log.warning("%s: its dead man's switch is off: without a port no program can beat", name)
+            log.warning(
+                "switch.off",
+                "%s: its dead man's switch is off: without a port no program can beat",
+                name,
+                feed=name,
+            )
 
-    def _watch(self, runtime: Runtime, reload: Reloader, screen: Screen) -> Status | None:
-        """Returns the last status that could be read.
+    def _watch(self, runtime: Runtime, reload: Reloader) -> Status | None:
+        """Returns the last status that could be read; none is built before the end, but by what shows one.
 
         A line may be down at the moment of the end, and an event on its way: a judged run waits a little.
 
         Raises:
             RuntimeStopped: there is nothing left to watch.
         """
-        status = found = None
+        status: Status | None = None
         due, over_at = time.monotonic(), math.inf
         while True:
             now = time.monotonic()
             if self.ending.take_hang_up():
                 reload(False)
-            if self.ending.told or now >= self.began + self.seconds:
-                over_at = min(over_at, now)
-            if now >= min(due, over_at):
-                found = _look(runtime)  # also where nothing is shown, to notice the end of the runtime
-                status, due = found or status, now + REFRESH
-                logs.tell_folded()
-                if found is not None:
-                    self.systemd.tell(found, alive=runtime._tree.moves())
-                if status is not None:
-                    screen.show(status, now, time.time())
-            settled = found is not None and not troubles(found)
-            if now >= over_at and (settled or now >= over_at + self._patience()):
-                return status
+            if over_at == math.inf and (self.ending.told or now >= self.began + self.seconds):
+                over_at = due = now
+            if now >= due:
+                due = now + TURN
+                self._tend(runtime)
+                if now >= over_at:
+                    found = _look(runtime)
+                    status = found or status
+                    is_settled = found is not None and not (self.judged and troubles(found))
+                    if is_settled or now >= over_at + self._patience():
+                        return status
             time.sleep(SLICE)
+
+    def _tend(self, runtime: Runtime) -> None:
+        """Raises: RuntimeStopped: the runtime has ended."""
+        if runtime.end_reason is not None:
+            raise RuntimeStopped(runtime.end_reason)
+        logs.tell_folded()
+        self.systemd.tell(runtime._status.glance, alive=runtime._tree.moves())
 
     def _patience(self) -> float:
         patience = SETTLE_TOLD if self.ending.told else SETTLE
@@ -212,7 +224,7 @@ def _look(runtime: Runtime) -> Status | None:
     try:
         status = runtime.status()
     except Exception:
-        log.exception("No status could be read. The run goes on.")
+        log.exception("service.status_failed", "No status could be read. The run goes on.")
         return None
     if status.state == "stopped":
         raise RuntimeStopped(runtime.end_reason or "stopped")
@@ -232,9 +244,16 @@ def _raise_file_limit(lines: int) -> None:
     allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     shown = counted(lines, "line")
-    log.info("The limit of open files was raised from %d to %d for %s.", soft, allowed, shown)
+    log.info(
+        "service.file_limit", "The limit of open files was raised from %d to %d for %s.", soft, allowed, shown
+    )
     if allowed < needed:
-        log.warning("%d open files may not be enough for %s; raise ulimit -n.", allowed, shown)
+        log.warning(
+            "service.file_limit_low",
+            "%d open files may not be enough for %s; raise ulimit -n.",
+            allowed,
+            shown,
+        )
 
 
 def _lines(settings: Settings) -> int:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
 from rich.console import Group
 from rich.live import Live
 
+from actors import log_queue
 from actors.cli.formatting import console
 from actors.cli.status_view import StatusView
 from actors.cli.stream_view import StreamView
@@ -19,19 +22,31 @@ from actors.protocol.formatting import counted, printable
 from actors.rules.counters import StreamStatus
 from actors.status import Counters, Status
 
+log = log_queue.logger("actors.cli.run")
+
 # The first counter is the sum of the others.
 OF_LINES = ("decoded", "routed", "unrouted", "quarantined", "duplicates", "lost")
 OF_STREAMS = ("received", "delivered", "dropped", "conflated", "queued")
+FOR_STREAMS = 12  # rows of the terminal that the lines leave to them
+
+
+REFRESH = 0.25  # seconds between two pictures, at least...
+SHARE = 0.05  # ...and at least so many that pictures take no larger share of a core...
+SLOWEST = 10.0  # ...but never more
+ENDS_WITHIN = 0.5  # seconds for the last picture
+THREAD = "linewarden/view"
 
 
 class Screen:
     """Draws the lines and the streams on a terminal. Elsewhere it prints what happens to the streams.
 
+    It has a thread of its own: a terminal that takes nothing holds this thread alone. What fails here is
+    logged, and shown again at the next turn. `look` gives the status; it is called for a terminal only.
     A context manager; leaving it leaves the last picture on the terminal.
     """
 
-    def __init__(self, streams: StreamView | None) -> None:
-        self._streams = streams
+    def __init__(self, look: Callable[[], Status], streams: StreamView | None) -> None:
+        self._look, self._streams = look, streams
         self._console = console()
         self._status = StatusView(moving=True, brief=streams is not None)
         self._live: Live | None = None
@@ -39,31 +54,74 @@ class Screen:
             # A stderr that goes elsewhere is not drawn above the table.
             redirect = sys.stderr.isatty()
             self._live = Live(console=self._console, auto_refresh=False, redirect_stderr=redirect)
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
+        self._is_lost = False  # stdout is gone
 
     def __enter__(self) -> Self:
-        if self._live is not None:
-            self._live.start()
+        if self._live is not None or self._streams is not None:
+            self._thread.start()
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        if self._live is not None:
-            self._live.stop()
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join(ENDS_WITHIN)
 
-    def show(self, status: Status, now: float, at: float) -> None:
-        """Times are seconds: `now` monotonic, `at` of the wall clock."""
+    def is_held(self, timeout: float = ENDS_WITHIN) -> bool:
+        """Whether stdout takes nothing: after so many more seconds a write to it has not returned."""
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
         if self._live is not None:
-            self._live.update(self._picture(status, now, at), refresh=True)
+            self._guarded(self._live.start)
+        while not (self._is_lost or self._ending.wait(self._turn())):
+            pass
+        if not self._is_lost:
+            self._guarded(self.show)
+        if self._live is not None:
+            self._guarded(self._live.stop)
+
+    def _turn(self) -> float:
+        """Shows once. Returns the seconds until the next time."""
+        begun = time.thread_time()
+        self._guarded(self.show)
+        return pause(time.thread_time() - begun)
+
+    def _guarded(self, show: Callable[[], object]) -> None:
+        try:
+            show()
+        except OSError as error:  # such as a pipe whose reader has ended
+            if not self._is_lost:
+                log.warning(
+                    "view.failed", "Nothing can be shown on stdout any more (%s). The run goes on.", error
+                )
+            self._is_lost = True
+        except Exception:
+            log.exception("view.failed", "The view could not be drawn. The run goes on.")
+
+    def show(self) -> None:
+        """Draws or prints what there is now."""
+        if self._live is not None:
+            picture = self._picture(self._look(), time.monotonic(), time.time())
+            self._live.update(picture, refresh=True)
         elif self._streams is not None:
-            for line in self._streams.lines(now):
+            for line in self._streams.lines(time.monotonic()):
                 print(line, flush=True)
 
     def _picture(self, status: Status, now: float, at: float) -> Group:
         width, height = self._console.size
-        lines = self._status.render(status, now, at, width)
         if self._streams is None:
-            return Group(lines)
-        left = height - len(self._console.render_lines(lines))
-        return Group(lines, self._streams.render(width, left, now))
+            return self._status.render(status, now, at, width, height)
+        lines = self._status.render(status, now, at, width, height - FOR_STREAMS)
+        return Group(lines, self._streams.render(width, height - len(lines.renderables), now))
+
+
+def pause(cost: float) -> float:
+    """Returns the seconds between two pictures, if one takes so many of a core."""
+    return min(SLOWEST, max(REFRESH, cost / SHARE))
 
 
 def summary(status: Status, seconds: float) -> Iterator[str]:

@@ -19,15 +19,17 @@ import typer
 from msgspec import Raw, Struct
 from rich.console import Group, RenderableType
 
-from actors.cli import status_view
+from actors.cli import journal_view, kept_view, status_view
 from actors.cli.arguments import complain
-from actors.cli.formatting import console
+from actors.cli.formatting import console, screen_width
 from actors.cli.service_client import CommandClient, find_service, in_path, read_status
+from actors.display.status_rows import BY_TROUBLE, SORTS
 from actors.errors import ConfigError, ServiceDeclinedError, ServiceUnreachableError
-from actors.protocol.formatting import UNSAFE
+from actors.protocol.formatting import UNSAFE, suggestion
 from actors.rules.journal import JournalEntry
 from actors.status import Status
 
+PROMPT = 1  # row of the terminal, below what a command has printed
 LOOK = 1.0  # seconds between two looks of --watch
 COMPLETE = 0.5  # seconds that a shell's Tab may take
 
@@ -35,9 +37,11 @@ _UNSAFE = re.compile(f"[{UNSAFE}]")  # what JSON leaves as it is
 
 
 def _targets(incomplete: str) -> list[str]:
-    """The feeds and lines of the service at the default address, for a shell's completion."""
+    """The feeds and lines of the service, for a shell's completion."""
     with suppress(Exception):
-        status = find_service(os.environ.get("LINEWARDEN_URL"), None, timeout=COMPLETE).status()
+        config = os.environ.get("LINEWARDEN_CONFIG")
+        url = os.environ.get("LINEWARDEN_URL")
+        status = find_service(url, Path(config) if config else None, timeout=COMPLETE).status()
         names = dict.fromkeys((*status.feeds, *status.lines()))
         return [name for name in names if name.startswith(incomplete)]
     return []
@@ -45,12 +49,21 @@ def _targets(incomplete: str) -> list[str]:
 
 Url = Annotated[
     str | None,
-    typer.Option("--url", envvar="LINEWARDEN_URL", metavar="URL", help="The address of the service."),
+    typer.Option(
+        "--url",
+        envvar="LINEWARDEN_URL",
+        metavar="URL",
+        help="The address of the service: unix:/path, https://… or http://…",
+    ),
 ]
 Config = Annotated[
     Path | None,
     typer.Option(
-        "-c", "--config", metavar="CONFIG", help="The config of the service; [service] has its address."
+        "-c",
+        "--config",
+        envvar="LINEWARDEN_CONFIG",
+        metavar="CONFIG",
+        help="The config of the service; [service] has its address.",
     ),
 ]
 Target = Annotated[
@@ -62,51 +75,141 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")
 # ── looking ─────────────────────────────────────────────────────────────────────────────────────
 
 
+def _known_sort(column: str) -> str:
+    if column not in SORTS:
+        raise typer.BadParameter(f"there is no column {column!r}{suggestion(column, SORTS)}")
+    return column
+
+
 def status(
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TARGET", help="The name of a feed or of a line; all by default.", autocompletion=_targets
+        ),
+    ] = None,
     url: Url = None,
     config: Config = None,
     as_json: AsJson = False,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh every second until Ctrl-C.")] = False,
+    down: Annotated[
+        bool, typer.Option("--down", help="List only lines that are not live, or degraded.")
+    ] = False,
     fresh: Annotated[
         bool,
         typer.Option("--fresh", help="List topics that are not fresh; exit with 1 if there are any."),
     ] = False,
+    sort: Annotated[
+        str,
+        typer.Option(
+            "--sort", metavar="COLUMN", callback=_known_sort, help=f"Sort lines by: {', '.join(SORTS)}."
+        ),
+    ] = BY_TROUBLE,
+    every: Annotated[bool, typer.Option("--all", help="Show all rows, also those below the screen.")] = False,
 ) -> None:
-    """Show every line of a running service.
+    """Show the lines of a running service, those in trouble first.
 
-    Exits with 0 if all lines are live, with --fresh if all topics are fresh, too; with 1 if some are not,
-    with 3 if no service answers.
+    On a terminal, what has no room is counted. Exits with 0 if all lines are live, with --fresh if all topics
+    are fresh, too; with 1 if some are not, with 3 if no service answers.
     """
     with asking(url, config) as service:
-        if watch:
-            _watch_json(service) if as_json else _watch(service, fresh=fresh)
-            return
         body = service.get("/status")
+        liveness = msgspec.json.decode(body, type=_Liveness)
+        liveness.check(target)
+        if watch:
+            if as_json:
+                _watch_json(service)
+            else:
+                _watch(service, target, down=down, fresh=fresh, sort=sort)
+            return
         if as_json:
-            _write(body.decode())
+            _write((body if target is None else _part(body, target)).decode())
         else:
-            console().print(_picture(read_status(body, service.url), status_view.StatusView(fresh=fresh)))
-        found = msgspec.json.decode(body, type=_Liveness)
-        is_live = all(feed.live for feed in found.feeds.values())
-        raise typer.Exit(0 if is_live and not (fresh and found.untrusted) else 1)
+            view = status_view.StatusView(fresh=fresh, target=target, down=down, sort=sort)
+            _print_status(read_status(body, service.url), view, whole=every)
+        is_well = liveness.is_live(target) and (not fresh or liveness.is_fresh(target))
+        raise typer.Exit(0 if is_well else 1)
+
+
+class _TopicName(Struct):
+    topic: str
+
+
+class _LineLiveness(Struct):
+    state: str
+    degraded: str = ""
+    topics: tuple[_TopicName, ...] = ()
 
 
 class _FeedLiveness(Struct):
     live: bool
+    lines: dict[str, _LineLiveness] = {}
 
 
 class _Liveness(Struct):
-    """All that --json reads of a status: the service may be of another version."""
+    """All that the exit code needs of a status: the service may be of another version."""
 
     feeds: dict[str, _FeedLiveness]
     untrusted: dict[str, Raw] = {}
 
+    def check(self, target: str | None) -> None:
+        """Raises `typer.BadParameter` if there is no such feed or line."""
+        lines = [name for feed in self.feeds.values() for name in feed.lines]
+        names = dict.fromkeys((*self.feeds, *lines))
+        if target is not None and target not in names:
+            text = f"there is no feed or line {target!r}{suggestion(target, names)}"
+            raise typer.BadParameter(text, param_hint="TARGET")
 
-def _watch(service: CommandClient, *, fresh: bool) -> None:
+    def is_live(self, target: str | None) -> bool:
+        """Whether every line is, or those of this feed, or this one."""
+        if target in self.feeds:
+            return self.feeds[target].live
+        return all(
+            line.state == "live" and not line.degraded
+            for feed in self.feeds.values()
+            for name, line in feed.lines.items()
+            if target in {None, name}
+        )
+
+    def is_fresh(self, target: str | None) -> bool:
+        """Whether every topic is, or those of this feed, or of this line."""
+        if target is None:
+            return not self.untrusted
+        if target in self.feeds:
+            return not any(topic.partition("/")[0] == target for topic in self.untrusted)
+        lines = (line for feed in self.feeds.values() for name, line in feed.lines.items() if name == target)
+        return not any(topic.topic in self.untrusted for line in lines for topic in line.topics)
+
+
+def _part(body: bytes, target: str) -> bytes:
+    """The status with this feed alone, or this line."""
+    whole = msgspec.json.decode(body, type=dict[str, Raw])
+    feeds = msgspec.json.decode(whole["feeds"], type=dict[str, dict[str, Raw]])
+    if target in feeds:
+        kept = {target: feeds[target]}
+    else:
+        kept = {}
+        for name, feed in feeds.items():
+            lines = msgspec.json.decode(feed["lines"], type=dict[str, Raw])
+            if target in lines:
+                kept[name] = {**feed, "lines": Raw(msgspec.json.encode({target: lines[target]}))}
+    return msgspec.json.encode({**whole, "feeds": kept})
+
+
+def _print_status(status: Status, view: status_view.StatusView, *, whole: bool) -> None:
+    """In a pipe, each row is whole."""
+    shown = console()
+    is_screen = shown.is_terminal
+    width = shown.width if is_screen else None
+    height = shown.height - PROMPT if is_screen and not whole else None
+    shown.print(view.render(status, time.monotonic(), time.time(), width, height), soft_wrap=True)
+
+
+def _watch(service: CommandClient, target: str | None, *, down: bool, fresh: bool, sort: str) -> None:
     from actors.cli.watch.listing import Wanted
     from actors.cli.watch.start import watch
 
-    watch(service, Wanted(), fresh=fresh)
+    watch(service, Wanted(target=target, down=down, sort=sort), fresh=fresh)
 
 
 def _watch_json(service: CommandClient) -> None:
@@ -116,10 +219,6 @@ def _watch_json(service: CommandClient) -> None:
             time.sleep(LOOK)
             with suppress(ServiceUnreachableError):
                 _write(service.get("/status").decode())
-
-
-def _picture(status: Status, view: status_view.StatusView) -> RenderableType:
-    return view.render(status, time.monotonic(), time.time(), console().width)
 
 
 def tail(
@@ -195,7 +294,7 @@ def journal(
         else:
             lines = {name: line for name, line in service.status().lines().items() if name in every}
             console().print(
-                Group(status_view.journal(every, console().width), status_view.blind_times(lines))
+                Group(journal_view.journal(every, console().width), journal_view.blind_times(lines))
             )
 
 
@@ -203,7 +302,7 @@ def quarantine(url: Url = None, config: Config = None, as_json: AsJson = False) 
     """Show messages that could not be decoded."""
     with asking(url, config) as service:
         kept = service.status().quarantine
-        show(kept, status_view.quarantine(kept), as_json=as_json)
+        show(kept, kept_view.quarantine(kept, screen_width()), as_json=as_json)
 
 
 def dead_letters(url: Url = None, config: Config = None, as_json: AsJson = False) -> None:
@@ -213,7 +312,7 @@ def dead_letters(url: Url = None, config: Config = None, as_json: AsJson = False
     """
     with asking(url, config) as service:
         kept = service.status().dead_letters
-        show(kept, status_view.dead_letters(kept), as_json=as_json)
+        show(kept, kept_view.dead_letters(kept, screen_width()), as_json=as_json)
 
 
 # ── acting ──────────────────────────────────────────────────────────────────────────────────────
@@ -267,6 +366,9 @@ def reload(
         body = service.post(f"/reload{'?plan=1' if plan else ''}")
         answer = msgspec.json.decode(body, type=_ReloadAnswer)
         complain(*answer.problems)
+        if answer.answer:
+            typer.echo(answer.answer)
+            return
         for change in answer.changes:
             typer.echo(f"planned: {change}" if plan else change)
         if answer.problems:
@@ -278,6 +380,7 @@ def reload(
 class _ReloadAnswer(Struct):
     changes: tuple[str, ...]
     problems: tuple[str, ...]
+    answer: str = ""  # instead of changes, where another reload is running
 
 
 # ── small things ────────────────────────────────────────────────────────────────────────────────
@@ -293,7 +396,7 @@ def asking(url: str | None, config: Path | None) -> Iterator[CommandClient]:
             raise typer.BadParameter(str(error), param_hint="--url or LINEWARDEN_URL") from None
         yield service
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        text = f"{service.url} answers in the format of another version of Linewarden."
+        text = f"{service.place} answers in the format of another version of Linewarden."
         raise typer.Exit(complain(text, code=3)) from None
     except ServiceUnreachableError as error:
         raise typer.Exit(complain(str(error), code=3)) from None

@@ -17,7 +17,7 @@ from actors import log_queue
 from actors.display.status_words import how_many_live
 from actors.display.text import cut
 from actors.protocol.formatting import printable
-from actors.status import Status
+from actors.status import LineGlance
 
 log = log_queue.logger("actors.cli.systemd")
 
@@ -28,7 +28,7 @@ PATIENCE = 1.0  # seconds for systemd to read a message; a failed one is sent ag
 
 
 class Systemd:
-    """Called from the loop that reads the status; it has no thread of its own.
+    """Called from the loop of `run`; it has no thread of its own.
 
     WATCHDOG=1 is sent by a loop that runs, while the supervisor is alive. So where one of them hangs, none is
     sent, and systemd restarts the process.
@@ -46,12 +46,14 @@ class Systemd:
         self._sentence, self._said_at = "", -math.inf
         self._failed = False
 
-    def tell(self, status: Status, *, alive: bool = True) -> None:
-        """Sends what is new or due. `alive`: the supervisor makes progress."""
+    def tell(self, glance: Callable[[], Mapping[str, LineGlance]], *, alive: bool = True) -> None:
+        """Sends what is new or due. `glance` gives the lines; `alive`: the supervisor makes progress."""
         if self._address is None:
             return
-        now, said = self._clock(), sentence(status)
-        speaks = said != self._sentence and now >= self._said_at + PAUSE
+        now, said = self._clock(), self._sentence
+        if now >= self._said_at + PAUSE:
+            said = sentence(glance())
+        speaks = said != self._sentence
         beats = alive and now >= self._beat_at
         words = ["READY=1"] * (not self._ready) + [f"STATUS={said}"] * speaks + ["WATCHDOG=1"] * beats
         if not words or not self._send(*words):
@@ -85,16 +87,15 @@ class Systemd:
                 sock.sendto("\n".join(words).encode(errors="replace"), self._address)
         except OSError as error:
             if not self._failed:
-                log.warning("cannot notify systemd of %s: %s", words[0], error)
+                log.warning("service.systemd_lost", "cannot notify systemd of %s: %s", words[0], error)
             self._failed = True
             return False
         self._failed = False
         return True
 
 
-def sentence(status: Status) -> str:
+def sentence(lines: Mapping[str, LineGlance]) -> str:
     """`3 of 4 lines live; alpaca: backoff (no pong for 5 s)`. It changes when a state does, not with time."""
-    lines = status.lines()
     down = {name: line for name, line in lines.items() if line.state != "live"}
     parts = [how_many_live(lines)]
     for name, line in list(down.items())[:NAMED]:

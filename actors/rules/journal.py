@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+import re
+from itertools import chain, pairwise
+from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from actors.events import VenueState
 
-KEPT = 20  # endings a line
+KEPT = 20  # entries per line
+VARIOUS: Final = "various"  # the code of an entry of tries that ended in different ways
+
+_NUMBER = re.compile(r"\d+")
 
 DAY_NS = 86_400 * 1_000_000_000
 
@@ -30,9 +35,10 @@ class RecoveryTimes(Struct, frozen=True):
 
 
 class LineExit(Struct, frozen=True, tag_field="entry", tag="exit"):
-    """One life that ended, or several equal tries in a row. Times are wall-clock nanoseconds.
+    """One life that ended, or equal tries of one outage. Times are wall-clock nanoseconds.
 
-    `lived_s` counts from being live. `at_ns` is the first of `times` endings, `last_at_ns` the last.
+    `lived_s` counts from being live. `at_ns` is the first of `times` endings, `last_at_ns` the last; all
+    other fields are those of the last.
     """
 
     epoch: int
@@ -80,42 +86,97 @@ class RecoveryRecord:
     def line_exit(self) -> LineExit:
         marks = [self._ended_at, *(self._marks.get(step) for step in self.STEPS)]
         way = [_ms(since, until) for since, until in pairwise(marks)]
-        ending = self._ending
-        return LineExit(
-            ending.epoch,
-            ending.at_ns,
-            ending.kind,
-            ending.code,
-            ending.text,
-            ending.attempt,
-            ending.lived_s,
-            RecoveryTimes(_ms(self._received_at, self._ended_at), *way),
-            ending.url,
+        return structs.replace(
+            self._ending, split=RecoveryTimes(_ms(self._received_at, self._ended_at), *way)
         )
 
 
 class Journal:
-    """One line's. One thread writes; any thread may read its exits."""
+    """One line's. One thread writes; any thread may read its exits.
+
+    An outage begins with the end of a life that was live, or with the first ending of all; the tries that
+    follow belong to it. Its first entry stays for as long as it lasts. Tries of one outage with the same
+    kind, code, address and text (up to its numbers) are one entry. Where an outage has more kinds of tries
+    than there is room for, the oldest entries behind the first become one. Of former outages the oldest goes
+    first, with all of its entries. So the `times` of all entries are the endings since the oldest of them.
+    """
 
     def __init__(self, keep: int = KEPT) -> None:
+        """`keep`: entries, 2 or more."""
         self._keep = keep
         self._last: RecoveryRecord | None = None
+        self._at = 0  # the index of the last ending in its outage
+        self._outages: tuple[tuple[LineExit, ...], ...] = ()
         self._exits: tuple[LineExit, ...] = ()
 
     def ended(self, ending: LineExit, received_at: float | None, ended_at: float) -> None:
         """`received_at`: the last sign of life, where there was one."""
-        self._last = RecoveryRecord(ending, received_at, ended_at)
-        self._exits = (*self._exits, self._last.line_exit())[-self._keep :]
+        if ending.lived_s is not None or not self._outages:
+            self._outages = (*self._outages, (ending,))
+            self._at = 0
+        else:
+            *former, outage = self._outages
+            outage, self._at = _with_try(outage, ending, self._keep)
+            self._outages = (*former, outage)
+        while len(self._outages) > 1 and sum(map(len, self._outages)) > self._keep:
+            self._outages = self._outages[1:]
+        self._last = RecoveryRecord(self._outages[-1][self._at], received_at, ended_at)
+        self._show(self._last.line_exit())
 
     def mark(self, step: str, at: float) -> None:
         """A step of the way back from the last ending, the first time it is taken."""
         if self._last is not None:
             self._last.mark(step, at)
-            self._exits = (*self._exits[:-1], self._last.line_exit())
+            self._show(self._last.line_exit())
 
     def exits(self) -> tuple[LineExit, ...]:
-        """Oldest first; a value that does not change."""
+        """The oldest first, by the first ending of each entry; a value that does not change."""
         return self._exits
+
+    def _show(self, last: LineExit) -> None:
+        *former, outage = self._outages
+        self._outages = (*former, (*outage[: self._at], last, *outage[self._at + 1 :]))
+        self._exits = tuple(chain.from_iterable(self._outages))
+
+
+def _with_try(outage: tuple[LineExit, ...], ending: LineExit, keep: int) -> tuple[tuple[LineExit, ...], int]:
+    """The outage with one more try, and the index of the entry that has it."""
+    wanted = _likeness(ending)
+    for at, entry in enumerate(outage):
+        if entry.lived_s is None and _likeness(entry) == wanted:
+            return (*outage[:at], _folded(entry, ending), *outage[at + 1 :]), at
+    outage = (*outage, ending)
+    if len(outage) > keep:
+        first, one, other, *rest = outage
+        outage = (first, _various(one, other), *rest)
+    return outage, len(outage) - 1
+
+
+def _likeness(ending: LineExit) -> tuple[str, ...]:
+    """What equal tries have in common."""
+    return ending.kind, ending.code, ending.url, _NUMBER.sub("0", ending.text)
+
+
+def _folded(one: LineExit, last: LineExit) -> LineExit:
+    return structs.replace(
+        last,
+        at_ns=one.at_ns,
+        times=one.times + last.times,
+        last_at_ns=max(_last_at(one), _last_at(last)),
+    )
+
+
+def _various(one: LineExit, other: LineExit) -> LineExit:
+    """Two entries of different kinds as one: it shows the one that happened last."""
+    earlier, later = sorted((one, other), key=_last_at)
+    folded = structs.replace(_folded(earlier, later), at_ns=min(one.at_ns, other.at_ns), code=VARIOUS)
+    if later.code == VARIOUS:
+        return folded
+    return structs.replace(folded, text=f"tries that ended in different ways; the last: {later.text}")
+
+
+def _last_at(ending: LineExit) -> int:
+    return ending.last_at_ns or ending.at_ns
 
 
 class Repairs(Struct, frozen=True):

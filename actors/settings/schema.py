@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, structs
@@ -11,9 +12,8 @@ from actors.protocol.trading import Align
 from actors.protocol.venue import Venue, VenueSettings
 from actors.rules.calendar import Calendar
 from actors.rules.foreign_price import SOURCE
-from actors.rules.line_policy import HeartbeatPolicy, LinePolicy
-from actors.rules.poor_health import HealthPolicy
-from actors.rules.restarts import Interval, RestartPolicy, Seconds
+from actors.rules.line_policy import LinePolicy
+from actors.rules.restarts import Interval, Seconds
 from actors.secret import RedactedStruct, Secret, Shown, origin
 from actors.settings.addresses import PROXIES, host_and_port, is_simulated
 from actors.trading.arguments import DIGITS, DIGITS_ONLY
@@ -78,6 +78,24 @@ class ServiceTokens(ConfigTable, frozen=True, kw_only=True):
         return tuple((right, token) for right, token in every if token is not None)
 
 
+Several = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number, 1 or more")]
+
+
+class ServiceLimits(ConfigTable, frozen=True, kw_only=True):
+    """`[service.limits]`. A client is an address with a token, or a user of the socket."""
+
+    clients: Several = 64  # requests under way at once, tails included
+    per_client: Several = 48  # of these, of one client
+    waiting: Several = 256  # connections without a complete request
+    waiting_per_address: Several = 128
+    tails: Several = 32  # of one client
+    topics: Several = 2_000  # of all tails of one client
+    lines: Several = 16  # that requests may open at one feed
+    books: Several = 16  # order books that requests may have followed
+    commands: Several = 60  # of one client in a minute
+    restart_interval: Interval = 5.0  # seconds between two connects of a line by commands
+
+
 class ServiceSettings(ConfigTable, frozen=True, kw_only=True):
     """`[service]`: only `linewarden run` listens."""
 
@@ -88,6 +106,7 @@ class ServiceSettings(ConfigTable, frozen=True, kw_only=True):
     tls_key: str = ""
     tokens: ServiceTokens = ServiceTokens()
     users: dict[str, tuple[Right, ...]] = {}  # by name, uid, or @group; on the socket
+    limits: ServiceLimits = ServiceLimits()
     token: Secret | None = None  # beyond loopback there must be one
 
     @property
@@ -213,12 +232,16 @@ class FeedSettings(LinePolicy, RedactedStruct, frozen=True, kw_only=True):
                 yield name, getattr(self, name)
 
 
-class DefaultsSettings(ConfigTable, frozen=True, kw_only=True):
-    """`[defaults]`: what a feed has that does not say otherwise."""
+class DefaultsSettings(RedactedStruct, frozen=True, kw_only=True):
+    """`[defaults]` as it is written: what a feed takes that does not say otherwise. A feed checks it."""
 
-    restart: RestartPolicy = RestartPolicy()
-    heartbeat: HeartbeatPolicy = HeartbeatPolicy()
-    health: HealthPolicy = HealthPolicy()
+    common: Mapping[str, object] = {}
+    venues: Mapping[str, Mapping[str, object]] = {}  # of feeds of that venue; it comes before `common`
+
+    def shown(self) -> Shown:
+        """Names of keys: a value may hold a password."""
+        yield "common", tuple(self.common)
+        yield "venues", tuple(self.venues)
 
 
 class Settings(ConfigTable, frozen=True, kw_only=True):

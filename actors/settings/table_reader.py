@@ -7,16 +7,21 @@ import re
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
-from typing import Any, TypeVar, get_args
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args
 
 import msgspec
-from msgspec import structs
+from msgspec import Meta, structs
 
 from actors.errors import ConfigError, LinewardenError
-from actors.secret import dec_hook
+from actors.secret import SecretFile, dec_hook
 from actors.settings import wording
+from actors.settings.places import Place, Places
+from actors.settings.secret_files import read_secret_file
+from actors.settings.toml_file import user_path
 
 DEPTH = 32  # of tables in tables
+FilePath = Annotated[str, Meta(min_length=1, description=SecretFile.expected)]
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{([^{}]*)\}?")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -31,8 +36,15 @@ class RefusedError(Exception):
 class SettingsReader:
     """Reads tables, and goes on after a mistake to find the next."""
 
-    def __init__(self, file: str, environ: Mapping[str, str], homes: Mapping[str, Container[str]]) -> None:
+    def __init__(
+        self,
+        file: str,
+        environ: Mapping[str, str],
+        homes: Mapping[str, Container[str]],
+        directory: Path = Path(),
+    ) -> None:
         self.file = file
+        self.places = Places(Place(file, directory))
         self.problems: list[str] = []
         self.warnings: list[str] = []
         self._environ = environ
@@ -78,7 +90,7 @@ class SettingsReader:
     def reject_unknown(
         self, where: str, table: Iterable[str], known: Collection[str], feed: str = "NAME"
     ) -> None:
-        what = "table" if where in {"", "[defaults]"} else "key"
+        what = "key" if where else "table"
         for key in table:
             if key not in known:
                 hint = wording.longer(key, known) or self.home(key, feed) or wording.suggested(key, known)
@@ -94,6 +106,8 @@ class SettingsReader:
 
     def convert(self, where: str, key: str, raw: object, kind: Any) -> Any:
         """The value as `kind`. A mistake is reported in our own words, which repeat no text."""
+        if wording.plain(kind) is SecretFile and not isinstance(raw, SecretFile):
+            return self._secret_file(where, key, raw)
         value = self.expand(where, key, raw)
         if wording.holds_secret(kind):
             if isinstance(value, str):
@@ -114,6 +128,33 @@ class SettingsReader:
         found = "" if near or same else f", found {wording.found(raw, kind)}"
         self.complain(where, key, f"expected {wording.expected(kind)}{found}{hint}")
         raise RefusedError
+
+    def each(self, where: str, key: str, texts: Collection[str], read: Callable[[str], T]) -> tuple[T, ...]:
+        """Each of these texts, read; a mistake is reported with the number of its entry."""
+        values = []
+        for number, text in enumerate(texts, 1):
+            try:
+                values.append(read(text))
+            except ValueError as error:
+                place = f"entry {number}: " if len(texts) > 1 else ""
+                self.complain(where, key, f"{place}{error}")
+        return tuple(values)
+
+    def path(self, where: str, key: str, name: str) -> Path:
+        """The path that this value names: a relative one starts at the directory of its file."""
+        return Path(self.places.of(where, key).directory, user_path(name))
+
+    def _secret_file(self, where: str, key: str, raw: object) -> SecretFile:
+        """The file at the path that stands for a secret."""
+        name = self.convert(where, key, raw, FilePath)
+        shown = raw if isinstance(raw, str) else name  # as it was written: a variable's value is not shown
+        try:
+            file = read_secret_file(self.path(where, key, name), shown)
+        except ConfigError as error:
+            self.complain(where, key, error.problems[0])
+            raise RefusedError from None
+        self._hide(file.text.reveal())
+        return file
 
     def expand(self, where: str, key: str, value: object, depth: int = 0) -> Any:
         """The value with every `${NAME}` in its texts replaced."""
@@ -170,10 +211,19 @@ class SettingsReader:
     # ── mistakes ────────────────────────────────────────────────────────────────────────────────
 
     def complain(self, where: str, key: str, text: str) -> None:
-        self.problems.append(wording.sentence(self.file, where, key, text))
+        self.problems.append(self._sentence(where, key, text))
 
     def warn(self, where: str, key: str, text: str) -> None:
-        self.warnings.append(wording.sentence(self.file, where, key, text))
+        self.warnings.append(self._sentence(where, key, text))
+
+    def warn_of_useless(self, where: str, key: str, text: str) -> None:
+        """A default that means nothing to one feed is meant for the others."""
+        if not self.places.is_taken(where, key):
+            self.warn(where, key, text)
+
+    def _sentence(self, where: str, key: str, text: str) -> str:
+        place = self.places.of(where, key)
+        return wording.sentence(place.file, place.where, key, text)
 
     def quoting(
         self, where: str, key: str, call: Callable[[], T], *, withheld: bool = False, prefix: str = ""

@@ -18,6 +18,14 @@ def user_path(path: str | Path) -> Path:
         return Path(path)
 
 
+def is_file(path: Path) -> bool:
+    """No, where it cannot be looked at."""
+    try:
+        return "\0" not in str(path) and path.is_file()
+    except OSError:
+        return False
+
+
 def text_of(path: Path, file: str) -> str:
     """The text of a file; `file` is what people call it.
 

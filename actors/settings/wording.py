@@ -120,6 +120,10 @@ def keys_of(kind: type) -> set[str]:
     return {field.encode_name for field in structs.fields(kind)}
 
 
+def has_key(raw: object, key: str) -> bool:
+    return isinstance(raw, Mapping) and key in raw
+
+
 def key_name(name: str) -> str:
     """As TOML would write it."""
     return name if BARE.match(name) else json.dumps(name)

@@ -19,7 +19,7 @@ from actors.cli import run
 from actors.errors import Timeout
 from actors.settings import Settings, load
 from actors.simulators import SimulatedO2
-from actors.status import Status
+from actors.status import LineGlance, Status
 from tests.cli.conftest import Invoke
 from tests.cli.statuses import line, status
 from tests.commands import DEMO, ENDING, child, on_a_terminal, posix, ran
@@ -176,7 +176,8 @@ class Fake:
         self.dies = False
         self.state = "live"
         self.failures: list[Exception] = []  # of the next looks
-        self._tree = self
+        self.turns = 0
+        self._tree = self._status = self
         self.settings = Settings(feeds={})
 
     def status(self) -> Status:
@@ -190,7 +191,11 @@ class Fake:
     def end_reason(self) -> str | None:
         return "the supervisor died" if self.dies else None
 
+    def glance(self) -> dict[str, LineGlance]:
+        return {}
+
     def moves(self) -> bool:
+        self.turns += 1
         return True
 
     def stop(self, timeout: float) -> tuple[str, ...]:
@@ -213,12 +218,12 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
-def end_when_looked_at(runtime: Fake, number: signal.Signals) -> None:
+def end_when_it_runs(runtime: Fake, number: signal.Signals, turns: int = 1) -> None:
     def tell() -> None:
         deadline = time.monotonic() + 20.0
-        while not runtime.looked and time.monotonic() < deadline:
+        while runtime.turns < turns and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert runtime.looked  # else the signal would end the tests
+        assert runtime.turns  # else the signal would end the tests
         os.kill(os.getpid(), number)
 
     threading.Thread(target=tell, daemon=True).start()
@@ -246,7 +251,7 @@ def test_a_judged_run_ends_with_1_if_a_line_is_down(
 @posix
 def test_a_service_is_not_judged(linewarden: Invoke, desk_config: Path, runtime: Fake) -> None:
     runtime.state = "connecting"
-    end_when_looked_at(runtime, signal.SIGINT)
+    end_when_it_runs(runtime, signal.SIGINT)
     told = linewarden("run", desk_config)
     assert told.exit_code == 0
     assert "is not live" not in told.stdout
@@ -257,7 +262,7 @@ def test_a_service_is_not_judged(linewarden: Invoke, desk_config: Path, runtime:
 def test_run_ends_when_told(
     linewarden: Invoke, desk_config: Path, runtime: Fake, number: signal.Signals
 ) -> None:
-    end_when_looked_at(runtime, number)
+    end_when_it_runs(runtime, number)
     told = linewarden("run", desk_config)
     assert told.exit_code == 0
     assert "1 of 1 line live at the end" in told.stdout
@@ -281,6 +286,16 @@ def test_the_keys_that_are_commented_out_are_known(tmp_path: Path) -> None:
     assert settings.service.token is not None
     assert settings.feeds["o2"].connect_rate is not None
     assert settings.feeds["o2"].subscribe[0].calendar is not None
+
+
+@posix
+def test_a_run_without_a_viewer_builds_one_status_at_its_end(
+    linewarden: Invoke, desk_config: Path, runtime: Fake
+) -> None:
+    end_when_it_runs(runtime, signal.SIGTERM, turns=5)
+    assert linewarden("run", desk_config, "--no-service").exit_code == 0
+    assert runtime.turns >= 5
+    assert runtime.looked == 1
 
 
 def test_run_does_not_outlive_its_supervisor(linewarden: Invoke, desk_config: Path, runtime: Fake) -> None:

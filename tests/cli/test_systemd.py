@@ -7,22 +7,26 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from actors import Runtime
 from actors.cli.systemd import Systemd, sentence
-from actors.status import Cause
+from actors.status import Cause, LineGlance, LineStatus
 from actors.supervision.state import LineRecord
-from tests.cli.statuses import line, status
+from tests.cli.statuses import line
 from tests.commands import ENDING, PATIENCE, child
 from tests.support.virtual_time import Clock
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="this platform has no AF_UNIX")
 
 LOST = Cause("retryable", "pong_timeout", "no pong for 5 s")
+
+
+def glance(**lines: LineStatus) -> Callable[[], dict[str, LineGlance]]:
+    return lambda: {name: LineGlance(line.state, line.reason) for name, line in lines.items()}
 
 
 class Listener:
@@ -69,21 +73,21 @@ def systemd(listener: Listener, clock: Clock) -> Systemd:
 
 def test_the_first_status_means_ready(systemd: Systemd, listener: Listener) -> None:
     assert listener.heard() == []
-    systemd.tell(status(o2=line("connecting")))
+    systemd.tell(glance(o2=line("connecting")))
     assert listener.heard() == [["READY=1", "STATUS=0 of 1 line live; o2: connecting", "WATCHDOG=1"]]
 
 
 def test_nothing_is_said_twice_and_a_line_that_flaps_not_too_often(
     systemd: Systemd, listener: Listener, clock: Clock
 ) -> None:
-    systemd.tell(status(o2=line()))
+    systemd.tell(glance(o2=line()))
     listener.heard()
-    systemd.tell(status(o2=line()))
-    systemd.tell(status(o2=line("connecting")))
+    systemd.tell(glance(o2=line()))
+    systemd.tell(glance(o2=line("connecting")))
     assert listener.heard() == []
     clock.now += 1.0
-    systemd.tell(status(o2=line("backoff", reason=LOST, next_attempt_s=3.2)))
-    systemd.tell(status(o2=line("backoff", reason=LOST, next_attempt_s=2.9)))
+    systemd.tell(glance(o2=line("backoff", reason=LOST, next_attempt_s=3.2)))
+    systemd.tell(glance(o2=line("backoff", reason=LOST, next_attempt_s=2.9)))
     assert listener.heard() == [["STATUS=0 of 1 line live; o2: backoff (no pong for 5 s)"]]
 
 
@@ -92,7 +96,7 @@ def test_the_watchdog_hears_in_half_its_time_from_who_holds_a_status(
 ) -> None:
     beats = []
     for _ in range(240):  # a minute of statuses
-        systemd.tell(status(o2=line()))
+        systemd.tell(glance(o2=line()))
         beats += [clock.now for message in listener.heard() if "WATCHDOG=1" in message]
         clock.now += 0.25
     assert beats == [1000.0, 1015.0, 1030.0, 1045.0]
@@ -104,24 +108,24 @@ def test_the_watchdog_hears_in_half_its_time_from_who_holds_a_status(
 def test_another_process_s_watchdog_is_not_fed(listener: Listener, other: int, beats: int) -> None:
     process = os.getpid() + other
     environ = {"NOTIFY_SOCKET": listener.name, "WATCHDOG_USEC": "1000000", "WATCHDOG_PID": str(process)}
-    Systemd(environ).tell(status(o2=line()))
+    Systemd(environ).tell(glance(o2=line()))
     assert sum("WATCHDOG=1" in message for message in listener.heard()) == beats
 
 
 @pytest.mark.parametrize("microseconds", ["", "0", "-5", "soon"])
 def test_no_watchdog_no_beat(listener: Listener, microseconds: str) -> None:
-    Systemd({"NOTIFY_SOCKET": listener.name, "WATCHDOG_USEC": microseconds}).tell(status(o2=line()))
+    Systemd({"NOTIFY_SOCKET": listener.name, "WATCHDOG_USEC": microseconds}).tell(glance(o2=line()))
     assert listener.heard() == [["READY=1", "STATUS=1 of 1 line live"]]
 
 
 def test_a_reload_ends_with_ready_however_it_ends(systemd: Systemd, listener: Listener) -> None:
-    systemd.tell(status(o2=line()))
+    systemd.tell(glance(o2=line()))
     listener.heard()
     with contextlib.suppress(ValueError), systemd.reloading():
         assert listener.heard() == [["RELOADING=1", "MONOTONIC_USEC=1000000000", "STATUS=reloading"]]
         raise ValueError("odd")
     assert listener.heard() == [["READY=1"]]
-    systemd.tell(status(o2=line()))
+    systemd.tell(glance(o2=line()))
     assert listener.heard() == [["STATUS=1 of 1 line live"]]
 
 
@@ -133,7 +137,7 @@ def test_stopping(systemd: Systemd, listener: Listener) -> None:
 @pytest.mark.skipif(not os.path.exists("/proc/net/unix"), reason="abstract sockets are Linux's")  # noqa: PTH110
 def test_an_abstract_address() -> None:
     listener = Listener(f"@linewarden/{os.getpid()}")
-    Systemd({"NOTIFY_SOCKET": listener.name}).tell(status(o2=line()))
+    Systemd({"NOTIFY_SOCKET": listener.name}).tell(glance(o2=line()))
     assert listener.heard() == [["READY=1", "STATUS=1 of 1 line live"]]
     listener.close()
 
@@ -147,7 +151,7 @@ def test_elsewhere_nothing_happens(
 
     monkeypatch.setattr(socket, "socket", refuse)
     it = Systemd({"NOTIFY_SOCKET": name} if name else {})
-    it.tell(status(o2=line()))
+    it.tell(glance(o2=line()))
     with it.reloading():
         it.stopping()
     assert caplog.records == []
@@ -157,13 +161,13 @@ def test_a_deaf_systemd_is_logged_once_and_told_again(
     listener: Listener, clock: Clock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     systemd = Systemd({"NOTIFY_SOCKET": f"{listener.name}-later"}, clock)
-    systemd.tell(status(o2=line()))
-    systemd.tell(status(o2=line()))
+    systemd.tell(glance(o2=line()))
+    systemd.tell(glance(o2=line()))
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage().startswith("cannot notify systemd of READY=1: ")
     later = Listener(f"{listener.name}-later")
-    systemd.tell(status(o2=line()))
+    systemd.tell(glance(o2=line()))
     assert later.heard() == [["READY=1", "STATUS=1 of 1 line live"]]
     later.close()
 
@@ -174,7 +178,7 @@ def test_a_full_socket_does_not_hold_the_loop(
     monkeypatch.setattr("actors.cli.systemd.PATIENCE", 0.001)
     for number in range(10_000):  # nobody reads
         clock.now += 1.0
-        systemd.tell(status(o2=line("failed", reason=_cause(number))))
+        systemd.tell(glance(o2=line("failed", reason=_cause(number))))
         if caplog.records:
             return
     raise AssertionError("ten thousand messages fit into a socket")
@@ -186,16 +190,16 @@ def _cause(number: int) -> Cause:
 
 def test_the_sentence_names_a_few_and_counts_the_rest() -> None:
     down = {f"l{number}": line("backoff", reason=LOST) for number in range(5)}
-    told = sentence(status(good=line(), **down))
+    told = sentence(glance(good=line(), **down)())
     assert told.startswith("1 of 6 lines live; l0: backoff (no pong for 5 s); ")
     assert told.endswith("; l2: backoff (no pong for 5 s); and 2 more")
-    assert sentence(status()) == "0 of 0 lines live"
-    assert sentence(status(o2=line("paused", reason=LOST))) == "0 of 1 line live; o2: paused"
+    assert sentence(glance()()) == "0 of 0 lines live"
+    assert sentence(glance(o2=line("paused", reason=LOST))()) == "0 of 1 line live; o2: paused"
 
 
 def test_a_venue_s_words_are_no_message_of_ours(systemd: Systemd, listener: Listener) -> None:
     words = Cause("retryable", "lost", "bye\nSTOPPING=1\r\nMAINPID=1" + "x" * 9_000)
-    systemd.tell(status(o2=line("backoff", reason=words)))
+    systemd.tell(glance(o2=line("backoff", reason=words)))
     ((ready, said, beat),) = listener.heard()
     assert (ready, beat) == ("READY=1", "WATCHDOG=1")
     assert said.startswith("STATUS=0 of 1 line live; o2: backoff (bye\\nSTOPPING=1\\r\\nMAINPID=1xxx")
@@ -203,7 +207,7 @@ def test_a_venue_s_words_are_no_message_of_ours(systemd: Systemd, listener: List
 
 
 def test_a_real_runtime_s_status(runtime: Runtime, systemd: Systemd, listener: Listener) -> None:
-    systemd.tell(runtime.status())
+    systemd.tell(runtime._status.glance)
     assert listener.heard() == [["READY=1", "STATUS=1 of 1 line live", "WATCHDOG=1"]]
 
 
@@ -222,11 +226,11 @@ def test_a_supervisor_that_hangs_gives_no_sign_of_life(
     answer = runtime.supervisor.restart("o2")
     assert hangs.wait(10)
     runtime._tree.moves()  # the last letter before this one was dealt with
-    systemd.tell(runtime.status(), alive=runtime._tree.moves())
+    systemd.tell(runtime._status.glance, alive=runtime._tree.moves())
     assert listener.heard() == [["READY=1", "STATUS=1 of 1 line live"]]
     go_on.set()
     assert answer.get(timeout=10) == "accepted"
-    systemd.tell(runtime.status(), alive=runtime._tree.moves())
+    systemd.tell(runtime._status.glance, alive=runtime._tree.moves())
     assert listener.heard() == [["WATCHDOG=1"]]
 
 

@@ -82,7 +82,8 @@ def reason_is(code: str, line: str = "iex", state: str = "") -> Callable[[Status
 
 
 def endings(runtime: Runtime, line: str = "iex") -> list[tuple[str, str]]:
-    return [(each.kind, each.code) for each in line_of(runtime, line).journal]
+    journal = line_of(runtime, line).journal
+    return [(each.kind, each.code) for each in journal for _ in range(each.times)]
 
 
 def told_until_quote(stream: Stream[Any]) -> list[Any]:

@@ -179,6 +179,27 @@ def test_the_strictest_budget_of_an_account_holds_for_all_of_its_feeds(loose: st
             assert alpaca.lives == 1
 
 
+def test_the_journal_of_a_long_outage_has_its_cause_and_one_entry_for_equal_tries(o2: SimulatedO2) -> None:
+    with clockwork(config(o2.url, heartbeat=QUIET)) as clock:
+        clock.advance(HOUR)
+        o2.refuse(503, n=1_000)
+        o2.drop()
+        clock.until(lambda status: status.lines()["o2"].state == "backoff")
+        clock.advance(1_400.0)
+        cause, refused = clock.line().journal
+        assert (cause.code, cause.times, refused.code) == ("lost", 1, "http_503")
+        assert cause.lived_s is not None
+        assert cause.lived_s >= HOUR
+        assert refused.times == refused.attempt - 1 > 40
+        o2.heal()
+        clock.advance(60.0)
+        assert clock.line().state == "live"
+        _, refused = clock.line().journal
+        assert refused.split.subscribe is not None  # the way back, from the last try
+        o2.drop()
+        clock.until(lambda status: len(status.lines()["o2"].journal) == 3)
+
+
 def test_a_rotation_that_succeeded_leaves_no_dead_letter(o2: SimulatedO2) -> None:
     with clockwork(config(o2.url, heartbeat=QUIET)) as clock:
         clock.runtime.rotate("o2", timeout=20.0)

@@ -14,7 +14,8 @@ from actors.errors import ConfigError, LinewardenError
 from actors.protocol import ForeignWords
 from actors.protocol.foreign_words import Kind, meaning
 from actors.settings import load
-from actors.settings.config import ENTRY_KEYS, FEED_KEYS
+from actors.settings.feed_keys import FEED_KEYS
+from actors.settings.subscriptions import ENTRY_KEYS
 from actors.settings.wording import keys_of
 from actors.venues import VENUES, alpaca, o2, projectx, tplus
 

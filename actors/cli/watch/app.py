@@ -16,7 +16,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from actors.cli import status_view
+from actors.cli import kept_view, status_view
 from actors.cli.service_client import in_path
 from actors.cli.watch import pages
 from actors.cli.watch.keys import KEYS, bar
@@ -253,7 +253,7 @@ class WatchApp(App[None]):
         )
 
     def action_quarantine(self) -> None:
-        self._open("Quarantine", lambda _: status_view.quarantine(self._look.status.quarantine))
+        self._open("Quarantine", lambda width: kept_view.quarantine(self._look.status.quarantine, width))
 
     def action_fresh(self) -> None:
         self._open("Topics that are not fresh", lambda _: pages.not_fresh(self._look.status.untrusted))

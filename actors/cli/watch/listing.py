@@ -9,7 +9,7 @@ from msgspec import Struct
 from actors.display.line_table import LineTable
 from actors.display.rows import Row
 from actors.display.status_rows import BY_TROUBLE, LineRow, StatusRows, status_rows
-from actors.display.status_troubles import KINDS, OF_LINES, Trouble
+from actors.display.status_troubles import KINDS, Trouble
 from actors.status import Status
 
 
@@ -24,7 +24,7 @@ class Wanted(Struct, frozen=True):
 
 class Listing(Struct, frozen=True):
     summary: tuple[str, ...]
-    alarms: tuple[Trouble, ...]  # that need a person, and that no line in the list shows
+    alarms: tuple[Trouble, ...]  # that need a person, and are not of a line
     troubles: Mapping[str, Sequence[Trouble]]  # by line
     columns: Row
     names: Sequence[str]
@@ -50,9 +50,7 @@ def listing(status: Status, at: float, rates: Mapping[str, float], wanted: Wante
 
 
 def _alarms(every: StatusRows) -> list[Trouble]:
-    return [
-        each for each in every.troubles if KINDS[each.kind].level == "person" and each.kind not in OF_LINES
-    ]
+    return [each for each in every.troubles if KINDS[each.kind].level == "person" and not each.line]
 
 
 def _has(row: LineRow, troubles: Sequence[Trouble], text: str) -> bool:

@@ -20,8 +20,6 @@ LOOK: Final = 1.0  # seconds between an answer and the next question
 class Service(Protocol):
     """What the view needs of a service. The calls raise `LinewardenError` with a sentence."""
 
-    url: str
-
     def status(self) -> Status: ...
     def post(self, path: str) -> bytes: ...
 

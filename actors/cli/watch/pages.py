@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actors.cli import status_view
+from actors.cli import journal_view
 from actors.cli.formatting import plain_table
 from actors.cli.watch.keys import KEYS
 from actors.display import status_troubles
@@ -41,7 +41,7 @@ def details(status: Status, name: str, width: int) -> RenderableType:
         *_topics(line.topics),
         Text(),
         Text("Journal, oldest first", "bold"),
-        status_view.journal({name: line.entries()}, width),
+        journal_view.journal({name: line.entries()}, width),
     )
 
 
@@ -119,7 +119,7 @@ def _trouble(topic: TopicStatus) -> str:
 
 def troubles(status: Status, at: float) -> RenderableType:
     """All that is wrong. `at`: seconds of the wall clock."""
-    every = status_troubles.troubles(status, at)
+    every = [each for each in status_troubles.troubles(status, at) if KINDS[each.kind].level != "extra"]
     rows = [Text(each.text, STYLES[KINDS[each.kind].level]) for each in every]
     return Group(*(rows or [Text("Nothing is wrong.")]))
 
@@ -133,11 +133,16 @@ def journal(status: Status, width: int) -> RenderableType:
         newest.setdefault(name, []).append(entry)
     more = len(every) - MOST
     head = [Text(f"{more:,} older entries are not shown: linewarden journal LINE", "dim")] if more > 0 else []
-    return Group(*head, status_view.journal(newest, width))
+    return Group(*head, journal_view.journal(newest, width))
 
 
 def not_fresh(untrusted: Mapping[str, Freshness]) -> RenderableType:
-    return Group(*status_view._not_fresh(untrusted))
+    """The worst first."""
+    rows = sorted(untrusted.items(), key=lambda row: (row[1].state, row[0]))
+    texts = [Text(printable(f"{topic} is not fresh ({found.cause}): {found.text}")) for topic, found in rows]
+    more = len(rows) - MOST
+    texts[MOST:] = [Text(f"... and {more:,} more; linewarden status --json has all")] if more > 0 else []
+    return Group(*(texts or [Text("Every topic is fresh.")]))
 
 
 def keys(rights: Collection[str]) -> RenderableType:

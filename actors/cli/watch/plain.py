@@ -34,4 +34,5 @@ def plain(service: Service, view: StatusView, look: Look) -> None:
 def _picture(look: Look, view: StatusView, shown: Console) -> RenderableType:
     if look.trouble:
         return Text(look.trouble, "yellow")
-    return view.render(look.status, look.monotonic, look.taken_at, shown.width)
+    size = shown.size if shown.is_terminal else (None, None)
+    return view.render(look.status, look.monotonic, look.taken_at, *size)

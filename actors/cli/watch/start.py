@@ -39,7 +39,8 @@ def watch(service: CommandClient, wanted: Wanted, *, fresh: bool) -> None:
     look = successful(service.status())
     if can_be_filled(os.environ) and _is_filled(service, wanted, look, fresh=fresh):
         return
-    plain(service, StatusView(moving=True, fresh=fresh), look)
+    view = StatusView(moving=True, fresh=fresh, target=wanted.target, down=wanted.down, sort=wanted.sort)
+    plain(service, view, look)
 
 
 def _is_filled(service: CommandClient, wanted: Wanted, look: Look, *, fresh: bool) -> bool:

@@ -163,7 +163,7 @@ def test_each_page_has_a_key_and_q_leaves_the_page_before_the_view() -> None:
 def test_fresh_opens_the_page_of_topics_that_are_not_fresh() -> None:
     async def story(view: View) -> None:
         assert "Topics that are not fresh" in view.text
-        assert "every topic is fresh" in view.text
+        assert "Every topic is fresh." in view.text
 
     viewing(desk(), story, opens_fresh=True)
 

@@ -39,9 +39,8 @@ def _picture(name: str, columns: int, rows: int) -> Path:
 
 def _draw_command(name: str, url: str, columns: int, rows: int) -> None:
     told = written(name, columns=columns, rows=rows, environ={"LINEWARDEN_URL": url})
-    prompt = Text(f"$ linewarden {name}", "bold")
-    visible = [*decoded(told)][-(rows - 1) :]
-    draw(_picture(name, columns, rows), [prompt, *visible], columns=columns, title=f"{columns}×{rows}")
+    last = [*decoded(told.rstrip("\n"))][-(rows - 1) :]  # what is above has been scrolled away
+    draw(_picture(name, columns, rows), [*last, Text("$")], columns=columns, title=f"linewarden {name}")
 
 
 def _draw_view(service: CommandClient, columns: int, rows: int) -> None:

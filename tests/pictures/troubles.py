@@ -16,16 +16,16 @@ SEED = 20  # of the first simulated market; each has another one
 READY = 90.0  # seconds until all troubles are there
 LOOK = 0.2  # seconds between two looks
 DESKS = 20  # feeds that are well, in addition to the others
-CONTRACT = "CON.F.US.EP.Z26"
+CONTRACT, UNKNOWN = "CON.F.US.EP.Z26", "CON.F.US.EP.Z20"
 
 
 @contextmanager
 def troubled() -> Iterator[Runtime]:
     """The runtime, when all troubles are there."""
     with ExitStack() as stack:
-        o2, mute, picky, gone, fast = (
+        o2, mute, gone, fast = (
             stack.enter_context(SimulatedO2(rate=rate, seed=SEED + number))
-            for number, rate in enumerate((5, 5, 5, 5, 500))
+            for number, rate in enumerate((5, 5, 5, 500))
         )
         iex, closed, busy = (
             stack.enter_context(SimulatedAlpaca(rate=5, seed=SEED + number)) for number in range(3)
@@ -34,21 +34,20 @@ def troubled() -> Iterator[Runtime]:
         projectx = stack.enter_context(SimulatedProjectX(rate=5, seed=SEED))
         closed.refuse_keys(n=1_000)
         busy.refuse(status=429, retry_after=900, n=1_000)
-        picky.reject(picky.markets[1])
+        projectx.reject(UNKNOWN)
         feeds = {
             "alpaca-iex": _alpaca(iex, "iex"),
             "alpaca-sip": _alpaca(closed, "sip"),
             "alpaca-news": _alpaca(busy, "sip"),
             "o2": _o2(o2, *o2.markets[:2]),
             "o2-eu": _o2(mute, *mute.markets[:2], stale_after=3.0),
-            "o2-asia": _o2(picky, *picky.markets[:2]),
             "o2-test": _o2(gone, gone.markets[0]),
             "o2-backup": _o2(o2, o2.markets[0]),
             "o2-fast": _o2(fast, fast.markets[0]) | {"block_timeout": 300.0},
             "tplus": {"venue": "tplus", "url": tplus.url, "private_key": "4a" * 32}
             | {"subscribe": [{"channel": "depth", "keys": ["200"]}, {"channel": "trades"}]},
             "projectx": {"venue": "projectx", "url": projectx.url, "user_name": "demo", "api_key": "demo"}
-            | {"subscribe": [{"channel": "quotes", "keys": [CONTRACT]}]},
+            | {"subscribe": [{"channel": "quotes", "keys": [CONTRACT, UNKNOWN]}]},
             **{f"desk-{number:02}": _o2(o2, *o2.markets[:3]) for number in range(1, DESKS + 1)},
         }
         config = {"runtime": {"name": "desk"}, "defaults": {"restart": {"maximum": 8.0}}, "feeds": feeds}

@@ -33,7 +33,8 @@ from actors.display.text import day_and_clock, span
 from actors.status import Status
 
 TOLD: Final = 10  # looks for which the answer to a command is shown
-MOST_ALARMS, MOST_ABOUT = 3, 3  # rows
+MOST_ALARMS: Final = 3  # rows
+ROOMY: Final = 30  # rows of a terminal that has one for the process
 NARROWEST: Final = 30  # columns
 NO_RIGHT: Final = "This key needs the right act, which you do not have at this service."
 
@@ -65,7 +66,6 @@ class WatchApp(App[None]):
     CSS = """
     Static { height: auto; }
     #columns, #rule { height: 1; }
-    #chosen { height: 3; }
     #filter { display: none; height: 1; border: none; padding: 0; }
     #filter.open { display: block; }
     """
@@ -160,7 +160,11 @@ class WatchApp(App[None]):
         shown = self._listing = listing(
             self._look.status, self._look.taken_at, self._per_second, self._wanted, width
         )
-        self._put("head", _text(rows_of(("".join(shown.summary[:1]),), "bold", self._width)))
+        process = [text for text in shown.summary[1:] if self.size.height >= ROOMY]
+        head = rows_of((shown.summary[0],), "bold", self._width)
+        head += [row for text in process for row in rows_of((text,), "dim", self._width)]
+        self._put("head", _text(head))
+        self._texts["chosen"].styles.height = self._rows_below
         self._put("columns", Text.assemble(" " * MARGIN, *shown.columns.spans))
         self._lines.show(shown.names, shown.rows_of, is_old=bool(self._look.trouble))
 
@@ -176,12 +180,17 @@ class WatchApp(App[None]):
         rule = Rule(Text(" · ".join(filter(None, parts))), align="left", style="dim")
         self._texts["rule"].update(rule)
         about = [] if chosen is None else shown.troubles.get(chosen, [])
-        self._put("chosen", _text(_few(about, self._width, MOST_ABOUT)))
+        self._put("chosen", _text(_few(about, self._width, self._rows_below, "... more: press enter")))
 
     @property
     def _width(self) -> int:
         """Columns for which rows are made. A terminal that has less cuts them."""
         return max(NARROWEST, self.size.width)
+
+    @property
+    def _rows_below(self) -> int:
+        """Rows for the sentences about the chosen line: as many for each, so that the list stands still."""
+        return min(8, self.size.height // 6)
 
     def _put(self, id: str, text: RenderableType) -> None:
         self._texts[id].update(text)
@@ -200,7 +209,7 @@ class WatchApp(App[None]):
         if self._looks_left > 0:
             rows += rows_of((self._said,), "bold", width)
         if self._listing is not None:
-            rows += _few(self._listing.alarms, width, MOST_ALARMS)
+            rows += _few(self._listing.alarms, width, MOST_ALARMS, "... more: press t")
         self._put("notices", _text(rows))
         self._texts["notices"].display = bool(rows)
 
@@ -240,12 +249,10 @@ class WatchApp(App[None]):
 
     def action_details(self) -> None:
         if (name := self._lines.chosen) is not None:
-            self._open(name, lambda width: pages.details(self._look.status, name, width))
+            self._open(name, lambda width: pages.details(self._look, name, width))
 
     def action_troubles(self) -> None:
-        self._open(
-            "Troubles, the worst first", lambda _: pages.troubles(self._look.status, self._look.taken_at)
-        )
+        self._open("Troubles, the worst first", lambda _: pages.troubles(self._look))
 
     def action_journal(self) -> None:
         self._open(
@@ -296,17 +303,14 @@ class WatchApp(App[None]):
             self.post_message(Acted(f"{about} failed: {sentence(error)}"))
 
 
-def _few(troubles: Sequence[Trouble], width: int, most: int) -> list[Row]:
-    """Their sentences in so many rows at most. The last one says how many are missing."""
+def _few(troubles: Sequence[Trouble], width: int, most: int, more: str) -> list[Row]:
+    """Their sentences in so many rows at most. `more`: what the last row says if they have more."""
     rows: list[Row] = []
-    for number, trouble in enumerate(troubles):
+    for trouble in troubles:
         level = KINDS[trouble.kind].level
-        made = rows_of((*[MARK] * (level == "person"), *trouble.sentence), STYLES[level], width)
-        left = len(troubles) - number
-        if len(rows) + len(made) > most - (left > 1):
-            more = f"and {left:,} more: press t for all, enter for those of the chosen line"
-            return [*rows[: most - 1], *rows_of((more,), "bold", width)]
-        rows += made
+        rows += rows_of((*[MARK] * (level == "person"), *trouble.sentence), STYLES[level], width)
+        if len(rows) > most:
+            return [*rows[: max(0, most - 1)], *rows_of((more,), "bold", width)][:most]
     return rows
 
 

@@ -15,7 +15,7 @@ from textual.widget import Widget
 from actors.display.rows import Row
 
 EMPTY: Final = Row((("No line to show.", ""),))
-CHOSEN, OTHERS = "> ", "  "  # what stands before a row
+CHOSEN, OTHERS = ">", " "  # what stands before a row
 MARGIN: Final = len(CHOSEN)  # columns
 RowsOf = Callable[[int], Sequence[Row]]
 

@@ -12,6 +12,8 @@ from actors.display.status_rows import BY_TROUBLE, LineRow, StatusRows, status_r
 from actors.display.status_troubles import KINDS, Trouble
 from actors.status import Status
 
+NEEDS_PERSON, TROUBLED, WELL = "! ", "* ", "  "  # before the row of a line
+
 
 class Wanted(Struct, frozen=True):
     """What the user has chosen."""
@@ -38,19 +40,35 @@ def listing(status: Status, at: float, rates: Mapping[str, float], wanted: Wante
     for trouble in every.troubles:
         troubles.setdefault(trouble.line, []).append(trouble)
     lines = [row for row in every.lines if _has(row, troubles.get(row.name, ()), wanted.text)]
-    table = LineTable(lines, width)
+    marks = [_mark(troubles.get(row.name, ())) for row in lines]
+    table = LineTable(lines, width - len(WELL))
     return Listing(
         every.summary,
         tuple(_alarms(every)),
         troubles,
-        table.header(),
+        _marked(WELL, table.header()),
         [row.name for row in lines],
-        table.rows,
+        lambda number: _marked_first(marks[number], table.rows(number)),
     )
 
 
 def _alarms(every: StatusRows) -> list[Trouble]:
     return [each for each in every.troubles if KINDS[each.kind].level == "person" and not each.line]
+
+
+def _mark(troubles: Sequence[Trouble]) -> str:
+    """Of the worst of them: `!` needs a person, `*` may end by itself."""
+    levels = {KINDS[each.kind].level for each in troubles}
+    return NEEDS_PERSON if "person" in levels else TROUBLED if "trouble" in levels else WELL
+
+
+def _marked(mark: str, row: Row) -> Row:
+    return Row(((mark, "bold"), *row.spans))
+
+
+def _marked_first(mark: str, rows: Sequence[Row]) -> list[Row]:
+    first, *others = rows
+    return [_marked(mark, first), *(_marked(WELL, row) for row in others)]
 
 
 def _has(row: LineRow, troubles: Sequence[Trouble], text: str) -> bool:

@@ -11,11 +11,12 @@ from rich.text import Text
 from actors.cli import journal_view
 from actors.cli.formatting import plain_table
 from actors.cli.watch.keys import KEYS
+from actors.cli.watch.looks import Look
 from actors.display import status_troubles
 from actors.display.status_screen import STYLES
 from actors.display.status_troubles import KINDS
 from actors.display.status_words import cause, last_gap, state, state_words
-from actors.display.text import span, times
+from actors.display.text import day_and_clock, span, times
 from actors.events import Freshness
 from actors.protocol.formatting import counted, printable
 from actors.rules.journal import JournalEntry
@@ -27,16 +28,18 @@ MOVES = (
     ("PgUp PgDn", "A page up or down."),
     ("Home End", "The first, the last."),
     ("Esc", "Back; in the list: show all lines again."),
+    ("! *", "Before a line: it needs a person; it is in trouble that may end by itself."),
 )
 
 
-def details(status: Status, name: str, width: int) -> RenderableType:
+def details(look: Look, name: str, width: int) -> RenderableType:
     """All that is known of one line: what is wrong comes first."""
+    status = look.status
     line = status.lines().get(name)
     if line is None:
         return Text(f"{name} is not among the lines of {status.name} now.")
     return Group(
-        _facts(status, line),
+        _facts(look, line),
         Text(),
         *_topics(line.topics),
         Text(),
@@ -45,24 +48,26 @@ def details(status: Status, name: str, width: int) -> RenderableType:
     )
 
 
-def _facts(status: Status, line: LineStatus) -> Table:
+def _facts(look: Look, line: LineStatus) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
-    for what, words in _known(status, line):
+    for what, words in _known(look, line):
         table.add_row(what, Text(printable(words)))
     return table
 
 
-def _known(status: Status, line: LineStatus) -> Iterator[tuple[str, str]]:
+def _known(look: Look, line: LineStatus) -> Iterator[tuple[str, str]]:
     counters = line.counters
-    yield "state", state(line)
+    yield "state", state(line) + _since(line.since_ns, look.taken_at)
+    if line.down_since_ns is not None:
+        yield "down", _since(line.down_since_ns, look.taken_at).removeprefix(" ")
     if line.reason is not None:
         yield ("reason" if line.state != "live" else "last loss"), cause(line)
     if line.degraded:
         yield "degraded", line.degraded
     for stream in line.paused_by_streams:
-        yield "held by", _stream_words(status, stream)
+        yield "held by", _stream_words(look.status, stream)
     yield "last gap", last_gap(line) or "none"
     if line.lag.cause:
         yield "lag", line.lag.text
@@ -80,6 +85,13 @@ def _known(status: Status, line: LineStatus) -> Iterator[tuple[str, str]]:
         f" (restored {times(counters.restored)}), {counted(counters.gaps, 'gap')}"
         f" ({counters.unrepaired:,} not filled), {counters.quarantined:,} in quarantine",
     )
+
+
+def _since(since_ns: int | None, at: float) -> str:
+    """` since 11-30 13:22:00 (4 m)`; `at`: seconds of the wall clock."""
+    if since_ns is None:
+        return ""
+    return f" since {day_and_clock(since_ns)} ({span(max(0.0, at - since_ns / 1e9))})"
 
 
 def _stream_words(status: Status, number: int) -> str:
@@ -117,9 +129,10 @@ def _trouble(topic: TopicStatus) -> str:
     return ""
 
 
-def troubles(status: Status, at: float) -> RenderableType:
-    """All that is wrong. `at`: seconds of the wall clock."""
-    every = [each for each in status_troubles.troubles(status, at) if KINDS[each.kind].level != "extra"]
+def troubles(look: Look) -> RenderableType:
+    """All that is wrong, the worst first."""
+    known = status_troubles.troubles(look.status, look.taken_at)
+    every = [each for each in known if KINDS[each.kind].level != "extra"]
     rows = [Text(each.text, STYLES[KINDS[each.kind].level]) for each in every]
     return Group(*(rows or [Text("Nothing is wrong.")]))
 

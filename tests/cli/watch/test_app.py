@@ -37,15 +37,15 @@ def desk() -> Desk:
 
 def test_lines_in_trouble_stand_first_and_the_chosen_one_is_explained_below() -> None:
     async def story(view: View) -> None:
-        assert view.rows[0].startswith("desk: live · 1 of 3 lines live · 2 down")
+        assert view.rows[0].startswith("desk: live · 1 of 3 lines live")
         assert view.listed == ["zeta", "o2", "alpaca"]
-        assert "> zeta" in view.text
+        assert view.chosen == "zeta"
         assert "Check key and secret, then restart the line." in view.text
         await view.press("down")
-        assert "> o2" in view.text
+        assert view.chosen == "o2"
         assert "connect_refused: api.example.org refused the connection" in view.text
         await view.press("down")
-        assert "> alpaca" in view.text
+        assert view.chosen == "alpaca"
         assert "refused" not in view.text
 
     viewing(desk(), story)
@@ -57,7 +57,7 @@ def test_s_sorts_by_the_next_column_and_d_shows_lines_that_are_down() -> None:
         await view.press("s")
         assert "sort: line" in view.text
         assert view.listed == ["alpaca", "o2", "zeta"]
-        assert "> alpaca" in view.text
+        assert view.chosen == "alpaca"
         await view.press("d")
         assert "sort: line · down only" in view.text
         assert view.listed == ["o2", "zeta"]
@@ -86,14 +86,14 @@ def test_a_filter_finds_names_states_and_troubles_until_escape() -> None:
 def test_the_cursor_stays_on_its_line_when_the_order_changes() -> None:
     async def story(view: View) -> None:
         await view.press("down")
-        assert "> o2" in view.text
+        assert view.chosen == "o2"
         it.show(alpaca=down(), o2=line(), zeta=line())
         await view.look()
         assert view.listed == ["alpaca", "o2", "zeta"]
-        assert "> o2" in view.text
+        assert view.chosen == "o2"
         it.show(alpaca=down())
         await view.look()
-        assert "> alpaca" in view.text
+        assert view.chosen == "alpaca"
         it.show()
         await view.look()
         assert "No line to show." in view.text
@@ -308,13 +308,22 @@ def test_two_thousand_lines_are_paged_through() -> None:
     viewing(Desk(**{f"line-{number:04}": line() for number in range(2_000)}), story)
 
 
+def test_a_mark_says_which_lines_need_a_person_and_which_are_in_trouble() -> None:
+    async def story(view: View) -> None:
+        marks = {row[3:].split()[0]: row[1] for row in view.rows if row[3:].split()[:1] and row[2] == " "}
+        assert {name: marks[name] for name in view.listed} == {"zeta": "!", "o2": "*", "alpaca": " "}
+
+    viewing(desk(), story)
+
+
 def test_a_halt_stands_above_the_lines() -> None:
     it = desk()
     halt = HaltStatus("7", "all", "a strange fill", 10**18, "alice")
     it.shown = structs.replace(it.shown, halts=(halt,))
 
     async def story(view: View) -> None:
-        assert "! HALTED: all: a strange fill" in view.rows[1]
+        above, _, _ = view.text.partition(" line state ")
+        assert "! HALTED: all: a strange fill" in above
 
     viewing(it, story)
 

@@ -85,7 +85,12 @@ class View:
         heading = next(number for number, row in enumerate(rows) if row.split()[:2] == ["line", "state"])
         below = rows[heading + 1 :]
         end = next(number for number, row in enumerate(below) if "sort: " in row)
-        return [row[2:].split()[0] for row in below[:end] if row.strip()]
+        return [row[3:].split()[0] for row in below[:end] if row.strip()]
+
+    @property
+    def chosen(self) -> str:
+        """The name of the line under the cursor; empty: there is none."""
+        return next((row[3:].split()[0] for row in self.rows if row.startswith(">")), "")
 
     @property
     def question(self) -> str:

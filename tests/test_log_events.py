@@ -33,11 +33,15 @@ class LogCall(Struct):
 
     @property
     def events(self) -> list[object]:
-        """Those that it may have; None: what is not a text."""
+        """Those that it may have; None: what is no text. A variable is left to the type checker."""
         of_line = ast.unparse(self.arguments[0]) == "log"  # `line.log(log, level, event, text)`
         event = self.arguments[2 if of_line else 1 if self.method in {"log", "traced"} else 0]
         found = [event.body, event.orelse] if isinstance(event, ast.IfExp) else [event]
-        return [each.value if isinstance(each, ast.Constant) else None for each in found]
+        return [
+            each.value if isinstance(each, ast.Constant) else None
+            for each in found
+            if not isinstance(each, ast.Name)
+        ]
 
 
 def calls() -> Iterator[LogCall]:

@@ -142,7 +142,8 @@ def _of_process(status: Status) -> Iterator[Trouble]:
                 f"HALTED: {printable(halt.target)}: ",
                 _quote(halt.reason),
                 f" (halt {printable(halt.id)}, by {printable(halt.by)}{alone}), "
-                f"since {day_and_clock(halt.since_ns)}",
+                f"since {unbroken(day_and_clock(halt.since_ns))}. ",
+                f"To end it: {unbroken(f'linewarden unhalt {printable(halt.id)}')}",
             ),
         )
     for name, account in status.accounts.items():

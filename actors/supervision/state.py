@@ -35,6 +35,7 @@ from actors.rules.journal import KEPT, Journal, LineExit, RecoveryTimes, SilentL
 from actors.rules.ledger import Ledger
 from actors.rules.line import LineState, RotationState, ShownState
 from actors.rules.liveness import RecentRoundTrips, Watched
+from actors.rules.outage_log import OutageLog
 from actors.rules.poor_health import HealthWatch
 from actors.rules.restarts import Restarts
 from actors.secret import origin
@@ -345,6 +346,7 @@ class LineRecord:
         self.deaths_when_live = 0  # the same, when it was last live
         self.recent_deaths = RecentRoundTrips()
         self.journal = Journal()
+        self.outage = OutageLog()
 
     @property
     def epoch(self) -> int:

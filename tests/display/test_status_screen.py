@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,7 @@ from actors.status import Status
 from tests.cli.statuses import ADVICE, LINES, NOW, OTHERS, line, status, stream, topic, troubled
 
 SIZES = [(60, 24), (80, 24), (120, 40), (160, 50)]
+MANUAL_PAGE = (Path(__file__).parents[2] / "docs" / "operating.md").read_text(encoding="utf-8")
 CONTROL = re.compile(rf"[\x00-\x1f{UNSAFE}]")
 # The words of a trouble that has a row of its own. The 3 a.m. table of docs/operating.md points at them.
 WORDS = {
@@ -229,6 +231,47 @@ def test_lines_in_another_order_hide_no_trouble(sort: str) -> None:
     told = troubled({"failed": 2, "stale": 3}, 100)
     above = sentences(drawn(told, 80, 24, sort=sort))
     assert sum(bool(re.match(WORDS["failed"], row)) for row in above) == 2
+
+
+# As the first column of the 3 a.m. table has them; without their subject.
+MANUAL = {
+    "halted": "! HALTED: ",
+    "disputed": "disputed",
+    "failed": ": failed",
+    "refused": ": no line takes ",
+    "rejected": ": rejected by the venue: ",
+    "degraded": ": live, degraded",
+    "token": ": the token ends in ",
+    "handler": ": its handler failed ",
+    "untrusted": "untrusted",
+    "paused": ": paused",
+    "held": ": live, held by a full stream: ",
+    "waiting": ": waiting until ",
+    "backoff": ": backoff, try ",
+    "opening": ": connecting",
+    "stale": " stale: ",
+    "behind": " s behind ",
+    "actor": " is wedged",
+    "venue": ": the venue says: ",
+    "quarantine": " messages in quarantine",
+    "dead_letter": " dead letters",
+    "metrics": "the metrics object failed ",
+    "silent_loss": "lost in silence",
+}
+
+
+@pytest.mark.parametrize("kind", MANUAL)
+def test_the_manual_has_the_words_that_are_shown(kind: str) -> None:
+    table = MANUAL_PAGE.partition("| you see | cause | action |")[2].partition("\n\n")[0]
+    seen = [row.split(" | ")[0] for row in table.splitlines()]
+    assert any(MANUAL[kind].strip() in each for each in seen), kind
+    rows = drawn(troubled({kind: 1}), None, None)
+    assert any(MANUAL[kind] in row for row in rows), rows
+
+
+def test_each_trouble_is_in_the_manual() -> None:
+    troubling = {kind for kind, known in KINDS.items() if known.level in {"person", "trouble"}}
+    assert troubling - MANUAL.keys() == {"stopped", "not_fresh"}
 
 
 def test_a_count_has_its_noun() -> None:

@@ -73,7 +73,8 @@ def test_each_rejected_topic_has_its_reason() -> None:
 def test_a_halt_names_what_ends_it() -> None:
     halt = HaltStatus("h1", "all", "fat\nfinger", DOWN_SINCE, "ann", is_written=False)
     assert told(structs.replace(status(), halts=(halt,)), "halted") == [
-        rf"HALTED: all: fat\nfinger (halt h1, by ann; it is not written), since {day_and_clock(DOWN_SINCE)}"
+        rf"HALTED: all: fat\nfinger (halt h1, by ann; it is not written), since {day_and_clock(DOWN_SINCE)}. "
+        "To end it: linewarden unhalt h1"
     ]
 
 

@@ -65,7 +65,7 @@ class QuarantinedMessages(Newest[Quarantined]):
         `redactor` knows the secrets of the line's feed: a venue may send back what it was sent.
         """
         text = redactor.redact(raw[:READ].decode("utf-8", "backslashreplace"), KEPT)
-        error = redactor.redact(error[:READ], KEPT)
+        error = redactor.words(error[:READ], KEPT)
         with self._lock:
             self._keep(Quarantined(line, at_ns, error, len(raw), text))
             return self._unlogged.setdefault(line, Collapsed(LOGGED_EVERY)).add(error)

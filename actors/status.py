@@ -9,9 +9,10 @@ from typing import Literal
 from msgspec import Struct
 
 from actors.diagnostics import DeadLetter, Quarantined
+from actors.display.escaping import printable
 from actors.display.shown import html_of
 from actors.events import Freshness, Gap, SubscriptionState, VenueState
-from actors.protocol.formatting import counted, printable
+from actors.protocol.formatting import counted
 from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Weather
 from actors.rules.counters import StreamStatus
 from actors.rules.journal import JournalEntry, LineExit, SilentLossEntry

@@ -24,6 +24,7 @@ MOST_AT_THE_TOP = 29
 
 MACHINE = {"socket", "threading", "time", "select", "selectors", "ssl", "pykka"}
 GROUND = {"errors", "events", "reasons", "http_types", "secret", "lazy", "log_events", "log_queue"}
+GROUND |= {"display/escaping"}
 ACTORS = {"supervisor", "connection", "heartbeat", "registry", "dispatcher", "requester"}
 BESIDE_ACTORS = {"actor", "stream", "login", "market", "metrics", "supervision"}
 ABOVE_ACTORS = {"venues", "settings", "feeds", "runtime", "typed_calls"}
@@ -31,16 +32,17 @@ ABOVE_ACTORS |= {"cli", "client", "service", "simulators"}
 
 # The modules and rooms that the modules of a room may import, beside those of the room itself.
 ROOMS: dict[str, set[str]] = {
-    "events": {"display/shown"},
+    "display/escaping": set(),
+    "events": {"display/escaping", "display/shown"},
     "display/shown": {"lazy"},
-    "errors": {"events"},
+    "errors": {"events", "display/escaping"},
     "reasons": set(),
     "secret": set(),
     "http_types": {"reasons", "secret"},
     "metrics": {"errors", "log_queue"},
-    "protocol": {"errors", "events", "reasons", "http_types", "secret", "lazy"},
+    "protocol": {"errors", "events", "reasons", "http_types", "secret", "lazy", "display/escaping"},
     "venues": {"protocol"},
-    "rules": {"errors", "events", "reasons", "protocol", "display/shown"},
+    "rules": {"errors", "events", "reasons", "protocol", "display/escaping", "display/shown"},
     "timers": {"log_queue", "errors"},
     "wire": GROUND | {"timers", "messages"},
     "login": GROUND | {"timers", "protocol", "wire"},
@@ -49,7 +51,17 @@ ROOMS: dict[str, set[str]] = {
     "delivery/merge": {"errors", "events", "rules", "stream"},
     "messages": GROUND | {"delivery", "feed_spec", "protocol", "rules"},
     "client": {
-        *("display/text", "errors", "events", "secret", "protocol", "rules", "status", "timers"),
+        *(
+            "display/escaping",
+            "display/text",
+            "errors",
+            "events",
+            "secret",
+            "protocol",
+            "rules",
+            "status",
+            "timers",
+        ),
         *("http_types", "settings/service_address"),
     },
     "settings/service_address": set(),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from actors.display.escaping import printable, printable_rows
 from actors.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def settings_of(config: Path) -> Settings:
     except ConfigError as error:
         raise typer.Exit(report(error)) from None
     for warning in settings.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        print(printable(f"warning: {warning}"), file=sys.stderr)
     return settings
 
 
@@ -49,9 +50,9 @@ def report(error: ConfigError) -> int:
 
 
 def complain(*sentences: str, code: int = 1) -> int:
-    """Print them to stderr; returns the exit code."""
+    """Print them to stderr; returns the exit code. They may quote a venue or a service."""
     for sentence in sentences:
-        print(sentence, file=sys.stderr)
+        print(printable_rows(sentence), file=sys.stderr)
     return code
 
 

@@ -17,8 +17,8 @@ from actors.cli.arguments import complain, known_name
 from actors.cli.configured_service import read_settings
 from actors.cli.service_client import CommandClient, in_path
 from actors.cli.service_commands import AsJson, Config, Url, asking, show
+from actors.display.escaping import printable
 from actors.errors import ServiceUnreachableError
-from actors.protocol.formatting import printable
 from actors.settings import Settings
 from actors.status import CooldownStatus
 from actors.supervision.cooldown_file import Cooldowns, usual_file

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+
+from actors.display.escaping import printable_rows
 
 PIPE = 10_000  # columns where stdout is no terminal
 
 
+class PrintableConsole(Console):
+    """Writes no character of a shown text that controls a terminal, whoever has forgotten to escape it."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            text, style, control = segment
+            is_safe = control is not None or text == "\n"
+            yield segment if is_safe else Segment(printable_rows(text), style)
+
+
 def console() -> Console:
     """For stdout as it is now. A pipe has no width, so no row is folded there."""
-    shown = Console(highlight=False, markup=False, emoji=False)
-    return shown if shown.is_terminal else Console(highlight=False, markup=False, emoji=False, width=PIPE)
+    shown = PrintableConsole(highlight=False, markup=False, emoji=False)
+    if shown.is_terminal:
+        return shown
+    return PrintableConsole(highlight=False, markup=False, emoji=False, width=PIPE)
 
 
 def screen_width() -> int | None:

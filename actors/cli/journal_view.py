@@ -8,10 +8,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from actors.cli.formatting import plain_table
+from actors.display.escaping import printable
 from actors.display.rows import Part, Quote, plain, rows_of
 from actors.display.text import STAYS, day_and_clock, span, unbroken
 from actors.events import VenueState
-from actors.protocol.formatting import printable
 from actors.rules.journal import JournalEntry, LineExit, RecoveryTimes, SilentLossEntry
 from actors.status import LineStatus
 

@@ -9,9 +9,10 @@ from rich.text import Text
 
 from actors.cli.formatting import one_row, plain_table
 from actors.diagnostics import Quarantined
+from actors.display.escaping import printable
 from actors.display.rows import Part, Quote, rows_of
 from actors.display.text import day_and_clock, unbroken
-from actors.protocol.formatting import counted, printable
+from actors.protocol.formatting import counted
 from actors.status import CooldownStatus, DeadLettersStatus, QuarantineStatus
 
 INDENT = "    "  # of the rows below the first one of an entry

@@ -10,7 +10,7 @@ from typing import Literal
 
 from actors import log_queue
 from actors.cli.log_folding import Folding
-from actors.protocol.formatting import printable
+from actors.display.escaping import printable, printable_json, printable_rows
 
 Format = Literal["text", "json"]
 Level = Literal["debug", "info", "warning", "error"]
@@ -25,8 +25,8 @@ class TextFormatter(logging.Formatter):
         message = message.removeprefix(f"{_place(record)}: ")  # the row has it already
         parts = [_time(record), f"{record.levelname:<7}", _source(record), message]
         text = " ".join(part for part in parts if part)
-        error = _traceback(self, record)
-        return "\n    ".join([text, *error.splitlines()]) if error else text
+        error = printable_rows(_traceback(self, record))
+        return "\n    ".join([text, *error.split("\n")]) if error else text
 
 
 class JsonFormatter(logging.Formatter):
@@ -42,7 +42,7 @@ class JsonFormatter(logging.Formatter):
         }
         if error := _traceback(self, record):
             written["error"] = error
-        return json.dumps(written, ensure_ascii=False, default=str)
+        return printable_json(json.dumps(written, ensure_ascii=False, default=str))
 
 
 class StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
@@ -82,7 +82,7 @@ def _source(record: logging.LogRecord) -> str:
 
 def _place(record: logging.LogRecord) -> str:
     """Its line, or else its feed."""
-    return str(getattr(record, "line", None) or getattr(record, "feed", None) or "")
+    return printable(str(getattr(record, "line", None) or getattr(record, "feed", None) or ""))
 
 
 def _time(record: logging.LogRecord) -> str:

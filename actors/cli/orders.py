@@ -18,9 +18,10 @@ from actors.cli.configured_service import read_settings
 from actors.cli.formatting import plain_table
 from actors.cli.halt_cancel import halt_and_cancel
 from actors.cli.service_commands import AsJson, show
+from actors.display.escaping import printable
 from actors.display.text import day_and_clock
 from actors.errors import ConfigError, LinewardenError
-from actors.protocol.formatting import counted, printable
+from actors.protocol.formatting import counted
 from actors.settings import load
 from actors.trading.folder import StoreError
 from actors.trading.halt_target import ALL, halt_target, names_host

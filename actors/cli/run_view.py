@@ -16,9 +16,10 @@ from actors import log_queue
 from actors.cli.formatting import console
 from actors.cli.status_view import StatusView
 from actors.cli.stream_view import StreamView
+from actors.display.escaping import printable
 from actors.display.status_words import cause, how_many_live, oddities, state, topics
 from actors.display.text import times
-from actors.protocol.formatting import counted, printable
+from actors.protocol.formatting import counted
 from actors.rules.counters import StreamStatus
 from actors.status import Counters, Status
 

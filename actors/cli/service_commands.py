@@ -6,7 +6,6 @@ Each exits with 3 if no service answers, and with 1 if the service declines.
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -23,17 +22,16 @@ from actors.cli import journal_view, kept_view, status_view
 from actors.cli.arguments import complain
 from actors.cli.formatting import console, screen_width
 from actors.cli.service_client import CommandClient, find_service, in_path, read_status
+from actors.display.escaping import printable, printable_json
 from actors.display.status_rows import BY_TROUBLE, SORTS
 from actors.errors import ConfigError, ServiceDeclinedError, ServiceUnreachableError
-from actors.protocol.formatting import UNSAFE, suggestion
+from actors.protocol.formatting import suggestion
 from actors.rules.journal import JournalEntry
 from actors.status import Status
 
 PROMPT = 1  # row of the terminal, below what a command has printed
 LOOK = 1.0  # seconds between two looks of --watch
 COMPLETE = 0.5  # seconds that a shell's Tab may take
-
-_UNSAFE = re.compile(f"[{UNSAFE}]")  # what JSON leaves as it is
 
 
 def _targets(incomplete: str) -> list[str]:
@@ -345,7 +343,7 @@ def _command(name: str, target: str, url: str | None, config: Path | None) -> No
         raise typer.BadParameter("expected the name of a feed or a line", param_hint="TARGET")
     with asking(url, config) as service:
         answer = msgspec.json.decode(service.post(f"/{name}/{in_path(target)}"), type=_Accepted)
-        typer.echo(f"{name} {target}: {answer.answer}")
+        typer.echo(printable(f"{name} {target}: {answer.answer}"))
 
 
 class _Accepted(Struct):
@@ -367,10 +365,10 @@ def reload(
         answer = msgspec.json.decode(body, type=_ReloadAnswer)
         complain(*answer.problems)
         if answer.answer:
-            typer.echo(answer.answer)
+            typer.echo(printable(answer.answer))
             return
         for change in answer.changes:
-            typer.echo(f"planned: {change}" if plan else change)
+            typer.echo(printable(f"planned: {change}" if plan else change))
         if answer.problems:
             raise ServiceDeclinedError("Nothing has changed.")
         if not answer.changes:
@@ -413,6 +411,5 @@ def show(value: object, picture: RenderableType, *, as_json: bool) -> None:
 
 def _write(text: str) -> None:
     """Print this JSON as one line, without characters that control a terminal."""
-    text = _UNSAFE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
-    sys.stdout.buffer.write(text.encode() + b"\n")
+    sys.stdout.buffer.write(printable_json(text).encode() + b"\n")
     sys.stdout.buffer.flush()

@@ -15,10 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.cli.formatting import one_row
+from actors.display.escaping import printable
 from actors.display.status_words import gap_length, topic_words
 from actors.display.text import clock, cut
 from actors.events import Closed, Fresh, Gap, Lifecycle, Marker, Received, Repaired, Stale, VenueState
-from actors.protocol.formatting import at, counted, price_words, printable, short
+from actors.protocol.formatting import at, counted, price_words, short
 from actors.protocol.prices import Number, Price
 from actors.protocol.venue import Venue
 from actors.rules.order_book import Book, BookView

@@ -24,10 +24,10 @@ from actors.client.open_socket import Connector, check_token_may_go
 from actors.client.timed_socket import timed
 from actors.client.unreachable import UnreachableError
 from actors.client.usual_service import usual_service
+from actors.display.escaping import printable
 from actors.display.text import cut
 from actors.errors import LinewardenError, ServiceDeclinedError, ServiceUnreachableError
 from actors.http_types import bracketed
-from actors.protocol.formatting import printable
 from actors.secret import Secret
 from actors.settings.service_address import HttpAddress, ServiceAddress, UnixAddress
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from actors.display.escaping import printable
 from actors.display.status_troubles import KINDS, Trouble, troubles
 from actors.display.status_words import attempt, bare_state, topics
 from actors.display.text import brief_span, span
-from actors.protocol.formatting import counted, printable
+from actors.protocol.formatting import counted
 from actors.rules.counters import StreamStatus
 from actors.status import LineStatus, Status
 

@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from actors.display.columns import fit
+from actors.display.escaping import printable
 from actors.display.line_table import LineTable
 from actors.display.rows import Quote, Row, rows_of
 from actors.display.status_rows import STREAM_COLUMNS, StatusRows
 from actors.display.status_troubles import EVERYTHING, KINDS, Level, Trouble, counts
 from actors.display.text import unbroken, width_of
-from actors.protocol.formatting import counted, printable
+from actors.protocol.formatting import counted
 
 FOR_LINES = 10  # rows that the troubles of persons, and notes, leave to the table at first
 STYLES: dict[Level, str] = {"person": "bold red", "trouble": "yellow", "note": "dim", "extra": "dim"}

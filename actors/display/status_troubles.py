@@ -8,6 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from actors.display.escaping import printable
 from actors.display.rows import Part, Quote, plain
 from actors.display.status_words import (
     failed_tries,
@@ -19,7 +20,7 @@ from actors.display.status_words import (
     state_words,
 )
 from actors.display.text import day_and_clock, span, times, unbroken
-from actors.protocol.formatting import counted, printable
+from actors.protocol.formatting import counted
 from actors.rules.counters import StreamStatus
 from actors.status import AccountStatus, FeedStatus, LineStatus, Status
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from actors.display.escaping import printable
 from actors.display.text import clock, day_and_clock, span, times
 from actors.events import Gap, Topic, VenueState
-from actors.protocol.formatting import counted, printable, short
+from actors.protocol.formatting import counted, short
 from actors.rules.journal import LineExit
 from actors.status import LineGlance, LineStatus, Status, TopicStatus
 

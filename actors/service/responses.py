@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any, TypeAlias
@@ -13,6 +14,7 @@ from msgspec import Struct
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
+from actors.display.escaping import printable, printable_json_bytes
 from actors.secret import REDACTED, Secret
 from actors.service.rights import NOBODY, Caller
 
@@ -63,8 +65,16 @@ def to_json(value: Any) -> bytes:
     """Exact: integers of any size stay integers, beyond 2**53 too, and a `Decimal` is a text.
 
     A reader whose numbers are doubles, as JavaScript's are, has to parse large integers separately.
+    Characters that a terminal obeys are escaped. Halves of surrogate pairs, which JSON cannot have, become
+    the text of an escape.
+
+    Raises:
+        RecursionError: it is nested too deeply.
     """
-    return _encode(value)
+    try:
+        return printable_json_bytes(_encode(value))
+    except ValueError:  # half of a surrogate pair, or more digits than Python writes of an integer
+        return printable_json_bytes(_encode(_writable(msgspec.to_builtins(value, enc_hook=_plain))))
 
 
 def response(answer: ServiceResponse, *, head: bool = False) -> Response:
@@ -88,7 +98,30 @@ def _plain(value: Any) -> Any:
     """A value that msgspec does not know, such as a venue's own type, becomes text."""
     if isinstance(value, Secret):
         return REDACTED
-    return dict(value) if isinstance(value, Mapping) else str(value)
+    try:
+        return dict(value) if isinstance(value, Mapping) else str(value)
+    except Exception as error:  # a type of the venue's or of the program's
+        return f"<{type(value).__name__} that has no text: {type(error).__name__}>"
+
+
+def _name(name: Any) -> Any:
+    return printable(name) if isinstance(name, str) else name
+
+
+def _writable(value: Any) -> Any:
+    match value:
+        case str():
+            return printable(value)
+        case int() if not isinstance(value, bool):
+            return msgspec.Raw(f"{Decimal(value):f}".encode())
+        case list() | tuple():
+            return [_writable(each) for each in value]
+        case dict():
+            return {
+                _writable(name) if isinstance(name, str) else name: _writable(each)
+                for name, each in value.items()
+            }
+    return value
 
 
 _encode = msgspec.json.Encoder(enc_hook=_plain).encode

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from actors.display.escaping import UNSAFE
 from actors.display.status_rows import COLUMNS, SORTS, status_rows
 from actors.display.status_screen import screen
 from actors.display.status_troubles import KINDS, counts
 from actors.display.text import width_of
-from actors.protocol.formatting import UNSAFE
 from actors.status import Status
 from tests.cli.statuses import ADVICE, LINES, NOW, OTHERS, line, status, stream, topic, troubled
 

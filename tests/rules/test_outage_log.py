@@ -70,7 +70,7 @@ def test_every_state_of_the_table_can_be_reached_and_left() -> None:
 
 
 @given(st.lists(st.sampled_from([LOST, PARKED, FAILED, LIVE, STABLE]), max_size=60))
-def test_between_two_stable_lives_there_are_at_most_one_loss_one_flap_and_two_returns(
+def test_between_two_stable_lives_a_loss_a_flap_and_a_return_are_logged_once(
     happened: list[Happened],
 ) -> None:
     log, told = OutageLog(), list[OutageRecord]()
@@ -80,8 +80,9 @@ def test_between_two_stable_lives_there_are_at_most_one_loss_one_flap_and_two_re
         if (record := log.note(each, float(at))) is not None:
             told.append(record)
         assert told.count("lost") <= 1
-        assert told.count("flapping") <= 1
-        assert told.count("restored") <= 1 + (each is STABLE) + told.count("failed")
+        finals = told.count("failed")  # after each, an operator or a probe begins it again
+        assert told.count("flapping") <= 1 + finals
+        assert told.count("restored") <= 1 + (each is STABLE) + finals
         assert log.is_well == (log.logged in {Logged.NOTHING, Logged.UP})
 
 

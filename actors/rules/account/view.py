@@ -7,10 +7,11 @@ from typing import Literal
 
 from msgspec import Struct
 
+from actors.display.escaping import printable
 from actors.display.shown import html_of
 from actors.errors import LinewardenError
 from actors.protocol.accounts import AccountBalance, AccountOrder, AccountPosition, AccountRow, Fill
-from actors.protocol.formatting import counted, printable
+from actors.protocol.formatting import counted
 from actors.protocol.trading import Contract
 from actors.rules.account.states import ViewState
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
+from actors.display.escaping import printable
 from actors.display.shown import html_of
 from actors.protocol.bars import Bar, timeframe_of
-from actors.protocol.formatting import counted, printable
+from actors.protocol.formatting import counted
 
 
 class FrameView(Struct, frozen=True):

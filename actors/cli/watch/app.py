@@ -25,16 +25,19 @@ from actors.cli.watch.listing import Listing, Wanted, listing
 from actors.cli.watch.looks import Look, Looks, sentence
 from actors.cli.watch.questions import Question, about_pause, about_restart
 from actors.cli.watch.screens import Page, QuestionScreen
+from actors.display.escaping import printable
 from actors.display.rows import Row, rows_of
 from actors.display.status_rows import SORTS
 from actors.display.status_screen import MARK, STYLES
 from actors.display.status_troubles import KINDS, Trouble
 from actors.display.text import day_and_clock, span
+from actors.errors import ServiceDeclinedError
 from actors.status import Status
 
 TOLD: Final = 10  # looks for which the answer to a command is shown
 MOST_ALARMS: Final = 3  # rows
 ROOMY: Final = 30  # rows of a terminal that has one for the process
+FORBIDDEN: Final = 403  # as the service answers where a right is missing
 NARROWEST: Final = 30  # columns
 NO_RIGHT: Final = "This key needs the right act, which you do not have at this service."
 
@@ -48,11 +51,11 @@ class Looked(Message):
 
 
 class Acted(Message):
-    """A command was answered: what to tell about it."""
+    """A command was answered: what to tell about it, and whether the right to act is missing."""
 
-    def __init__(self, words: str) -> None:
+    def __init__(self, words: str, *, is_forbidden: bool = False) -> None:
         super().__init__()
-        self.words = words
+        self.words, self.is_forbidden = words, is_forbidden
 
 
 class WatchApp(App[None]):
@@ -128,6 +131,8 @@ class WatchApp(App[None]):
         self._show()
 
     def on_acted(self, message: Acted) -> None:
+        if message.is_forbidden:
+            self._rights = [right for right in self._rights if right != "act"]
         self._say(message.words)
 
     def on_resize(self) -> None:
@@ -291,16 +296,17 @@ class WatchApp(App[None]):
     def _send(self, question: Question) -> None:
         # A daemon: the end of the view does not wait for an answer that does not come.
         threading.Thread(target=self._run, args=(question,), name="linewarden-command", daemon=True).start()
-        self._say(f"{question.command} {question.line}: sent")
+        self._say(f"{question.command} {printable(question.line)}: sent")
 
     def _run(self, question: Question) -> None:
         """On a thread of its own."""
-        about = f"{question.command} {question.line}"
+        about = f"{question.command} {printable(question.line)}"
         try:
             self._post(f"/{question.command}/{in_path(question.line)}")
             self.post_message(Acted(f"{about}: accepted"))
         except Exception as error:
-            self.post_message(Acted(f"{about} failed: {sentence(error)}"))
+            is_forbidden = isinstance(error, ServiceDeclinedError) and error.status == FORBIDDEN
+            self.post_message(Acted(f"{about} failed: {sentence(error)}", is_forbidden=is_forbidden))
 
 
 def _few(troubles: Sequence[Trouble], width: int, most: int, more: str) -> list[Row]:

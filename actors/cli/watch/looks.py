@@ -10,8 +10,8 @@ from typing import Final, Protocol
 import msgspec
 from msgspec import Struct, structs
 
+from actors.display.escaping import printable
 from actors.errors import LinewardenError
-from actors.protocol.formatting import printable
 from actors.status import Status
 
 LOOK: Final = 1.0  # seconds between an answer and the next question

@@ -13,12 +13,13 @@ from actors.cli.formatting import plain_table
 from actors.cli.watch.keys import KEYS
 from actors.cli.watch.looks import Look
 from actors.display import status_troubles
+from actors.display.escaping import printable
 from actors.display.status_screen import STYLES
 from actors.display.status_troubles import KINDS
 from actors.display.status_words import cause, last_gap, state, state_words
 from actors.display.text import day_and_clock, span, times
 from actors.events import Freshness
-from actors.protocol.formatting import counted, printable
+from actors.protocol.formatting import counted
 from actors.rules.journal import JournalEntry
 from actors.status import LineStatus, Status, TopicStatus
 

@@ -15,6 +15,7 @@ from textual.widgets import Static
 
 from actors.cli.watch.looks import sentence
 from actors.cli.watch.questions import Question
+from actors.display.escaping import printable
 
 
 class Page(Screen[None]):
@@ -37,7 +38,7 @@ class Page(Screen[None]):
         self._text = Static()
 
     def compose(self) -> ComposeResult:
-        yield Static(Text(self._title), classes="title")
+        yield Static(Text(printable(self._title)), classes="title")
         with VerticalScroll():
             yield self._text
         yield Static(Text("Esc back  ↑ ↓ PgUp PgDn Home End scroll", "dim"))
@@ -86,7 +87,7 @@ class QuestionScreen(ModalScreen[bool]):
         self._question = question
 
     def compose(self) -> ComposeResult:
-        command, line = self._question.command, self._question.line
+        command, line = self._question.command, printable(self._question.line)
         head = Text(f"{command.capitalize()} {line}?", "bold")
         keys = Text.assemble(("y", "bold reverse"), f" {command}   ", ("n", "bold reverse"), " do nothing")
         with Vertical():

@@ -220,6 +220,20 @@ def test_a_command_that_is_declined_says_why() -> None:
     viewing(it, story)
 
 
+def test_a_service_that_refuses_a_command_for_want_of_the_right_is_asked_once() -> None:
+    async def story(view: View) -> None:
+        it.error = ServiceDeclinedError("this needs the right act", 403)
+        await view.press("r", "y")
+        await view.seen("restart o2 failed: this needs the right act")
+        assert "r p: not without the right act" in view.text
+        await view.press("r", "y")
+        assert view.question == ""
+        assert it.posts == ["/restart/o2"]
+
+    it = Desk(o2=line())
+    viewing(it, story)
+
+
 def test_without_the_right_to_act_its_keys_do_nothing_and_name_the_right() -> None:
     async def story(view: View) -> None:
         assert "r p: not without the right act" in view.text

@@ -134,7 +134,7 @@ class FeedStatus(Struct, frozen=True):
         return f"{live}/{len(self.lines)} live"
 
     def __repr__(self) -> str:
-        return f"<FeedStatus {self.venue}: {self.lines_live}>"
+        return printable(f"<FeedStatus {self.venue}: {self.lines_live}>")
 
 
 class ActorStatus(Struct, frozen=True):
@@ -204,6 +204,7 @@ class ProcessStatus(Struct, frozen=True):
     started_ns: int = 0  # wall clock: when the runtime began
     uptime_s: float = 0.0  # of the runtime
     config: str = ""  # the file; `<config>`: a mapping
+    log_levels: dict[str, str] = {}  # of the loggers that have one of their own
 
 
 class Status(Struct, frozen=True):
@@ -228,7 +229,8 @@ class Status(Struct, frozen=True):
         told = [f"{name} {feed.lines_live}" for name, feed in islice(self.feeds.items(), SHOWN)]
         more = [f"{len(self.feeds) - SHOWN:,} more feeds"] if len(self.feeds) > SHOWN else []
         halted = f"; {counted(len(self.halts), 'halt')}" if self.halts else ""
-        return f"{self.name}: {self.state}; {', '.join([*told, *more]) or 'no feeds'}{halted}"
+        feeds = ", ".join([*told, *more]) or "no feeds"
+        return printable(f"{self.name}: {self.state}; {feeds}{halted}")
 
     def __repr__(self) -> str:
         return f"<Status {self.text}; {counted(len(self.streams), 'stream')}>"

@@ -385,6 +385,7 @@ CLOCKS = {
         "cli/run_view",
         "cli/simulate",
         "cli/cooldowns",
+        "cli/drain",
         "cli/orders",
         "cli/service_commands",
         "cli/stream_view",

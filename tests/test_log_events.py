@@ -21,7 +21,10 @@ LOGGERS = {"log", "self._log", "line"}
 # Simulated venues import nothing of Linewarden's log; `logging` has their events as extra.
 SIMULATORS = {"simulators/base/server.py", "simulators/table/simulator.py"}
 # They are about loggers, and log nothing through them: levels, handlers, filters of other libraries.
-WITHOUT_EVENTS = {"log_queue.py", "actor.py", "wire/http_client.py", "cli/logs.py", "cli/halt_cancel.py"}
+WITHOUT_EVENTS = {
+    *("log_queue.py", "actor.py", "wire/http_client.py", "cli/logs.py", "cli/halt_cancel.py"),
+    "service/log_levels.py",
+}
 
 
 class LogCall(Struct):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,10 +91,18 @@ def run(
         is_held = run.screen is not None and run.screen.is_held()
         if is_held or not log_queue.flush(LOG_WITHIN):  # nothing reads stdout or stderr: an exit would wait
             os._exit(code)
-        shown = console()
+        _print(sentences)
+    raise typer.Exit(code)
+
+
+def _print(sentences: Sequence[str]) -> None:
+    shown = console()
+    try:
         for sentence in sentences:
             shown.print(sentence, soft_wrap=not shown.is_terminal)
-    raise typer.Exit(code)
+        sys.stdout.flush()
+    except OSError:  # the reader of a pipe has ended, or the terminal has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still in the buffer goes there
 
 
 class _Run(Struct):
@@ -142,7 +151,7 @@ class _Run(Struct):
         from actors.service import Service
 
         reload = Reloader(runtime, self.config, self.systemd, lambda new: _raise_file_limit(_lines(new)))
-        service = Service(runtime, self.settings.service, reload=reload)
+        service = Service(runtime, self.settings.service, reload=reload, end=self.ending.end)
         try:
             if self.serve:
                 service.start()
@@ -205,7 +214,12 @@ class _Run(Struct):
     def _judgement(self, status: Status) -> tuple[int, Sequence[str]]:
         wrong = troubles(status) if self.judged else []
         good = ["Every loss was restored."] if self.judged and not wrong else []
-        return 1 if wrong else 0, (*summary(status, time.monotonic() - self.began), *wrong, *good)
+        try:
+            told = [*summary(status, time.monotonic() - self.began)]
+        except Exception:
+            log.exception("view.failed", "The summary could not be made.")
+            told = []
+        return 1 if wrong else 0, (*told, *wrong, *good)
 
 
 def _start(settings: Settings) -> Runtime:

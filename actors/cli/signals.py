@@ -31,6 +31,10 @@ class Ending:
             self.told = True
             signal.signal(number, signal.SIG_DFL)
 
+    def end(self) -> None:
+        """As SIGTERM; any thread may call."""
+        self.told = True
+
     def take_hang_up(self) -> bool:
         """Whether SIGHUP has arrived since the last call. If the terminal is gone, it ends the process."""
         hung_up, self._hung_up = self._hung_up, False

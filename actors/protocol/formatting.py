@@ -17,7 +17,7 @@ def amount(number: Number) -> str:
     """Returns the number with about three digits: 80M, 5.54T, 0.25."""
     try:
         value, units = float(number), ["", "k", "M", "B", "T"]
-    except OverflowError:
+    except (OverflowError, ValueError):  # too large for one, or a signalling NaN
         value = math.inf
     if not math.isfinite(value):
         return _scientific(number)

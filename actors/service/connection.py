@@ -147,6 +147,13 @@ class Client(ServerConnection):
         else:
             self.close(CloseCode.GOING_AWAY, _short(tail.ended))
 
+    def drain(self, why: str) -> None:
+        """Its tail ends behind what is queued."""
+        with self._guard:
+            tail = self._tail
+        if tail is not None:
+            tail.drain(why)
+
     def leave(self, why: str) -> None:
         """Closes a tail with a close frame, and a connection that has its answer at once."""
         with self._guard:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from email.utils import formatdate
@@ -17,6 +19,8 @@ from websockets.http11 import Response
 from actors.display.escaping import printable, printable_json_bytes
 from actors.secret import REDACTED, Secret
 from actors.service.rights import NOBODY, Caller
+
+_SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?")
 
 ReloadAnswer: TypeAlias = Struct  # the result of a reload, such as a plan; it is sent as JSON
 
@@ -59,6 +63,14 @@ def parse_switch(value: str, name: str) -> bool:
     if value not in {"0", "1"}:
         raise RequestDeclined(400, f"expected {name}=1 or {name}=0, found {name}={value[:20]}")
     return value == "1"
+
+
+def parse_seconds(value: str, name: str, most: float) -> float:
+    """Raises: RequestDeclined: it is no number of seconds from 0 to `most`."""
+    seconds = float(value) if _SECONDS.fullmatch(value) else math.inf
+    if seconds > most:
+        raise RequestDeclined(400, f"{name}: expected 0 to {most:g} seconds, found {value[:40]!r}")
+    return seconds
 
 
 def to_json(value: Any) -> bytes:

@@ -5,6 +5,7 @@ A new page is a row in `routes` and a method.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -17,7 +18,11 @@ from actors import log_queue
 from actors.errors import ConfigError, LinewardenError, RuntimeStopped, Timeout
 from actors.runtime import Runtime
 from actors.service.commands import LINE_COMMANDS, Commands
+from actors.service.draining import LONGEST as LONGEST_DRAIN
+from actors.service.draining import USUAL as USUAL_DRAIN
+from actors.service.draining import Draining
 from actors.service.followed_books import FollowedBooks
+from actors.service.log_levels import LONGEST, ROOT, LogLevels
 from actors.service.market_answers import MarketAnswers
 from actors.service.opened import Opened
 from actors.service.responses import (
@@ -25,6 +30,7 @@ from actors.service.responses import (
     RequestDeclined,
     ServiceRequest,
     ServiceResponse,
+    parse_seconds,
     parse_switch,
 )
 from actors.service.status_answers import StatusAnswers
@@ -74,6 +80,8 @@ class ServiceRoutes:
         books: FollowedBooks,
         commands: Commands,
         opened: Opened,
+        log_levels: LogLevels,
+        draining: Draining,
     ) -> None:
         self._runtime = runtime
         self._reload = reload
@@ -81,6 +89,8 @@ class ServiceRoutes:
         self._books = books
         self._commands = commands
         self._opened = opened
+        self._log_levels = log_levels
+        self._draining = draining
         self._reloading = threading.Lock()
         self._statuses = StatusAnswers(self._status, lambda: runtime._shared.change)
         market = MarketAnswers(runtime, books)
@@ -98,6 +108,10 @@ class ServiceRoutes:
             ServiceRoute("POST", "/halt/", self.halt, "TARGET"),
             ServiceRoute("POST", "/beat/", self.beat, "FEED"),
             ServiceRoute("POST", "/reload", self.reload),
+            ServiceRoute("GET", "/drain", self.drain_progress),
+            ServiceRoute("POST", "/drain", self.drain),
+            ServiceRoute("GET", "/log-level", self.log_levels),
+            ServiceRoute("POST", "/log-level/", self.change_log_level, "LEVEL"),
             ServiceRoute("GET", "/journal", self.journal),
             ServiceRoute("GET", "/journal/", self.journal, "LINE"),
             ServiceRoute("GET", "/tail", self.tail),
@@ -159,6 +173,8 @@ class ServiceRoutes:
         unknown = [name for name, _ in asked.query if name != "fresh"]
         if unknown:
             raise RequestDeclined(400, f"readyz takes fresh=1 and nothing else, not {unknown[0][:40]!r}")
+        if self._draining.is_on:
+            return ServiceResponse(503, {"draining": True})
         status = self._statuses.status()
         answer: dict[str, object] = {"live": status.state == "live"}
         reasons: dict[str, object] = {"not_live": why_not_live(status, None)}
@@ -228,6 +244,29 @@ class ServiceRoutes:
             return ServiceResponse(200, self._reload(plan))
         finally:
             self._reloading.release()
+
+    def drain(self, asked: ServiceRequest) -> ServiceResponse:
+        """`?timeout=SECONDS`: the process ends when no client is left, and then at the latest."""
+        given = _words(asked, "drain", ("timeout",))
+        timeout = parse_seconds(given["timeout"], "timeout", LONGEST_DRAIN) if given else USUAL_DRAIN
+        self._draining.begin(timeout, asked.caller.name)
+        return self.drain_progress(asked)
+
+    def drain_progress(self, asked: ServiceRequest) -> ServiceResponse:
+        """`clients`: that are left, this one among them."""
+        progress = {"draining": self._draining.is_on, "clients": self._draining.left, "pid": os.getpid()}
+        return ServiceResponse(200, progress)
+
+    def log_levels(self, asked: ServiceRequest) -> ServiceResponse:
+        """Of the loggers that have a level of their own."""
+        return ServiceResponse(200, {"levels": log_queue.levels()})
+
+    def change_log_level(self, asked: ServiceRequest) -> ServiceResponse:
+        """`?logger=NAME&for=SECONDS`."""
+        given = _words(asked, "log-level", ("logger", "for"))
+        seconds = parse_seconds(given["for"], "for", LONGEST) if "for" in given else None
+        self._log_levels.change(asked.argument, given.get("logger", ROOT), seconds, asked.caller.name)
+        return self.log_levels(asked)
 
     def journal(self, asked: ServiceRequest) -> ServiceResponse:
         """The last endings of every line, or of one, and what its venue said of itself, oldest first."""

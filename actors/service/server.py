@@ -28,7 +28,9 @@ from actors.service.access import Guard
 from actors.service.arrivals import Arrival, Arrivals
 from actors.service.commands import Commands
 from actors.service.connection import Client, Limits
+from actors.service.draining import Draining
 from actors.service.followed_books import FollowedBooks
+from actors.service.log_levels import LogLevels
 from actors.service.opened import Opened
 from actors.service.responses import (
     ReloadAnswer,
@@ -68,7 +70,7 @@ class Service:
     """Serves one runtime over HTTP and WebSocket on one port.
 
     A context manager; leaving it stops it. The runtime is not stopped with it. `reload(plan)` is
-    what `POST /reload` calls; None: there is nothing to reload.
+    what `POST /reload` calls; None: there is nothing to reload. `end` ends the process after `POST /drain`.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Service:
         *,
         reload: Callable[[bool], ReloadAnswer] | None = None,
         limits: Limits | None = None,
+        end: Callable[[], object] | None = None,
     ) -> None:
         self._host, self.port = settings.address
         self._token = settings.token
@@ -87,7 +90,18 @@ class Service:
         self._opened = Opened(runtime, self._numbers)
         self._books = FollowedBooks(runtime, self._opened, self._numbers.books, self._limits.book_linger)
         commands = Commands(runtime, self._numbers)
-        self._routes = ServiceRoutes(runtime, reload, self._switches, self._books, commands, self._opened)
+        self._log_levels = LogLevels()
+        self._draining = Draining(self._clients, self._opened.close, end)
+        self._routes = ServiceRoutes(
+            runtime,
+            reload,
+            self._switches,
+            self._books,
+            commands,
+            self._opened,
+            self._log_levels,
+            self._draining,
+        )
         self._lock = threading.Lock()
         self._slots: dict[threading.Thread, _Slot] = {}
         self._running = False
@@ -142,6 +156,7 @@ class Service:
                 return
             self._running = False
         self._switches.stop()
+        self._draining.stop()
         self._stopping.set()
         self._arrivals.stop()
         for slot in self._present().values():
@@ -153,6 +168,7 @@ class Service:
                 slot.client.hang_up()
         self._join(FORCED)
         self._books.stop()
+        self._log_levels.stop()
         if left := [thread.name for thread in self._present()]:
             log.warning("service.left_behind", "These threads did not end in time: %s.", ", ".join(left))
 
@@ -272,6 +288,9 @@ class Service:
         here = threading.current_thread()
         with self._lock:
             return {thread: slot for thread, slot in self._slots.items() if thread is not here}
+
+    def _clients(self) -> list[Client]:
+        return [slot.client for slot in self._present().values() if slot.client is not None]
 
     def _join(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

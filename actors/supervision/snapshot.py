@@ -15,6 +15,7 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
+from actors import log_queue
 from actors.delivery.cells import Cells
 from actors.delivery.inlet import Inlet
 from actors.diagnostics import DeadLetters
@@ -166,6 +167,7 @@ class SharedStatus:
             started_ns=self._started_ns,
             uptime_s=self._clock.monotonic() - self._started,
             config=self._config,
+            log_levels=log_queue.levels(),
         )
 
     def _feed(

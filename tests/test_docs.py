@@ -53,6 +53,7 @@ RUN = {"console", "python", "toml"}
 ELSEWHERE = {
     ("docs/architecture.md", ""): "tests/test_layout.py",  # drawings that name files
     ("docs/command-line.md", "json"): "tests/service/test_market_answers.py",  # answers of the service
+    ("docs/configuration.md", ""): "tests/test_settings_env_file.py",  # a file of variables
     ("docs/simulators.md", "text"): "tests/simulators/test_page.py",  # a transcript, and a mistake in it
     ("docs/simulators.md", "python"): "tests/simulators/test_page.py",  # run beside the transcript
     ("docs/venues.md", ""): "tests/venues/test_declarative.py",  # transcripts, which are played
@@ -202,6 +203,15 @@ def place(tmp_path: Path) -> Path:
     user.parent.mkdir(parents=True)
     user.write_bytes((ROOT / "tests" / "venues" / "tplus" / "keystores" / "alice").read_bytes())
     user.chmod(0o600)
+    for name, text in {
+        "keys.env": "ALPACA_API_KEY=k\n",
+        "feeds.d/other.toml": '[feeds.other]\nvenue = "o2"\n',
+        "credentials/alpaca_key": "k\n",
+        "credentials/alpaca_secret": "s\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        (tmp_path / name).chmod(0o600)
     (tmp_path / "talks").mkdir()
     (tmp_path / "talks" / "binance.txt").write_text('< {"result":null,"id":1}\n', encoding="utf-8")
     return tmp_path
@@ -214,7 +224,7 @@ def test_config(text: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None
     if "feeds" in source:
         file = place / "page.toml"
         file.write_text(text, encoding="utf-8")
-        settings = load(file, ENVIRONMENT)
+        settings = load(file, ENVIRONMENT | {"CREDENTIALS_DIRECTORY": str(place / "credentials")})
         assert settings.feeds
         assert not settings.warnings
     elif "name" in source:
@@ -367,6 +377,7 @@ def keys_in(text: str) -> dict[str, str]:
     [
         ("The runtime", schema.RuntimeSettings, None),
         ("The service", schema.ServiceSettings, None),
+        ("The log", schema.LogSettings, None),
         ("Feeds", schema.FeedSettings, FEED_KEYS | {"url"}),
         ("Subscriptions", schema.WantedTopics, ENTRY_KEYS),
         ("Calendars", schema.CalendarSettings, None),
@@ -397,6 +408,7 @@ def test_every_key_of_a_config_is_explained(
 def test_the_config_of_a_desk_shows_every_key() -> None:
     text = (ROOT / "config" / "desk.toml").read_text(encoding="utf-8")
     tables: list[type] = [schema.RuntimeSettings, schema.ServiceSettings, schema.TradingSettings]
+    tables += [schema.LogSettings]
     tables += [RESTART, HEARTBEAT, HEALTH]
     keys = FEED_KEYS.union(ENTRY_KEYS, schema.CalendarSettings.__struct_fields__, *map(keys_of, tables))
     shown = set(re.findall(r"^(?:# )?(\w+) = ", text, re.MULTILINE)) | set(re.findall(r"\.(\w+)\]", text))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from actors.client.unreachable import UnreachableError
 from actors.client.usual_service import usual_service
@@ -75,8 +75,8 @@ def _listening_at(config: Path, service: ServiceSettings) -> ServiceAddress:
 
 def _read_service(config: Path) -> ServiceSettings:
     """Its address alone: the tokens need not be in the environment of a client."""
-    reader, whole = _opened(config)
-    table = reader.table(WHERE, whole.get("service", {}))
+    reader, raw = _opened(config, "service")
+    table = reader.table(WHERE, raw)
     reader.reject_unknown(WHERE, table, keys_of(ServiceSettings))
     service = ServiceSettings(**reader.some_fields(WHERE, table, ServiceSettings, KEYS))
     try:
@@ -95,10 +95,14 @@ def read_settings(config: Path, name: str) -> Settings:
     Raises:
         ConfigError: the file cannot be read, or this table of it has mistakes.
     """
-    reader, whole = _opened(config)
-    return reader.settings({name: whole.get(name, {})})
+    reader, raw = _opened(config, name)
+    return reader.settings({name: raw})
 
 
-def _opened(config: Path) -> tuple[ConfigReader, dict[str, Any]]:
+def _opened(config: Path, name: str) -> tuple[ConfigReader, object]:
+    """The reader, and a table as it is written. Only a table that names a variable needs `env_file`."""
     whole = parsed(text_of(user_path(config), str(config)), str(config))
-    return ConfigReader(str(config), config.parent, os.environ, {}), whole
+    reader, raw = ConfigReader(str(config), config.parent, os.environ, {}), whole.get(name, {})
+    if reader.says_variable(raw):
+        reader.read_env_file(whole)
+    return reader, raw

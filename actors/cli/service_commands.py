@@ -19,7 +19,7 @@ from msgspec import Raw, Struct
 from rich.console import Group, RenderableType
 
 from actors.cli import journal_view, kept_view, status_view
-from actors.cli.arguments import complain
+from actors.cli.arguments import complain, report
 from actors.cli.formatting import console, screen_width
 from actors.cli.service_client import CommandClient, find_service, in_path, read_status
 from actors.display.escaping import printable, printable_json
@@ -398,7 +398,9 @@ def asking(url: str | None, config: Path | None) -> Iterator[CommandClient]:
         raise typer.Exit(complain(text, code=3)) from None
     except ServiceUnreachableError as error:
         raise typer.Exit(complain(str(error), code=3)) from None
-    except (ServiceDeclinedError, ConfigError) as error:
+    except ConfigError as error:
+        raise typer.Exit(report(error)) from None
+    except ServiceDeclinedError as error:
         raise typer.Exit(complain(str(error))) from None
 
 

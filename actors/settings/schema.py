@@ -122,6 +122,13 @@ class TradingSettings(ConfigTable, frozen=True, kw_only=True):
     require_durable: bool = True  # a full disk refuses what adds risk
 
 
+class LogSettings(ConfigTable, frozen=True, kw_only=True):
+    """`[log]`: what `linewarden run` writes to stderr. Its own options come first."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+
+
 class DeadMansSwitchSettings(ConfigTable, frozen=True, kw_only=True):
     """`[feeds.NAME.dead_mans_switch]`: `linewarden run` halts the feed when a program stops to beat.
 
@@ -149,7 +156,7 @@ class ConnectRateSettings(ConfigTable, frozen=True, kw_only=True):
 class CalendarSettings(ConfigTable, frozen=True, kw_only=True):
     """`[calendars.NAME]`, as it is written."""
 
-    zone: str
+    zone: Annotated[str, Meta(description='the name of a time zone, such as "America/New_York"')]
     sessions: Annotated[tuple[str, ...], Meta(min_length=1, description=SESSIONS)]
     closed: Annotated[tuple[str, ...], Meta(description='a list of texts, such as ["2026-12-25"]')] = ()
 
@@ -250,11 +257,14 @@ class Settings(ConfigTable, frozen=True, kw_only=True):
     runtime: RuntimeSettings = RuntimeSettings()
     service: ServiceSettings = ServiceSettings()
     trading: TradingSettings = TradingSettings()
+    log: LogSettings = LogSettings()
     feeds: dict[str, FeedSettings] = {}
     calendars: dict[str, Calendar] = {}
     defaults: DefaultsSettings = DefaultsSettings()
     added: frozenset[str] = frozenset()  # feeds that are not of the file: the program has added them
     file: str = FILE
+    included: tuple[str, ...] = ()  # files that it includes
+    env_file: str = ""  # an absolute path; its variables come after those of the process
     warnings: tuple[str, ...] = ()  # sentences about what is allowed and should be looked at
 
     def why_no_orders(self, feed: str) -> str:

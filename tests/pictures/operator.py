@@ -24,7 +24,7 @@ LOOKS = 3.0  # seconds of events per second
 
 def draw_operator() -> None:
     PICTURES.mkdir(exist_ok=True)
-    with troubled() as runtime, Service(runtime, ServiceSettings(listen="127.0.0.1:0")) as service:
+    with troubled() as runtime, Service(runtime, ServiceSettings()) as service:
         client = CommandClient(service.url)
         client.post("/pause/o2-backup")
         for columns, rows in SIZES:

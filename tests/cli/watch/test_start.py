@@ -66,7 +66,7 @@ def viewing(runtime: Runtime, prepare: str = "") -> Iterator[tuple[Terminal, lis
     before = termios.tcgetattr(theirs)
     command = ["-c", prepare + GOES_ON] if prepare else ["-m", "actors"]
     environ = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
-    with Service(runtime, ServiceSettings(listen="127.0.0.1:0")) as service:
+    with Service(runtime, ServiceSettings()) as service:
         it = subprocess.Popen(
             [sys.executable, *command, "status", "--watch", "--url", service.url],
             env=environ | {"TERM": "xterm-256color"},

@@ -27,7 +27,7 @@ from actors.reasons import Crashed, Reason, Stopped
 from actors.timers import Timer, Timers
 
 log = log_queue.logger("actors")
-_pykka_log = log_queue.logger("pykka")
+_pykka_log = log_queue.queued("pykka")
 _here = threading.local()  # `_here.actor`: this thread is an actor of ours
 
 
@@ -606,7 +606,7 @@ class Actor(pykka.ThreadingActor):
         try:
             super()._actor_loop()
         except BaseException as error:
-            log.exception("%s: its inbox failed.", self.id)
+            log.exception("actor.failed", "%s: its inbox failed.", self.id)
             self._crash(error)
         finally:
             self.actor_stopped.set()
@@ -651,4 +651,4 @@ class Actor(pykka.ThreadingActor):
         try:
             self.cleanup()
         except Exception:
-            log.exception("%s: its cleanup failed.", self.id)
+            log.exception("actor.failed", "%s: its cleanup failed.", self.id)

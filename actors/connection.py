@@ -175,7 +175,13 @@ class LoggedReply:
 
     def set(self, trouble: str | None) -> None:
         if trouble is not None:
-            log.warning("%s: a message of an inline handler: %s.", self._line, trouble)
+            log.warning(
+                "handler.send_failed",
+                "%s: a message of an inline handler: %s.",
+                self._line,
+                trouble,
+                line=self._line,
+            )
 
 
 ProgramMessage = tuple[bytes, KeptReply | LoggedReply]  # its frame
@@ -388,8 +394,7 @@ class Connection(Actor):
         except ConnectFailed as failed:
             self.tell_self(SocketRefused(failed.reason))
         except Exception as error:
-            where = {"line": self._line, "epoch": self._epoch}
-            log.exception("unexpected error while connecting", extra=where)
+            log.exception("line.defect", "unexpected error while connecting", **self._where)
             self.tell_self(SocketRefused(Retryable(f"{type(error).__name__}: {error}", "opening")))
         else:
             self._socket = opened.socket  # noted first: an actor that ends before it reads this closes it
@@ -626,8 +631,9 @@ class Connection(Actor):
             count, error = found
             what = "1 message" if count == 1 else f"{count:,} messages"
             words = "%s: %s could not be decoded (the newest: %s). To see them, run: linewarden quarantine"
-            more = {"line": self._line, "epoch": self._epoch, "cause": "quarantine"}
-            log.warning(words, self._line, what, error, extra=more)
+            log.warning(
+                "messages.undecoded", words, self._line, what, error, cause="quarantine", **self._where
+            )
 
     def _tell_complaints(self, now: float) -> None:
         for kind, count, newest in self._complaints.take(now):
@@ -661,9 +667,9 @@ class Connection(Actor):
     def _log_states(self, now: float) -> None:
         for _, count, told in self._states.take(now):
             level = logging.WARNING if told.is_alarming else logging.INFO
-            where = {"line": self._line, "epoch": self._epoch, "cause": told.state}
             often = f" ({count:,} of these)" if count > 1 else ""
-            log.log(level, "%s: the venue says: %s%s", self._line, told, often, extra=where)
+            text = "%s: the venue says: %s%s"
+            log.log(level, "venue.state", text, self._line, told, often, cause=told.state, **self._where)
 
     def _handle_events(self, topics: list[Topic], events: list[Any]) -> None:
         if not events:
@@ -776,15 +782,16 @@ class Connection(Actor):
         is_awaited = self._delivery.answer_backfill(message.number, message.outcome)
         if not is_awaited and isinstance(message.outcome, Backfilled):
             text = "%s: the venue answered what was lost when the streams had gone on: %s are not delivered."
-            log.warning(text, self._line, counted(len(message.outcome.events), "event"), extra=self._where)
+            events = counted(len(message.outcome.events), "event")
+            log.warning("backfill.late", text, self._line, events, **self._where)
         self._plan_look()
 
     def venue_failed(self, topic: Topic) -> None:
         text = "%s: unexpected error in Venue.backfill; the gap stays open."
-        log.exception(text, topic, extra=self._where)
+        log.exception("backfill.failed", text, topic, **self._where)
 
     @property
-    def _where(self) -> dict[str, object]:
+    def _where(self) -> log_queue.Place:
         return {"line": self._line, "epoch": self._epoch}
 
     # ── asking the venue ──

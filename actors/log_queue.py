@@ -1,8 +1,9 @@
 """Log records, and calls of objects that belong to the program, on a thread that may wait.
 
     log = log_queue.logger("actors.supervisor")
-    log.warning("%s: %s", line, text)
+    log.warning("line.lost", "%s: %s", line, text, line=line, epoch=3)
 
+Each record has an `event` (`log_events.py`), and where it concerns one, `line`, `epoch` and `feed`.
 The caller makes the record, if the ordinary logger of that name wants its level: time, thread and traceback
 are those of the call. The arguments must not change afterwards. The queue's thread gives the records, in
 their order, to the ordinary logger, with the filters and handlers of the program. So no actor waits for a
@@ -23,6 +24,9 @@ import queue
 import threading
 from collections.abc import Callable
 from functools import partial
+from typing import Any, TypedDict, Unpack
+
+from actors.log_events import LogEvent
 
 THREAD = "linewarden/log"
 BOUND = 10_000  # records and calls that wait
@@ -120,7 +124,7 @@ class LogQueue:
     def _report(self) -> Job:
         missed, self._missed = self._missed, 0
         text = "Log records or metrics were dropped, %d of them: their handler is too slow."
-        return partial(_ordinary.warning, text, missed)
+        return partial(_ordinary.warning, text, missed, extra={"event": "log.dropped"})
 
 
 class QueuedLogger(logging.Logger):
@@ -142,6 +146,69 @@ class QueuedLogger(logging.Logger):
         self._jobs.put(partial(self._ordinary.handle, record), getattr(record, "line", ""))
 
 
+class Place(TypedDict, total=False):
+    """What a record concerns. Without a `feed` it has that of its line."""
+
+    line: str
+    epoch: int
+    feed: str
+
+
+class About(Place, total=False):
+    """The same, and what records that differ in their numbers have in common."""
+
+    cause: str
+
+
+class EventLogger:
+    """Logs records with an event, and with what they concern as attributes. Any thread may call."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+
+    def debug(self, event: LogEvent, text: str, *args: object, **about: Unpack[About]) -> None:
+        self._write(logging.DEBUG, event, text, args, about)
+
+    def info(self, event: LogEvent, text: str, *args: object, **about: Unpack[About]) -> None:
+        self._write(logging.INFO, event, text, args, about)
+
+    def warning(self, event: LogEvent, text: str, *args: object, **about: Unpack[About]) -> None:
+        self._write(logging.WARNING, event, text, args, about)
+
+    def error(self, event: LogEvent, text: str, *args: object, **about: Unpack[About]) -> None:
+        self._write(logging.ERROR, event, text, args, about)
+
+    def critical(self, event: LogEvent, text: str, *args: object, **about: Unpack[About]) -> None:
+        self._write(logging.CRITICAL, event, text, args, about)
+
+    def exception(self, event: LogEvent, text: str, *args: object, **about: Unpack[About]) -> None:
+        """An error with the traceback of the exception that is being handled."""
+        self._write(logging.ERROR, event, text, args, about, exc_info=True)
+
+    def log(self, level: int, event: LogEvent, text: str, *args: object, **about: Unpack[About]) -> None:
+        self._write(level, event, text, args, about)
+
+    def traced(
+        self, level: int, event: LogEvent, text: str, *args: object, error: Any, **about: Unpack[About]
+    ) -> None:
+        """With the traceback of `error`, which is what `exc_info` may be."""
+        self._write(level, event, text, args, about, exc_info=error)
+
+    def _write(
+        self,
+        level: int,
+        event: LogEvent,
+        text: str,
+        args: tuple[object, ...],
+        about: About,
+        exc_info: Any = None,
+    ) -> None:
+        if self._logger.isEnabledFor(level):
+            feed = about.get("feed") or about.get("line", "").partition("/")[0] or None
+            extra = {**about, "event": event, "feed": feed}
+            self._logger.log(level, text, *args, exc_info=exc_info, stacklevel=3, extra=extra)
+
+
 _ordinary = logging.getLogger("actors.log_queue")
 _formatter = logging.Formatter()
 _queue = LogQueue()
@@ -150,9 +217,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_queue.reset)
 
 
-def logger(name: str) -> logging.Logger:
-    """Returns the logger of this name for an actor: it never waits for a handler."""
+def queued(name: str) -> logging.Logger:
+    """Returns the logger of this name that never waits for a handler, for records of another library."""
     return QueuedLogger(name, _queue)
+
+
+def logger(name: str) -> EventLogger:
+    """Returns the logger of this name for an actor: it never waits for a handler."""
+    return EventLogger(queued(name))
 
 
 def call_later(job: Job) -> None:

@@ -264,5 +264,9 @@ class LineMetrics:
         except BaseException:  # the thread is a line's: `sys.exit()` in a metrics object must not end that
             if self._first.acquire(blocking=False):
                 log.exception(
-                    "The metrics of %s failed; further failures are not logged.", self._labels["line"]
+                    "metrics.failed",
+                    "The metrics of %s failed; further failures are not logged.",
+                    self._labels["line"],
+                    line=self._labels["line"],
+                    feed=self._labels["feed"],
                 )

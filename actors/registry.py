@@ -190,7 +190,9 @@ class Registry(Actor):
 
     def _refuse(self, topic: Topic, reason: str) -> None:
         if not self._ledger.is_refused(topic):
-            log.warning("%s: no line can take %s: %s", topic.feed, topic, reason)
+            log.warning(
+                "topic.refused", "%s: no line can take %s: %s", topic.feed, topic, reason, feed=topic.feed
+            )
         with self._lease:
             self._ledger.refuse(topic, reason)
             self._cells.place((topic,), None)
@@ -264,7 +266,15 @@ class Registry(Actor):
             barred = self._ledger.bar(report.line, report.topics, report.reason, at_once=report.first)
             self._publish(self._ledger.reject(report.line, report.epoch, barred, report.reason))
         for topic in barred:
-            log.warning("%s: %s is not asked for any more: %s", report.line, topic, report.reason)
+            log.warning(
+                "topic.barred",
+                "%s: %s is not asked for any more: %s",
+                report.line,
+                topic,
+                report.reason,
+                line=report.line,
+                epoch=report.epoch,
+            )
 
     def _overdue(self, report: AckOverdue) -> None:
         """No answer: enough where the venue never gives one, else a reason to ask once more."""

@@ -194,7 +194,7 @@ class Requester(Actor):
         seconds, spec = asked, self._feeds.get(venue.feed)
         if spec is not None and asked > (seconds := min(asked, spec.policy.restart.retry_after_cap)):
             text = "%s: pause of %.0f s asked for by the venue's pages; %g s are observed (retry_after_cap)"
-            log.warning(text, venue.feed, asked, seconds)
+            log.warning("cooldown.capped", text, venue.feed, asked, seconds, feed=venue.feed)
         self._bucket(venue).leave(self._clock.monotonic(), seconds)
 
     def _bucket(self, venue: Venue) -> TokenBucket:
@@ -233,7 +233,13 @@ class Requester(Actor):
                 if not isinstance(outcome, Price):
                     outcome = without_secrets(outcome, spec.token_store.redactor)
         except Exception as error:
-            log.exception("%s: unexpected error while asking for the price of %s.", venue.feed, symbol)
+            log.exception(
+                "request.failed",
+                "%s: unexpected error while asking for the price of %s.",
+                venue.feed,
+                symbol,
+                feed=venue.feed,
+            )
             outcome = Crashed(f"unexpected error while asking for it ({type(error).__name__})")
         at = self._clock.monotonic()
         self._roles.named(self.id).tell(LatestTold(venue, symbol, outcome, at, self.incarnation))

@@ -113,7 +113,12 @@ def _stop_namesakes(name: str) -> None:
     deadline = time.monotonic() + STOP + GRACE
     for each in present():
         if each.name == name and (left := each.replace(STOP, deadline)):
-            log.warning("runtime %r was replaced; of the former one is left: %s.", name, ", ".join(left))
+            log.warning(
+                "runtime.left_behind",
+                "runtime %r was replaced; of the former one is left: %s.",
+                name,
+                ", ".join(left),
+            )
 
 
 class Runtime(AccountCalls, BarCalls, FeedCalls, LifecycleCalls, PriceCalls, TypedCalls):

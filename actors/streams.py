@@ -458,7 +458,14 @@ def _run_handler(home: Home, stream: Stream[Any], run: Callable[[], None], close
     except BaseException as error:
         reason = f"the thread of its handler failed ({type(error).__name__}: {error})"
         stream._inlet.handler_errors += 1
-        log.exception("%s/%s: %s; the stream is closed.", stream.feed, stream.channel, reason)
+        log.exception(
+            "handler.ended",
+            "%s/%s: %s; the stream is closed.",
+            stream.feed,
+            stream.channel,
+            reason,
+            feed=stream.feed,
+        )
     finally:
         if not home.is_left:  # a stream that has ended is forgotten
             close(stream._inlet, reason, quiet=False)

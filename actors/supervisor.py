@@ -239,7 +239,7 @@ class Supervisor(Actor):
             self._workers[role] = self._children.start_worker(role, self._incarnations[role])
         except RuntimeError as error:
             text = "%s: its thread cannot be started (%s); the next try is in %g s."
-            log.warning(text, role, error, THREAD_AGAIN)
+            log.warning("actor.out_of_threads", text, role, error, THREAD_AGAIN)
             self.send_later(THREAD_AGAIN, WorkerDue(role))
         self._show_actors()
 
@@ -275,11 +275,17 @@ class Supervisor(Actor):
             limit = self._intensity[role]
             self._give_up(f"the {role} died more than {limit.limit} times in {limit.period:g} s")
             return
-        log.error("%s ended (%s: %s); a new one takes over its state.", role, reason.code, reason.text)
+        log.error(
+            "actor.replaced",
+            "%s ended (%s: %s); a new one takes over its state.",
+            role,
+            reason.code,
+            reason.text,
+        )
         self._start_worker(role)
 
     def _give_up(self, why: str) -> None:
-        log.critical("%s: the runtime stops.", why)
+        log.critical("runtime.stopped", "%s: the runtime stops.", why)
         self._why = why
         self.exit(Crashed(why))
 
@@ -377,7 +383,7 @@ class Supervisor(Actor):
         self._wedged.append(child)
         seconds = self._watchdog.timeout
         text = "%s is wedged: no progress for %g s; it is replaced. Its stack:\n%s"
-        log.error(text, child.id, seconds, child.stack)
+        log.error("actor.wedged", text, child.id, seconds, child.stack)
         reason = Retryable(f"the actor made no progress for {seconds:g} s", "wedged")
         if child.id in self._workers:
             self._worker_ended(child.id, reason)

@@ -185,7 +185,7 @@ class ThreadTimers(HeapTimers):
             try:
                 entry.send()
             except BaseException:  # all actors of the runtime wait for this thread, whatever a target raises
-                log.exception("A timer's message could not be sent; the other timers go on.")
+                log.exception("timer.failed", "A timer's message could not be sent; the other timers go on.")
 
     def _next(self) -> Entry | None:
         """What is due; first, once a pause is over, the word of that."""

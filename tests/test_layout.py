@@ -23,7 +23,7 @@ TESTS = Path(__file__).parent
 MOST_AT_THE_TOP = 29
 
 MACHINE = {"socket", "threading", "time", "select", "selectors", "ssl", "pykka"}
-GROUND = {"errors", "events", "reasons", "http_types", "secret", "lazy", "log_queue"}
+GROUND = {"errors", "events", "reasons", "http_types", "secret", "lazy", "log_events", "log_queue"}
 ACTORS = {"supervisor", "connection", "heartbeat", "registry", "dispatcher", "requester"}
 BESIDE_ACTORS = {"actor", "stream", "login", "market", "metrics", "supervision"}
 ABOVE_ACTORS = {"venues", "settings", "feeds", "runtime", "typed_calls"}
@@ -45,6 +45,7 @@ ROOMS: dict[str, set[str]] = {
     "wire": GROUND | {"timers", "messages"},
     "login": GROUND | {"timers", "protocol", "wire"},
     "delivery": {"errors", "events", "protocol", "rules"},
+    "delivery/failure_log": {"events", "log_queue"},
     "delivery/merge": {"errors", "events", "rules", "stream"},
     "messages": GROUND | {"delivery", "feed_spec", "protocol", "rules"},
     "client": {

@@ -303,7 +303,7 @@ def test_what_was_logged_last_is_handled_before_the_program_ends() -> None:
     code = """
 from actors import log_queue
 for number in range(1000):
-    log_queue.logger("actors.last").warning("%d", number)
+    log_queue.queued("actors.last").warning("%d", number)
 """
     assert run(code).split() == [str(number) for number in range(1000)]
 
@@ -321,7 +321,7 @@ class Slow(logging.Handler):
 
 go = threading.Event()
 logging.getLogger("actors").addHandler(Slow())
-log = log_queue.logger("actors.forked")
+log = log_queue.queued("actors.forked")
 log.warning("of the parent")
 if os.fork() == 0:
     go.set()

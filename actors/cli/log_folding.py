@@ -138,14 +138,15 @@ class _Fold:
         self._count += 1
         self._until = now
         self._from = (record.name, record.levelno, record.pathname, record.lineno, record.funcName)
-        self._line, self._epoch = getattr(record, "line", None), getattr(record, "epoch", None)
-        self._words = cut(text.removeprefix(f"{self._line}: "), LONGEST)
+        self._about = {name: getattr(record, name, None) for name in ("event", "feed", "line", "epoch")}
+        self._words = cut(text.removeprefix(f"{self._about['line']}: "), LONGEST)
 
     def count(self, now: float, period: float) -> logging.LogRecord:
         text = f"… {self._count:,} more like this {self._when(now, period)}: {self._words}"
         name, level, path, number, function = self._from
         count = _Count(name, level, path, number, "%s", (text,), None, function)
-        count.folded, count.line, count.epoch = self._count, self._line, self._epoch
+        count.folded = self._count
+        vars(count).update(self._about)
         return count
 
     def _when(self, now: float, period: float) -> str:

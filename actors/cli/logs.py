@@ -22,7 +22,7 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         # A message may quote a venue, which must not forge a row.
         message = printable(record.getMessage())
-        message = message.removeprefix(f"{getattr(record, 'line', '')}: ")  # the row has it already
+        message = message.removeprefix(f"{_place(record)}: ")  # the row has it already
         parts = [_time(record), f"{record.levelname:<7}", _source(record), message]
         text = " ".join(part for part in parts if part)
         error = _traceback(self, record)
@@ -30,15 +30,14 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One object per record; `line` and `epoch` are null where a record has none."""
+    """One object per record; `event`, `feed`, `line` and `epoch` are null where a record has none."""
 
     def format(self, record: logging.LogRecord) -> str:
         written = {
             "at": _time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "line": getattr(record, "line", None),
-            "epoch": getattr(record, "epoch", None),
+            **{name: getattr(record, name, None) for name in ("event", "feed", "line", "epoch")},
             "message": record.getMessage(),
         }
         if error := _traceback(self, record):
@@ -77,10 +76,13 @@ def tell_folded(*, rest: bool = False) -> None:
 
 
 def _source(record: logging.LogRecord) -> str:
-    line, epoch = getattr(record, "line", None), getattr(record, "epoch", None)
-    if line is None:
-        return ""
-    return f"{line}" if epoch is None else f"{line}#{epoch}"
+    place, epoch = _place(record), getattr(record, "epoch", None)
+    return f"{place}#{epoch}" if place and epoch is not None else place
+
+
+def _place(record: logging.LogRecord) -> str:
+    """Its line, or else its feed."""
+    return str(getattr(record, "line", None) or getattr(record, "feed", None) or "")
 
 
 def _time(record: logging.LogRecord) -> str:

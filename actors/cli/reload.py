@@ -58,7 +58,7 @@ class Reloader:
             settings = load(self._config)
             if not plan_only:
                 for warning in settings.warnings:
-                    log.warning("%s", warning)
+                    log.warning("config.warning", "%s", warning)
                 self._prepare(settings)
             plan = self._runtime.reload(settings, plan_only=plan_only)
         except ConfigError as error:
@@ -68,17 +68,17 @@ class Reloader:
         except LinewardenError as error:  # a key that its venue rejects
             return ReloadResult(applied=False, problems=(f"{self._config}: {error}.",))
         except Exception:  # a failed reload does not end the service
-            log.exception("unexpected error while reloading %s", self._config)
+            log.exception("config.failed", "unexpected error while reloading %s", self._config)
             return ReloadResult(applied=False, problems=("unexpected error while reloading; see the log.",))
         return ReloadResult(applied=not plan_only, changes=tuple(change.text for change in plan.changes))
 
 
 def _log(result: ReloadResult, config: Path) -> None:
     for problem in result.problems:
-        log.error("%s", problem)
+        log.error("config.rejected", "%s", problem)
     for change in result.changes:
-        log.info("Reloaded: %s", change)
+        log.info("config.changed", "Reloaded: %s", change)
     if result.problems:
-        log.error("%s was not applied: nothing has changed.", config)
+        log.error("config.rejected", "%s was not applied: nothing has changed.", config)
     elif not result.changes:
-        log.info("Reloaded: no changes in %s.", config)
+        log.info("config.unchanged", "Reloaded: no changes in %s.", config)

@@ -128,11 +128,11 @@ class _Run(Struct):
         except ServiceError as error:
             return complain(str(error)), ()
         except LinewardenError as error:  # the supervisor is gone: there is nothing left to watch
-            log.critical("%s", error)
+            log.critical("runtime.stopped", "%s", error)
             return 1, ()
         finally:
             if left := runtime.stop(STOP_WITHIN):
-                log.warning("These actors did not end in time: %s.", ", ".join(left))
+                log.warning("runtime.left_behind", "These actors did not end in time: %s.", ", ".join(left))
             logs.tell_folded(rest=True)
         if status is None:
             return 1, ["No status could be read; see the log."]
@@ -157,7 +157,12 @@ class _Run(Struct):
 
     def _warn_of_switches(self) -> None:
         for name in (name for name, feed in self.settings.feeds.items() if feed.is_watched):
-            log.warning("%s: its dead man's switch is off: without a port no program can beat", name)
+            log.warning(
+                "switch.off",
+                "%s: its dead man's switch is off: without a port no program can beat",
+                name,
+                feed=name,
+            )
 
     def _watch(self, runtime: Runtime, reload: Reloader) -> Status | None:
         """Returns the last status that could be read; none is built before the end, but by what shows one.
@@ -219,7 +224,7 @@ def _look(runtime: Runtime) -> Status | None:
     try:
         status = runtime.status()
     except Exception:
-        log.exception("No status could be read. The run goes on.")
+        log.exception("service.status_failed", "No status could be read. The run goes on.")
         return None
     if status.state == "stopped":
         raise RuntimeStopped(runtime.end_reason or "stopped")
@@ -239,9 +244,16 @@ def _raise_file_limit(lines: int) -> None:
     allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     shown = counted(lines, "line")
-    log.info("The limit of open files was raised from %d to %d for %s.", soft, allowed, shown)
+    log.info(
+        "service.file_limit", "The limit of open files was raised from %d to %d for %s.", soft, allowed, shown
+    )
     if allowed < needed:
-        log.warning("%d open files may not be enough for %s; raise ulimit -n.", allowed, shown)
+        log.warning(
+            "service.file_limit_low",
+            "%d open files may not be enough for %s; raise ulimit -n.",
+            allowed,
+            shown,
+        )
 
 
 def _lines(settings: Settings) -> int:

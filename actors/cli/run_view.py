@@ -94,10 +94,12 @@ class Screen:
             show()
         except OSError as error:  # such as a pipe whose reader has ended
             if not self._is_lost:
-                log.warning("Nothing can be shown on stdout any more (%s). The run goes on.", error)
+                log.warning(
+                    "view.failed", "Nothing can be shown on stdout any more (%s). The run goes on.", error
+                )
             self._is_lost = True
         except Exception:
-            log.exception("The view could not be drawn. The run goes on.")
+            log.exception("view.failed", "The view could not be drawn. The run goes on.")
 
     def show(self) -> None:
         """Draws or prints what there is now."""

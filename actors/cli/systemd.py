@@ -87,7 +87,7 @@ class Systemd:
                 sock.sendto("\n".join(words).encode(errors="replace"), self._address)
         except OSError as error:
             if not self._failed:
-                log.warning("cannot notify systemd of %s: %s", words[0], error)
+                log.warning("service.systemd_lost", "cannot notify systemd of %s: %s", words[0], error)
             self._failed = True
             return False
         self._failed = False

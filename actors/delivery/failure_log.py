@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import Final
 
 from actors.delivery.handlers import UnawaitedError
 from actors.events import Closed, Gap, Lifecycle, Marker, Repaired, Topic, VenueState
+from actors.log_queue import EventLogger
 
 PASS: Final = 5  # equal failures that are logged...
 PERIOD: Final = 60.0  # ...within so many seconds
@@ -22,7 +22,7 @@ class FailureLog:
     Failures are equal if an exception of one type was raised in one place. `clock` is monotonic seconds.
     """
 
-    def __init__(self, log: logging.Logger, clock: Callable[[], float]) -> None:
+    def __init__(self, log: EventLogger, clock: Callable[[], float]) -> None:
         self._log, self._clock = log, clock
         self._told_unawaited = False
         self._logged: dict[object, deque[float]] = {}  # times, by kind
@@ -35,7 +35,7 @@ class FailureLog:
             if not self._told_unawaited:
                 self._told_unawaited = True
                 text = "The handler of %s failed: %s. Each such call counts as failed; this is logged once."
-                self._log.error(text, _named(about), error)
+                self._log.error("handler.failed", text, _named(about), error)
             return
         if (more := self._judge(error)) is None:
             return
@@ -46,7 +46,9 @@ class FailureLog:
                 text = "on_marker failed for %s of its stream.%s"
             case _:
                 text = "on_marker failed for %s; it goes on with the next item.%s"
-        self._log.exception(text, "the end" if isinstance(about, Closed) else _named(about), more)
+        self._log.exception(
+            "handler.failed", text, "the end" if isinstance(about, Closed) else _named(about), more
+        )
 
     def _judge(self, error: BaseException | None) -> str | None:
         """What is to be said besides; None: it is not logged."""

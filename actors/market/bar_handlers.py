@@ -47,7 +47,11 @@ class BarHandler:
                 self._waiting.popleft()
                 self.dropped += 1
                 if self.dropped == 1:
-                    log.warning("%s is slow: its oldest events are dropped. This is logged once.", self.name)
+                    log.warning(
+                        "handler.slow",
+                        "%s is slow: its oldest events are dropped. This is logged once.",
+                        self.name,
+                    )
             self._waiting.append(event)
             self._changed.notify()
 
@@ -90,5 +94,5 @@ class BarHandler:
                 check_result(self._handler(event))
             except BaseException:  # `sys.exit()` in a handler ends nothing but its call
                 self.errors += 1
-                log.exception("%s failed; it goes on with the next bar.", self.name)
+                log.exception("handler.failed", "%s failed; it goes on with the next bar.", self.name)
         self._is_closed, self._holder = True, None

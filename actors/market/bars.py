@@ -186,7 +186,13 @@ class FollowedBars:
             now_ns = self._clock.wall_ns()
             with self._changed:
                 self._keeper.gap(now_ns, now_ns)
-            log.exception("A trade of %s could not be read (%s).", self.topic, type(error).__name__)
+            log.exception(
+                "bars.unreadable",
+                "A trade of %s could not be read (%s).",
+                self.topic,
+                type(error).__name__,
+                feed=self.topic.feed,
+            )
             return None
 
     def _mark(self, marker: Marker) -> None:
@@ -241,7 +247,12 @@ class FollowedBars:
         try:
             call = None if venue is None else venue.bars(query)
         except Exception as error:  # of a venue of yours
-            log.exception("%s: unexpected error in Venue.bars; it is asked again.", self.topic)
+            log.exception(
+                "bars.failed",
+                "%s: unexpected error in Venue.bars; it is asked again.",
+                self.topic,
+                feed=self.topic.feed,
+            )
             self._fail(wanted, f"{self.topic.feed}: unexpected error in Venue.bars ({type(error).__name__})")
             return
         if call is None:  # a reload has given the feed another venue

@@ -96,7 +96,13 @@ class FollowedBook:
     def _fail(self, reason: str) -> None:
         self.stream._inlet.handler_errors += 1
         if self._book.reason != reason:  # else every event of a venue that is misread fills the log
-            log.exception("The book %s is unknown until the next snapshot: %s.", self.topic, reason)
+            log.exception(
+                "book.unknown",
+                "The book %s is unknown until the next snapshot: %s.",
+                self.topic,
+                reason,
+                feed=self.topic.feed,
+            )
         self._book.lose(reason)
 
     def _mark(self, marker: Marker) -> None:

@@ -119,9 +119,9 @@ class Client(ServerConnection):
             for frame in tail.frames():
                 self.send(frame, text=True)
         except ConnectionClosed as error:
-            log.debug("%r has ended: %s", tail, error)
+            log.debug("service.tail_ended", "%r has ended: %s", tail, error)
         except Exception:
-            log.exception("%r failed.", tail)
+            log.exception("service.tail_failed", "%r failed.", tail)
             self.close(CloseCode.INTERNAL_ERROR, "this tail failed; see the log of the service")
         else:
             self.close(CloseCode.GOING_AWAY, _short(tail.ended))
@@ -165,7 +165,8 @@ class _Relay(logging.Handler):
     """Logs the errors of the library at debug level: port scanners cause most of them."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        log.debug("The connection's protocol: %s", record.getMessage(), exc_info=record.exc_info)
+        text = "The connection's protocol: %s"
+        log.traced(logging.DEBUG, "service.protocol", text, record.getMessage(), error=record.exc_info)
 
 
 def _short(why: str) -> str:

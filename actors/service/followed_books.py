@@ -130,7 +130,13 @@ class FollowedBooks:
 
     def _end(self, topic: Topic) -> None:
         reading = self._readings.pop(topic)
-        log.debug("%s is followed no longer: no request has asked for it for %g s.", topic, self._linger)
+        log.debug(
+            "book.released",
+            "%s is followed no longer: no request has asked for it for %g s.",
+            topic,
+            self._linger,
+            feed=topic.feed,
+        )
         with suppress(LinewardenError):  # its feed, or the runtime, has ended
             self._runtime.forget_book(topic.feed, reading.key, **reading.options)
 

@@ -119,7 +119,7 @@ class ServiceRoutes:
         except LinewardenError as error:
             return ServiceResponse(400, {"error": str(error)})
         except Exception:
-            log.exception("%s could not be answered.", route)
+            log.exception("service.request_failed", "%s could not be answered.", route)
             return ServiceResponse(500, {"error": "an unexpected error; see the log of the service"})
 
     # ── the answers ──

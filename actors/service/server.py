@@ -131,7 +131,7 @@ class Service:
         self._listener = listener
         self._accepting.start()
         self._switches.begin()
-        log.info("Answers at %s", self.url)
+        log.info("service.listening", "Answers at %s", self.url)
 
     @property
     def url(self) -> str:
@@ -163,7 +163,7 @@ class Service:
         self._join(FORCED)
         self._books.stop()
         if left := [thread.name for thread in self._present()]:
-            log.warning("These threads did not end in time: %s.", ", ".join(left))
+            log.warning("service.left_behind", "These threads did not end in time: %s.", ", ".join(left))
 
     def __enter__(self) -> Self:
         self.start()
@@ -200,7 +200,7 @@ class Service:
                         continue
                     if not scarce:
                         text = "Out of threads or file descriptors: no connection can be accepted now (%s)"
-                        log.warning(text, error)
+                        log.warning("service.out_of_descriptors", text, error)
                     scarce = True
                     self._stopping.wait(PAUSE)
 
@@ -252,10 +252,10 @@ class Service:
         self._slots[threading.current_thread()].is_answered = True
         path = request.path.partition("?")[0]
         if isinstance(answer, Tail):
-            log.debug("%s %r: %r", request.method, path, answer)
+            log.debug("service.request", "%s %r: %r", request.method, path, answer)
             client.lend(answer)
             return None
-        log.debug("%s %r: %d", request.method, path, answer.status)
+        log.debug("service.request", "%s %r: %d", request.method, path, answer.status)
         return response(answer, head=request.method == "HEAD")
 
     def _respond(self, client: Client, request: Request) -> ServiceResponse | Tail:

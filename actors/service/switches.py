@@ -57,7 +57,7 @@ class Switches:
                 self._switches[name] = DeadMansSwitch(after, armed.get(name, ()), now)
                 text = "%s: its dead man's switch is on: %g s without a beat of an armed program halt it%s"
                 programs = f"; armed: {', '.join(armed[name])}" if armed.get(name) else ""
-                log.info(text, name, after, programs)
+                log.info("switch.on", text, name, after, programs, feed=name)
             if self._switches:
                 self._watch()
 
@@ -97,11 +97,13 @@ class Switches:
                 except ValueError as error:
                     raise LinewardenError(f"feed {feed!r}: {error}") from None
             if has_changed:
-                what = (
-                    "is disarmed" if last else f"is armed: it fires after {switch.after:g} s without a beat"
-                )
                 self._save()
-                log.warning("%s: the dead man's switch of %r %s", feed, name, what)
+                if last:
+                    text = "%s: the dead man's switch of %r is disarmed"
+                    log.warning("switch.disarmed", text, feed, name, feed=feed)
+                else:
+                    text = "%s: the dead man's switch of %r is armed: it fires after %g s without a beat"
+                    log.warning("switch.armed", text, feed, name, switch.after, feed=feed)
 
     # ── judging ──
 
@@ -111,19 +113,22 @@ class Switches:
             try:
                 self.round(rounds)
             except Exception:
-                log.exception("Unexpected error at the dead man's switches.")
+                log.exception("switch.failed", "Unexpected error at the dead man's switches.")
 
     def round(self, rounds: Rounds) -> None:
         """One look at all programs."""
         now = self._monotonic()
         if not rounds.begin(now):
-            log.info("A round of the dead man's switches is late and judges nothing.")
+            log.info("switch.round_skipped", "A round of the dead man's switches is late and judges nothing.")
             return
         if not any(switch.overdue(now) for switch in self._present().values()):
             return
         self._answer_all(UNREAD)
         if self._monotonic() - now > UNREAD + PERIOD:
-            log.info("This process was paused; the dead man's switches judge nothing in this round.")
+            log.info(
+                "switch.round_skipped",
+                "This process was paused; the dead man's switches judge nothing in this round.",
+            )
             return
         for name, switch in self._present().items():
             for silence in switch.overdue(now):
@@ -135,7 +140,7 @@ class Switches:
     def _fire(self, feed: str, silence: Silence) -> None:
         settings = self._runtime.settings.feeds[feed]
         reason = f"dead man's switch: no beat of {silence.name!r} for {silence.seconds:.1f} s"
-        log.error("%s: %s", feed, reason)
+        log.error("switch.fired", "%s: %s", feed, reason, feed=feed)
         cancel = settings.dead_mans_switch.action == "halt+cancel"
         self._runtime._halts.halt(feed, reason=reason, cancel=cancel, by=f"dead man's switch of {feed}")
 
@@ -167,7 +172,12 @@ class Switches:
         except FileNotFoundError:
             return {}
         except (OSError, msgspec.MsgspecError) as error:
-            log.warning("%s cannot be read (%s): programs are armed by their next beat.", self._path, error)
+            log.warning(
+                "switch.unreadable",
+                "%s cannot be read (%s): programs are armed by their next beat.",
+                self._path,
+                error,
+            )
             return {}
 
     def _save(self) -> None:
@@ -178,4 +188,4 @@ class Switches:
             beside.replace(self._path)
         except OSError as error:
             text = "%s cannot be written (%s): after a restart programs are armed by their next beat."
-            log.warning(text, self._path, error.strerror)
+            log.warning("switch.unwritable", text, self._path, error.strerror)

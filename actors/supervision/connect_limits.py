@@ -82,7 +82,14 @@ class ConnectLimiters:
     def _close(self, line: str, spec: FeedSpec, door: int, seconds: float, reason: Reason) -> None:
         account, wait = spec.doors[door].account(), wait_of(reason)
         if self._of(spec, door).close(self._clock.monotonic() + seconds, reason.text, wait):
-            log.warning("%s: no line of this account connects for %.0f s: %s", account, seconds, reason.text)
+            log.warning(
+                "cooldown.began",
+                "%s: no line of this account connects for %.0f s: %s",
+                account,
+                seconds,
+                reason.text,
+                feed=line.partition("/")[0],
+            )
             until_ns = self._clock.wall_ns() + int(seconds * 1e9)
             self._keep(account, Cooldown(until_ns, reason.text, line, wait == "asked"))
 

@@ -51,7 +51,12 @@ class Cooldowns:
         except FileNotFoundError:
             return {}
         except (OSError, msgspec.MsgspecError) as error:
-            log.warning("%s: cannot be read (%s); earlier cool-downs are lost", self._path, error)
+            log.warning(
+                "cooldown.unreadable",
+                "%s: cannot be read (%s); earlier cool-downs are lost",
+                self._path,
+                error,
+            )
             return {}
         return {account: each for account, each in kept.items() if now_ns < each.until_ns}
 
@@ -82,4 +87,4 @@ class Cooldowns:
 
     def _complain(self, error: Exception) -> None:
         text = "%s: cannot be written (%s); cool-downs will not survive a restart of this process"
-        log.warning(text, self._path, error)
+        log.warning("cooldown.unwritable", text, self._path, error)

@@ -101,4 +101,9 @@ def _call(stream: Stream[Lifecycle], handler: Callable[[Restored], object], rest
         check_result(handler(restored))
     except BaseException:  # `sys.exit()` in a handler ends nothing but its call
         stream._inlet.handler_errors += 1
-        log.exception("on_restored of %s failed; it is called again after the next restore.", restored.line)
+        log.exception(
+            "handler.failed",
+            "on_restored of %s failed; it is called again after the next restore.",
+            restored.line,
+            line=restored.line,
+        )

@@ -240,7 +240,7 @@ class Lines:
                 self._shared.show(line, news=False)
                 often = f" ({count:,} of these)" if count > 1 else ""
                 words = f"the venue reports {code}: {text}{often}; the line stays up"
-                line.log(log, logging.WARNING, words, kind)
+                line.log(log, logging.WARNING, "venue.error", words, kind)
             case ConnectionCloseAnnounced(text=text):
                 self.rotations.close_announced(line, text)
             case TopicsStale(topics=topics):
@@ -362,7 +362,14 @@ class Lines:
     def _handle(self, line: LineRecord, event: Event, occasion: Occasion = NOTHING) -> None:
         found = step(line.state, event)
         if found is None:
-            log.error("%s: defect: no row for %s in %s; ignored.", line.name, event.name, line.state.name)
+            log.error(
+                "line.defect",
+                "%s: defect: no row for %s in %s; ignored.",
+                line.name,
+                event.name,
+                line.state.name,
+                line=line.name,
+            )
             return
         state, actions = found
         line.move(state, self._clock.wall_ns())
@@ -399,20 +406,22 @@ class Lines:
             case Do.BEGIN_LIVE:
                 line.begin_live(self._clock.monotonic())
                 line.doors.live()
-                line.log(log, logging.INFO, "live")
+                line.log(log, logging.INFO, "line.live", "live")
                 self._tell_lifecycle(line, self.lifecycles.live_word(line.name), "", self._clock.wall_ns())
                 self.rotations.live(line)
                 self._plan_stable(line)
             case Do.LOG_NEXT:
-                line.log(log, occasion.level, self._next_words(line, occasion), occasion.reason.code)
+                line.log(
+                    log, occasion.level, "line.lost", self._next_words(line, occasion), occasion.reason.code
+                )
             case Do.LOG_CLOSED:
-                line.log(log, logging.INFO, "no longer needed; closed")
+                line.log(log, logging.INFO, "line.closed", "no longer needed; closed")
             case Do.TELL_CONNECTING:
                 self._tell_streams(line, "connecting", Stopped(""))
             case Do.TELL_DISCONNECTED | Do.TELL_RECONNECTING | Do.TELL_FAILED:
                 self._tell_streams(line, DOWN[action], occasion.reason)
             case Do.TELL_PAUSED:
-                line.log(log, logging.INFO, "paused")
+                line.log(log, logging.INFO, "line.paused", "paused")
                 self._tell_streams(line, "paused", Stopped("paused"))
             case Do.ANSWER_WAITERS:
                 self._answer_waiters()
@@ -474,7 +483,7 @@ class Lines:
     def _stale(self, line: LineRecord, topics: Mapping[Topic, Freshness]) -> None:
         for topic, found in topics.items():
             if topic not in line.stale:
-                line.log(log, logging.WARNING, f"{topic} is stale: {found.text}", str(topic))
+                line.log(log, logging.WARNING, "topic.stale", f"{topic} is stale: {found.text}", str(topic))
         line.stale = frozenset(topics)
         self._shared.note_change()
 

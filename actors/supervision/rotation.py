@@ -148,7 +148,9 @@ class Rotations:
                 self._handle(line, RotationEvent.OVERDUE, why)
             case VenueComplained(code=code, text=text, count=count):
                 words = "%s: the venue reports on the new connection %s: %s (%d of these)"
-                log.warning(words, line.name, code, text, count)
+                log.warning(
+                    "venue.error", words, line.name, code, text, count, line=line.name, epoch=report.epoch
+                )
 
     def _settled(self, line: LineRecord, *, is_settled: bool) -> bool:
         """Whether its candidate is held."""
@@ -222,7 +224,13 @@ class Rotations:
             return
         line.closing_epoch = line.epoch
         words = f": {text}" if text else ""
-        line.log(log, logging.INFO, f"the venue says that it will close the connection{words}", "closing")
+        line.log(
+            log,
+            logging.INFO,
+            "line.closing",
+            f"the venue says that it will close the connection{words}",
+            "closing",
+        )
         self._handle(line, RotationEvent.WANTED)
         if line.rotating is RotationState.NONE:
             self.plan(line, soon=True)
@@ -234,7 +242,7 @@ class Rotations:
         found = rotation_step(line.rotating, event)
         if found is None:
             text = "%s: defect: no row for %s in rotation %s; ignored."
-            log.error(text, line.name, event.name, line.rotating.name)
+            log.error("line.defect", text, line.name, event.name, line.rotating.name, line=line.name)
             return
         line.rotating, actions = found
         for action in actions:
@@ -276,7 +284,7 @@ class Rotations:
             case Do.LOG_LATE:
                 assert line.former is not None
                 text = f"epoch {line.former.epoch} ended before it had read all: {why or NO_MORE_TIME}"
-                line.log(log, logging.WARNING, text, "unread")
+                line.log(log, logging.WARNING, "line.rotation_incomplete", text, "unread")
             case Do.FORGET_FORMER:
                 self._forget_former(line)
             case Do.REFUSE | Do.CONFIRM:
@@ -339,7 +347,8 @@ class Rotations:
         for role in ("registry", "heartbeat"):
             self._roles.named(role).tell(LineLost(line.name, former.epoch))
         self._roles.named("heartbeat").tell(SessionOpened(line.name, line.epoch))
-        line.log(log, logging.INFO, f"epoch {line.epoch} took over from epoch {former.epoch}", "took_over")
+        text = f"epoch {line.epoch} took over from epoch {former.epoch}"
+        line.log(log, logging.INFO, "line.rotated", text, "took_over")
         self._took_over(line)
 
     def _promote(self, line: LineRecord) -> None:
@@ -377,7 +386,8 @@ class Rotations:
         candidate.connect_cancel.cancel()
         self._roles.named("registry").tell(LineLost(line.name, candidate.epoch))
         self._roles.named("dispatcher").tell(CandidateDropped(line.name, candidate.epoch))
-        line.log(log, logging.WARNING, f"not rotated: {why}; the present connection goes on", why)
+        text = f"not rotated: {why}; the present connection goes on"
+        line.log(log, logging.WARNING, "line.rotation_dropped", text, why)
 
     def _answer(self, line: LineRecord, why_not: str) -> None:
         asked, line.wants_rotation = line.wants_rotation, []

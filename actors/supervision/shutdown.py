@@ -51,7 +51,7 @@ class Shutdown:
             if (child.id, child.incarnation) in self._phase_ids:
                 self.leftovers.append(child.id)
                 text = "%s did not end in time; it is left behind. Its stack:\n%s"
-                log.error(text, child.id, stack_of(child.thread))
+                log.error("actor.left_behind", text, child.id, stack_of(child.thread))
         for line in self._lines.records.values():
             line.life.connect_cancel.cancel()
         self._phase_ids.clear()

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct, field, structs
 
+from actors import log_queue
 from actors.actor import Actor, Inbox, KeptReply, Roles, letter
 from actors.delivery.arrivals import Arrivals, Right
 from actors.delivery.backfills import AskVenue, Cancel
@@ -20,6 +21,7 @@ from actors.diagnostics import QuarantinedMessages
 from actors.errors import LinewardenError
 from actors.events import Topic
 from actors.feed_spec import FeedSpec, Specs
+from actors.log_events import LogEvent
 from actors.login.token_store import Shows
 from actors.messages import ChildExited
 from actors.metrics import LineMetrics, UserMetrics
@@ -405,22 +407,25 @@ class LineRecord:
         lives = (self.life, self.candidate)
         return [life.child for life in lives if life is not None and life.child is not None]
 
-    def log(self, logger: logging.Logger, level: int, text: str, cause: str = "") -> None:
+    def log(
+        self, logger: log_queue.EventLogger, level: int, event: LogEvent, text: str, cause: str = ""
+    ) -> None:
         """`cause` is what records that differ in their numbers have in common."""
-        more = {"line": self.name, "epoch": self.epoch, "cause": cause or text}
-        logger.log(level, "%s: %s", self.name, text, extra=more)
+        about: log_queue.Place = {"line": self.name, "epoch": self.epoch, "feed": self.feed}
+        logger.log(level, event, "%s: %s", self.name, text, cause=cause or text, **about)
 
     def access(self) -> tuple[object, ...]:
         """What a stable life proves to work: URL, credentials and the way there."""
         return *self.spec.access, self.spec.url(self.name, self.life.door)
 
-    def capped(self, logger: logging.Logger, reason: Reason) -> Reason:
+    def capped(self, logger: log_queue.EventLogger, reason: Reason) -> Reason:
         """The reason with as much of the venue's pause as the policy observes; a longer one is logged."""
         capped = self.restarts.capped(reason)
         if isinstance(reason, Slow) and capped != reason:
             cap = self.spec.policy.restart.retry_after_cap
             text = f"the venue asks for a pause of {reason.retry_after:.0f} s; {cap:g} s of it are observed"
-            self.log(logger, logging.WARNING, f"{text} (retry_after_cap): {reason.text}", "retry_after_cap")
+            text = f"{text} (retry_after_cap): {reason.text}"
+            self.log(logger, logging.WARNING, "cooldown.capped", text, "retry_after_cap")
         return capped
 
     def epochs(self) -> tuple[int, ...]:

@@ -82,7 +82,7 @@ def begin_look(
         except RuntimeStopped:
             pass
         except Exception as error:
-            log.exception("%s: unexpected error while its lists were asked for.", way)
+            log.exception("account.look_failed", "%s: unexpected error while its lists were asked for.", way)
             told(failed(way, since_ns, f"unexpected error ({type(error).__name__})"), 0)
 
     try:

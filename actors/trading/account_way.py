@@ -171,7 +171,7 @@ class AccountWay:
     def replace_line(self, line: str, why: str, then: Callable[[], object]) -> None:
         """Rotates a line, and calls `then`; one that cannot be rotated is connected again."""
         supervisor = self._roles.named("supervisor")
-        log.warning("%s: line %s is replaced: %s", self, line, why)
+        log.warning("account.line_replaced", "%s: line %s is replaced: %s", self, line, why, line=line)
 
         def rotated(reply: Reply) -> None:
             try:
@@ -180,7 +180,12 @@ class AccountWay:
                 refused = str(error)
             if refused:
                 log.warning(
-                    "%s: line %s is connected again, for it cannot be rotated: %s", self, line, refused
+                    "account.line_replaced",
+                    "%s: line %s is connected again, for it cannot be rotated: %s",
+                    self,
+                    line,
+                    refused,
+                    line=line,
                 )
                 supervisor.ask(RestartLines(line), CallingReply("supervisor", lambda _: then()))
             else:

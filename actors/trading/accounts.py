@@ -134,7 +134,14 @@ class Accounts:
             try:
                 self._follow(feed, account)
             except LinewardenError as error:  # the runtime ends, or a reload has removed the feed
-                log.warning("%s/%d: the account is not followed: %s", feed, account, error)
+                log.warning(
+                    "account.not_followed",
+                    "%s/%d: the account is not followed: %s",
+                    feed,
+                    account,
+                    error,
+                    feed=feed,
+                )
                 if (feed, account) in self._moving:
                     self._moving.discard((feed, account))
                     self._close_handlers((feed, account), str(error))

@@ -84,7 +84,9 @@ class Ask:
         try:
             pause = self.carry_on()
         except Exception as error:
-            log.exception("%s: unexpected error while the venue was asked.", self.feed)
+            log.exception(
+                "request.failed", "%s: unexpected error while the venue was asked.", self.feed, feed=self.feed
+            )
             self.give_up(LinewardenError(f"{self.feed}: unexpected error ({type(error).__name__})"))
         self.login.leave(self)
         if pause and self._move(AskState.RUNNING, AskState.WAITING):

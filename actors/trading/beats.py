@@ -90,7 +90,13 @@ class Beats:
 
     def _note(self, why: str) -> None:
         if why and not self._is_unheard:
-            log.error("%s: a beat was not taken: %s. The feed will be halted if none is.", self._feed, why)
+            log.error(
+                "beat.refused",
+                "%s: a beat was not taken: %s. The feed will be halted if none is.",
+                self._feed,
+                why,
+                feed=self._feed,
+            )
         if not why and self._is_unheard:
-            log.warning("%s: beats are taken again", self._feed)
+            log.warning("beat.accepted", "%s: beats are taken again", self._feed, feed=self._feed)
         self._is_unheard = bool(why)

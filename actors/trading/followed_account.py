@@ -361,7 +361,12 @@ class FollowedAccount:
                 events = self._keeper.event(row, at, received.received_ns)
         except BaseException as error:  # of a venue of yours: `sys.exit()` must not end this thread
             self.stream._inlet.handler_errors += 1
-            log.exception("%s: an event could not be read; its lists are asked for.", self)
+            log.exception(
+                "account.event_unreadable",
+                "%s: an event could not be read; its lists are asked for.",
+                self,
+                feed=self.way.feed,
+            )
             self._lose(f"an event could not be read ({type(error).__name__})")
             return
         self._has_item = False  # a handler may ask for the view
@@ -472,7 +477,13 @@ class FollowedAccount:
         for loss in after:
             if loss not in before:
                 self.silent_losses += 1
-                log.warning("%s: an event was lost in silence, and is taken over: %s", self, loss.what)
+                log.warning(
+                    "account.silent_loss",
+                    "%s: an event was lost in silence, and is taken over: %s",
+                    self,
+                    loss.what,
+                    feed=self.way.feed,
+                )
                 self.way.record_loss(self.topics, loss.what, loss.at_ns)
         if rotation:
             self._distrust(rotation)
@@ -496,7 +507,7 @@ class FollowedAccount:
         if not self._looks.may_replace(now):
             if WITHHELD not in self.untrusted:
                 self.untrusted += WITHHELD
-                log.error("%s: %s", self, self.untrusted)
+                log.error("account.untrusted", "%s: %s", self, self.untrusted, feed=self.way.feed)
             return
         self._is_to_replace = False
         self._replace_lines(self.untrusted.removesuffix(WITHHELD))
@@ -529,7 +540,12 @@ class FollowedAccount:
         with self._changed:
             missing = self._keeper.unproved(self.way.now(), intents=())
         if set(missing) <= {NO_LEGS}:
-            log.info("%s: its channels are trusted again: two looks agree with them.", self)
+            log.info(
+                "account.trusted",
+                "%s: its channels are trusted again: two looks agree with them.",
+                self,
+                feed=self.way.feed,
+            )
             self.untrusted, self._is_to_replace = "", False
             self.way.distrust(self._own_topics(), "")
 

@@ -53,7 +53,9 @@ class HaltHandle:
         try:
             sweep.run()
         except Exception as error:
-            log.exception("The cancels of halt %s ended with an unexpected error.", self.halt.id)
+            log.exception(
+                "halt.failed", "The cancels of halt %s ended with an unexpected error.", self.halt.id
+            )
             self._fail(f"unexpected error ({type(error).__name__}); look at the venue what works there")
         else:
             self._tell()
@@ -66,6 +68,6 @@ class HaltHandle:
     def _tell(self) -> None:
         told = self._progress
         if told.is_clear:
-            log.warning("Halt %s: no order is left that can open a position", self.halt.id)
+            log.warning("halt.clear", "Halt %s: no order is left that can open a position", self.halt.id)
         for sentence in told.left:
-            log.error("Halt %s: %s", self.halt.id, sentence)
+            log.error("halt.orders_left", "Halt %s: %s", self.halt.id, sentence)

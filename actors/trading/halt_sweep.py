@@ -246,7 +246,7 @@ class Sweep:
             final = self._final_row(place, order.id) if is_sent else None
             report = CancelReport(*place, order.id, order.text, outcome, final)
             self.progress.cancels += (report,)
-            log.warning("%s", report)
+            log.warning("halt.cancel", "%s", report)
 
     def _final_row(self, place: Place, order: int) -> FinalRow | None:
         """The order's row, once it is final, or as it is after a moment."""

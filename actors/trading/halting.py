@@ -96,7 +96,9 @@ class Halting:
             made = new_halt(target.host, target.account, "asked", reason, by, now_ns)
             halt = structs.replace(made, is_written=False)
             self._held.append(halt)
-            log.error("%s. It cannot be written, and holds in this process alone: %s", halt, error)
+            log.error(
+                "halt.unwritten", "%s. It cannot be written, and holds in this process alone: %s", halt, error
+            )
         self.look()
         return halt
 
@@ -116,7 +118,7 @@ class Halting:
             try:
                 job()
             except Exception:
-                log.exception("Unexpected error at the halts of this process.")
+                log.exception("halt.failed", "Unexpected error at the halts of this process.")
 
     def _look_when_due(self) -> None:
         self._is_due = False
@@ -148,10 +150,10 @@ def _tell_changes(former: Mapping[str, Halt], standing: Mapping[str, Halt]) -> N
     for id, halt in standing.items():
         if id not in former:
             end = f"linewarden unhalt {id}" if halt.is_written else "it can be read and written again"
-            log.warning("%s. What adds risk is refused until: %s", halt, end)
+            log.warning("halt.began", "%s. What adds risk is refused until: %s", halt, end)
     for id, halt in former.items():
         if id not in standing:
-            log.warning("%s is halted no longer by halt %s", halt.target, id)
+            log.warning("halt.ended", "%s is halted no longer by halt %s", halt.target, id)
 
 
 def shown(halt: Halt) -> HaltStatus:

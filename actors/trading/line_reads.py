@@ -61,7 +61,12 @@ class LineRead:
         except LinewardenError as error:
             self._told(error)
         except Exception as error:  # the thread of a line must not end by it, and its events wait
-            log.exception("%s: unexpected error before the venue was asked.", self._feed)
+            log.exception(
+                "request.failed",
+                "%s: unexpected error before the venue was asked.",
+                self._feed,
+                feed=self._feed,
+            )
             self._told(AskFailedError(self._feed, f"unexpected error ({type(error).__name__})", "unexpected"))
         if self._is_cancelled:
             self.cancel()

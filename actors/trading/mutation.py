@@ -217,7 +217,15 @@ class MutationAsk(Ask):
         if isinstance(mutation, Cancel) and self._protects(mutation):
             raise self._declined("halted", f"nothing was sent, for the order protects a position: {why}")
         kind = type(mutation).__name__.lower()
-        log.error("%s: %s is sent without a record, with tag %s: %s", self.feed, kind, self._tag, why)
+        log.error(
+            "order.unrecorded",
+            "%s: %s is sent without a record, with tag %s: %s",
+            self.feed,
+            kind,
+            self._tag,
+            why,
+            feed=self.feed,
+        )
 
     def _protects(self, cancel: Cancel) -> bool:
         if self._known_to_protect is not None:
@@ -232,7 +240,13 @@ class MutationAsk(Ask):
             conversation = self._terms.api.send(mutation, self._tag, secret)
             told = carry_on(conversation, partial(self._fetch, seen))
         except Exception as error:
-            log.exception("%s: unexpected error while %s was sent.", self.feed, self._tag)
+            log.exception(
+                "order.send_failed",
+                "%s: unexpected error while %s was sent.",
+                self.feed,
+                self._tag,
+                feed=self.feed,
+            )
             told = HttpFailed(f"unexpected error ({type(error).__name__})", "crashed")
         if isinstance(told, Accepted | Refused | Unknown):
             return self._without_secrets(told)
@@ -257,9 +271,16 @@ class MutationAsk(Ask):
             if self._terms.store is not None:
                 self._terms.store.finish(outcome)
         except StoreError as error:  # its runtime has ended meanwhile: the next one settles it
-            log.error("%s: the outcome of %s is not recorded: %s", self.feed, self._tag, error)  # noqa: TRY400
+            text = "%s: the outcome of %s is not recorded: %s"
+            log.error("order.outcome_unrecorded", text, self.feed, self._tag, error, feed=self.feed)  # noqa: TRY400
         except Exception:  # the intent stays open: it is settled as one whose outcome is not known
-            log.exception("%s: the outcome of %s is not recorded.", self.feed, self._tag)
+            log.exception(
+                "order.outcome_unrecorded",
+                "%s: the outcome of %s is not recorded.",
+                self.feed,
+                self._tag,
+                feed=self.feed,
+            )
 
     def _without_secrets(self, told: OrderOutcome) -> OrderOutcome:
         match told:

@@ -56,7 +56,7 @@ class OnBlind:
             if self._rounds.begin(self._timers.clock.monotonic()):
                 self._look()
         except Exception:
-            log.exception("It could not be judged which accounts are blind.")
+            log.exception("halt.failed", "It could not be judged which accounts are blind.")
         self._timer = self._timers.send_after(PERIOD, self, None)
 
     def _look(self) -> None:

@@ -223,7 +223,9 @@ class OrderStore(OrderFile):
             reason = f"the venue has {len(lost)} orders of this store that it lacks: it is an older copy"
             halt = halts.new_halt(host, account, "restored", reason, "Linewarden", self._now_ns())
             halts.write(db, halt, lost)
-        log.error("%s. Look at your orders and positions, then run: linewarden orders adopt", halt)
+        log.error(
+            "store.restored", "%s. Look at your orders and positions, then run: linewarden orders adopt", halt
+        )
         return lost
 
     # ── halts ──
@@ -335,7 +337,9 @@ class OrderStore(OrderFile):
     def _forget_kept(self) -> None:
         """What was kept is on the disk."""
         if self._unrecorded or self._held:
-            log.warning("%s: can be written again; what was kept in memory is in it now", self.path)
+            log.warning(
+                "store.writable", "%s: can be written again; what was kept in memory is in it now", self.path
+            )
         self._unrecorded.clear()
         self._outcomes.clear()
         self._held.clear()
@@ -353,7 +357,7 @@ class OrderStore(OrderFile):
             halt = halts.new_halt(known.host, known.account, "late", reason, "Linewarden", now_ns)
             halts.write(db, halt)
             text = "%s. Look at your orders and positions, then run: linewarden unhalt %s"
-            log.error(text, halt, halt.id)
+            log.error("order.late", text, halt, halt.id)
 
     # ── without the disk ──
 
@@ -387,7 +391,7 @@ class OrderStore(OrderFile):
             return _halted(halts.unreadable(entry.host, mutation.account, error, self._now_ns()), entry)
 
     def _tell(self, text: str) -> None:
-        log.error("%s: %s", self.path, text)
+        log.error("store.failed", "%s: %s", self.path, text)
 
 
 def _same(entry: Entry, digest: bytes, outcome: OrderOutcome | None) -> Begun | Refused:

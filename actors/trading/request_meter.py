@@ -243,7 +243,7 @@ class RequestMeter:
     def _tell_alone(self, why: str) -> None:
         if not self._is_alone:
             text = "%s: cannot be used (%s); the requests of this process alone are counted meanwhile"
-            log.error(text, self._path, why)
+            log.error("store.failed", text, self._path, why)
         self._is_alone = True
 
     def _read(self, fd: int, now: float) -> Record:

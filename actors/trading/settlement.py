@@ -69,7 +69,10 @@ class Settlement:
                 self._look()
             except Exception:
                 if not self._stopped.is_set():
-                    log.exception("The settling of former orders has failed; it is tried again.")
+                    log.exception(
+                        "order.settling_failed",
+                        "The settling of former orders has failed; it is tried again.",
+                    )
             self._stopped.wait(SOON if self._under_way else AGAIN)
 
     def _look(self) -> None:
@@ -90,7 +93,7 @@ class Settlement:
         ]
         if unknown and not self._stopped.is_set():
             text = "it is not known what came of %s; the accounts may not add risk. Asked again every %g s"
-            log.error(text, ", ".join(unknown), AGAIN)
+            log.error("order.unsettled", text, ", ".join(unknown), AGAIN)
 
     def _begin(self, open_intent: OpenIntent) -> list[OrderHandle]:
         """Every login at the venue is asked: which of them sees the account is not recorded."""
@@ -106,7 +109,12 @@ class Settlement:
 
     def _leave_those_that_are_gone(self) -> None:
         for feed in [feed for feed, host in self._hosts.items() if not self._is_at(feed, host)]:
-            log.info("%s: it was removed, or has another venue: its former orders are not looked for.", feed)
+            log.info(
+                "order.settling_ended",
+                "%s: it was removed, or has another venue: its former orders are not looked for.",
+                feed,
+                feed=feed,
+            )
             del self._hosts[feed]
             self._has_looked_at(feed)
 
@@ -122,7 +130,7 @@ class Settlement:
         except LinewardenError as error:
             if not self._stopped.is_set():
                 text = "%s: no order adds risk before the venue has told the orders of the last day: %s"
-                log.warning(text, feed, error)
+                log.warning("order.settling_waits", text, feed, error, feed=feed)
             return
         if (store := self._store()) is not None:
             for account, tags in found.items():

@@ -117,7 +117,7 @@ class SweepHandle(Gettable[Sweep]):
         except (SweepIncompleteError, LinewardenError) as error:
             self._end(False, str(error))
         except Exception as error:
-            log.exception("A sweep ended with an unexpected error.")
+            log.exception("order.sweep_failed", "A sweep ended with an unexpected error.")
             self._end(False, f"unexpected error ({type(error).__name__})")
 
     def _end(self, is_complete: bool, why: str, flat: Flat = NOT_ASKED) -> None:

@@ -59,6 +59,8 @@ class Exchanges:
 
             outcome = fetch(due.request, self._dial, connect_cancel)
         except Exception as error:
-            log.exception("%s: an HTTP exchange failed with an unexpected error.", self._name)
+            log.exception(
+                "request.failed", "%s: an HTTP exchange failed with an unexpected error.", self._name
+            )
             outcome = HttpFailed(f"{type(error).__name__}: {error}", "fetching")
         self._owner.tell(Fetched(due.ticket, outcome))

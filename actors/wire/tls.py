@@ -24,7 +24,7 @@ def wrap(attempt: Attempt, sock: socket.socket, host: str, context: ssl.SSLConte
     attempt.phase = "the TLS handshake"
     if context.verify_mode is ssl.CERT_NONE:
         text = "%s: its certificate is not checked (verify_tls = false); another server could impersonate it."
-        log.warning(text, attempt.peer)
+        log.warning("tls.unchecked", text, attempt.peer)
     sock.settimeout(attempt.remaining())
     wrapped = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
     attempt.hold(wrapped)

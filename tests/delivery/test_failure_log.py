@@ -6,6 +6,7 @@ import pytest
 
 from actors.delivery.failure_log import KINDS, PASS, PERIOD, FailureLog
 from actors.events import Closed, Topic
+from actors.log_queue import EventLogger
 from tests.support.virtual_time import Clock
 
 TOPIC = Topic("o2", "trades", "0xbeef")
@@ -23,7 +24,7 @@ def fail(log: FailureLog, error: BaseException, about: Topic | Closed = TOPIC) -
 
 def test_a_handler_that_always_fails_is_logged_five_times_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
-    log = FailureLog(logging.getLogger("handlers"), clock)
+    log = FailureLog(EventLogger(logging.getLogger("handlers")), clock)
     with caplog.at_level(logging.ERROR):
         for _ in range(1000):
             fail(log, ValueError("no"))
@@ -43,7 +44,7 @@ def test_a_handler_that_always_fails_is_logged_five_times_a_minute(caplog: pytes
 
 
 def test_failures_of_another_type_or_place_are_logged_besides(caplog: pytest.LogCaptureFixture) -> None:
-    log = FailureLog(logging.getLogger("handlers"), Clock())
+    log = FailureLog(EventLogger(logging.getLogger("handlers")), Clock())
     with caplog.at_level(logging.ERROR):
         for _ in range(2 * PASS):
             fail(log, ValueError("no"))
@@ -56,7 +57,7 @@ def test_failures_of_another_type_or_place_are_logged_besides(caplog: pytest.Log
 
 
 def test_kinds_that_are_told_apart_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
-    log = FailureLog(logging.getLogger("handlers"), Clock())
+    log = FailureLog(EventLogger(logging.getLogger("handlers")), Clock())
     with caplog.at_level(logging.CRITICAL):
         for number in range(3 * KINDS):
             fail(log, type(f"Error{number}", (Exception,), {})())

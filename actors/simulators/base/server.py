@@ -674,7 +674,9 @@ class Simulator:
         except BlockingIOError:
             pass
         except Exception:
-            _log.exception("%s: the simulator itself failed; it goes on", self.name)
+            _log.exception(
+                "%s: the simulator itself failed; it goes on", self.name, extra={"event": "simulator.failed"}
+            )
 
     def _accept(self, mask: int) -> None:
         assert self._listener is not None

@@ -110,7 +110,8 @@ class SimulatedTable(Simulator, HistoryFaults):
         elif to_come is not None and not progress.warned:
             progress.warned = True
             where = f"{self.settings.talk}:{to_come.line}"
-            _log.warning("%s: waits for the frame of this line, and got %.200r", where, message)
+            text = "%s: waits for the frame of this line, and got %.200r"
+            _log.warning(text, where, message, extra={"event": "simulator.unexpected"})
 
     def step(self) -> None:
         frames = self._talk[-1].frames

@@ -148,7 +148,7 @@ def test_the_archives_hold_the_package_and_nothing_of_the_machine(dist: Path) ->
 def test_the_unit_s_command_runs_reloads_and_ends(unit: Unit) -> None:
     with unit.started() as it:
         unit.told("READY=1")
-        unit.told("1 of 1 lines live")
+        unit.told("1 of 1 line live")
         assert unit.run(str(unit._installed), "status").returncode == 0
         check = unit.run(*unit.command("ExecReload"))
         assert check.returncode == 0, check.stderr

@@ -368,6 +368,7 @@ def keys_in(text: str) -> dict[str, str]:
         ("Restarts", RESTART, None),
         ("Heartbeat", HEARTBEAT, None),
         ("Health", HEALTH, None),
+        ("Limits of the service", schema.ServiceLimits, None),
         ("Trading", schema.TradingSettings, None),
         ("Limits", LIMITS, None),
         ("Dead man's switch", schema.DeadMansSwitchSettings, None),
@@ -417,11 +418,12 @@ def test_every_command_and_option_is_explained() -> None:
 
 
 def test_every_endpoint_is_explained() -> None:
+    nothing = cast(Any, None)
     told = re.findall(
         r"^\| `([A-Z]+ /[^`]*)` \|", section("docs/command-line.md", "HTTP endpoints"), re.MULTILINE
     )
     assert sorted(told) == sorted(
-        map(str, ServiceRoutes(cast(Any, None), None, cast(Any, None), cast(Any, None)).routes)
+        map(str, ServiceRoutes(nothing, None, nothing, nothing, nothing, nothing).routes)
     )
 
 

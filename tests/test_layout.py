@@ -50,7 +50,7 @@ ROOMS: dict[str, set[str]] = {
     "messages": GROUND | {"delivery", "feed_spec", "protocol", "rules"},
     "client": {
         *("display/text", "errors", "events", "secret", "protocol", "rules", "status", "timers"),
-        "settings/service_address",
+        *("http_types", "settings/service_address"),
     },
     "settings/service_address": set(),
     "status": GROUND | {"diagnostics", "rules", "protocol", "display/shown"},
@@ -181,8 +181,11 @@ def test_the_top_of_the_package_can_be_read_at_a_glance() -> None:
 # A module that has no test module of its name, and the tests that cover it.
 COVERED_BY = {
     "calls": "stories/test_questions",
+    "client/open_socket": "client/test_unix_socket",
+    "client/server_trust": "client/test_unix_socket",
     "client/service_http": "cli/test_service_client",
     "client/timed_socket": "client/test_service_client",
+    "client/unreachable": "client/test_unix_socket",
     "cli/formatting": "cli/test_status_view",
     "connection": "stories/test_lives_of_lines",
     "delivery/holder": "stories/test_fresh",
@@ -368,6 +371,7 @@ CLOCKS = {
         "cli/log_folding",
         "cli/systemd",
         "service/server",
+        "service/status_answers",
     ),
 }
 

@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from actors.cli import status_view
 from actors.cli.arguments import complain, known_name
-from actors.cli.service_client import CommandClient, in_path, read_settings
+from actors.cli.configured_service import read_settings
+from actors.cli.service_client import CommandClient, in_path
 from actors.cli.service_commands import AsJson, Config, Url, asking, show
 from actors.errors import ServiceUnreachableError
 from actors.protocol.formatting import printable

@@ -14,9 +14,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from actors.cli.arguments import complain, known_name, report, user_name
+from actors.cli.configured_service import read_settings
 from actors.cli.formatting import plain_table
 from actors.cli.halt_cancel import halt_and_cancel
-from actors.cli.service_client import read_settings
 from actors.cli.service_commands import AsJson, show
 from actors.display.text import day_and_clock
 from actors.errors import ConfigError, LinewardenError

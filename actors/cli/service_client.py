@@ -7,14 +7,12 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from actors.client.service_http import DEFAULT, Reply, ServiceHttp, decoded
+from actors.client.open_socket import connector
+from actors.client.service_http import Reply, ServiceHttp, base_path, decoded, host_header
 from actors.errors import ServiceUnreachableError
 from actors.protocol.formatting import printable
 from actors.secret import Secret
-from actors.settings import ServiceSettings, Settings
-from actors.settings.addresses import local_url
-from actors.settings.config import ConfigReader
-from actors.settings.toml_file import parsed, text_of, user_path
+from actors.settings.service_address import ServiceAddress, parse_address
 from actors.status import Status
 
 ANSWER = 10.0  # seconds; the service itself waits 5 for its actors
@@ -27,11 +25,21 @@ class CommandClient(ServiceHttp):
     """A service as the commands ask it. A request opens a connection; the constructor opens none."""
 
     address_advice = "If it has another address, give --url, LINEWARDEN_URL or -c CONFIG."
-    token_advice = "set LINEWARDEN_TOKEN, or give its config with -c"
+    token_advice = "set LINEWARDEN_TOKEN"
 
-    def __init__(self, url: str, token: Secret | None = None, *, timeout: float = ANSWER) -> None:
-        """Raises: ValueError: `url` is not an address. The message does not repeat it."""
-        super().__init__(url, token, timeout)
+    def __init__(
+        self,
+        address: ServiceAddress | str | None,
+        token: Secret | None = None,
+        *,
+        timeout: float = ANSWER,
+    ) -> None:
+        """`address`: None: that of the one service of this machine.
+
+        Raises: ValueError: `address` is none. The message does not repeat it.
+        """
+        address = parse_address(address) if isinstance(address, str) else address
+        super().__init__(address, token, timeout, connector())
 
     def status(self) -> Status:
         return read_status(self.get("/status"), self.url)
@@ -70,16 +78,22 @@ class CommandClient(ServiceHttp):
             ServiceDeclinedError: the service or the venue declines.
             ServiceUnreachableError: no service answers, or the tail has ended.
         """
-        from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+        from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
         from websockets.sync.client import connect
 
         query = [("feed", feed), ("channel", channel), *(("key", key) for key in keys), *options]
         query += [("markers", "1")] * markers
-        with self.reaching(InvalidHandshake, self._timeout):
+        address = self.address()
+        # A redirect is a ValueError, because the socket is given.
+        with self.reaching((InvalidHandshake, InvalidURI, ValueError), self._timeout, address):
+            sock = self.open(address, self._timeout)
             try:
+                headers = self.headers(sock, address)
+                sock.settimeout(None)
                 connection = connect(
-                    f"{self.url.replace('http', 'ws', 1)}/tail?{urlencode(query)}",
-                    additional_headers=self.headers(),
+                    f"ws://{host_header(address)}{base_path(address)}/tail?{urlencode(query)}",
+                    sock=sock,
+                    additional_headers=headers,
                     proxy=None,
                     compression=None,
                     open_timeout=self._timeout,
@@ -89,9 +103,13 @@ class CommandClient(ServiceHttp):
                     max_size=None,
                 )
             except InvalidStatus as error:
-                raise self.refusal(
-                    Reply(error.response.status_code, bytes(error.response.body or b""))
-                ) from None
+                answer = error.response
+                again = answer.headers.get("Retry-After", "")
+                reply = Reply(answer.status_code, bytes(answer.body or b""), address, again)
+                raise self.refusal(reply) from None
+            except BaseException:
+                sock.close()
+                raise
         with connection:
             while True:
                 try:
@@ -101,7 +119,7 @@ class CommandClient(ServiceHttp):
                 except ConnectionClosed as error:
                     why = printable(error.rcvd.reason if error.rcvd else "") or "the connection was lost"
                     raise ServiceUnreachableError(
-                        f"the tail of {feed}/{channel} at {self.url} has ended: {why}."
+                        f"the tail of {feed}/{channel} at {address} has ended: {why}."
                     ) from None
 
 
@@ -117,36 +135,22 @@ def read_status(body: bytes, url: str) -> Status:
 
 
 def find_service(url: str | None, config: Path | None, *, timeout: float = ANSWER) -> CommandClient:
-    """Returns the service at `url`, else the one of this config, else the one at the default address.
+    """Returns the service at `url`, else the one of this config, else the one of this machine.
 
-    The token is that of LINEWARDEN_TOKEN, else the config's.
+    The token is that of LINEWARDEN_TOKEN.
 
     Raises:
-        ConfigError: [service] of the config has mistakes.
+        ConfigError: [runtime] or [service] of the config has mistakes.
         ServiceUnreachableError: the config does not fix the port.
         ValueError: `url` is not an address.
     """
-    service = read_settings(config, "service").service if config is not None else ServiceSettings()
     token = Secret(os.environ.get("LINEWARDEN_TOKEN", ""))
-    if not url and config is not None:
-        host, port = service.address
-        if port == 0:
-            raise ServiceUnreachableError(
-                f"{config} lets the system choose the port (listen ends with :0); "
-                "give the address from the log of linewarden run with --url."
-            )
-        url = local_url(host, port)
-    return CommandClient(url or DEFAULT, token or service.token, timeout=timeout)
+    address = parse_address(url) if url else None
+    if address is None and config is not None:
+        from actors.cli.configured_service import address_of  # the settings cost more than a look at a status
 
-
-def read_settings(config: Path, name: str) -> Settings:
-    """Reads this table alone, such as [service]: the secrets of the feeds need not be in the environment.
-
-    Raises:
-        ConfigError: the file cannot be read, or this table of it has mistakes.
-    """
-    table = parsed(text_of(user_path(config), str(config)), str(config)).get(name, {})
-    return ConfigReader(str(config), config.parent, os.environ, {}).settings({name: table})
+        address = address_of(config)
+    return CommandClient(address, token or None, timeout=timeout)
 
 
 def in_path(target: str) -> str:

@@ -37,9 +37,11 @@ _UNSAFE = re.compile(f"[{UNSAFE}]")  # what JSON leaves as it is
 
 
 def _targets(incomplete: str) -> list[str]:
-    """The feeds and lines of the service at the default address, for a shell's completion."""
+    """The feeds and lines of the service, for a shell's completion."""
     with suppress(Exception):
-        status = find_service(os.environ.get("LINEWARDEN_URL"), None, timeout=COMPLETE).status()
+        config = os.environ.get("LINEWARDEN_CONFIG")
+        url = os.environ.get("LINEWARDEN_URL")
+        status = find_service(url, Path(config) if config else None, timeout=COMPLETE).status()
         names = dict.fromkeys((*status.feeds, *status.lines()))
         return [name for name in names if name.startswith(incomplete)]
     return []
@@ -47,12 +49,21 @@ def _targets(incomplete: str) -> list[str]:
 
 Url = Annotated[
     str | None,
-    typer.Option("--url", envvar="LINEWARDEN_URL", metavar="URL", help="The address of the service."),
+    typer.Option(
+        "--url",
+        envvar="LINEWARDEN_URL",
+        metavar="URL",
+        help="The address of the service: unix:/path, https://… or http://…",
+    ),
 ]
 Config = Annotated[
     Path | None,
     typer.Option(
-        "-c", "--config", metavar="CONFIG", help="The config of the service; [service] has its address."
+        "-c",
+        "--config",
+        envvar="LINEWARDEN_CONFIG",
+        metavar="CONFIG",
+        help="The config of the service; [service] has its address.",
     ),
 ]
 Target = Annotated[
@@ -280,6 +291,9 @@ def reload(
         body = service.post(f"/reload{'?plan=1' if plan else ''}")
         answer = msgspec.json.decode(body, type=_ReloadAnswer)
         complain(*answer.problems)
+        if answer.answer:
+            typer.echo(answer.answer)
+            return
         for change in answer.changes:
             typer.echo(f"planned: {change}" if plan else change)
         if answer.problems:
@@ -291,6 +305,7 @@ def reload(
 class _ReloadAnswer(Struct):
     changes: tuple[str, ...]
     problems: tuple[str, ...]
+    answer: str = ""  # instead of changes, where another reload is running
 
 
 # ── small things ────────────────────────────────────────────────────────────────────────────────
@@ -306,7 +321,7 @@ def asking(url: str | None, config: Path | None) -> Iterator[CommandClient]:
             raise typer.BadParameter(str(error), param_hint="--url or LINEWARDEN_URL") from None
         yield service
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        text = f"{service.url} answers in the format of another version of Linewarden."
+        text = f"{service.place} answers in the format of another version of Linewarden."
         raise typer.Exit(complain(text, code=3)) from None
     except ServiceUnreachableError as error:
         raise typer.Exit(complain(str(error), code=3)) from None

@@ -9,7 +9,8 @@ from urllib.parse import quote, urlencode
 
 from msgspec import Struct
 
-from actors.client.service_http import DEFAULT, LONGEST, Reply, ServiceHttp, decoded, sentence
+from actors.client.open_socket import connector
+from actors.client.service_http import LONGEST, OTHER_VERSION, Reply, ServiceHttp, decoded, sentence
 from actors.errors import LinewardenError, StalePriceError, Timeout
 from actors.events import Freshness, Key, Option, Tried
 from actors.protocol.channel import TypedChannel
@@ -17,6 +18,7 @@ from actors.rules.latest_price import LatestPrice
 from actors.rules.order_book import BookView
 from actors.rules.topics import options_of, plain_key
 from actors.secret import Secret
+from actors.settings.service_address import parse_address
 from actors.status import Status
 from actors.timers import check_seconds
 
@@ -43,10 +45,23 @@ class ServiceClient:
     types and its errors.
     """
 
-    def __init__(self, url: str | None = None, *, token: str | None = None, timeout: float = ANSWER) -> None:
-        """`url`: by default `LINEWARDEN_URL`, or http://127.0.0.1:9700; `token`: `LINEWARDEN_TOKEN`.
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: str | None = None,
+        timeout: float = ANSWER,
+        ca_file: str | os.PathLike[str] | None = None,
+        service_uid: int | str | None = None,
+    ) -> None:
+        """`url`: `unix:/path`, `http://…` or `https://…`.
 
+        Without it and `LINEWARDEN_URL`, each call looks for the socket of the one service of this machine.
+        `token` (`LINEWARDEN_TOKEN`) goes over TCP only: by `https://`, or to this machine.
         `timeout`: seconds for the connection, and again for the whole answer; what a call waits is added.
+        `ca_file` (`LINEWARDEN_CA_FILE`): the authorities that `https://` trusts, in place of the system's.
+        `service_uid` (`LINEWARDEN_SERVICE_UID`): a user, by number or name, whose Unix socket is trusted as
+        those of root and of this process's user.
 
         Raises:
             ValueError: `url` is not an address, or `timeout` no time.
@@ -55,12 +70,18 @@ class ServiceClient:
         if not 0 < timeout <= LONGEST_TIMEOUT:
             raise ValueError(f"a timeout of {timeout:g} s: expected more than 0, and a day at most")
         token = token or os.environ.get("LINEWARDEN_TOKEN") or None
-        url = url or os.environ.get("LINEWARDEN_URL") or DEFAULT
-        self._http = ServiceHttp(url, None if token is None else Secret(token), timeout)
+        url = url or os.environ.get("LINEWARDEN_URL")
+        self._http = ServiceHttp(
+            parse_address(url) if url else None,
+            None if token is None else Secret(token),
+            timeout,
+            connector(ca_file, service_uid),
+        )
         self._timeout = timeout
 
     @property
     def url(self) -> str:
+        """Raises: ServiceUnreachableError: none was given, and there is not one service on this machine."""
         return self._http.url
 
     def latest(self, feed: str, key: Key, *, max_age: float = 15.0, timeout: float = 2.0) -> LatestPrice:
@@ -150,11 +171,11 @@ class ServiceClient:
         if found is not None:
             return found
         if reply.status == 200:
-            raise self._http.unreachable("it answers in the format of another version of Linewarden")
+            raise self._http.unreachable(OTHER_VERSION, reply.address)
         raise self._http.refusal(reply)
 
     def __repr__(self) -> str:
-        return f"<ServiceClient {self.url}>"
+        return f"<ServiceClient {self._http.place}>"
 
 
 def _seconds(name: str, value: float, most: float) -> float:

@@ -6,14 +6,15 @@ import contextlib
 import logging
 import socket
 import threading
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
-from websockets.exceptions import ConnectionClosed, InvalidMessage
+from websockets.exceptions import ConnectionClosed
 from websockets.frames import PONG, CloseCode, Frame
-from websockets.http11 import Response
-from websockets.protocol import CONNECTING, Event
+from websockets.http11 import Request, Response
+from websockets.protocol import CONNECTING, OPEN, Event
 from websockets.server import ServerProtocol
 from websockets.sync.server import Server, ServerConnection
 
@@ -25,80 +26,99 @@ if TYPE_CHECKING:
 
 log = log_queue.logger("actors.service")
 
-MAX_HEAD = 32_768  # bytes of a request's line and headers; a single line: 8,192
 MAX_MESSAGE = 1_024  # bytes; a tail ignores what a client sends
 SEND_BUFFER = 262_144  # bytes of a tail that the kernel may hold: a slow reader lags behind by that much
 MAX_WHY = 123  # bytes of a close frame's reason: RFC 6455, 5.5
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """Bounds on clients. Times are in seconds."""
+    """Bounds on the time of clients, in seconds. The numbers that a config sets: `ServiceLimits`."""
 
-    clients: int = 64  # at once; further ones get a 503
     open_within: float = 5.0  # from the connection to the end of its request's head
     answer_within: float = 10.0  # to read an answer and to hang up; to answer a close
     send_within: float = 10.0  # to take in one frame of a tail
     ping_interval: float = 20.0
     ping_timeout: float = 60.0  # a tail that is further behind than that is closed
-    books: int = 16  # order books that requests may have followed at once
     book_linger: float = 60.0  # from the last request for such a book to its end
 
 
 class ServiceProtocol(ServerProtocol):
-    """The library's protocol with one bounded request per connection, and with refusals in JSON."""
+    """The library's protocol with one request per connection, and with refusals in JSON."""
 
     def __init__(self) -> None:
         super().__init__(max_size=MAX_MESSAGE, logger=_quiet)
-        self._head = bytearray()
         self._has_request = False
 
     def receive_data(self, data: bytes | bytearray) -> None:
         if self.state is not CONNECTING or self.eof_sent:
             super().receive_data(data)
         elif not self._has_request:  # bytes between a request and its answer are ignored
-            self._read_head(data)
-
-    def _read_head(self, data: bytes | bytearray) -> None:
-        searched = max(0, len(self._head) - 3)
-        self._head += data
-        end = self._head.find(b"\r\n\r\n", searched) + 4
-        if len(self._head) > MAX_HEAD:
             self._has_request = True
-            text = f"the head of a request is at most {MAX_HEAD} bytes long"
-            self.send_response(self.reject(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, text))
-        elif end > 3:
-            self._has_request = True
-            super().receive_data(self._head[:end])
+            super().receive_data(data)
 
     def reject(self, status: HTTPStatus | int, text: str) -> Response:
         """The library words its refusals for those who open a WebSocket; most requests are none."""
         words = text.strip().removeprefix("Failed to open a WebSocket connection: ")
         return response(ServiceResponse(int(status), {"error": words}))
 
-    def send_eof(self) -> None:
-        if isinstance(self.handshake_exc, InvalidMessage) and self._has_request:
-            text = "not a request of this service: HTTP/1.1, GET or POST, without a body"
-            self.writes.append(self.reject(HTTPStatus.BAD_REQUEST, text).serialize())
-        super().send_eof()
+
+class _Server(Struct, frozen=True):
+    """What the library's connections need of its server."""
+
+    socket_closed: threading.Event
 
 
 class Client(ServerConnection):
-    """The library's connection; its tail ends with it."""
+    """The library's connection, for a request that has come; its tail ends with it.
 
-    def __init__(self, sock: socket.socket, server: Server, limits: Limits, *, surplus: bool) -> None:
-        self.surplus = surplus  # beyond the limit
+    `answer` gives the response to the request, or None and lends a tail. `answered` is called when a response
+    has been sent; a tail is none.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        head: bytes,
+        limits: Limits,
+        *,
+        answer: Callable[[Client, Request], Response | None],
+        answered: Callable[[], object],
+        stopping: threading.Event,
+    ) -> None:
+        self._head, self._answer, self._answered = head, answer, answered
+        self._open_within = limits.open_within
+        self._is_answered = False
         self._tail: Tail | None = None
         self._gone = False
         self._guard = threading.Lock()
         sock.settimeout(limits.send_within)  # a client that does not read cannot hold a thread forever
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().__init__(
             sock,
             ServiceProtocol(),
-            server,
+            cast(Server, _Server(stopping)),
             ping_interval=limits.ping_interval,
             ping_timeout=limits.ping_timeout,
             close_timeout=limits.answer_within,
         )
+
+    def attend(self) -> None:
+        """Answers, and returns when the connection has ended."""
+        try:
+            self.handshake(self._process_request, None, None, self._open_within)
+            if self.protocol.state is OPEN:
+                self.start_keepalive()
+                with self:
+                    self.send_tail()
+        except Exception as error:
+            log.debug("service.protocol", "A connection has ended: %s", error)
+        finally:
+            self.close_socket()
+            self.join()
+
+    def _process_request(self, _: ServerConnection, request: Request) -> Response | None:
+        return self._answer(self, request)
 
     def lend(self, tail: Tail) -> None:
         """From here on this client owns the tail and closes it."""
@@ -127,12 +147,12 @@ class Client(ServerConnection):
             self.close(CloseCode.GOING_AWAY, _short(tail.ended))
 
     def leave(self, why: str) -> None:
-        """Closes a tail with a close frame; closes a connection without a request at once."""
+        """Closes a tail with a close frame, and a connection that has its answer at once."""
         with self._guard:
             tail = self._tail
         if tail is not None:
             tail.close(why)
-        elif self.request is None:
+        elif self._is_answered:
             self.hang_up()
 
     def hang_up(self) -> None:
@@ -145,6 +165,21 @@ class Client(ServerConnection):
         self.recv_events_thread.join()
         if self.keepalive_thread is not None:
             self.keepalive_thread.join()
+
+    def recv_events(self) -> None:
+        """Runs on the library's thread: the request was read before."""
+        with self.protocol_mutex:
+            self.protocol.receive_data(self._head)
+            events = self.protocol.events_received()
+        for event in events:
+            self.process_event(event)
+        super().recv_events()
+
+    def send_data(self) -> None:
+        super().send_data()
+        if self.response is not None and self._tail is None:
+            self._is_answered = True
+            self._answered()
 
     def process_event(self, event: Event) -> None:
         # Messages are not queued: sixteen unread ones would stop the reading of pongs.

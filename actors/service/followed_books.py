@@ -17,6 +17,7 @@ from actors.errors import LinewardenError
 from actors.events import Topic
 from actors.rules.order_book import BookView
 from actors.runtime import Runtime
+from actors.service.opened import Opened
 from actors.service.responses import RequestDeclined
 from actors.timers import SystemClock
 
@@ -46,12 +47,14 @@ class FollowedBooks:
     def __init__(
         self,
         runtime: Runtime,
+        opened: Opened,
         most: int,
         linger: float,
         *,
         monotonic: Callable[[], float] = SystemClock.monotonic,
     ) -> None:
-        self._runtime, self._most, self._linger, self._monotonic = runtime, most, linger, monotonic
+        self._runtime, self._opened = runtime, opened
+        self._most, self._linger, self._monotonic = most, linger, monotonic
         self._readings: dict[Topic, Reading] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -63,7 +66,7 @@ class FollowedBooks:
         """The book as it is now; the first look begins to follow it. `wait` as of `Runtime.book`.
 
         Raises:
-            RequestDeclined: so many books are followed already.
+            RequestDeclined: so many books are followed already, or so many lines are open for requests.
             LinewardenError: as `Runtime.book` does.
         """
         self._note(topic, key, options)
@@ -77,6 +80,7 @@ class FollowedBooks:
             elif not self._is_followed(topic):
                 is_configured = topic in self._runtime._spec_of(topic.feed).wanted
                 self._refuse_too_many(topic, is_configured)
+                self._opened.begin_book(topic)
                 self._readings[topic] = Reading(key, options, is_configured, self._monotonic())
                 self._watch()
 
@@ -130,6 +134,7 @@ class FollowedBooks:
 
     def _end(self, topic: Topic) -> None:
         reading = self._readings.pop(topic)
+        self._opened.end_book(topic)
         log.debug(
             "book.released",
             "%s is followed no longer: no request has asked for it for %g s.",

@@ -34,7 +34,7 @@ class ServiceRequest(Struct, frozen=True):
 
 class ServiceResponse(Struct, frozen=True):
     status: int
-    body: Any
+    body: Any  # bytes: JSON that is encoded already
     headers: tuple[tuple[str, str], ...] = ()
 
 
@@ -69,7 +69,7 @@ def to_json(value: Any) -> bytes:
 
 def response(answer: ServiceResponse, *, head: bool = False) -> Response:
     """As sent. Every connection has one request. `head`: the length alone, without the body."""
-    body = to_json(answer.body)
+    body = answer.body if isinstance(answer.body, bytes) else to_json(answer.body)
     headers = Headers(
         [
             ("Date", formatdate(usegmt=True)),

@@ -6,6 +6,7 @@ from typing import Final, get_args
 
 from msgspec import Struct
 
+from actors.rules.admission import Standing
 from actors.settings.schema import Right
 
 __all__ = ["EVERY", "NOBODY", "OWNER", "Caller", "Right", "with_implied"]
@@ -27,6 +28,16 @@ class Caller(Struct, frozen=True):
 
     def may(self, right: Right) -> bool:
         return right in self.rights
+
+    @property
+    def standing(self) -> Standing:
+        """By which places are kept apart."""
+        return "owner" if self.is_owner else "known" if self.rights else "stranger"
+
+    @property
+    def client(self) -> str:
+        """By which limits are counted: an address with a token, or a user."""
+        return f"{self.name} {'+'.join(sorted(self.rights))}"
 
 
 NOBODY: Final = Caller()

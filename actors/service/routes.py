@@ -14,11 +14,12 @@ import msgspec
 from msgspec import Struct
 
 from actors import log_queue
-from actors.calls import CALL
 from actors.errors import ConfigError, LinewardenError, RuntimeStopped, Timeout
 from actors.runtime import Runtime
+from actors.service.commands import LINE_COMMANDS, Commands
 from actors.service.followed_books import FollowedBooks
 from actors.service.market_answers import MarketAnswers
+from actors.service.opened import Opened
 from actors.service.responses import (
     ReloadAnswer,
     RequestDeclined,
@@ -26,6 +27,7 @@ from actors.service.responses import (
     ServiceResponse,
     parse_switch,
 )
+from actors.service.status_answers import StatusAnswers
 from actors.service.switches import Switches
 from actors.service.tail import Tail, open_tail
 from actors.status import Status, why_not_live
@@ -33,7 +35,14 @@ from actors.trading.halting import shown
 
 log = log_queue.logger("actors.service")
 
-COMMANDS = ("restart", "pause", "resume")  # methods of the supervisor's proxy
+RELOADING = (
+    "a reload is running already, and this request counts as the same; if the config has changed since that "
+    "one began, reload again when it has ended"
+)
+TAIL_IS_NO_PAGE = (
+    "/tail is a WebSocket, which a plain GET cannot read: use `linewarden tail FEED CHANNEL KEY`, or a "
+    "WebSocket client at ws:// or wss://"
+)
 LONGEST_TARGET = 200  # characters; the name of a line is shorter
 
 
@@ -45,6 +54,7 @@ class ServiceRoute(Struct, frozen=True):
     answer: Callable[[ServiceRequest], ServiceResponse | Tail]
     argument: str = ""  # its name in messages
     open: bool = False  # needs no token
+    at_once: bool = False  # asks no actor: answered by the thread that listens, so it needs no place
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}{self.argument}"
@@ -62,21 +72,26 @@ class ServiceRoutes:
         reload: Callable[[bool], ReloadAnswer] | None,
         switches: Switches,
         books: FollowedBooks,
+        commands: Commands,
+        opened: Opened,
     ) -> None:
         self._runtime = runtime
         self._reload = reload
         self._switches = switches
         self._books = books
+        self._commands = commands
+        self._opened = opened
         self._reloading = threading.Lock()
+        self._statuses = StatusAnswers(self._status, lambda: runtime._shared.change)
         market = MarketAnswers(runtime, books)
         self.routes = (
             ServiceRoute("GET", "/status", self.status),
-            ServiceRoute("GET", "/healthz", self.healthz, open=True),
+            ServiceRoute("GET", "/healthz", self.healthz, open=True, at_once=True),
             ServiceRoute("GET", "/readyz", self.readyz, open=True),
             ServiceRoute("GET", "/latest/", market.latest, "FEED/KEY"),
             ServiceRoute("GET", "/book/", market.book, "FEED/KEY"),
             ServiceRoute("GET", "/fresh/", market.fresh, "FEED[/CHANNEL[/KEY]]"),
-            *(ServiceRoute("POST", f"/{name}/", self.command, "TARGET") for name in COMMANDS),
+            *(ServiceRoute("POST", f"/{name}/", self.command, "TARGET") for name in LINE_COMMANDS),
             ServiceRoute("POST", "/cooldowns/clear", self.clear_cooldowns),
             ServiceRoute("POST", "/cooldowns/clear/", self.clear_cooldowns, "ACCOUNT"),
             ServiceRoute("POST", "/halt", self.halt),
@@ -125,7 +140,7 @@ class ServiceRoutes:
     # ── the answers ──
 
     def status(self, asked: ServiceRequest) -> ServiceResponse:
-        return ServiceResponse(200, self._status())
+        return ServiceResponse(200, self._statuses.json())
 
     def _status(self) -> Status:
         """That of the runtime; a book that only requests follow is not among what is `untrusted`."""
@@ -144,7 +159,7 @@ class ServiceRoutes:
         unknown = [name for name, _ in asked.query if name != "fresh"]
         if unknown:
             raise RequestDeclined(400, f"readyz takes fresh=1 and nothing else, not {unknown[0][:40]!r}")
-        status = self._status()
+        status = self._statuses.status()
         answer: dict[str, object] = {"live": status.state == "live"}
         reasons: dict[str, object] = {"not_live": why_not_live(status, None)}
         if parse_switch(dict(asked.query).get("fresh", "0"), "fresh"):
@@ -155,22 +170,17 @@ class ServiceRoutes:
         return ServiceResponse(200 if is_ready else 503, shown)
 
     def command(self, asked: ServiceRequest) -> ServiceResponse:
-        """One of `COMMANDS`."""
+        """One of `LINE_COMMANDS`."""
         name, target = asked.path.split("/")[1], asked.argument
         if len(target) > LONGEST_TARGET:
             raise RequestDeclined(404, f"no feed or line has a name of more than {LONGEST_TARGET} characters")
-        try:
-            answer = getattr(self._runtime.supervisor, name)(target).get(timeout=CALL)
-            return ServiceResponse(202, {"answer": answer})
-        except (RuntimeStopped, Timeout):
-            raise
-        except LinewardenError as error:
-            raise RequestDeclined(404, str(error)) from None
+        return self._commands.to_lines(name, target, asked.caller.client)
 
     def clear_cooldowns(self, asked: ServiceRequest) -> ServiceResponse:
         """Of one account or feed, or of all."""
         if len(asked.argument) > LONGEST_TARGET:
             raise RequestDeclined(404, f"no account has a name of more than {LONGEST_TARGET} characters")
+        self._commands.count(asked.caller.client)
         try:
             return ServiceResponse(200, {"cleared": self._runtime.clear_cooldowns(asked.argument or None)})
         except (RuntimeStopped, Timeout):
@@ -208,8 +218,12 @@ class ServiceRoutes:
         if unknown:
             raise RequestDeclined(400, f"a reload takes plan=1 and nothing else, not {unknown[0][:40]!r}")
         plan = parse_switch(dict(asked.query).get("plan", "0"), "plan")
+        if not plan:
+            self._commands.count(asked.caller.client)
         if not self._reloading.acquire(blocking=False):
-            raise RequestDeclined(409, "another reload is running; try again when it has ended")
+            if plan:
+                raise RequestDeclined(409, "a reload is running; try again when it has ended")
+            return ServiceResponse(202, {"answer": RELOADING, "changes": (), "problems": ()})
         try:
             return ServiceResponse(200, self._reload(plan))
         finally:
@@ -217,7 +231,7 @@ class ServiceRoutes:
 
     def journal(self, asked: ServiceRequest) -> ServiceResponse:
         """The last endings of every line, or of one, and what its venue said of itself, oldest first."""
-        lines = self._runtime.status().lines()
+        lines = self._statuses.status().lines()
         if asked.argument and asked.argument not in lines:
             name = asked.argument[:LONGEST_TARGET]
             near = get_close_matches(name, lines, 1)
@@ -228,8 +242,8 @@ class ServiceRoutes:
 
     def tail(self, asked: ServiceRequest) -> Tail:
         if not asked.upgrade:
-            raise RequestDeclined(426, "/tail is a WebSocket; send an upgrade", ("Upgrade", "websocket"))
-        return open_tail(self._runtime, asked.query)
+            raise RequestDeclined(426, TAIL_IS_NO_PAGE, ("Upgrade", "websocket"))
+        return open_tail(self._runtime, self._opened, asked.caller.client, asked.query)
 
 
 def _words(asked: ServiceRequest, name: str, known: Sequence[str]) -> dict[str, str]:

@@ -1,8 +1,7 @@
-"""Listens, and gives each connection a thread.
+"""Gives each request that may be answered a thread.
 
-`Guard` admits a request, `ServiceRoutes` answers it. The protocol is the threaded server of the websockets
-package. Connections are accepted here, because the package's own loop ends at the first connection that
-cannot be accepted (no descriptor is left, say).
+`Arrivals` accepts connections and reads requests, `Guard` admits a request, `Seats` has a place for it, and
+`ServiceRoutes` answers it. A tail is a connection of the websockets package.
 """
 
 from __future__ import annotations
@@ -10,26 +9,27 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import select
-import selectors
 import socket
-import sys
+import ssl
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Self, cast
+from typing import Self, cast
 
 from websockets.http11 import Request, Response
-from websockets.sync.server import Server, ServerConnection, serve
 
 from actors import log_queue
 from actors.errors import LinewardenError
 from actors.http_types import HostPort, is_loopback
+from actors.rules.admission import AdmissionLimits, Full, Seats
 from actors.runtime import Runtime
 from actors.secret import Secret
 from actors.service.access import Guard
+from actors.service.arrivals import Arrival, Arrivals
+from actors.service.commands import Commands
 from actors.service.connection import Client, Limits
 from actors.service.followed_books import FollowedBooks
+from actors.service.opened import Opened
 from actors.service.responses import (
     ReloadAnswer,
     RequestDeclined,
@@ -39,7 +39,7 @@ from actors.service.responses import (
     response,
 )
 from actors.service.rights import EVERY, Caller
-from actors.service.routes import ServiceRoutes
+from actors.service.routes import ServiceRoute, ServiceRoutes
 from actors.service.switches import Switches
 from actors.service.tail import Tail
 from actors.settings.addresses import local_url
@@ -47,12 +47,8 @@ from actors.settings.schema import ServiceSettings
 
 log = log_queue.logger("actors.service")
 
-SURPLUS = 16  # clients beyond the limit that get an answer; further ones are closed
-PAUSE = 0.2  # seconds until the next try when out of threads or file descriptors
 LOOK = 0.01  # seconds between two looks whether all requests are answered
 POLITE, FORCED = 0.4, 0.5  # seconds that stop() gives clients to end, and their threads after that
-
-_AGAIN = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ECONNABORTED}
 
 
 class ServiceError(LinewardenError):
@@ -60,10 +56,10 @@ class ServiceError(LinewardenError):
 
 
 class _Slot:
-    """One connection and its thread. The client is set when the thread has begun."""
+    """One request and its thread. The client is set when the thread has begun."""
 
-    def __init__(self, *, surplus: bool) -> None:
-        self.surplus = surplus
+    def __init__(self, arrival: Arrival[TcpListener], route: ServiceRoute, asked: ServiceRequest) -> None:
+        self.arrival, self.route, self.asked = arrival, route, asked
         self.client: Client | None = None
         self.is_answered = False
 
@@ -86,9 +82,12 @@ class Service:
         self._host, self.port = settings.address
         self._token = settings.token
         self._limits = limits or Limits()
+        self._numbers = settings.limits
         self._switches = Switches(runtime, self.answer_all)
-        self._books = FollowedBooks(runtime, self._limits.books, self._limits.book_linger)
-        self._routes = ServiceRoutes(runtime, reload, self._switches, self._books)
+        self._opened = Opened(runtime, self._numbers)
+        self._books = FollowedBooks(runtime, self._opened, self._numbers.books, self._limits.book_linger)
+        commands = Commands(runtime, self._numbers)
+        self._routes = ServiceRoutes(runtime, reload, self._switches, self._books, commands, self._opened)
         self._lock = threading.Lock()
         self._slots: dict[threading.Thread, _Slot] = {}
         self._running = False
@@ -113,23 +112,18 @@ class Service:
             raise ServiceError(f"{where} can be reached from other machines: set token in [service]")
         self.port = port
         self._guard = Guard(self._host or host, port, loopback=loopback, token=self._token)
-        self._server = serve(
-            lambda connection: cast(Client, connection).send_tail(),
-            sock=listener,
-            compression=None,
-            server_header=None,
-            process_request=self._answer,
-            open_timeout=self._limits.open_within,
-            create_connection=cast(type[ServerConnection], self._receive),
-        )
-        self._waker, wakened = socket.socketpair()
         self._stopping = threading.Event()
         self._running = True
-        self._accepting = threading.Thread(
-            target=self._accept, args=(listener, wakened), name="service/accept", daemon=True
+        admission = AdmissionLimits(
+            waiting=self._numbers.waiting,
+            waiting_per_address=self._numbers.waiting_per_address,
+            within=self._limits.open_within,
+            clients=self._numbers.clients,
+            per_client=self._numbers.per_client,
         )
-        self._listener = listener
-        self._accepting.start()
+        self._seats = Seats(admission)
+        self._arrivals = Arrivals([TcpListener(listener)], admission, self._receive)
+        self._arrivals.start()
         self._switches.begin()
         log.info("service.listening", "Answers at %s", self.url)
 
@@ -149,10 +143,7 @@ class Service:
             self._running = False
         self._switches.stop()
         self._stopping.set()
-        self._waker.send(b"!")
-        self._accepting.join()
-        self._waker.close()
-        _dismiss(self._server)
+        self._arrivals.stop()
         for slot in self._present().values():
             if slot.client is not None:
                 slot.client.leave("the service stops")
@@ -175,103 +166,105 @@ class Service:
     def answer_all(self, seconds: float) -> None:
         """Waits until every request that has arrived by now is answered; for so many seconds at most."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and select.select([self._listener], [], [], 0)[0]:
-            self._stopping.wait(LOOK)  # a connection waits to be accepted
-        arrived = [slot for slot in self._present().values() if not slot.is_answered]
+        self._arrivals.read_all(seconds)
+        arrived = list(self._present().values())
         while time.monotonic() < deadline and not all(slot.is_answered for slot in arrived):
             self._stopping.wait(LOOK)
 
-    # ── connections ──
+    # ── a request ──
 
-    def _accept(self, listener: socket.socket, wakened: socket.socket) -> None:
-        """Runs on the thread that listens, until stop()."""
-        scarce = False
-        with wakened, selectors.DefaultSelector() as selector:
-            selector.register(listener, selectors.EVENT_READ)
-            selector.register(wakened, selectors.EVENT_READ)
-            while not self._stopping.is_set():
-                selector.select()
-                try:
-                    sock, address = listener.accept()
-                    self._start(sock, address)
-                    scarce = False
-                except (OSError, RuntimeError) as error:  # no descriptor, no thread; or the client has left
-                    if isinstance(error, OSError) and error.errno in _AGAIN:
-                        continue
-                    if not scarce:
-                        text = "Out of threads or file descriptors: no connection can be accepted now (%s)"
-                        log.warning("service.out_of_descriptors", text, error)
-                    scarce = True
-                    self._stopping.wait(PAUSE)
-
-    def _start(self, sock: socket.socket, address: Any) -> None:
-        with self._lock:
-            present = len(self._slots)
-            if present >= self._limits.clients + SURPLUS:
-                sock.close()
-                return
-            slot = _Slot(surplus=present >= self._limits.clients)
-            thread = threading.Thread(
-                target=self._attend, args=(sock, address), name=f"service/{address[0]}", daemon=True
-            )
-            self._slots[thread] = slot
+    def _receive(self, arrival: Arrival[TcpListener], request: Request) -> ServiceResponse | None:
+        """Runs on the thread that listens. None: a thread answers."""
         try:
-            thread.start()
-        except RuntimeError:
-            del self._slots[thread]
-            sock.close()
-            raise
+            route, asked = self._judge(arrival, request)
+            if not route.at_once:
+                self._begin(_Slot(arrival, route, asked))
+                return None
+            answer = cast(ServiceResponse, self._routes.answer(route, asked))
+        except RequestDeclined as declined:
+            answer = declined.answer
+        log.debug(
+            "service.request", "%s %r: %d", request.method, request.path.partition("?")[0], answer.status
+        )
+        return answer
 
-    def _attend(self, sock: socket.socket, address: Any) -> None:
-        """Runs on the thread of one connection."""
-        thread = threading.current_thread()
-        try:
-            self._server.handler(sock, address)
-            client = self._slots[thread].client
-            if client is not None:
-                client.join()
-        finally:
-            with self._lock:
-                self._slots.pop(thread).is_answered = True
-
-    def _receive(self, sock: socket.socket, _protocol: Any, server: Server, **_: Any) -> Client:
-        """The library's factory of connections, called on the connection's thread."""
-        slot = self._slots[threading.current_thread()]
-        slot.client = Client(sock, server, self._limits, surplus=slot.surplus)
-        return slot.client
-
-    # ── answering ──
-
-    def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
-        """None: it becomes a WebSocket, and the client gets its tail."""
-        client = cast(Client, connection)
-        try:
-            answer = self._respond(client, request)
-        except RequestDeclined as refused:
-            answer = refused.answer
-        self._slots[threading.current_thread()].is_answered = True
-        path = request.path.partition("?")[0]
-        if isinstance(answer, Tail):
-            log.debug("service.request", "%s %r: %r", request.method, path, answer)
-            client.lend(answer)
-            return None
-        log.debug("service.request", "%s %r: %d", request.method, path, answer.status)
-        return response(answer, head=request.method == "HEAD")
-
-    def _respond(self, client: Client, request: Request) -> ServiceResponse | Tail:
-        if client.surplus:
-            raise RequestDeclined(503, "too many clients; try again", ("Retry-After", "1"))
-        if self._stopping.is_set():
-            raise RequestDeclined(503, "the service stops")
+    def _judge(self, arrival: Arrival[TcpListener], request: Request) -> tuple[ServiceRoute, ServiceRequest]:
+        """Raises: RequestDeclined: this caller may not ask that."""
         path, _, query = request.path.partition("?")
         self._guard.admit(request.headers)
         known = self._guard.knows(request.headers)
         if not (known or self._routes.is_open(path)):
             self._guard.authenticate(request.headers)
         upgrade = any("websocket" in value.lower() for value in request.headers.get_all("Upgrade"))
-        caller = Caller(EVERY if known else frozenset(), name=threading.current_thread().name)
+        caller = Caller(EVERY if known else frozenset(), name=arrival.caller.name)
         asked = ServiceRequest(request.method, path, parse_query(query), upgrade, known, caller)
-        return self._routes.answer(self._routes.route(request.method, path), asked)
+        return self._routes.route(request.method, path), asked
+
+    def _begin(self, slot: _Slot) -> None:
+        """Raises: RequestDeclined: there is no place, or no thread, for this request."""
+        caller, number = slot.asked.caller, slot.arrival.number
+        thread = threading.Thread(
+            target=self._attend, args=(slot,), name=f"service/{slot.arrival.caller.name}", daemon=True
+        )
+        with self._lock:
+            seat = self._seats.request(number, caller.client, caller.standing)
+            if isinstance(seat, Full):
+                raise RequestDeclined(503, f"too many clients: {seat.sentence}", ("Retry-After", "1"))
+            self._slots[thread] = slot
+            ended = [each for each in self._slots.values() if each.arrival.number == seat.instead_of]
+        for each in ended:
+            if each.client is not None:
+                each.client.hang_up()
+        try:
+            thread.start()
+        except RuntimeError:
+            self._leave(thread)
+            text = "too many clients: the system has no thread for one more; try again"
+            raise RequestDeclined(503, text, ("Retry-After", "1")) from None
+
+    def _attend(self, slot: _Slot) -> None:
+        """Runs on the thread of one connection."""
+        number = slot.arrival.number
+        try:
+            slot.client = Client(
+                slot.arrival.sock,
+                bytes(slot.arrival.head),
+                self._limits,
+                answer=lambda client, request: self._answer(client, request, slot),
+                answered=lambda: self._note_answered(number),
+                stopping=self._stopping,
+            )
+            if self._stopping.is_set():  # it has looked for clients to hang up on, perhaps
+                slot.client.hang_up()
+            slot.client.attend()
+        except OSError:  # the client has left
+            slot.arrival.sock.close()
+        finally:
+            slot.is_answered = True
+            self._leave(threading.current_thread())
+
+    def _answer(self, client: Client, request: Request, slot: _Slot) -> Response | None:
+        """None: it becomes a WebSocket, and the client gets its tail."""
+        if self._stopping.is_set():
+            answer: ServiceResponse | Tail = ServiceResponse(503, {"error": "the service stops"})
+        else:
+            answer = self._routes.answer(slot.route, slot.asked)
+        slot.is_answered = True
+        if isinstance(answer, Tail):
+            log.debug("service.request", "%s %r: %r", request.method, slot.asked.path, answer)
+            client.lend(answer)
+            return None
+        log.debug("service.request", "%s %r: %d", request.method, slot.asked.path, answer.status)
+        return response(answer, head=request.method == "HEAD")
+
+    def _note_answered(self, number: int) -> None:
+        with self._lock:
+            self._seats.answered(number)
+
+    def _leave(self, thread: threading.Thread) -> None:
+        with self._lock:
+            slot = self._slots.pop(thread)
+            self._seats.left(slot.arrival.number)
 
     # ── ending ──
 
@@ -328,9 +321,16 @@ def _why_not(where: HostPort, error: OSError) -> str:
     return f"{where} cannot be listened on: {os.strerror(error.errno) if error.errno else error}"
 
 
-def _dismiss(server: Server) -> None:
-    """Releases what the library's server holds; its own loop, which would do that, never ran."""
-    server.socket_closed.set()
-    server.shutdown()
-    if sys.platform != "win32":
-        server.shutdown_watcher.close()
+class TcpListener:
+    """A port. A client is known by its token alone."""
+
+    tls: ssl.SSLContext | None = None
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+
+    def caller(self, _: socket.socket, address: object) -> Caller:
+        return Caller(name=str(address[0]) if isinstance(address, tuple) else "unknown")
+
+    def close(self) -> None:
+        self.sock.close()

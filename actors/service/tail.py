@@ -7,7 +7,8 @@ marker's own fields. Numbers are exact: see `responses.to_json`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, cast, get_args
 
 import msgspec
@@ -28,7 +29,9 @@ from actors.events import (
     VenueState,
 )
 from actors.rules.stream_buffer import Policy
+from actors.rules.topics import topics_of
 from actors.runtime import Runtime
+from actors.service.opened import Opened
 from actors.service.responses import RequestDeclined, parse_switch, to_json
 from actors.stream import Stream
 
@@ -50,8 +53,10 @@ class TailItem(Struct, omit_defaults=True):
 class Tail:
     """One thread reads `frames`; any thread may close the tail meanwhile."""
 
-    def __init__(self, stream: Stream[Any], *, markers: bool) -> None:
+    def __init__(self, stream: Stream[Any], ended: Callable[[], object], *, markers: bool) -> None:
+        """`ended` is called once, when the tail is closed."""
         self._stream = stream
+        self._release = [ended]
         self._markers = markers
         self._names: dict[Topic, str] = {}
         self._closed = ""  # the reason given to `close`
@@ -79,6 +84,8 @@ class Tail:
     def close(self, why: str) -> None:
         self._closed = self._closed or why
         self._stream.close()
+        with suppress(IndexError):  # it has been called
+            self._release.pop()()
 
     def __repr__(self) -> str:
         return f"<Tail of {self._stream.feed}/{self._stream.channel}>"
@@ -90,13 +97,14 @@ class Tail:
         return name
 
 
-def open_tail(runtime: Runtime, query: Sequence[tuple[str, str]]) -> Tail:
-    """Subscribes to the topics of a query.
+def open_tail(runtime: Runtime, opened: Opened, client: str, query: Sequence[tuple[str, str]]) -> Tail:
+    """Subscribes to the topics of a query, which count as this client's.
 
     The policy is `drop_oldest` by default, on account channels too: a tail never holds a line.
 
     Raises:
-        RequestDeclined: a parameter is missing or unknown, or the venue rejects a key; nothing is subscribed.
+        RequestDeclined: a parameter is missing or unknown, the venue rejects a key, or the client has as much
+            as it may; nothing is subscribed.
         RuntimeStopped: the runtime has stopped.
     """
     words = dict(query)
@@ -113,6 +121,9 @@ def open_tail(runtime: Runtime, query: Sequence[tuple[str, str]]) -> Tail:
     keys = [value for name, value in query if name == "key"]
     capacity = _capacity(words.get("capacity", str(CAPACITY)))
     policy = _policy(words.get("policy", "drop_oldest"))
+    venue = runtime._spec_of(words["feed"]).venue
+    topics = topics_of(venue, venue.channel(words["channel"]), keys, options)
+    ended = opened.tail(client, venue, topics)
     try:
         stream = runtime.subscribe(
             words["feed"],
@@ -124,16 +135,21 @@ def open_tail(runtime: Runtime, query: Sequence[tuple[str, str]]) -> Tail:
             **cast("dict[str, Any]", options),
         )
     except SubscribeError as error:  # some topics are not answered yet; the stream is open
-        stream = _unless_rejected(error)
-    return Tail(stream, markers=markers)
+        stream = _unless_rejected(error, ended)
+    except BaseException:
+        ended()
+        raise
+    return Tail(stream, ended, markers=markers)
 
 
-def _unless_rejected(error: SubscribeError) -> Stream[Any]:
+def _unless_rejected(error: SubscribeError, ended: Callable[[], object]) -> Stream[Any]:
     if not isinstance(error.stream, Stream):
+        ended()
         raise error
     rejected = {topic: state.reason for topic, state in error.results.items() if state.state == "rejected"}
     if rejected:
         error.stream.close()
+        ended()
         rejections = "; ".join(f"{topic}: {reason}" for topic, reason in rejected.items())
         raise RequestDeclined(400, f"the venue rejects {rejections}")
     return error.stream

@@ -78,6 +78,24 @@ class ServiceTokens(ConfigTable, frozen=True, kw_only=True):
         return tuple((right, token) for right, token in every if token is not None)
 
 
+Several = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number, 1 or more")]
+
+
+class ServiceLimits(ConfigTable, frozen=True, kw_only=True):
+    """`[service.limits]`. A client is an address with a token, or a user of the socket."""
+
+    clients: Several = 64  # requests under way at once, tails included
+    per_client: Several = 48  # of these, of one client
+    waiting: Several = 256  # connections without a complete request
+    waiting_per_address: Several = 128
+    tails: Several = 32  # of one client
+    topics: Several = 2_000  # of all tails of one client
+    lines: Several = 16  # that requests may open at one feed
+    books: Several = 16  # order books that requests may have followed
+    commands: Several = 60  # of one client in a minute
+    restart_interval: Interval = 5.0  # seconds between two connects of a line by commands
+
+
 class ServiceSettings(ConfigTable, frozen=True, kw_only=True):
     """`[service]`: only `linewarden run` listens."""
 
@@ -88,6 +106,7 @@ class ServiceSettings(ConfigTable, frozen=True, kw_only=True):
     tls_key: str = ""
     tokens: ServiceTokens = ServiceTokens()
     users: dict[str, tuple[Right, ...]] = {}  # by name, uid, or @group; on the socket
+    limits: ServiceLimits = ServiceLimits()
     token: Secret | None = None  # beyond loopback there must be one
 
     @property

@@ -11,7 +11,7 @@ from typing import Final
 
 from actors.http_types import is_loopback
 from actors.settings.addresses import host_and_port
-from actors.settings.schema import Right, ServiceSettings, ServiceTokens
+from actors.settings.schema import Right, ServiceLimits, ServiceSettings, ServiceTokens
 from actors.settings.service_address import path_mistake
 from actors.settings.table_reader import RefusedError, SettingsReader
 from actors.settings.toml_file import user_path
@@ -20,7 +20,8 @@ from actors.settings.wording import keys_of
 WHERE: Final = "[service]"
 TOKENS: Final = "[service.tokens]"
 USERS: Final = "[service.users]"
-TABLES: Final = {"tokens", "users"}
+LIMITS: Final = "[service.limits]"
+TABLES: Final = {"tokens", "users", "limits"}
 SHORTEST_TOKEN: Final = 16  # characters; a shorter one can be guessed
 OVERFLOW: Final = "65534"  # what Linux shows for every user that a container does not know
 
@@ -39,12 +40,13 @@ def read_service(reader: SettingsReader, raw: object, directory: Path) -> Servic
     fields = reader.some_fields(WHERE, table, ServiceSettings, keys - TABLES)
     tokens = _tokens(reader, table.get("tokens", {}))
     users = _users(reader, table.get("users", {}))
+    limits = ServiceLimits(**reader.fields(LIMITS, table.get("limits", {}), ServiceLimits))
     for key in ("tls_certificate", "tls_key"):
         if fields.get(key):
             fields[key] = str(Path(directory, user_path(fields[key])).absolute())
     if fields.get("socket", "").startswith("~"):
         fields["socket"] = str(user_path(fields["socket"]))
-    service = ServiceSettings(**fields, tokens=tokens, users=users)
+    service = ServiceSettings(**fields, tokens=tokens, users=users, limits=limits)
     _check_socket(reader, service)
     _check_listen(reader, service, table)
     _check_tls(reader, service)

@@ -12,7 +12,6 @@ import msgspec
 import pytest
 
 from actors import Runtime, start
-from actors.cli import service_client
 from actors.service import Service
 from actors.settings.schema import ServiceSettings
 from actors.simulators import SimulatedO2
@@ -121,13 +120,11 @@ def test_without_a_service_the_file_is_changed(without_service: tuple[Path, Path
     assert asked("cooldowns", "clear", "-c", config).stdout == "There is no cool-down.\n"
 
 
-def test_the_usual_file_is_used_without_a_config(
-    tmp_path: Path, free_port: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(service_client, "DEFAULT", free_port)
+def test_the_usual_file_is_used_without_a_config(tmp_path: Path) -> None:
     file = tmp_path / "linewarden" / "cooldowns-linewarden.json"
     Cooldowns(file).write(KEPT)
-    told = asked("cooldowns", environ={"XDG_STATE_HOME": str(tmp_path), "STATE_DIRECTORY": ""})
+    environ = {"XDG_STATE_HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path), "STATE_DIRECTORY": ""}
+    told = asked("cooldowns", environ=environ)
     assert (told.returncode, "429 Too Many Requests" in told.stdout) == (0, True)
 
 

@@ -1,16 +1,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from msgspec import structs
 
 from actors import Runtime
 from actors.secret import Secret
 from actors.service import Service
-from actors.settings.schema import ServiceSettings
+from actors.settings.schema import ServiceLimits, ServiceSettings
 from tests.service.visitor import TOKEN
 
 HERE = ServiceSettings(listen="127.0.0.1:0")
+
+
+def within(**limits: Any) -> ServiceSettings:
+    """The same, with some of `[service.limits]`."""
+    return structs.replace(HERE, limits=ServiceLimits(**limits))
 
 
 @pytest.fixture

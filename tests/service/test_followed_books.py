@@ -9,9 +9,11 @@ import pytest
 from actors import Runtime
 from actors.service import Limits, Service
 from actors.service.followed_books import FollowedBooks
+from actors.service.opened import Opened
 from actors.service.responses import RequestDeclined
+from actors.settings.schema import ServiceLimits
 from actors.simulators import SimulatedO2
-from tests.service.conftest import HERE
+from tests.service.conftest import HERE, within
 from tests.service.visitor import ask
 from tests.support.runtimes import runtime_on, until
 from tests.support.virtual_time import Clock
@@ -25,7 +27,7 @@ def clock() -> Clock:
 @pytest.fixture
 def books(runtime: Runtime, clock: Clock) -> FollowedBooks:
     """At most two, for a minute; no thread ends them, the test does."""
-    books = FollowedBooks(runtime, 2, 60.0, monotonic=clock)
+    books = FollowedBooks(runtime, Opened(runtime, ServiceLimits()), 2, 60.0, monotonic=clock)
     books.stop()
     return books
 
@@ -79,7 +81,7 @@ def test_requests_for_other_keys_keep_no_book_of_the_config_from_being_shown(
     first, second, *others = o2.markets
     subscribe = [{"channel": "depth", "keys": [first], "precision": "10"}]
     with runtime_on(o2, subscribe=subscribe) as runtime:
-        books = FollowedBooks(runtime, 1, 60.0, monotonic=clock)
+        books = FollowedBooks(runtime, Opened(runtime, ServiceLimits()), 1, 60.0, monotonic=clock)
         books.stop()
         look(books, runtime, second)
         with pytest.raises(RequestDeclined, match="requests follow 1 order books already"):
@@ -98,7 +100,7 @@ def test_the_books_of_a_config_are_bounded_too(
     first, second, third, *_ = o2.markets
     subscribe = [{"channel": "depth", "keys": [first, second], "precision": "10"}]
     with runtime_on(o2, subscribe=subscribe) as runtime:
-        books = FollowedBooks(runtime, 1, 60.0, monotonic=clock)
+        books = FollowedBooks(runtime, Opened(runtime, ServiceLimits()), 1, 60.0, monotonic=clock)
         books.stop()
         look(books, runtime, first)
         with pytest.raises(RequestDeclined, match="requests follow 1 order books of the config already"):
@@ -151,7 +153,7 @@ def test_the_service_ends_them_by_itself(o2: SimulatedO2, monkeypatch: pytest.Mo
     first, second, third, *_ = o2.markets
     with (
         runtime_on(o2) as runtime,
-        Service(runtime, HERE, limits=Limits(books=2, book_linger=0.5)) as service,
+        Service(runtime, within(books=2), limits=Limits(book_linger=0.5)) as service,
     ):
         for market in (first, second):
             assert ask(service, f"/book/o2/{market}").status in {200, 503}

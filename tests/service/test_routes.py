@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -15,7 +16,7 @@ from actors.settings.diff import Plan, PlannedChange
 from actors.simulators import SimulatedO2
 from actors.status import Status
 from actors.supervision.state import LineRecord
-from tests.service.conftest import HERE
+from tests.service.conftest import HERE, within
 from tests.service.visitor import Told, ask
 from tests.support.runtimes import at_epoch, config, line_of, until
 
@@ -89,7 +90,15 @@ def test_the_journal_of_every_line_and_of_one(service: Service, runtime: Runtime
     assert told.body["error"] == "there is no line 'o3'. There are: o2."
 
 
-def test_pause_resume_and_restart(service: Service, runtime: Runtime) -> None:
+@pytest.fixture
+def prompt(runtime: Runtime) -> Iterator[Service]:
+    """Restarts a line as often as it is asked to."""
+    with Service(runtime, within(restart_interval=0.0)) as service:
+        yield service
+
+
+def test_pause_resume_and_restart(prompt: Service, runtime: Runtime) -> None:
+    service = prompt
     told = ask(service, "/pause/o2", "POST")
     assert (told.status, told.body) == (202, {"answer": "accepted"})
     assert_well_said(told)
@@ -190,7 +199,7 @@ def test_a_supervisor_that_does_not_answer_is_told_of(
         return targets(target)
 
     monkeypatch.setattr(asked, "_targets", hang)
-    monkeypatch.setattr("actors.service.routes.CALL", 0.1)
+    monkeypatch.setattr("actors.service.commands.CALL", 0.1)
     try:
         told = ask(service, "/pause/o2", "POST")
         assert (told.status, told.error) == (503, "the supervisor did not answer within 0.1 s")
@@ -243,7 +252,10 @@ def test_one_reload_at_a_time(runtime: Runtime) -> None:
         first = threading.Thread(target=ask, args=(service, "/reload", "POST"))
         first.start()
         assert begun.wait(20.0)
-        assert ask(service, "/reload", "POST").status == 409
+        told = ask(service, "/reload", "POST")
+        assert told.status == 202
+        assert told.body["answer"].startswith("a reload is running already, and this request counts as the")
+        assert ask(service, "/reload?plan=1", "POST").status == 409
         go_on.set()
         first.join()
         assert ask(service, "/reload", "POST").status == 200

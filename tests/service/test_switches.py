@@ -250,7 +250,7 @@ def test_a_request_that_has_arrived_is_answered_before_the_service_says_that_all
 
 def test_a_client_that_sends_nothing_holds_no_judgement_for_long(trading: Runtime) -> None:
     with Service(trading, HERE) as service, socket.create_connection(("127.0.0.1", service.port)):
-        until(lambda: len(service._slots) == 1)
+        until(lambda: len(service._arrivals._present) == 1)
         service.answer_all(0.05)
         service.answer_all(0.05)
 

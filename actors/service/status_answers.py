@@ -1,0 +1,82 @@
+"""The status for those who ask the service: built and encoded at most ten times a second.
+
+A runtime builds a status after each change that is asked for. Lines that flap must not make each of many
+askers pay for one. So builds are 0.1 s apart, and who asks after a change waits for the next of them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Struct
+
+from actors.service.responses import RequestDeclined, to_json
+from actors.status import Status
+from actors.supervision.snapshot import SHARED
+from actors.timers import SystemClock
+
+ASKERS: Final = 32  # that may wait for one status at once
+
+
+class _Taken(Struct, frozen=True):
+    status: Status
+    change: object  # the last one before it
+    until: float  # monotonic seconds, from which on another may be built
+
+
+class _Encoded(Struct, frozen=True):
+    status: Status
+    json: bytes
+
+
+class StatusAnswers:
+    """Any thread may ask. `look` gives the status of this moment; `change` is replaced with each change."""
+
+    def __init__(
+        self,
+        look: Callable[[], Status],
+        change: Callable[[], object],
+        *,
+        monotonic: Callable[[], float] = SystemClock.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._look, self._change = look, change
+        self._monotonic, self._sleep = monotonic, sleep
+        self._askers = threading.BoundedSemaphore(ASKERS)
+        self._taking, self._encoding = threading.Lock(), threading.Lock()
+        self._taken: _Taken | None = None
+        self._encoded: dict[str, _Encoded] = {}
+
+    def status(self) -> Status:
+        """At most 0.1 s old, and not older than the last change."""
+        with self._taking:
+            if (taken := self._taken) is not None and (left := taken.until - self._monotonic()) > 0.0:
+                if taken.change is self._change():
+                    return taken.status
+                self._sleep(left)
+            change = self._change()
+            status = self._look()
+            self._taken = _Taken(status, change, self._monotonic() + SHARED)
+            return status
+
+    def json(self, view: str = "", shown: Callable[[Status], Status] | None = None) -> bytes:
+        """The same as JSON. `view` names what `shown` leaves of it: equal names share one encoding.
+
+        Raises:
+            RequestDeclined: 503, with Retry-After: too many wait for one now.
+        """
+        if not self._askers.acquire(blocking=False):
+            raise RequestDeclined(503, "too many ask for the status at once; try again", ("Retry-After", "1"))
+        try:
+            status = self.status()
+            with self._encoding:
+                kept = self._encoded.get(view)
+                if kept is None or kept.status is not status:
+                    kept = _Encoded(status, to_json(status if shown is None else shown(status)))
+                    self._encoded[view] = kept
+                return kept.json
+        finally:
+            self._askers.release()

@@ -1,0 +1,275 @@
+"""Connections until their request is complete: an operator gets in, whatever the others do."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+import trustme
+from websockets.http11 import Request
+
+from actors import Runtime
+from actors.rules.admission import AdmissionLimits
+from actors.service import Limits, Service
+from actors.service.arrivals import Arrivals, parse_request
+from actors.service.responses import ServiceResponse
+from actors.service.rights import Caller
+from tests.service.conftest import HERE, within
+from tests.service.visitor import ask, raw, rest
+
+PATIENT = Limits(open_within=60.0)  # no connection ends by its time
+
+
+def threads_of_clients() -> int:
+    return sum(thread.name.startswith("service/1") for thread in threading.enumerate())
+
+
+def test_connections_without_a_request_cost_no_thread(runtime: Runtime) -> None:
+    with Service(runtime, HERE, limits=PATIENT) as service, ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(raw(service, b"G"))
+        assert ask(service, "/status").status == 200
+        assert threads_of_clients() <= 2  # of that answer, on their way out
+
+
+def test_the_oldest_goes_first_and_is_told_why(runtime: Runtime) -> None:
+    with Service(runtime, within(waiting=3), limits=PATIENT) as service, ExitStack() as stack:
+        first, second, third = (stack.enter_context(raw(service, b"GET ")) for _ in range(3))
+        ask(service, "/healthz")  # takes a place for a moment
+        told = rest(first)
+        assert told.startswith(b"HTTP/1.1 503 ")
+        assert b"Retry-After: 1\r\n" in told
+        assert b"too many connections wait without a request" in told
+        third.sendall(f"/healthz HTTP/1.1\r\nHost: 127.0.0.1:{service.port}\r\n\r\n".encode())
+        assert rest(third).startswith(b"HTTP/1.1 200 ")
+        second.close()
+
+
+def test_an_address_has_its_share_and_no_more(runtime: Runtime) -> None:
+    settings = within(waiting=100, waiting_per_address=2)
+    with Service(runtime, settings, limits=PATIENT) as service, ExitStack() as stack:
+        first, _, _ = (stack.enter_context(raw(service, b"GET ")) for _ in range(3))
+        assert rest(first).startswith(b"HTTP/1.1 503 ")
+
+
+@contextmanager
+def flood(service: Service, *, threads: int, held: int) -> Iterator[list[int]]:
+    """Connections of one byte, `held` of each thread at once, which are opened again as they end."""
+    ended, opened = threading.Event(), [0]
+
+    def run() -> None:
+        mine: list[socket.socket] = []
+        while not ended.is_set():
+            try:
+                sock = socket.create_connection(("127.0.0.1", service.port), timeout=1.0)
+                sock.sendall(b"G")
+            except OSError:
+                continue
+            mine.append(sock)
+            opened[0] += 1
+            if len(mine) > held:
+                mine.pop(0).close()
+        for sock in mine:
+            sock.close()
+
+    runners = [threading.Thread(target=run, daemon=True) for _ in range(threads)]
+    for runner in runners:
+        runner.start()
+    try:
+        while opened[0] < threads * held:
+            assert not ended.wait(0.01)
+        yield opened
+    finally:
+        ended.set()
+        for runner in runners:
+            runner.join()
+
+
+def test_an_operator_gets_every_answer_during_a_flood_of_the_same_address(runtime: Runtime) -> None:
+    with Service(runtime, HERE) as service, flood(service, threads=2, held=200) as opened:
+        before = opened[0]
+        told = [ask(service, path).status for _ in range(15) for path in ("/status", "/healthz", "/readyz")]
+        assert told == [200] * 45
+        assert opened[0] > before  # it went on meanwhile
+        assert threads_of_clients() < 20
+        assert len(service._arrivals._present) <= 256
+
+
+def test_clients_that_do_not_hang_up_give_their_places_to_others(runtime: Runtime) -> None:
+    """Each has its answer; the library would wait for ten seconds."""
+    head = b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n"
+    with Service(runtime, within(clients=4)) as service, ExitStack() as stack:
+        for _ in range(20):
+            sock = stack.enter_context(raw(service, head % service.port))
+            assert sock.recv(12) == b"HTTP/1.1 200"
+        assert ask(service, "/status").status == 200
+        assert threads_of_clients() <= 5
+
+
+# ── another protocol ──
+
+
+def test_a_tls_client_at_a_plain_port_is_told_so(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    trusting = ssl.create_default_context()
+    for _ in range(3):
+        with (
+            socket.create_connection(("127.0.0.1", service.port), timeout=20.0) as sock,
+            pytest.raises(ssl.SSLError),
+        ):
+            trusting.wrap_socket(sock, server_hostname="localhost")
+    with raw(service, b"\x16\x03\x01\x02\x00") as sock:
+        assert b"this port speaks plain HTTP: use http://" in rest(sock)
+    service.stop()
+    told = [record.getMessage() for record in caplog.records if "TLS" in record.getMessage()]
+    assert told == [
+        "A client at 127.0.0.1 speaks TLS, and this port plain HTTP: use http://, or set tls_certificate."
+    ]
+
+
+@pytest.fixture
+def tls() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """That of a server for localhost, and that of a client that trusts it."""
+    authority = trustme.CA()
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("localhost").configure_cert(server)
+    authority.configure_trust(client)
+    return server, client
+
+
+class Loopback:
+    """Listens at a port of its own."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.sock, self.tls = socket.create_server(("127.0.0.1", 0)), tls
+        self.sock.setblocking(False)
+
+    def caller(self, _sock: socket.socket, _address: object) -> Caller:
+        return Caller(name="a client")
+
+    def close(self) -> None:
+        self.sock.close()
+
+
+@contextmanager
+def arrivals(tls: ssl.SSLContext, limits: AdmissionLimits) -> Iterator[tuple[str, int]]:
+    """Answers every request with its path, over TLS."""
+    listener = Loopback(tls)
+    served = Arrivals(
+        [listener],
+        limits,
+        lambda _, request: ServiceResponse(200, {"path": request.path}),
+    )
+    address = listener.sock.getsockname()
+    served.start()
+    try:
+        yield address
+    finally:
+        served.stop()
+
+
+SHORT = AdmissionLimits(within=0.5)
+
+
+def test_a_tls_handshake_and_a_request_in_pieces(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    server, client = tls
+    with (
+        arrivals(server, AdmissionLimits()) as address,
+        socket.create_connection(address, timeout=20.0) as plain,
+        client.wrap_socket(plain, server_hostname="localhost") as sock,
+    ):
+        for piece in (b"GET /tw", b"o HTTP/1.1\r\nX: ", b"y" * 8_000, b"\r\nHost: x\r\n", b"\r\n"):
+            sock.sendall(piece)
+        told = rest(sock)
+    assert told.startswith(b"HTTP/1.1 200 ")
+    assert told.endswith(b'{"path":"/two"}')
+
+
+def test_a_plain_client_at_a_tls_port_is_told_so(
+    tls: tuple[ssl.SSLContext, ssl.SSLContext], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    with arrivals(tls[0], AdmissionLimits()) as address:
+        for _ in range(2):
+            with socket.create_connection(address, timeout=20.0) as sock:
+                sock.sendall(b"GET /status HTTP/1.1\r\n\r\n")
+                told = rest(sock)
+                assert told.startswith(b"HTTP/1.1 400 ")
+                assert b"this port speaks TLS: use https://" in told
+    sentence = "A client at a client speaks plain HTTP; this port speaks TLS: use https://"
+    assert [record.getMessage() for record in caplog.records] == [sentence]
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16", b"\x16\x03\x01\x00\x10"])
+def test_a_handshake_that_is_not_completed_is_overdue(
+    tls: tuple[ssl.SSLContext, ssl.SSLContext], said: bytes
+) -> None:
+    with arrivals(tls[0], SHORT) as address, socket.create_connection(address, timeout=20.0) as sock:
+        sock.sendall(said)
+        assert rest(sock) == b""
+
+
+def test_a_client_without_the_certificate_harms_no_other(
+    tls: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    server, client = tls
+    with arrivals(server, AdmissionLimits()) as address:
+        with socket.create_connection(address, timeout=20.0) as plain, pytest.raises(ssl.SSLError):
+            ssl.create_default_context().wrap_socket(plain, server_hostname="localhost")
+        with (
+            socket.create_connection(address, timeout=20.0) as plain,
+            client.wrap_socket(plain, server_hostname="localhost") as sock,
+        ):
+            sock.sendall(b"GET /on HTTP/1.1\r\n\r\n")
+            assert rest(sock).endswith(b'{"path":"/on"}')
+
+
+def test_a_defect_in_an_answer_costs_that_answer(caplog: pytest.LogCaptureFixture) -> None:
+    listener = Loopback()
+
+    def receive(arrival: object, request: Request) -> ServiceResponse:
+        if request.path == "/defect":
+            raise ZeroDivisionError
+        return ServiceResponse(200, {"ok": True})
+
+    served = Arrivals([listener], AdmissionLimits(), receive)
+    address = listener.sock.getsockname()
+    served.start()
+    try:
+        for path, status in (("/defect", b"500"), ("/", b"200")):
+            with socket.create_connection(address, timeout=20.0) as sock:
+                sock.sendall(f"GET {path} HTTP/1.1\r\n\r\n".encode())
+                assert rest(sock)[9:12] == status
+    finally:
+        served.stop()
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+# ── the head of a request ──
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", 0),
+        (b"GET / HTTP/1.0\r\n\r\n", 0),
+        (b"GET / HTTP/2\r\n\r\n", 400),
+        (b"GET\r\n\r\n", 400),
+        (b"\r\n\r\n", 400),
+        (b"GET /\xff HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nContent-Length: 1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nX : y\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nX:\r\n y\r\n\r\n", 400),
+        (b"GET /" + b"x" * 9_000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * 9_000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n", 431),
+    ],
+)
+def test_what_is_no_request_has_its_answer(head: bytes, status: int) -> None:
+    found = parse_request(head)
+    assert (found.status if isinstance(found, ServiceResponse) else 0) == status

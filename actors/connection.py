@@ -643,12 +643,12 @@ class Connection(Actor):
 
     def _shortened(self, text: str) -> str:
         """Words of the venue as people are told them."""
-        return self._connector.redactor.redact(text[:READ], WORDS)
+        return self._connector.redactor.words(text[:READ], WORDS)
 
     def _tell_state(self, state: VenueState) -> None:
         if len(str(state.scope)) > MAX_WORDS:  # no topic of ours
             return
-        text = self._connector.redactor.redact(state.text[: 10 * MAX_WORDS])[:MAX_WORDS]
+        text = self._connector.redactor.words(state.text[: 10 * MAX_WORDS])[:MAX_WORDS]
         told = completed(state, text, self._line, self._epoch, self._counters.received_ns)
         if self._delivery.bring_state(told) and self._states.add(told.state, told, self._now()):
             self._log_states(self._now())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import threading
+import time
 import traceback
 from collections import deque
 from threading import RLock
@@ -64,7 +65,7 @@ class QuarantinedMessages(Newest[Quarantined]):
         `redactor` knows the secrets of the line's feed: a venue may send back what it was sent.
         """
         text = redactor.redact(raw[:READ].decode("utf-8", "backslashreplace"), KEPT)
-        error = redactor.redact(error[:READ], KEPT)
+        error = redactor.words(error[:READ], KEPT)
         with self._lock:
             self._keep(Quarantined(line, at_ns, error, len(raw), text))
             return self._unlogged.setdefault(line, Collapsed(LOGGED_EVERY)).add(error)
@@ -86,6 +87,7 @@ class DeadLetter(Struct, frozen=True):
     to: str
     message: str
     why: str
+    at_ns: int = 0  # wall clock
 
 
 class DeadLetters(Newest[DeadLetter]):
@@ -93,7 +95,8 @@ class DeadLetters(Newest[DeadLetter]):
 
     def add(self, to: str, message: object, why: str) -> None:
         """Of a `message`, its type is kept; a text is kept as it is."""
-        self._keep(DeadLetter(to, message if isinstance(message, str) else type(message).__name__, why))
+        shown = message if isinstance(message, str) else type(message).__name__
+        self._keep(DeadLetter(to, shown, why, time.time_ns()))
 
 
 def stack_of(thread: threading.Thread) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from actors.display.escaping import printable_rows
+
 if TYPE_CHECKING:
     from actors.events import Freshness, SubscriptionState, Topic, Tried
 
@@ -19,6 +21,10 @@ class LinewardenError(Exception):
     Another process gets it as it was, by pickle: the pools of Celery, `multiprocessing` and
     `concurrent.futures` send errors so. A stream in it becomes its text.
     """
+
+    def __str__(self) -> str:
+        """Its text, which may quote a venue or a client, without characters that control a terminal."""
+        return printable_rows(super().__str__())
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _made_again, (type(self), self.args), self._state()

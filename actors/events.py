@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from msgspec import Struct, structs
 
+from actors.display.escaping import printable
 from actors.display.shown import html_of
 
 Event = TypeVar("Event")
@@ -74,10 +75,10 @@ class Topic(Struct, frozen=True, order=True, cache_hash=True, gc=False):
     options: Options = ()
 
     def __str__(self) -> str:
-        text = "/".join(part for part in (self.feed, self.channel, self.key) if part)
-        if not self.options:
-            return text
-        return text + "?" + "&".join(f"{name}={value}" for name, value in self.options)
+        text = "/".join(filter(None, (self.feed, self.channel, self.key)))
+        if self.options:
+            text += "?" + "&".join(f"{name}={value}" for name, value in self.options)
+        return printable(text)  # a program, or a client of the service, has chosen the key
 
 
 class SubscriptionState(Struct, frozen=True):

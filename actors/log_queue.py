@@ -237,6 +237,16 @@ def flush(timeout: float) -> bool:
     return _queue.flush(timeout)
 
 
+def levels() -> dict[str, str]:
+    """Returns the levels of Linewarden's loggers that have one of their own, by name."""
+    found = logging.root.manager.loggerDict.copy()
+    return {
+        name: logging.getLevelName(logger.level).lower()
+        for name, logger in sorted(found.items())
+        if isinstance(logger, logging.Logger) and logger.level and f"{name}.".startswith("actors.")
+    }
+
+
 def dropped() -> int:
     """Returns how many records and calls this process has dropped."""
     return _queue.dropped

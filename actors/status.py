@@ -9,9 +9,10 @@ from typing import Literal
 from msgspec import Struct
 
 from actors.diagnostics import DeadLetter, Quarantined
+from actors.display.escaping import printable
 from actors.display.shown import html_of
 from actors.events import Freshness, Gap, SubscriptionState, VenueState
-from actors.protocol.formatting import counted, printable
+from actors.protocol.formatting import counted
 from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Weather
 from actors.rules.counters import StreamStatus
 from actors.rules.journal import JournalEntry, LineExit, SilentLossEntry
@@ -133,7 +134,7 @@ class FeedStatus(Struct, frozen=True):
         return f"{live}/{len(self.lines)} live"
 
     def __repr__(self) -> str:
-        return f"<FeedStatus {self.venue}: {self.lines_live}>"
+        return printable(f"<FeedStatus {self.venue}: {self.lines_live}>")
 
 
 class ActorStatus(Struct, frozen=True):
@@ -203,6 +204,7 @@ class ProcessStatus(Struct, frozen=True):
     started_ns: int = 0  # wall clock: when the runtime began
     uptime_s: float = 0.0  # of the runtime
     config: str = ""  # the file; `<config>`: a mapping
+    log_levels: dict[str, str] = {}  # of the loggers that have one of their own
 
 
 class Status(Struct, frozen=True):
@@ -227,7 +229,8 @@ class Status(Struct, frozen=True):
         told = [f"{name} {feed.lines_live}" for name, feed in islice(self.feeds.items(), SHOWN)]
         more = [f"{len(self.feeds) - SHOWN:,} more feeds"] if len(self.feeds) > SHOWN else []
         halted = f"; {counted(len(self.halts), 'halt')}" if self.halts else ""
-        return f"{self.name}: {self.state}; {', '.join([*told, *more]) or 'no feeds'}{halted}"
+        feeds = ", ".join([*told, *more]) or "no feeds"
+        return printable(f"{self.name}: {self.state}; {feeds}{halted}")
 
     def __repr__(self) -> str:
         return f"<Status {self.text}; {counted(len(self.streams), 'stream')}>"

@@ -24,6 +24,7 @@ from msgspec import Struct
 from actors.delivery.inlet import KEPT_GAPS, Inlet
 from actors.delivery.inline import InlineInlet
 from actors.delivery.waits import note_reader, reading_slice, wait_for
+from actors.display.escaping import printable
 from actors.display.shown import html_of
 from actors.errors import LinewardenError, StreamClosed, Timeout
 from actors.events import (
@@ -38,7 +39,7 @@ from actors.events import (
     SubscriptionState,
     Topic,
 )
-from actors.protocol.formatting import counted, printable
+from actors.protocol.formatting import counted
 from actors.rules.stream_buffer import FIRST, Batch, Place
 from actors.supervision.forks import Home
 from actors.timers import check_seconds, lock_timeout

@@ -18,6 +18,7 @@ from actors.errors import LinewardenError
 log = log_queue.logger("actors.timers")
 
 CENTURY = 3_155_760_000.0  # seconds; less than a lock can wait
+MOMENT = 50e-6  # seconds, in which a thread that waits for the interpreter gets it
 
 
 def check_seconds(name: str, value: object, *, optional: bool = False) -> None:
@@ -31,6 +32,11 @@ def check_seconds(name: str, value: object, *, optional: bool = False) -> None:
         except OverflowError:
             raise LinewardenError(f"{name} is a number of seconds, and this one is too large") from None
     raise LinewardenError(f"{name} is a number of seconds, and {value!r} is none")
+
+
+def give_way() -> None:
+    """Let other threads run. One that computes on would keep the threads of lines waiting 5 ms each time."""
+    time.sleep(MOMENT)
 
 
 class Clock(Protocol):

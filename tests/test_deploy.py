@@ -96,7 +96,7 @@ def test_the_watchdog_s_signal_leaves_every_stack_in_the_log(
     monkeypatch.setenv(*variable.split("="))
     # A quiet market: the interpreter walks the stacks of threads that go on running meanwhile.
     quiet = tmp_path / "quiet.toml"
-    quiet.write_text('[service]\nlisten = "127.0.0.1:0"\n[feeds.o2]\nvenue = "o2"\nurl = "sim://o2?rate=0"\n')
+    quiet.write_text('[feeds.o2]\nvenue = "o2"\nurl = "sim://o2?rate=0"\n')
     with child("run", str(quiet)) as it:
         resource.prlimit(it.pid, resource.RLIMIT_CORE, (0, 0))
         assert it.stderr is not None
@@ -194,31 +194,21 @@ def test_the_health_check_asks_whether_the_process_lives(
     steps: list[tuple[str, str]], tmp_path: Path
 ) -> None:
     options, _, words = of(steps, "HEALTHCHECK").partition("CMD ")
-    assert "--interval=60s" in options
-    assert is_healthy(json.loads(words), tmp_path)
-
-
-def is_healthy(command: list[str], folder: Path) -> bool:
-    """Runs a health check as it stands: by a process whose line is down, and by none."""
-    shell, option, text = command
-    assert (shell, option) == ("sh", "-c")
-    assert "linewarden status" in text
-    here = text.replace("linewarden", f"{sys.executable} -m actors", 1)
-    runtime_folder = folder / "run"
-    runtime_folder.mkdir(mode=0o700, exist_ok=True)
-    environ = os.environ | {"RUNTIME_DIRECTORY": str(runtime_folder)}
-
-    def asked() -> int:
-        it = subprocess.run([shell, option, here], check=False, timeout=PATIENCE, env=environ)
-        return it.returncode
-
+    assert "--interval=30s" in options
+    folder = of(steps, "ENV").removeprefix("RUNTIME_DIRECTORY=")
+    command = json.loads(words)
+    assert command[0] == "python"
+    assert f"'{folder}/*.sock'" in command[-1]
     with SimulatedO2() as gone:
         url = gone.url
-    settings = ServiceSettings(socket=str(runtime_folder / "linewarden.sock"))
-    with actors.start(config(url)) as runtime, Service(runtime, settings):
-        alive = asked()
-    assert asked() != 0
-    return alive == 0
+    with actors.start(config(url)) as runtime, Service(runtime, ServiceSettings()) as it:
+        own = str(Path(it.url.removeprefix("unix:")).parent)
+        here = [sys.executable, *(word.replace(folder, own) for word in command[1:])]
+        environ = os.environ | {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+        healthy = subprocess.run(here, check=False, timeout=PATIENCE, env=environ)
+        assert healthy.returncode == 0  # though its one line is down
+    gone_too = subprocess.run(here, check=False, timeout=PATIENCE, capture_output=True)
+    assert gone_too.returncode == 1
 
 
 # ── Kubernetes ──────────────────────────────────────────────────────────────────────────────────
@@ -260,16 +250,32 @@ def test_the_config_of_the_pod_has_no_mistake(
     assert settings.feeds.keys() == {"crypto"}
 
 
-def test_the_probes_are_commands_that_there_are(container: Any, tmp_path: Path) -> None:
-    alive = container["livenessProbe"]["exec"]["command"]
-    assert container["startupProbe"]["exec"]["command"] == alive
-    assert is_healthy(alive, tmp_path)
-    commands = [
-        container["readinessProbe"]["exec"]["command"],
-        container["lifecycle"]["preStop"]["exec"]["command"],
-    ]
-    assert {command[1] for command in commands} <= cli.COMMANDS.keys()
-    assert container["args"][0] in cli.COMMANDS
+def test_the_probes_ask_whether_the_process_lives_and_whether_it_is_ready(
+    manifests: dict[str, Any], container: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "probe.py"
+    file.write_text(manifests["ConfigMap"]["data"]["probe.py"])
+
+    def probed(name: str) -> int:
+        *command, path = container[name]["exec"]["command"]
+        assert command == ["python", "/etc/linewarden/probe.py"]
+        here = [sys.executable, str(file), path]
+        environ = os.environ | {"RUNTIME_DIRECTORY": str(tmp_path)}
+        return subprocess.run(
+            here, check=False, timeout=PATIENCE, env=environ, capture_output=True
+        ).returncode
+
+    with SimulatedO2() as gone:
+        url = gone.url
+    settings = ServiceSettings(socket=str(tmp_path / "linewarden.sock"))
+    with actors.start(config(url)) as runtime, Service(runtime, settings):
+        assert [probed(name) for name in ("startupProbe", "livenessProbe", "readinessProbe")] == [0, 0, 1]
+    assert probed("livenessProbe") == 1
+
+
+def test_its_commands_are_there(container: Any) -> None:
+    commands = [container["args"], container["lifecycle"]["preStop"]["exec"]["command"][1:]]
+    assert {command[0] for command in commands} <= cli.COMMANDS.keys()
 
 
 def test_a_pod_ends_within_its_time(pod: Any, container: Any) -> None:

@@ -24,6 +24,7 @@ MOST_AT_THE_TOP = 29
 
 MACHINE = {"socket", "threading", "time", "select", "selectors", "ssl", "pykka"}
 GROUND = {"errors", "events", "reasons", "http_types", "secret", "lazy", "log_events", "log_queue"}
+GROUND |= {"display/escaping"}
 ACTORS = {"supervisor", "connection", "heartbeat", "registry", "dispatcher", "requester"}
 BESIDE_ACTORS = {"actor", "stream", "login", "market", "metrics", "supervision"}
 ABOVE_ACTORS = {"venues", "settings", "feeds", "runtime", "typed_calls"}
@@ -31,16 +32,17 @@ ABOVE_ACTORS |= {"cli", "client", "service", "simulators"}
 
 # The modules and rooms that the modules of a room may import, beside those of the room itself.
 ROOMS: dict[str, set[str]] = {
-    "events": {"display/shown"},
+    "display/escaping": set(),
+    "events": {"display/escaping", "display/shown"},
     "display/shown": {"lazy"},
-    "errors": {"events"},
+    "errors": {"events", "display/escaping"},
     "reasons": set(),
     "secret": set(),
     "http_types": {"reasons", "secret"},
     "metrics": {"errors", "log_queue"},
-    "protocol": {"errors", "events", "reasons", "http_types", "secret", "lazy"},
+    "protocol": {"errors", "events", "reasons", "http_types", "secret", "lazy", "display/escaping"},
     "venues": {"protocol"},
-    "rules": {"errors", "events", "reasons", "protocol", "display/shown"},
+    "rules": {"errors", "events", "reasons", "protocol", "display/escaping", "display/shown"},
     "timers": {"log_queue", "errors"},
     "wire": GROUND | {"timers", "messages"},
     "login": GROUND | {"timers", "protocol", "wire"},
@@ -49,7 +51,17 @@ ROOMS: dict[str, set[str]] = {
     "delivery/merge": {"errors", "events", "rules", "stream"},
     "messages": GROUND | {"delivery", "feed_spec", "protocol", "rules"},
     "client": {
-        *("display/text", "errors", "events", "secret", "protocol", "rules", "status", "timers"),
+        *(
+            "display/escaping",
+            "display/text",
+            "errors",
+            "events",
+            "secret",
+            "protocol",
+            "rules",
+            "status",
+            "timers",
+        ),
         *("http_types", "settings/service_address"),
     },
     "settings/service_address": set(),
@@ -167,9 +179,9 @@ def test_the_command_alone_imports_the_service() -> None:
     assert {room(name) for name in importing} == {"cli", "service"}
 
 
-def test_the_command_alone_imports_what_only_a_person_may_do() -> None:
+def test_the_command_and_the_routes_of_the_owner_import_what_only_a_person_may_do() -> None:
     importing = {name for name in MODULES if "trading/store_operator" in modules_imported(name)}
-    assert importing == {"cli/orders", "cli/check"}
+    assert importing == {"cli/orders", "cli/check", "service/owner_answers"}
 
 
 def test_the_top_of_the_package_can_be_read_at_a_glance() -> None:
@@ -183,10 +195,18 @@ COVERED_BY = {
     "calls": "stories/test_questions",
     "client/open_socket": "client/test_unix_socket",
     "client/server_trust": "client/test_unix_socket",
+    "client/configured_service": "cli/test_configured_service",
     "client/service_http": "cli/test_service_client",
     "client/timed_socket": "client/test_service_client",
     "client/unreachable": "client/test_unix_socket",
-    "cli/formatting": "cli/test_status_view",
+    "cli/formatting": "cli/test_kept_view",
+    "cli/watch/keys": "cli/watch/test_app",
+    "cli/watch/line_list": "cli/watch/test_app",
+    "cli/watch/listing": "cli/watch/test_app",
+    "cli/watch/pages": "cli/watch/test_app",
+    "cli/watch/plain": "cli/test_service_commands",
+    "cli/watch/questions": "cli/watch/test_app",
+    "cli/watch/screens": "cli/watch/test_app",
     "connection": "stories/test_lives_of_lines",
     "delivery/holder": "stories/test_fresh",
     "delivery/last_events": "delivery/test_cells",
@@ -194,9 +214,9 @@ COVERED_BY = {
     "diagnostics": "stories/test_quarantine",
     "dispatcher": "stories/test_subscriptions",
     "display/html": "display/test_pages",
+    "display/line_table": "display/test_status_screen",
     "display/shown": "display/test_pages",
     "display/status_page": "display/test_pages",
-    "display/status_words": "cli/test_status_view",
     "display/stream_page": "display/test_pages",
     "display/view_pages": "display/test_pages",
     "events": "stories/test_subscriptions",
@@ -265,6 +285,7 @@ COVERED_BY = {
     "simulators/signalr/negotiate": "simulators/test_signalr_hub",
     "simulators/signalr/server": "simulators/test_signalr_hub",
     "simulators/signalr/settings": "simulators/test_page",
+    "service/owner_answers": "service/test_switches",
     "status": "stories/test_supervisor_laws",
     "streams": "stories/test_subscriptions",
     "supervision/children": "stories/test_killed_actors",
@@ -276,6 +297,7 @@ COVERED_BY = {
     "supervision/permit": "stories/test_fresh",
     "supervision/permits": "stories/test_fresh",
     "supervision/proxy": "stories/test_status",
+    "supervision/topic_records": "stories/test_mute_and_quiet",
     "supervision/rotation": "stories/test_rotation",
     "supervision/shutdown": "stories/test_supervisor_laws",
     "supervision/vitals": "stories/test_health",
@@ -355,6 +377,7 @@ CLOCKS = {
     ),
     "trading/accounts",
     "supervision/snapshot",
+    "diagnostics",  # when a message was not delivered: it may have no runtime any more
     # Deadlines of blocking calls on short-lived threads, and a date in a header.
     *("wire/attempt", "wire/http_client", "wire/kept_connections", "wire/upgrade"),
     "trading/without_lines",
@@ -365,9 +388,12 @@ CLOCKS = {
         "cli/run_view",
         "cli/simulate",
         "cli/cooldowns",
+        "cli/drain",
         "cli/orders",
         "cli/service_commands",
         "cli/stream_view",
+        "cli/watch/looks",
+        "cli/watch/plain",
         "cli/log_folding",
         "cli/systemd",
         "service/server",

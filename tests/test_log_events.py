@@ -21,7 +21,10 @@ LOGGERS = {"log", "self._log", "line"}
 # Simulated venues import nothing of Linewarden's log; `logging` has their events as extra.
 SIMULATORS = {"simulators/base/server.py", "simulators/table/simulator.py"}
 # They are about loggers, and log nothing through them: levels, handlers, filters of other libraries.
-WITHOUT_EVENTS = {"log_queue.py", "actor.py", "wire/http_client.py", "cli/logs.py", "cli/halt_cancel.py"}
+WITHOUT_EVENTS = {
+    *("log_queue.py", "actor.py", "wire/http_client.py", "cli/logs.py", "cli/halt_cancel.py"),
+    "service/log_levels.py",
+}
 
 
 class LogCall(Struct):
@@ -33,11 +36,15 @@ class LogCall(Struct):
 
     @property
     def events(self) -> list[object]:
-        """Those that it may have; None: what is not a text."""
+        """Those that it may have; None: what is no text. A variable is left to the type checker."""
         of_line = ast.unparse(self.arguments[0]) == "log"  # `line.log(log, level, event, text)`
         event = self.arguments[2 if of_line else 1 if self.method in {"log", "traced"} else 0]
         found = [event.body, event.orelse] if isinstance(event, ast.IfExp) else [event]
-        return [each.value if isinstance(each, ast.Constant) else None for each in found]
+        return [
+            each.value if isinstance(each, ast.Constant) else None
+            for each in found
+            if not isinstance(each, ast.Name)
+        ]
 
 
 def calls() -> Iterator[LogCall]:

@@ -5,8 +5,10 @@ The module of a command is imported when it is used: `linewarden status` needs n
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, MutableMapping
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -33,6 +35,8 @@ COMMANDS = {
     "pause": "service_commands:pause",
     "resume": "service_commands:resume",
     "reload": "service_commands:reload",
+    "drain": "drain:drain",
+    "log-level": "log_level:log_level",
 }
 # A simulator's own settings are options, too.
 CONTEXT_SETTINGS = {"sim": {"allow_extra_args": True, "ignore_unknown_options": True}}
@@ -90,6 +94,10 @@ app = typer.Typer(
 
 def main(command_begins: Callable[[], object] | None = None) -> None:
     """Runs the command line of this process. `command_begins` is called when the arguments are understood."""
+    if isinstance(
+        sys.stdout, TextIOWrapper
+    ):  # a character that it has not is shown as its escape, as on stderr
+        sys.stdout.reconfigure(errors="backslashreplace")
     app(prog_name="linewarden", obj=command_begins)
 
 

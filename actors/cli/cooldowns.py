@@ -12,13 +12,13 @@ import msgspec
 import typer
 from msgspec import Struct
 
-from actors.cli import status_view
+from actors.cli import kept_view
 from actors.cli.arguments import complain, known_name
 from actors.cli.configured_service import read_settings
 from actors.cli.service_client import CommandClient, in_path
 from actors.cli.service_commands import AsJson, Config, Url, asking, show
+from actors.display.escaping import printable
 from actors.errors import ServiceUnreachableError
-from actors.protocol.formatting import printable
 from actors.settings import Settings
 from actors.status import CooldownStatus
 from actors.supervision.cooldown_file import Cooldowns, usual_file
@@ -57,7 +57,7 @@ def _list(service: CommandClient, url: str | None, config: Path | None, *, as_js
     except ServiceUnreachableError as error:
         now_ns = time.time_ns()
         known = cooldowns_of(_file(error, url, config).load(now_ns), now_ns)
-    show(known, status_view.cooldowns(known), as_json=as_json)
+    show(known, kept_view.cooldowns(known), as_json=as_json)
 
 
 def _clear(service: CommandClient, account: str, url: str | None, config: Path | None) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 import typer
 
 from actors.cli.arguments import complain, report, user_name
+from actors.display.escaping import printable
 from actors.errors import ConfigError, LinewardenError
-from actors.protocol.formatting import printable
 from actors.settings import Settings, load
 from actors.trading.halt_handle import HaltHandle
 from actors.trading.halt_sweep import HaltReport

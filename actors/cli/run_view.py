@@ -16,9 +16,10 @@ from actors import log_queue
 from actors.cli.formatting import console
 from actors.cli.status_view import StatusView
 from actors.cli.stream_view import StreamView
+from actors.display.escaping import printable
 from actors.display.status_words import cause, how_many_live, oddities, state, topics
 from actors.display.text import times
-from actors.protocol.formatting import counted, printable
+from actors.protocol.formatting import counted
 from actors.rules.counters import StreamStatus
 from actors.status import Counters, Status
 
@@ -27,6 +28,7 @@ log = log_queue.logger("actors.cli.run")
 # The first counter is the sum of the others.
 OF_LINES = ("decoded", "routed", "unrouted", "quarantined", "duplicates", "lost")
 OF_STREAMS = ("received", "delivered", "dropped", "conflated", "queued")
+FOR_STREAMS = 12  # rows of the terminal that the lines leave to them
 
 
 REFRESH = 0.25  # seconds between two pictures, at least...
@@ -112,11 +114,10 @@ class Screen:
 
     def _picture(self, status: Status, now: float, at: float) -> Group:
         width, height = self._console.size
-        lines = self._status.render(status, now, at, width)
         if self._streams is None:
-            return Group(lines)
-        left = height - len(self._console.render_lines(lines))
-        return Group(lines, self._streams.render(width, left, now))
+            return self._status.render(status, now, at, width, height)
+        lines = self._status.render(status, now, at, width, height - FOR_STREAMS)
+        return Group(lines, self._streams.render(width, height - len(lines.renderables), now))
 
 
 def pause(cost: float) -> float:

@@ -9,8 +9,8 @@ from urllib.parse import quote, urlencode
 
 from actors.client.open_socket import connector
 from actors.client.service_http import Reply, ServiceHttp, base_path, decoded, host_header
+from actors.display.escaping import printable
 from actors.errors import ServiceUnreachableError
-from actors.protocol.formatting import printable
 from actors.secret import Secret
 from actors.settings.service_address import ServiceAddress, parse_address
 from actors.status import Status

@@ -6,11 +6,10 @@ Each exits with 3 if no service answers, and with 1 if the service declines.
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -18,22 +17,21 @@ import msgspec
 import typer
 from msgspec import Raw, Struct
 from rich.console import Group, RenderableType
-from rich.live import Live
-from rich.text import Text
 
-from actors.cli import status_view
-from actors.cli.arguments import complain
-from actors.cli.formatting import console
+from actors.cli import journal_view, kept_view, status_view
+from actors.cli.arguments import complain, report
+from actors.cli.formatting import console, screen_width
 from actors.cli.service_client import CommandClient, find_service, in_path, read_status
+from actors.display.escaping import printable, printable_json
+from actors.display.status_rows import BY_TROUBLE, SORTS
 from actors.errors import ConfigError, ServiceDeclinedError, ServiceUnreachableError
-from actors.protocol.formatting import UNSAFE
+from actors.protocol.formatting import suggestion
 from actors.rules.journal import JournalEntry
 from actors.status import Status
 
+PROMPT = 1  # row of the terminal, below what a command has printed
 LOOK = 1.0  # seconds between two looks of --watch
 COMPLETE = 0.5  # seconds that a shell's Tab may take
-
-_UNSAFE = re.compile(f"[{UNSAFE}]")  # what JSON leaves as it is
 
 
 def _targets(incomplete: str) -> list[str]:
@@ -75,62 +73,141 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")
 # ── looking ─────────────────────────────────────────────────────────────────────────────────────
 
 
+def _known_sort(column: str) -> str:
+    if column not in SORTS:
+        raise typer.BadParameter(f"there is no column {column!r}{suggestion(column, SORTS)}")
+    return column
+
+
 def status(
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TARGET", help="The name of a feed or of a line; all by default.", autocompletion=_targets
+        ),
+    ] = None,
     url: Url = None,
     config: Config = None,
     as_json: AsJson = False,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh every second until Ctrl-C.")] = False,
+    down: Annotated[
+        bool, typer.Option("--down", help="List only lines that are not live, or degraded.")
+    ] = False,
     fresh: Annotated[
         bool,
         typer.Option("--fresh", help="List topics that are not fresh; exit with 1 if there are any."),
     ] = False,
+    sort: Annotated[
+        str,
+        typer.Option(
+            "--sort", metavar="COLUMN", callback=_known_sort, help=f"Sort lines by: {', '.join(SORTS)}."
+        ),
+    ] = BY_TROUBLE,
+    every: Annotated[bool, typer.Option("--all", help="Show all rows, also those below the screen.")] = False,
 ) -> None:
-    """Show every line of a running service.
+    """Show the lines of a running service, those in trouble first.
 
-    Exits with 0 if all lines are live, with --fresh if all topics are fresh, too; with 1 if some are not,
-    with 3 if no service answers.
+    On a terminal, what has no room is counted. Exits with 0 if all lines are live, with --fresh if all topics
+    are fresh, too; with 1 if some are not, with 3 if no service answers.
     """
     with asking(url, config) as service:
-        if watch:
-            _watch_json(service) if as_json else _watch(service, fresh=fresh)
-            return
         body = service.get("/status")
+        liveness = msgspec.json.decode(body, type=_Liveness)
+        liveness.check(target)
+        if watch:
+            if as_json:
+                _watch_json(service)
+            else:
+                _watch(service, target, down=down, fresh=fresh, sort=sort)
+            return
         if as_json:
-            _write(body.decode())
+            _write((body if target is None else _part(body, target)).decode())
         else:
-            console().print(_picture(read_status(body, service.url), status_view.StatusView(fresh=fresh)))
-        found = msgspec.json.decode(body, type=_Liveness)
-        is_live = all(feed.live for feed in found.feeds.values())
-        raise typer.Exit(0 if is_live and not (fresh and found.untrusted) else 1)
+            view = status_view.StatusView(fresh=fresh, target=target, down=down, sort=sort)
+            _print_status(read_status(body, service.url), view, whole=every)
+        is_well = liveness.is_live(target) and (not fresh or liveness.is_fresh(target))
+        raise typer.Exit(0 if is_well else 1)
+
+
+class _TopicName(Struct):
+    topic: str
+
+
+class _LineLiveness(Struct):
+    state: str
+    degraded: str = ""
+    topics: tuple[_TopicName, ...] = ()
 
 
 class _FeedLiveness(Struct):
     live: bool
+    lines: dict[str, _LineLiveness] = {}
 
 
 class _Liveness(Struct):
-    """All that --json reads of a status: the service may be of another version."""
+    """All that the exit code needs of a status: the service may be of another version."""
 
     feeds: dict[str, _FeedLiveness]
     untrusted: dict[str, Raw] = {}
 
+    def check(self, target: str | None) -> None:
+        """Raises `typer.BadParameter` if there is no such feed or line."""
+        lines = [name for feed in self.feeds.values() for name in feed.lines]
+        names = dict.fromkeys((*self.feeds, *lines))
+        if target is not None and target not in names:
+            text = f"there is no feed or line {target!r}{suggestion(target, names)}"
+            raise typer.BadParameter(text, param_hint="TARGET")
 
-def _watch(service: CommandClient, *, fresh: bool) -> None:
-    """The first look has to succeed. After that the view waits for a service that is gone."""
-    shown, view = console(), status_view.StatusView(moving=True, fresh=fresh)
-    part = _picture(service.status(), view)
-    live = Live(console=shown, auto_refresh=False) if shown.is_terminal else None
-    with suppress(KeyboardInterrupt), live or nullcontext():
-        while True:
-            if live is not None:
-                live.update(part, refresh=True)
-            else:
-                shown.print(part, "")
-            time.sleep(LOOK)
-            try:
-                part = _picture(service.status(), view)
-            except ServiceUnreachableError as error:
-                part = Text(str(error), "yellow")
+    def is_live(self, target: str | None) -> bool:
+        """Whether every line is, or those of this feed, or this one."""
+        if target in self.feeds:
+            return self.feeds[target].live
+        return all(
+            line.state == "live" and not line.degraded
+            for feed in self.feeds.values()
+            for name, line in feed.lines.items()
+            if target in {None, name}
+        )
+
+    def is_fresh(self, target: str | None) -> bool:
+        """Whether every topic is, or those of this feed, or of this line."""
+        if target is None:
+            return not self.untrusted
+        if target in self.feeds:
+            return not any(topic.partition("/")[0] == target for topic in self.untrusted)
+        lines = (line for feed in self.feeds.values() for name, line in feed.lines.items() if name == target)
+        return not any(topic.topic in self.untrusted for line in lines for topic in line.topics)
+
+
+def _part(body: bytes, target: str) -> bytes:
+    """The status with this feed alone, or this line."""
+    whole = msgspec.json.decode(body, type=dict[str, Raw])
+    feeds = msgspec.json.decode(whole["feeds"], type=dict[str, dict[str, Raw]])
+    if target in feeds:
+        kept = {target: feeds[target]}
+    else:
+        kept = {}
+        for name, feed in feeds.items():
+            lines = msgspec.json.decode(feed["lines"], type=dict[str, Raw])
+            if target in lines:
+                kept[name] = {**feed, "lines": Raw(msgspec.json.encode({target: lines[target]}))}
+    return msgspec.json.encode({**whole, "feeds": kept})
+
+
+def _print_status(status: Status, view: status_view.StatusView, *, whole: bool) -> None:
+    """In a pipe, each row is whole."""
+    shown = console()
+    is_screen = shown.is_terminal
+    width = shown.width if is_screen else None
+    height = shown.height - PROMPT if is_screen and not whole else None
+    shown.print(view.render(status, time.monotonic(), time.time(), width, height), soft_wrap=True)
+
+
+def _watch(service: CommandClient, target: str | None, *, down: bool, fresh: bool, sort: str) -> None:
+    from actors.cli.watch.listing import Wanted
+    from actors.cli.watch.start import watch
+
+    watch(service, Wanted(target=target, down=down, sort=sort), fresh=fresh)
 
 
 def _watch_json(service: CommandClient) -> None:
@@ -140,10 +217,6 @@ def _watch_json(service: CommandClient) -> None:
             time.sleep(LOOK)
             with suppress(ServiceUnreachableError):
                 _write(service.get("/status").decode())
-
-
-def _picture(status: Status, view: status_view.StatusView) -> RenderableType:
-    return view.render(status, time.monotonic(), time.time(), console().width)
 
 
 def tail(
@@ -219,7 +292,7 @@ def journal(
         else:
             lines = {name: line for name, line in service.status().lines().items() if name in every}
             console().print(
-                Group(status_view.journal(every, console().width), status_view.blind_times(lines))
+                Group(journal_view.journal(every, console().width), journal_view.blind_times(lines))
             )
 
 
@@ -227,7 +300,7 @@ def quarantine(url: Url = None, config: Config = None, as_json: AsJson = False) 
     """Show messages that could not be decoded."""
     with asking(url, config) as service:
         kept = service.status().quarantine
-        show(kept, status_view.quarantine(kept), as_json=as_json)
+        show(kept, kept_view.quarantine(kept, screen_width()), as_json=as_json)
 
 
 def dead_letters(url: Url = None, config: Config = None, as_json: AsJson = False) -> None:
@@ -237,7 +310,7 @@ def dead_letters(url: Url = None, config: Config = None, as_json: AsJson = False
     """
     with asking(url, config) as service:
         kept = service.status().dead_letters
-        show(kept, status_view.dead_letters(kept), as_json=as_json)
+        show(kept, kept_view.dead_letters(kept, screen_width()), as_json=as_json)
 
 
 # ── acting ──────────────────────────────────────────────────────────────────────────────────────
@@ -270,7 +343,7 @@ def _command(name: str, target: str, url: str | None, config: Path | None) -> No
         raise typer.BadParameter("expected the name of a feed or a line", param_hint="TARGET")
     with asking(url, config) as service:
         answer = msgspec.json.decode(service.post(f"/{name}/{in_path(target)}"), type=_Accepted)
-        typer.echo(f"{name} {target}: {answer.answer}")
+        typer.echo(printable(f"{name} {target}: {answer.answer}"))
 
 
 class _Accepted(Struct):
@@ -292,10 +365,10 @@ def reload(
         answer = msgspec.json.decode(body, type=_ReloadAnswer)
         complain(*answer.problems)
         if answer.answer:
-            typer.echo(answer.answer)
+            typer.echo(printable(answer.answer))
             return
         for change in answer.changes:
-            typer.echo(f"planned: {change}" if plan else change)
+            typer.echo(printable(f"planned: {change}" if plan else change))
         if answer.problems:
             raise ServiceDeclinedError("Nothing has changed.")
         if not answer.changes:
@@ -325,7 +398,9 @@ def asking(url: str | None, config: Path | None) -> Iterator[CommandClient]:
         raise typer.Exit(complain(text, code=3)) from None
     except ServiceUnreachableError as error:
         raise typer.Exit(complain(str(error), code=3)) from None
-    except (ServiceDeclinedError, ConfigError) as error:
+    except ConfigError as error:
+        raise typer.Exit(report(error)) from None
+    except ServiceDeclinedError as error:
         raise typer.Exit(complain(str(error))) from None
 
 
@@ -338,6 +413,5 @@ def show(value: object, picture: RenderableType, *, as_json: bool) -> None:
 
 def _write(text: str) -> None:
     """Print this JSON as one line, without characters that control a terminal."""
-    text = _UNSAFE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
-    sys.stdout.buffer.write(text.encode() + b"\n")
+    sys.stdout.buffer.write(printable_json(text).encode() + b"\n")
     sys.stdout.buffer.flush()

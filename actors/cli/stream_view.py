@@ -14,11 +14,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from actors import log_queue
 from actors.cli.formatting import one_row
+from actors.display.escaping import printable
 from actors.display.status_words import gap_length, topic_words
 from actors.display.text import clock, cut
 from actors.events import Closed, Fresh, Gap, Lifecycle, Marker, Received, Repaired, Stale, VenueState
-from actors.protocol.formatting import at, counted, price_words, printable, short
+from actors.protocol.formatting import DIGITS, at, counted, exact, price_words, short
 from actors.protocol.prices import Number, Price
 from actors.protocol.venue import Venue
 from actors.rules.order_book import Book, BookView
@@ -26,12 +28,16 @@ from actors.settings import Settings
 from actors.settings.schema import WantedTopics
 from actors.stream import Stream
 
+log = log_queue.logger("actors.cli.run")
+
 SPLIT = 4  # keys or symbols of a stream with a row of their own
 MARKERS, FEW_MARKERS = 6, 2  # shown on a terminal that has room for them, and on any other
 PAGE = 4.0  # seconds that one page of rows is shown where not all fit
 KEPT = 1_000  # markers
 TREND, SHORT_TREND = 24, 12  # prices
 WIDE, WIDER = 100, 120  # columns of a terminal with room for a short and for a full trend
+LONGEST = 500  # characters of the words of an event
+LARGE = 10**DIGITS  # an integer from here on is shown by its first digits
 WORDS = 120  # characters of an event that has no words of its venue's
 EVERY = 0.5  # seconds between two events where stdout is no terminal
 SPARKS = "▁▂▃▄▅▆▇█"
@@ -64,7 +70,10 @@ class StreamView:
     def _read(self, stream: Stream[Any], entry: Entry) -> None:
         for item in stream.items():
             with self._lock:
-                entry.take(item)
+                try:
+                    entry.take(item)
+                except Exception:  # an event that the venue's own words for it do not foresee
+                    log.exception("view.failed", "An event could not be shown. The stream goes on.")
                 if isinstance(item, Gap | Repaired | Stale | Fresh):
                     self._keep(item)
                 elif isinstance(item, Lifecycle | VenueState) and _identity(item) not in self._known:
@@ -144,7 +153,7 @@ class Entry:
         self._rest = self._row(f"({counted(self._more, 'more key')})" if self._more else "")
 
     def _row(self, part: str) -> Row:
-        return Row(f"{self._label} {part}".strip(), self, self._venue, self._channel)
+        return Row(printable(f"{self._label} {part}".strip()), self, self._venue, self._channel)
 
     def take(self, item: Received[Any] | Marker) -> None:
         match item:
@@ -204,7 +213,10 @@ class Row:
         update = self._venue.book_update(received.event) if self._is_book else None
         if update is not None:
             book = self._books.setdefault(part, Book(received.topic))
-            book.apply(update, received.received_ns, received.epoch)
+            try:
+                book.apply(update, received.received_ns, received.epoch)
+            except Exception:  # levels that have no order: there is no book until a whole one arrives
+                self.lose(part)
 
     def lose(self, key: str) -> None:
         """The book of this key is not known until a whole one arrives."""
@@ -214,7 +226,11 @@ class Row:
         if self._newest is None:
             return "nothing yet"
         prefix = f"{short(self._part)} " if len(self._parts) > 1 else ""
-        return printable(prefix + self._event_words(self._newest))
+        try:
+            words = self._event_words(self._newest)
+        except Exception as error:  # such as a value whose text cannot be made
+            words = f"an event that cannot be shown ({type(error).__name__})"
+        return printable(cut(prefix + words, LONGEST))
 
     def _event_words(self, newest: Received[Any]) -> str:
         if self._is_book:
@@ -234,7 +250,10 @@ class Row:
 
     def trend(self) -> str:
         """The prices that were drawn last, one character each; empty where several symbols share the row."""
-        price = self._one_price() if len(self._parts) == 1 else None
+        try:
+            price = self._one_price() if len(self._parts) == 1 else None
+        except Exception:
+            return ""
         if price is not None and (not self._prices or price != self._prices[-1]):
             self._prices.append(price)
         if len(self._prices) < 2 or len(self._parts) > 1:
@@ -281,8 +300,16 @@ def book_words(view: BookView | None) -> str:
 def field_words(event: Any) -> str:
     """`price 12, size 3`: the fields of an event that has no words of its venue's."""
     fields = {name: getattr(event, name) for name in getattr(event, "__struct_fields__", ())}
-    words = ", ".join(f"{name} {value}" for name, value in fields.items() if value not in (None, ""))
-    return cut(words or repr(event), WORDS)
+    told = ((name, value_words(value)) for name, value in fields.items() if value is not None)
+    return cut(", ".join(f"{name} {words}" for name, words in told if words) or repr(event), WORDS)
+
+
+def value_words(value: Any) -> str:
+    """Of one field; a value that has no text is named by its type."""
+    try:
+        return exact(value) if isinstance(value, int) and abs(value) >= LARGE else str(value)
+    except Exception:
+        return f"<{type(value).__name__}>"
 
 
 # ── markers ─────────────────────────────────────────────────────────────────────────────────────

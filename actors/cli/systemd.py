@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from actors import log_queue
+from actors.display.escaping import printable
 from actors.display.status_words import how_many_live
 from actors.display.text import cut
-from actors.protocol.formatting import printable
 from actors.status import LineGlance
 
 log = log_queue.logger("actors.cli.systemd")
@@ -90,6 +90,8 @@ class Systemd:
                 log.warning("service.systemd_lost", "cannot notify systemd of %s: %s", words[0], error)
             self._failed = True
             return False
+        if self._failed:
+            log.info("service.systemd_restored", "systemd is notified again")
         self._failed = False
         return True
 

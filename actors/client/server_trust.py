@@ -127,7 +127,7 @@ def _of_system_folder(path: Path) -> int | None:
 
 def _overflow_uid() -> int:
     try:
-        return int(Path("/proc/sys/kernel/overflowuid").read_text("ascii"))
+        return int(Path("/proc/sys/kernel/overflowuid").read_text("utf-8"))
     except (OSError, ValueError):
         return 65_534
 

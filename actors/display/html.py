@@ -8,8 +8,8 @@ from itertools import islice
 
 from msgspec import Struct
 
+from actors.display.escaping import printable
 from actors.display.text import cut
-from actors.protocol.formatting import printable
 
 ROWS = 20  # of a table that are shown
 NOTES = 10  # sentences that are shown

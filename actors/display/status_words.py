@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from actors.display.escaping import printable
 from actors.display.text import clock, day_and_clock, span, times
 from actors.events import Gap, Topic, VenueState
-from actors.protocol.formatting import counted, printable, short
+from actors.protocol.formatting import counted, short
+from actors.rules.journal import LineExit
 from actors.status import LineGlance, LineStatus, Status, TopicStatus
 
 TROUBLED = ("backoff", "failed")  # states that `reason` explains; in the others it is history
@@ -23,17 +25,43 @@ def login_words(variables: Sequence[str]) -> str:
     return f"its login was taken from {' and '.join(variables)} of the environment"
 
 
+def outage(line: LineStatus) -> tuple[LineExit, ...]:
+    """The endings since it was last live: the one that began the outage, and the tries that failed."""
+    if line.down_since_ns is None:
+        return ()
+    lives = [number for number, ending in enumerate(line.journal) if ending.lived_s is not None]
+    return line.journal[max(lives, default=0) :]
+
+
+def failed_tries(line: LineStatus) -> int:
+    """Those of its outage."""
+    return sum(ending.times for ending in outage(line) if ending.lived_s is None)
+
+
+def attempt(line: LineStatus) -> int:
+    """The number of the present try, or of the next; 0: the line is live.
+
+    The policy's own count begins again at a restart.
+    """
+    if line.state in {"live", "stopped"}:
+        return 0
+    return max(line.attempt, failed_tries(line) + (line.next_attempt_s is not None))
+
+
 def state(line: LineStatus) -> str:
-    if line.waiting:
-        return line.waiting if line.state == "backoff" else f"{line.state}, {line.waiting}"
-    if line.state == "backoff" and line.next_attempt_s is not None:
+    """In words, with the next try."""
+    if line.state == "backoff" and not line.waiting and line.next_attempt_s is not None:
         seconds = line.next_attempt_s
-        return f"backoff, try {line.attempt} in {seconds:.{0 if seconds >= 9.95 else 1}f} s"
-    if line.degraded:
-        return f"{line.state}, degraded"
-    if line.paused_by_streams:
-        return f"{line.state}, held by a full stream"
-    return line.state
+        return f"backoff, try {attempt(line)} in {seconds:.{0 if seconds >= 9.95 else 1}f} s"
+    return bare_state(line)
+
+
+def bare_state(line: LineStatus) -> str:
+    """Beside columns that have the next try."""
+    words: list[str] = [] if line.state == "backoff" and line.waiting else [line.state]
+    words += ["degraded"] if line.degraded else []
+    words += ["held by a full stream"] if line.paused_by_streams else []
+    return ", ".join([*words, line.waiting] if line.waiting else words)
 
 
 def topics(wanted: tuple[TopicStatus, ...]) -> str:
@@ -112,8 +140,13 @@ def oddities(status: Status) -> Iterator[str]:
             yield f"{actor.id} is {actor.state}"
 
 
-def _first(reasons: Mapping[str, str]) -> str:
-    """The first of these and why, and how many more there are."""
+def first_and_more(reasons: Mapping[str, str]) -> tuple[str, str]:
+    """The first of these with the number of the others, and why."""
     first, why = next(iter(reasons.items()))
-    more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
-    return f"{first}{more} ({why})"
+    more = f" and {len(reasons) - 1:,} more" if len(reasons) > 1 else ""
+    return f"{first}{more}", why
+
+
+def _first(reasons: Mapping[str, str]) -> str:
+    first, why = first_and_more(reasons)
+    return f"{first} ({why})"

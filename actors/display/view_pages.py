@@ -45,9 +45,17 @@ def of_book(view: BookView) -> str:
     left = max(len(view.bids), len(view.asks)) - len(rows)
     received = "" if view.received_ns is None else f"received {clock(view.received_ns)}"
     sides = f"{counted(len(view.bids), 'bid')} · {counted(len(view.asks), 'ask')}"
-    spread = "" if view.spread is None else f"spread {number(view.spread)}"
+    spread = _spread(view)
     words = " · ".join(filter(None, (sides, spread, received)))
     return page(title, notes([words]), table(BOOK, rows, "levels", right=BOOK, left_out=left))
+
+
+def _spread(view: BookView) -> str:
+    """Empty where there is none, or the prices are no numbers to subtract."""
+    try:
+        return "" if view.spread is None else f"spread {number(view.spread)}"
+    except ArithmeticError:
+        return ""
 
 
 def _level(level: Level | None) -> tuple[str, str]:

@@ -1,7 +1,8 @@
-"""Texts of venues without our secrets.
+"""Texts of venues without our secrets, and without characters that a terminal obeys.
 
 A venue may send back what it was sent: a hub that quotes the whole request in an error. What is
-kept of its words for people, in the quarantine, in a reason or a complaint, goes through here.
+kept of its words for people, in the quarantine, in a reason or a complaint, goes through here. The
+raw messages in the quarantine alone keep their characters; views escape them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from urllib.parse import unquote
 
 from msgspec import Struct, structs
 
+from actors.display.escaping import printable
 from actors.http_types import Endpoint, HttpFailed
 from actors.reasons import Reason
 from actors.secret import REDACTED, Secret
@@ -56,6 +58,10 @@ class Redactor:
                 length = found.end() if found.start() < length else length
                 break
         return self._pattern.sub(REDACTED, text[:length])
+
+    def words(self, text: str, length: int | None = None) -> str:
+        """The same for people: without characters that control a terminal or are not seen."""
+        return printable(self.redact(text, length))
 
 
 def secrets_in(value: object) -> Iterator[str]:
@@ -111,5 +117,5 @@ R = TypeVar("R", Reason, HttpFailed, Reason | HttpFailed)
 
 
 def without_secrets(reason: R, redactor: Redactor) -> R:
-    """A reason may quote the venue, at any length."""
-    return structs.replace(reason, text=redactor.redact(reason.text[:READ], WORDS))
+    """A reason may quote the venue, at any length and with any character."""
+    return structs.replace(reason, text=redactor.words(reason.text[:READ], WORDS))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Collection
 from decimal import Decimal
 from difflib import get_close_matches
@@ -12,22 +11,13 @@ from actors.protocol.prices import Number, Price
 
 DIGITS = 40  # of a number that are shown in full
 KEY = 16  # characters of a key that are shown in full
-# Beyond ASCII, as parts of a class: what a terminal may obey, what changes the order of what is shown, and
-# halves of surrogate pairs, which no output can have.
-UNSAFE = r"\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
-_CONTROL = re.compile(rf"[\x00-\x1f{UNSAFE}]")
-
-
-def printable(text: str) -> str:
-    """The text in one row, without characters that control a terminal."""
-    return _CONTROL.sub(lambda match: repr(match.group())[1:-1], text)
 
 
 def amount(number: Number) -> str:
     """Returns the number with about three digits: 80M, 5.54T, 0.25."""
     try:
         value, units = float(number), ["", "k", "M", "B", "T"]
-    except OverflowError:
+    except (OverflowError, ValueError):  # too large for one, or a signalling NaN
         value = math.inf
     if not math.isfinite(value):
         return _scientific(number)

@@ -190,16 +190,19 @@ def assess(
     max_age: float | None = None,
     dated: bool = False,
     alive_within: float | None = None,
+    found: Freshness | None = None,
 ) -> Freshness:
     """Whether the data of a topic on a line that is live and reads is fresh. What is unknown is not.
 
     `max_age`: seconds of silence, and by the venue's time where that is `dated`. `alive_within`: seconds, of
     an account channel, whose events come only where something changes. Without `stale_after` its silence is
-    judged by that of its line.
+    judged by that of its line. `found`: what `worst` says of the same, where that is known.
     """
-    found, told, passed = worst(policies, evidence), evidence.told, evidence.age
+    told, passed = evidence.told, evidence.age
     if told is not None:
         return _explained(told, evidence.at is None, passed)
+    if found is None:
+        found = worst(policies, evidence)
     for policy in policies:
         if policy.calendar is not None and not policy.calendar.is_open(evidence.now_ns):
             return _quiet(policy, evidence, passed, evidence.at is None)

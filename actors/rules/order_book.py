@@ -9,9 +9,10 @@ from typing import Any, Literal
 from msgspec import Struct
 from sortedcontainers import SortedDict
 
+from actors.display.escaping import printable
 from actors.display.shown import html_of
 from actors.events import Topic
-from actors.protocol.formatting import at, counted, printable
+from actors.protocol.formatting import at, counted
 from actors.protocol.numbers import known_time
 from actors.protocol.prices import BookUpdate, Number
 

@@ -88,6 +88,7 @@ class Client(ServerConnection):
         self._head, self._answer, self._answered = head, answer, answered
         self._open_within = limits.open_within
         self._is_answered = False
+        self._responded = threading.Event()  # or it has ended
         self._tail: Tail | None = None
         self._gone = False
         self._guard = threading.Lock()
@@ -146,6 +147,13 @@ class Client(ServerConnection):
         else:
             self.close(CloseCode.GOING_AWAY, _short(tail.ended))
 
+    def drain(self, why: str) -> None:
+        """Its tail ends behind what is queued."""
+        with self._guard:
+            tail = self._tail
+        if tail is not None:
+            tail.drain(why)
+
     def leave(self, why: str) -> None:
         """Closes a tail with a close frame, and a connection that has its answer at once."""
         with self._guard:
@@ -173,13 +181,16 @@ class Client(ServerConnection):
             events = self.protocol.events_received()
         for event in events:
             self.process_event(event)
+        self._responded.wait()  # a client that closes its half has its answer all the same
         super().recv_events()
 
     def send_data(self) -> None:
         super().send_data()
-        if self.response is not None and self._tail is None:
-            self._is_answered = True
-            self._answered()
+        if self.response is not None:
+            self._responded.set()
+            if self._tail is None:
+                self._is_answered = True
+                self._answered()
 
     def process_event(self, event: Event) -> None:
         # Messages are not queued: sixteen unread ones would stop the reading of pongs.
@@ -188,6 +199,7 @@ class Client(ServerConnection):
 
     def close_socket(self) -> None:
         """Called by every thread that sees the end."""
+        self._responded.set()
         super().close_socket()
         with self._guard:
             self._gone = True

@@ -23,14 +23,21 @@ class Opened:
             ClientShares(tails=limits.tails, topics=limits.topics, lines=limits.lines)
         )
         self._lock = threading.Lock()
+        self._closed = ""  # why nothing is opened any more
+
+    def close(self, why: str) -> None:
+        """Nothing is opened from now on."""
+        self._closed = why
 
     def tail(self, client: str, venue: Venue, topics: Collection[Topic]) -> Callable[[], None]:
         """Counts a tail of these topics. Returns what ends that, and is to be called once.
 
         Raises:
-            RequestDeclined: the client has as many as it may, or requests have opened too many lines (429).
+            RequestDeclined: the client has as many as it may, or requests have opened too many lines (429);
+                or nothing is opened any more (503).
         """
         with self._lock:
+            self._refuse_if_closed()
             if refusal := self._topics.refusal(client, topics):
                 raise RequestDeclined(429, refusal)
             self._refuse_lines(venue, topics)
@@ -44,12 +51,17 @@ class Opened:
     def begin_book(self, topic: Topic) -> None:
         """Raises: RequestDeclined: requests have opened as many lines as they may (429)."""
         with self._lock:
+            self._refuse_if_closed()
             self._refuse_lines(self._runtime._spec_of(topic.feed).venue, (topic,))
             self._topics.open((topic,))
 
     def end_book(self, topic: Topic) -> None:
         with self._lock:
             self._topics.close((topic,))
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise RequestDeclined(503, self._closed)
 
     def _refuse_lines(self, venue: Venue, topics: Collection[Topic]) -> None:
         wanted = self._runtime._spec_of(venue.feed).wanted

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any, TypeAlias
@@ -13,8 +16,11 @@ from msgspec import Struct
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
+from actors.display.escaping import printable, printable_json_bytes
 from actors.secret import REDACTED, Secret
 from actors.service.rights import NOBODY, Caller
+
+_SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?")
 
 ReloadAnswer: TypeAlias = Struct  # the result of a reload, such as a plan; it is sent as JSON
 
@@ -26,7 +32,6 @@ class ServiceRequest(Struct, frozen=True):
     path: str  # as received, without the query
     query: tuple[tuple[str, str], ...] = ()
     upgrade: bool = False  # to a WebSocket
-    known: bool = False  # has the token, or the service has none
     caller: Caller = NOBODY
     argument: str = ""
     argument_as_sent: str = ""  # percent-encoded
@@ -53,18 +58,42 @@ def parse_query(text: str) -> tuple[tuple[str, str], ...]:
         raise RequestDeclined(400, "the query is not percent-encoded UTF-8") from None
 
 
+def parse_words(asked: ServiceRequest, name: str, known: Sequence[str]) -> dict[str, str]:
+    """The query. Raises RequestDeclined for what it does not take; `name`: of what is asked."""
+    for key, _ in asked.query:
+        if key not in known:
+            raise RequestDeclined(400, f"{name} takes {', '.join(known)} and nothing else, not {key[:40]!r}")
+    return dict(asked.query)
+
+
 def parse_switch(value: str, name: str) -> bool:
     if value not in {"0", "1"}:
         raise RequestDeclined(400, f"expected {name}=1 or {name}=0, found {name}={value[:20]}")
     return value == "1"
 
 
+def parse_seconds(value: str, name: str, most: float) -> float:
+    """Raises: RequestDeclined: it is no number of seconds from 0 to `most`."""
+    seconds = float(value) if _SECONDS.fullmatch(value) else math.inf
+    if seconds > most:
+        raise RequestDeclined(400, f"{name}: expected 0 to {most:g} seconds, found {value[:40]!r}")
+    return seconds
+
+
 def to_json(value: Any) -> bytes:
     """Exact: integers of any size stay integers, beyond 2**53 too, and a `Decimal` is a text.
 
     A reader whose numbers are doubles, as JavaScript's are, has to parse large integers separately.
+    Characters that a terminal obeys are escaped. Halves of surrogate pairs, which JSON cannot have, become
+    the text of an escape.
+
+    Raises:
+        RecursionError: it is nested too deeply.
     """
-    return _encode(value)
+    try:
+        return printable_json_bytes(_encode(value))
+    except ValueError:  # half of a surrogate pair, or more digits than Python writes of an integer
+        return printable_json_bytes(_encode(_writable(msgspec.to_builtins(value, enc_hook=_plain))))
 
 
 def response(answer: ServiceResponse, *, head: bool = False) -> Response:
@@ -88,7 +117,30 @@ def _plain(value: Any) -> Any:
     """A value that msgspec does not know, such as a venue's own type, becomes text."""
     if isinstance(value, Secret):
         return REDACTED
-    return dict(value) if isinstance(value, Mapping) else str(value)
+    try:
+        return dict(value) if isinstance(value, Mapping) else str(value)
+    except Exception as error:  # a type of the venue's or of the program's
+        return f"<{type(value).__name__} that has no text: {type(error).__name__}>"
+
+
+def _name(name: Any) -> Any:
+    return printable(name) if isinstance(name, str) else name
+
+
+def _writable(value: Any) -> Any:
+    match value:
+        case str():
+            return printable(value)
+        case int() if not isinstance(value, bool):
+            return msgspec.Raw(f"{Decimal(value):f}".encode())
+        case list() | tuple():
+            return [_writable(each) for each in value]
+        case dict():
+            return {
+                _writable(name) if isinstance(name, str) else name: _writable(each)
+                for name, each in value.items()
+            }
+    return value
 
 
 _encode = msgspec.json.Encoder(enc_hook=_plain).encode

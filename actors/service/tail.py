@@ -1,8 +1,9 @@
 """Sends a stream of the runtime to another program: one JSON text frame per item.
 
 An event is `{"topic", "received_ns", "epoch", "type", "event"}`, where `type` is the name of the event's
-type. A marker is `{"marker": "gap" | "lifecycle" | "venue_state" | "stale" | "fresh" | "closed"}` and the
-marker's own fields. Numbers are exact: see `responses.to_json`.
+type. One that JSON cannot have is null, with an `error`. A marker is
+`{"marker": "gap" | "lifecycle" | "venue_state" | "stale" | "fresh" | "closed"}` and the marker's own fields.
+Numbers are exact: see `responses.to_json`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import suppress
 from typing import Any, cast, get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from actors.errors import SubscribeError
 from actors.events import (
@@ -31,8 +32,10 @@ from actors.events import (
 from actors.rules.stream_buffer import Policy
 from actors.rules.topics import topics_of
 from actors.runtime import Runtime
+from actors.service.access import of_an_account
 from actors.service.opened import Opened
 from actors.service.responses import RequestDeclined, parse_switch, to_json
+from actors.service.rights import Caller
 from actors.stream import Stream
 
 CAPACITY, MOST = 10_000, 100_000  # events that may wait for a tail
@@ -48,6 +51,7 @@ class TailItem(Struct, omit_defaults=True):
     type: str
     event: Any
     source: Source = "stream"  # left out then
+    error: str = ""  # why `event` is null although there was one; left out where it is not
 
 
 class Tail:
@@ -60,6 +64,7 @@ class Tail:
         self._markers = markers
         self._names: dict[Topic, str] = {}
         self._closed = ""  # the reason given to `close`
+        self._drained = ""  # the reason given to `drain`
         self.ended = ""  # the reason, once `frames` has ended
 
     def frames(self) -> Iterator[bytes]:
@@ -69,17 +74,31 @@ class Tail:
                 yield from self._last_words(Closed(self._closed))
                 return
             if isinstance(item, Received):
-                name, kind = self._name(item.topic), type(item.event).__name__
-                yield to_json(TailItem(name, item.received_ns, item.epoch, kind, item.event, item.source))
+                yield self._frame(item)
             elif isinstance(item, Closed):
-                yield from self._last_words(item)
+                yield from self._last_words(Closed(self._drained) if self._drained else item)
             elif self._markers:
                 yield to_json(_marker_fields(item))
+
+    def _frame(self, item: Received[Any]) -> bytes:
+        name, kind = self._name(item.topic), type(item.event).__name__
+        told = TailItem(name, item.received_ns, item.epoch, kind, item.event, item.source)
+        try:
+            return to_json(told)
+        except Exception as error:  # such as an event that is nested too deeply
+            why = f"it cannot be written as JSON: {type(error).__name__}"
+            return to_json(structs.replace(told, event=None, error=why))
 
     def _last_words(self, closed: Closed) -> Iterator[bytes]:
         self.ended = closed.reason
         if self._markers:
             yield to_json(_marker_fields(closed))
+
+    def drain(self, why: str) -> None:
+        """Ends behind what is queued."""
+        if not self._drained:
+            self._drained = why
+            self._stream.close()
 
     def close(self, why: str) -> None:
         self._closed = self._closed or why
@@ -97,8 +116,8 @@ class Tail:
         return name
 
 
-def open_tail(runtime: Runtime, opened: Opened, client: str, query: Sequence[tuple[str, str]]) -> Tail:
-    """Subscribes to the topics of a query, which count as this client's.
+def open_tail(runtime: Runtime, opened: Opened, caller: Caller, query: Sequence[tuple[str, str]]) -> Tail:
+    """Subscribes to the topics of a query, which count as this caller's.
 
     The policy is `drop_oldest` by default, on account channels too: a tail never holds a line.
 
@@ -122,8 +141,11 @@ def open_tail(runtime: Runtime, opened: Opened, client: str, query: Sequence[tup
     capacity = _capacity(words.get("capacity", str(CAPACITY)))
     policy = _policy(words.get("policy", "drop_oldest"))
     venue = runtime._spec_of(words["feed"]).venue
-    topics = topics_of(venue, venue.channel(words["channel"]), keys, options)
-    ended = opened.tail(client, venue, topics)
+    channel = venue.channel(words["channel"])
+    if not (channel.is_public or caller.may("account")):
+        raise of_an_account(venue.feed, channel.name)
+    topics = topics_of(venue, channel, keys, options)
+    ended = opened.tail(caller.client, venue, topics)
     try:
         stream = runtime.subscribe(
             words["feed"],

@@ -151,8 +151,8 @@ class Children:
         look = self._looks.line(name, spec)
         if look.holder is None or topic not in look.holder.settled:  # its silence does not count yet
             return GONE
-        found = look.judged(topic, cell)
-        return GONE if found is None else found
+        judged = look.judged(topic, cell)
+        return GONE if judged is None else judged.found
 
     # ── connections ──
 

@@ -37,6 +37,14 @@ NOT_SUBSCRIBED: Final = Freshness(
 )
 
 
+class Judged(Struct, frozen=True):
+    """How a topic stands to the policies of all who follow it, and by what that was found."""
+
+    policies: Policies
+    evidence: Evidence
+    found: Freshness
+
+
 class LineLook(Struct, frozen=True):
     """One line at one moment, and all by which its topics are judged."""
 
@@ -47,17 +55,27 @@ class LineLook(Struct, frozen=True):
     now_ns: int
     distrusted: Mapping[Topic, str] = {}  # topics whose events get lost, and how that is known
 
-    def judged(self, topic: Topic, cell: Cell) -> Freshness | None:
+    def judged(self, topic: Topic, cell: Cell) -> Judged | None:
         """How it stands to the policies of all who follow it; None: the line is not up."""
         if self.holder is None:
             return None
         policies = policies_of(self.spec, topic, cell)
-        return worst(policies, self._evidence(self.holder, topic, dated=_are_dated(policies)))
+        evidence = self._evidence(self.holder, topic, dated=_are_dated(policies))
+        return Judged(policies, evidence, worst(policies, evidence))
 
     def fresh(
-        self, topic: Topic, cell: Cell, policies: Policies | None = None, max_age: float | None = None
+        self,
+        topic: Topic,
+        cell: Cell,
+        policies: Policies | None = None,
+        max_age: float | None = None,
+        *,
+        judged: Judged | None = None,
     ) -> Freshness:
-        """Whether its data can be acted on; by these policies, or (None) by those of all who follow it."""
+        """Whether its data can be acted on; by these policies, or (None) by those of all who follow it.
+
+        `judged`: what `judged` has found for these, where there is no `max_age`; it saves a second look.
+        """
         holder = self.holder
         if self.trouble is not None or holder is None:
             trouble = self.trouble or DOWN
@@ -68,6 +86,9 @@ class LineLook(Struct, frozen=True):
             return Freshness("blind", "backfill", text="the venue is being asked for what a gap lacks")
         if topic in self.distrusted:
             return Freshness("blind", "silent_loss", text=self.distrusted[topic])
+        alive_within = _alive_within(self.spec, topic)
+        if judged is not None:
+            return assess(judged.policies, judged.evidence, alive_within=alive_within, found=judged.found)
         if policies is None:
             policies = policies_of(self.spec, topic, cell)
         dated = max_age is not None and _is_market_state(holder.venue, topic)
@@ -76,7 +97,7 @@ class LineLook(Struct, frozen=True):
             self._evidence(holder, topic, dated=dated or _are_dated(policies)),
             max_age=max_age,
             dated=dated,
-            alive_within=_alive_within(self.spec, topic),
+            alive_within=alive_within,
         )
 
     def is_silence_of_line(self, topic: Topic, policies: Policies, found: Freshness) -> bool:

@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct, structs
 
 from actors import log_queue
+from actors.display.text import span
 from actors.events import Freshness, Lifecycle, LifecycleState, Topic
 from actors.feed_spec import FeedSpec
+from actors.log_events import LogEvent
 from actors.messages import (
     ChildExited,
     ConnectionCloseAnnounced,
@@ -26,6 +28,7 @@ from actors.messages import (
     RotationOverdue,
     SessionOpened,
     StableDue,
+    SteadyDue,
     TakePolicy,
     TopicsStale,
     VenueComplained,
@@ -34,7 +37,9 @@ from actors.reasons import Crashed, Fatal, Reason, Retryable, Slow, Stopped, Wea
 from actors.rules.connect_limit import Wait, wait_of
 from actors.rules.line import Action as Do
 from actors.rules.line import Event, follows, step
+from actors.rules.outage_log import Happened, OutageRecord
 from actors.rules.restarts import Park, RestDelay, Retry, Verdict
+from actors.rules.stale_log import STEADY
 from actors.secret import origin
 from actors.status import waiting_until
 from actors.supervision.children import Children
@@ -45,6 +50,7 @@ from actors.supervision.lifecycles import Lifecycles
 from actors.supervision.rotation import Rotations
 from actors.supervision.running import holder_of
 from actors.supervision.state import Child, Environment, LineHistory, LineRecord, SharedState
+from actors.supervision.topic_records import log_topics
 
 log = log_queue.logger("actors.supervisor")
 
@@ -64,10 +70,17 @@ class Occasion(Struct, frozen=True):
     seconds: float = 0.0  # for the timer
     wait: Wait = "backoff"  # what its time is for
     text: str = ""  # for the log
-    level: int = logging.INFO
+    happened: Happened | None = None  # as the log counts it; None: it is no ending
 
 
 NOTHING = Occasion()
+
+RECORDS: Mapping[OutageRecord | None, tuple[LogEvent, int]] = {
+    "lost": ("line.lost", logging.WARNING),
+    "flapping": ("line.flapping", logging.WARNING),
+    "failed": ("line.failed", logging.ERROR),
+    None: ("line.retry", logging.DEBUG),
+}
 
 
 class Lines:
@@ -142,6 +155,7 @@ class Lines:
         if reconnect:
             self._roles.named("registry").tell(LiftBars(line.name))
             line.restarts.clear()  # what came of the former config says nothing of this one
+            line.outage.note(Happened.ASKED, self._clock.monotonic())
             self._handle(line, Event.RECONFIGURE, _asked("its config has changed"))
             return
         if line.life.child is not None:
@@ -157,6 +171,7 @@ class Lines:
 
     def restart(self, line: LineRecord) -> None:
         line.restarts.clear()
+        line.outage.note(Happened.ASKED, self._clock.monotonic())
         self._roles.named("registry").tell(LiftBars(line.name))
         for account in line.spec.accounts:
             self._limiters.open(account)
@@ -185,6 +200,7 @@ class Lines:
         self._handle(line, Event.PAUSE, Occasion(Stopped("paused"), "the line is paused"))
 
     def resume(self, line: LineRecord) -> None:
+        line.outage.note(Happened.ASKED, self._clock.monotonic())
         self._handle(line, Event.RESUME)
 
     def stop(self, why: str) -> None:
@@ -230,9 +246,12 @@ class Lines:
                     self.release(line.name)
             case LineUnsettled():
                 self._handle(line, Event.UNSETTLED)
+            case SteadyDue():
+                self._log_stale(line)
             case StableDue():
                 if line.live_at is not None and not line.state.is_leaving:
                     line.restarts.stable()
+                    self._log_stable(line)
                     self._proved[line.name] = line.access()
                     self._shared.show(line)
             case VenueComplained(code=code, text=text, count=count, kind=kind):
@@ -302,20 +321,19 @@ class Lines:
         for role in ("registry", "heartbeat"):
             self._roles.named(role).tell(LineLost(line.name, line.epoch))
         self._limiters.note_refusal(line.name, line.spec, refusal, door, reached=reached)
-        known = line.restarts.parked and line.live_at is None  # a parked line that failed again is no news
         verdict = line.restarts.ended(reason, reached=reached, now=now)
         if at_once and isinstance(verdict, Retry):
             verdict = Retry(min(verdict.delay, line.spec.policy.restart.initial), verdict.attempt)
         line.enter_in_journal(reason, now, self._clock.wall_ns())
-        was_live, line.live_at = line.live_at is not None, None
-        event, occasion = _judged(line, verdict, reason, was_live=was_live, known=known)
+        line.live_at = None
+        event, occasion = _judged(line, verdict, reason)
         if line.doors.at != door:
             occasion = structs.replace(occasion, text=f"{occasion.text}, at {origin(line.doors.url)}")
         if (followed := follows(line.rotating, event)) is None:
             self.rotations.line_left(line, f"the line's connection has ended: {reason.text}")
         else:
             text = f"{reason.text}; the connection that was to replace it takes over at once"
-            event, occasion = followed, structs.replace(occasion, text=text)
+            event, occasion = followed, structs.replace(occasion, text=text, happened=Happened.LOST)
         self._handle(line, event, occasion)
 
     def _with_holder(self, line: LineRecord, told: Reason, reason: Reason) -> Reason:
@@ -406,14 +424,12 @@ class Lines:
             case Do.BEGIN_LIVE:
                 line.begin_live(self._clock.monotonic())
                 line.doors.live()
-                line.log(log, logging.INFO, "line.live", "live")
+                self._log_live(line)
                 self._tell_lifecycle(line, self.lifecycles.live_word(line.name), "", self._clock.wall_ns())
                 self.rotations.live(line)
                 self._plan_stable(line)
             case Do.LOG_NEXT:
-                line.log(
-                    log, occasion.level, "line.lost", self._next_words(line, occasion), occasion.reason.code
-                )
+                self._log_next(line, occasion)
             case Do.LOG_CLOSED:
                 line.log(log, logging.INFO, "line.closed", "no longer needed; closed")
             case Do.TELL_CONNECTING:
@@ -432,6 +448,36 @@ class Lines:
                 # A stream that makes it needed again is told how the next one of this name begins.
                 self._tell_dispatcher(line, "connecting", Stopped(""), self._clock.wall_ns())
 
+    def _log_live(self, line: LineRecord) -> None:
+        now = self._clock.monotonic()
+        record = line.outage.note(Happened.LIVE, now)
+        if record == "restored":
+            away, tries = span(now - line.outage.since), line.outage.tries
+            text = f"live again after {away}; {'1 try' if tries == 1 else f'{tries:,} tries'}"
+            line.log(log, logging.INFO, "line.restored", text, "restored")
+        else:
+            line.log(log, logging.INFO if record else logging.DEBUG, "line.live", "live")
+
+    def _log_stable(self, line: LineRecord) -> None:
+        now, outage = self._clock.monotonic(), line.outage
+        if outage.note(Happened.STABLE, now) == "restored":
+            lost = f"lost {outage.losses:,} times within {span(now - outage.since)}"
+            text = f"live for {line.spec.policy.restart.stable_after:g} s again; it was {lost}"
+            line.log(log, logging.INFO, "line.restored", text, "stable")
+
+    def _log_next(self, line: LineRecord, occasion: Occasion) -> None:
+        text = self._next_words(line, occasion)
+        if occasion.happened is None:
+            level = logging.INFO if line.outage.is_well else logging.DEBUG
+            line.log(log, level, "line.deferred", text, "deferred")
+            return
+        record = line.outage.note(occasion.happened, self._clock.monotonic())
+        if record == "flapping":
+            stable = f"{line.spec.policy.restart.stable_after:g} s"
+            text = f"lost again before it was live for {stable}; its next losses are not logged: {text}"
+        event, level = RECORDS[record]
+        line.log(log, level, event, text, occasion.reason.code)
+
     def _ask_limiter(self, line: LineRecord) -> None:
         line.doors.at = self._limiters.open_door(line.spec, line.doors.at)
         deferral = self._limiters.try_acquire(line.name, line.spec, line.doors.at)
@@ -447,6 +493,7 @@ class Lines:
         life.door = line.doors.at
         line.metrics.increment_later("line_starts_total")
         line.journal.mark("started", self._clock.monotonic())
+        line.log(log, logging.DEBUG, "line.connecting", f"connects to {origin(line.doors.url)}")
         try:
             life.child = self._children.start_connection(line, life)
         except (OSError, RuntimeError) as error:  # no descriptor, no thread
@@ -481,11 +528,14 @@ class Lines:
             self._timers.send_after(max(0.0, left), self._supervisor, StableDue(line.name, line.epoch))
 
     def _stale(self, line: LineRecord, topics: Mapping[Topic, Freshness]) -> None:
-        for topic, found in topics.items():
-            if topic not in line.stale:
-                line.log(log, logging.WARNING, "topic.stale", f"{topic} is stale: {found.text}", str(topic))
-        line.stale = frozenset(topics)
+        line.stale = topics
+        self._log_stale(line)
         self._shared.note_change()
+
+    def _log_stale(self, line: LineRecord) -> None:
+        log_topics(log, line, self._shared.cells, self._clock.monotonic())
+        if line.stale_log.waits:
+            self._timers.send_after(STEADY, self._supervisor, SteadyDue(line.name, line.epoch))
 
     def _tell_streams(self, line: LineRecord, state: LifecycleState, reason: Reason) -> None:
         now_ns = self._clock.wall_ns()
@@ -508,23 +558,19 @@ def _asked(why: str) -> Occasion:
     return Occasion(Stopped(why), why)
 
 
-def _judged(
-    line: LineRecord, verdict: Verdict, reason: Reason, *, was_live: bool, known: bool
-) -> tuple[Event, Occasion]:
+def _judged(line: LineRecord, verdict: Verdict, reason: Reason) -> tuple[Event, Occasion]:
     """The verdict on an ending, as an event."""
     match verdict:
         case Retry(delay=delay, attempt=attempt):
             advice = f". {reason.advice}" if isinstance(reason, Retryable) and reason.advice else ""
             text = f"{reason.text}; try {attempt} in {delay:.2f} s{advice}"
-            level = logging.WARNING if was_live or attempt == 1 else logging.INFO
-            occasion = Occasion(reason, seconds=delay, text=text, level=level, wait=wait_of(reason))
+            occasion = Occasion(reason, "", delay, wait_of(reason), text, Happened.LOST)
             return Event.ENDED_RETRY, occasion
         case Park(probe_after=probe_after):
             text = f"{reason.text}; {_next_step(line, probe_after, reason)}"
-            level = logging.INFO if known else logging.ERROR
             if probe_after is None:
-                return Event.ENDED_FAIL, Occasion(reason, text=text, level=level)
-            occasion = Occasion(reason, seconds=probe_after, text=text, level=level, wait=wait_of(reason))
+                return Event.ENDED_FAIL, Occasion(reason, text=text, happened=Happened.FAILED)
+            occasion = Occasion(reason, "", probe_after, wait_of(reason), text, Happened.PARKED)
             return Event.ENDED_PARK, occasion
         case RestDelay():
             return Event.ENDED_REST, Occasion(reason)

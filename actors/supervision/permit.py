@@ -10,11 +10,12 @@ from msgspec import Struct
 from actors.delivery.cells import Cell, Cells
 from actors.delivery.holder import Holder
 from actors.delivery.inlet import Inlet
+from actors.display.escaping import printable
 from actors.display.shown import html_of
 from actors.errors import Blind, LinewardenError
 from actors.events import Cause, Freshness, Topic
 from actors.feed_spec import FeedSpec
-from actors.protocol.formatting import counted, printable
+from actors.protocol.formatting import counted
 from actors.rules.account.keeper import MAX_AGE
 from actors.rules.freshness import FreshnessPolicy, Policies, blind
 from actors.rules.venue_states import RECENT

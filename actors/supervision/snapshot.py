@@ -15,6 +15,7 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
+from actors import log_queue
 from actors.delivery.cells import Cells
 from actors.delivery.inlet import Inlet
 from actors.diagnostics import DeadLetters
@@ -43,9 +44,10 @@ from actors.status import (
 from actors.supervision.cooldown_file import Cooldown
 from actors.supervision.freshness import FreshnessLooks, LineLook, no_line
 from actors.supervision.state import OUTCOMES, LineView, SharedState
-from actors.timers import Timers
+from actors.timers import Timers, give_way
 
 SHARED = 0.1  # seconds for which a status is shared, where nothing happens
+AT_ONCE = 25  # topics, which take about half a millisecond, between two moments for other threads
 PATIENCE = 5.0  # seconds that a look waits for another thread that builds; then the last one has to do
 
 
@@ -165,6 +167,7 @@ class SharedStatus:
             started_ns=self._started_ns,
             uptime_s=self._clock.monotonic() - self._started,
             config=self._config,
+            log_levels=log_queue.levels(),
         )
 
     def _feed(
@@ -322,14 +325,18 @@ def _topics(
 ) -> Iterator[TopicStatus]:
     """The rows of its topics; those that are not fresh are noted."""
     last_events = cells.last_events(line)
-    for topic, cell in cells.topics_of(line):
+    for number, (topic, cell) in enumerate(cells.topics_of(line), 1):
         stamp = None if last_events is None else last_events.stamps.get(topic)
         blind_ns, today_ns = cell.blind_time.with_open(cell.blind_since, look.now_ns)
-        found, fresh = look.judged(topic, cell), look.fresh(topic, cell)
+        judged = look.judged(topic, cell)
+        name, fresh = str(topic), look.fresh(topic, cell, judged=judged)
+        found = None if judged is None else judged.found
         if not fresh:
-            untrusted[str(topic)] = fresh.about(topic)
+            untrusted[name] = fresh.about(name)
+        if number % AT_ONCE == 0:
+            give_way()
         yield TopicStatus(
-            topic=str(topic),
+            topic=name,
             state=cell.subscription,
             age_s=None if stamp is None else max(0.0, look.now - stamp.at),
             stale=found is not None and found.state == "stale",

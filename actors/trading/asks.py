@@ -195,8 +195,8 @@ class Access:
         self.tokens.refuse(token)
 
     def words(self, text: str) -> str:
-        """A text of the venue's, without secrets."""
-        return self.tokens.redactor.redact(text)
+        """A text of the venue's for people, without secrets."""
+        return self.tokens.redactor.words(text)
 
     def read(self, call: Call[T], lane: Lane) -> T:
         """What this read brings, asked for here and now: a second time after 401 or a lost connection.

@@ -13,15 +13,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+import actors
 from actors import Runtime, cli
 from actors.cli import service_commands
+from actors.display.status_rows import COLUMNS, SORTS
 from actors.service import Service
 from actors.settings.schema import ServiceSettings
 from actors.simulators import SimulatedO2
 from tests.cli.running import Running, feed, running, trades, written
 from tests.commands import PATIENCE, asked, child, on_a_terminal, posix, ran
+from tests.support.runtimes import feed_at
 
 CANARY = "canary-77c1"
 
@@ -39,15 +43,13 @@ def nobody() -> str:
 def test_a_live_service_is_shown_and_is_0(live_run: Running) -> None:
     told = ran("status", "--url", live_run.url)
     assert (told.returncode, told.stderr) == (0, "")
-    head, rule, row, *rest = told.stdout.splitlines()
-    assert (
-        " ".join(head.split())
-        == "line state for events topics restored gaps lag rtt age score reason or last gap"
-    )
-    assert set(rule) == {"─"}
+    summary, process, head, row = told.stdout.splitlines()
+    assert summary == "desk: live · 1 of 1 line live"
+    assert f" · pid {live_run.process.pid} · " in process
+    assert process.endswith("/desk.toml")
+    assert head.split() == [column for column in COLUMNS if column != "events/s"]
     assert row.split()[:2] == ["o2", "live"]
     assert "1/1" in row.split()
-    assert rest[-1] == "desk: live · 1 of 1 line live"
     assert "\x1b" not in told.stdout
 
     tree = ran("status", "--json", "--url", live_run.url)
@@ -59,7 +61,7 @@ def test_a_live_service_is_shown_and_is_0(live_run: Running) -> None:
 def test_status_with_fresh_is_1_while_some_topic_is_not_fresh(live_run: Running) -> None:
     told = ran("status", "--fresh", "--url", live_run.url)
     assert told.returncode == 1
-    assert "is not fresh (no_event): no event has come since the login" in told.stdout
+    assert ": not fresh (no_event): no event has come since the login" in told.stdout
     assert ran("status", "--fresh", "--json", "--url", live_run.url).returncode == 1
     assert ran("status", "--url", live_run.url).returncode == 0
 
@@ -73,16 +75,92 @@ def test_a_feed_out_of_reach_is_1_and_the_service_answers_all_the_same(
         it.until(lambda lines: lines["o2"]["state"] == "live" and lines["far"]["reason"] is not None)
         told = it.ask("status")
         assert told.returncode == 1
-        assert re.search(r"^far +(backoff, try \d+|connecting) .*refused", told.stdout, re.MULTILINE)
-        assert told.stdout.endswith("desk: degraded · 1 of 2 lines live\n")
+        assert re.search(r"^far: (backoff, try \d+ in|connecting).*; down since .*refused", told.stdout, re.M)
+        assert re.search(r"^far +(backoff|connecting) ", told.stdout, re.M)
+        assert told.stdout.startswith("desk: degraded · 1 of 2 lines live · 1 ")
         assert it.ask("status", "--json").returncode == 1
+        assert it.ask("status", "o2").returncode == 0
+        assert it.ask("status", "far", "--json").returncode == 1
+        rows = it.ask("status", "--down").stdout.splitlines()
+        assert [row.split()[0] for row in rows[-2:]] == ["line", "far"]
+        assert it.end()[0] == 0
+
+
+def test_a_target_that_does_not_exist_is_told_with_the_nearest(runtime: Runtime) -> None:
+    with Service(runtime, ServiceSettings()) as service:
+        for options in ([], ["--json"], ["--down"]):
+            told = asked("status", "o22", "--url", service.url, *options)
+            assert told.returncode == 2
+            assert "there is no feed or line 'o22'; did you mean 'o2'?" in told.stderr
+        told = asked("status", "--sort", "helth", "--url", service.url)
+        assert told.returncode == 2
+        assert "there is no column 'helth'; did you mean 'health'?" in told.stderr
+        for column in SORTS:
+            assert asked("status", "--sort", column, "--url", service.url).returncode == 0
+
+
+def test_a_target_is_alone_in_the_table_and_in_json(o2: SimulatedO2) -> None:
+    table = {"feeds": {name: feed_at(o2.url) for name in ("left", "right")}}
+    with actors.start(table, wait=10) as runtime:
+        runtime.supervisor.pause("right").get(timeout=10)
+        with Service(runtime, ServiceSettings()) as service:
+
+            def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
+                return asked("status", *arguments, "--url", service.url)
+
+            assert (ask().returncode, ask("left").returncode, ask("right").returncode) == (1, 0, 1)
+            rows = [row.split()[0] for row in ask("left").stdout.splitlines()]
+            assert rows[-2:] == ["line", "left"]
+            whole, part = (json.loads(ask(*target, "--json").stdout) for target in ((), ("left",)))
+            assert (list(whole["feeds"]), list(part["feeds"])) == (["left", "right"], ["left"])
+            assert whole.keys() == part.keys()
+
+
+@pytest.mark.parametrize(
+    ("target", "fresh"), [(None, False), ("a", True), ("b", False), ("b/x", False), ("b/y", True)]
+)
+def test_the_exit_code_with_fresh_is_that_of_the_target(target: str | None, fresh: bool) -> None:
+    topics = [{"topic": "b/trades/X"}]
+    lines = {"b/x": {"state": "live", "topics": topics}, "b/y": {"state": "live"}}
+    tree = {
+        "feeds": {"a": {"live": True}, "b": {"live": True, "lines": lines}},
+        "untrusted": {"b/trades/X": {}},
+    }
+    liveness = msgspec.json.decode(msgspec.json.encode(tree), type=service_commands._Liveness)
+    assert liveness.is_live(target)
+    assert liveness.is_fresh(target) is fresh
+
+
+@posix
+def test_on_a_terminal_the_whole_picture_is_within_it(tmp_path: Path, o2: SimulatedO2) -> None:
+    feeds = [feed(f"feed{number}", o2.url) for number in range(30)]
+    with running(written(tmp_path / "desk.toml", *feeds)) as it:
+        it.until(lambda lines: all(line["state"] == "live" for line in lines.values()))
+        it.ask("pause", "feed29")
+        for options in ([], ["--all"]):
+            with on_a_terminal("status", "--url", it.url, *options) as (command, screen):
+                assert command.wait(PATIENCE) == 1
+                seen = screen.whole()
+            rows = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen).replace("\r", "").splitlines()
+            assert max(map(len, rows)) <= 80
+            first = next(number for number, row in enumerate(rows) if row.startswith("line "))
+            assert rows[first + 1].split()[:2] == ["feed29", "paused"]
+            if options:
+                assert len(rows) == first + 31
+            else:
+                assert len(rows) == 23
+                assert "not shown: " in "".join(rows[-3:])
+                assert rows[-1].endswith("linewarden status --all")
         assert it.end()[0] == 0
 
 
 def test_no_service_is_3_and_says_where_it_was_looked_for(
     nobody: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = written(tmp_path / "desk.toml", service=f'listen = "{nobody}"\ntoken = "{CANARY}"')
+    config = written(
+        tmp_path / "desk.toml",
+        service=f'socket = "none"\nlisten = "{nobody}"\ntokens = {{ act = "{CANARY}" }}',
+    )
     ways: list[tuple[list[object], dict[str, str]]] = [
         (["--url", nobody, "-c", "elsewhere.toml"], {"LINEWARDEN_URL": "http://127.0.0.1:1"}),
         ([], {"LINEWARDEN_URL": f"http://{nobody}"}),
@@ -114,7 +192,7 @@ ANSWERS = [
 def test_a_process_that_asks_prints_the_answer_and_ends_with_0(
     command: list[str], printed: str, runtime: Runtime
 ) -> None:
-    with Service(runtime, ServiceSettings(listen="127.0.0.1:0")) as service:
+    with Service(runtime, ServiceSettings()) as service:
         told = ran(*command, "--url", service.url)
     assert (told.returncode, told.stdout, told.stderr) == (0, printed, "")
 
@@ -302,15 +380,15 @@ def test_a_reload_leaves_alone_what_did_not_change(
 # ── the port, and who may ask ───────────────────────────────────────────────────────────────────
 
 
-def test_a_taken_port_is_a_sentence_and_no_venue_is_bothered(
+def test_a_taken_socket_is_a_sentence_and_no_venue_is_connected_to(
     live_run: Running, tmp_path: Path, o2: SimulatedO2
 ) -> None:
-    address = live_run.url.removeprefix("http://")
-    second = written(tmp_path / "second.toml", feed("o2", o2.url), service=f'listen = "{address}"')
+    address = live_run.url.removeprefix("unix:")
+    second = written(tmp_path / "second.toml", feed("o2", o2.url), service=f'socket = "{address}"')
     before = o2.lives
     told = ran("run", second)
     assert (told.returncode, told.stdout) == (1, "")
-    assert told.stderr.startswith(f"{address} is taken: ")
+    assert told.stderr.startswith(f"{address} is taken: process {live_run.process.pid} listens there")
     assert len(told.stderr.splitlines()) == 1
     assert o2.lives == before
     alone = ran("run", second, "--no-service", "--duration", 0.5)
@@ -319,14 +397,15 @@ def test_a_taken_port_is_a_sentence_and_no_venue_is_bothered(
 
 
 @posix
-def test_what_was_killed_starts_again_at_the_same_port(o2_config: Path, nobody: str) -> None:
-    o2_config.write_text(o2_config.read_text().replace("127.0.0.1:0", nobody))
+def test_what_was_killed_starts_again_at_the_same_socket(o2_config: Path) -> None:
+    urls = set()
     for _ in range(2):
         with running(o2_config) as it:
-            assert it.url == f"http://{nobody}"
+            urls.add(it.url)
             it.until(lambda lines: lines["o2"]["state"] == "live")
             it.process.send_signal(signal.SIGKILL)
             it.process.wait(PATIENCE)
+    assert len(urls) == 1
 
 
 def test_a_token_is_required_and_shown_nowhere(
@@ -335,7 +414,7 @@ def test_a_token_is_required_and_shown_nowhere(
     config = written(
         tmp_path / "desk.toml",
         feed("o2", o2.url, trades(market)),
-        service=f'listen = "{nobody}"\ntoken = "${{DESK_TOKEN}}"',
+        service=f'socket = "none"\nlisten = "{nobody}"\ntokens = {{ act = "${{DESK_TOKEN}}" }}',
     )
     outputs = []
     with running(config, "--log-level", "debug", environ={"DESK_TOKEN": CANARY}) as it:

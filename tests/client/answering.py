@@ -109,7 +109,8 @@ def open_folder() -> Iterator[Path]:
 def as_another(say: Callable[[], str], *groups: int) -> str:
     """What a forked child of this process has to say as another user, who is also in these groups."""
 
-    for name in ("grp", "encodings.idna"):  # the child may not read the folder of this Python
+    # The child may not read the folder of this Python.
+    for name in ("grp", "encodings.ascii", "encodings.idna", "encodings.latin_1"):
         import_module(name)
 
     def become_and_say() -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import time
 
 import pytest
@@ -114,3 +115,11 @@ def test_what_follows_a_request_does_not_spoil_its_answer(service: Service) -> N
     head = f"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:{service.port}\r\n\r\n"
     with raw(service, head.encode() * 2) as sock:
         assert rest(sock).count(b"HTTP/1.1 200 ") == 1
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/status", "/nowhere"])
+def test_a_client_that_closes_its_half_has_its_answer(service: Service, path: str) -> None:
+    head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{service.port}\r\n\r\n"
+    with raw(service, head.encode()) as sock:
+        sock.shutdown(socket.SHUT_WR)
+        assert rest(sock).startswith(b"HTTP/1.1 404 " if path == "/nowhere" else b"HTTP/1.1 200 ")

@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from actors.service.responses import RequestDeclined
-from actors.service.status_answers import ASKERS, StatusAnswers
+from actors.service.status_answers import ASKERS, LONGEST, StatusAnswers, pause
 from actors.status import Status
 from actors.supervision.snapshot import SHARED
 from tests.cli.statuses import line, status
@@ -23,6 +23,7 @@ class Lines:
         self.clock = Clock()
         self.mark: object = None
         self.slept: list[float] = []
+        self.cost = self.spent = 0.0
 
     def look(self) -> Status:
         self.looks += 1
@@ -31,12 +32,16 @@ class Lines:
     def change(self) -> object:
         return self.mark
 
+    def cpu(self) -> float:
+        self.spent += self.cost
+        return self.spent
+
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.clock.now += seconds
 
     def answers(self) -> StatusAnswers:
-        return StatusAnswers(self.look, self.change, monotonic=self.clock, sleep=self.sleep)
+        return StatusAnswers(self.look, self.change, monotonic=self.clock, cpu=self.cpu, sleep=self.sleep)
 
 
 def decoded(body: bytes) -> int:
@@ -61,6 +66,18 @@ def test_lines_that_flap_make_askers_wait_and_build_no_more() -> None:
         assert decoded(answers.json()) == lines.looks  # it shows the change
         lines.clock.now += 0.01
     assert 9 <= lines.looks <= 11
+
+
+def test_a_dear_status_is_built_less_often() -> None:
+    lines = Lines()
+    answers, begun = lines.answers(), lines.clock.now
+    lines.cost = 0.03  # seconds of a core for a build, and as much for its JSON
+    while lines.clock.now < begun + 6.0:
+        answers.json()
+        lines.clock.now += 0.01
+    assert 10 <= lines.looks <= 12
+    assert pause(0.001) == SHARED
+    assert pause(30.0) == LONGEST
 
 
 def test_who_asks_after_a_change_gets_a_status_that_shows_it() -> None:

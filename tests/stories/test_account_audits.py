@@ -15,13 +15,13 @@ import pytest
 
 import actors
 from actors import AccountBalance, AccountOrder, AccountPosition, Blind, Fill
+from actors.cli.journal_view import journal as journal_table
 from actors.cli.status_view import StatusView
-from actors.cli.status_view import journal as journal_table
 from actors.rules.journal import SilentLossEntry
 from actors.simulators.projectx import SimulatedProjectX
 from actors.status import Status
 from actors.trading.order_store import OrderStore
-from tests.cli.test_status_view import drawn
+from tests.cli.drawing import drawn
 from tests.trading.followed import (
     EP,
     FEED,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 import actors
-from actors import Lifecycle, RotationFailed
+from actors import Lifecycle, RotationFailed, log_queue
 from actors.connection import Connection
 from actors.messages import LineSettled, LineUpgraded, Report
 from actors.simulators import SimulatedAlpaca, SimulatedO2
@@ -198,6 +200,54 @@ def test_the_journal_of_a_long_outage_has_its_cause_and_one_entry_for_equal_trie
         assert refused.split.subscribe is not None  # the way back, from the last try
         o2.drop()
         clock.until(lambda status: len(status.lines()["o2"].journal) == 3)
+
+
+def events_of_line(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    """What an operator reads of the line in the log, with the texts."""
+    log_queue.flush(10.0)
+    told = [record for record in caplog.records if getattr(record, "line", "") == "o2"]
+    return [(vars(record)["event"], record.getMessage()) for record in told if record.levelno >= logging.INFO]
+
+
+def test_an_outage_is_two_records_of_the_log_however_long_it_lasts(
+    o2: SimulatedO2, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "actors")
+    with clockwork(config(o2.url, heartbeat=QUIET, restart={"initial": 0.25, "maximum": 30.0})) as clock:
+        clock.advance(HOUR)
+        o2.refuse(503, n=1_000)
+        o2.drop()
+        clock.until(lambda status: status.lines()["o2"].state == "backoff")
+        clock.advance(600.0)
+        o2.heal()
+        clock.advance(60.0)
+        (live, _), (lost, loss), (restored, text) = events_of_line(caplog)
+        assert (live, lost, restored) == ("line.live", "line.lost", "line.restored")
+        assert "; try 1 in" in loss
+        assert re.fullmatch(r"o2: live again after 10 m; \d\d tries", text)
+        events = [vars(record)["event"] for record in caplog.records if getattr(record, "line", "") == "o2"]
+        assert events.count("line.retry") == events.count("line.connecting") - 2 > 20
+
+
+def test_a_line_that_flaps_is_logged_once_until_it_is_stable(
+    o2: SimulatedO2, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "actors")
+    with clockwork(config(o2.url, heartbeat=QUIET, restart={"stable_after": 10.0})) as clock:
+        clock.advance(60.0)
+        for _ in range(6):
+            o2.drop()
+            clock.until(lambda status: status.lines()["o2"].state == "backoff")
+            clock.advance(1.0)
+            assert clock.line().state == "live"
+        told = events_of_line(caplog)
+        assert [event for event, _ in told] == ["line.live", "line.lost", "line.restored", "line.flapping"]
+        clock.advance(10.0)
+        event, text = events_of_line(caplog)[-1]
+        assert (event, text) == ("line.restored", "o2: live for 10 s again; it was lost 6 times within 15 s")
+        o2.drop()
+        clock.until(lambda status: status.lines()["o2"].counters.restarts == 7)
+        assert events_of_line(caplog)[-1][0] == "line.lost"
 
 
 def test_a_rotation_that_succeeded_leaves_no_dead_letter(o2: SimulatedO2) -> None:

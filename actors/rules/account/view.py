@@ -7,10 +7,11 @@ from typing import Literal
 
 from msgspec import Struct
 
+from actors.display.escaping import printable
 from actors.display.shown import html_of
 from actors.errors import LinewardenError
 from actors.protocol.accounts import AccountBalance, AccountOrder, AccountPosition, AccountRow, Fill
-from actors.protocol.formatting import counted, printable
+from actors.protocol.formatting import counted
 from actors.protocol.trading import Contract
 from actors.rules.account.states import ViewState
 
@@ -148,14 +149,14 @@ class AccountView(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         if not self.synced:
-            reason = f", {printable(self.reasons[0])}" if self.reasons else ""
-            return f"<AccountView {self.feed}/{self.account}: {self.state}{reason}>"
+            reason = f", {self.reasons[0]}" if self.reasons else ""
+            return printable(f"<AccountView {self.feed}/{self.account}: {self.state}{reason}>")
         parts = (
             counted(len(self.positions), "position"),
             counted(len(self.orders), "order"),
             f"flat {self.flat.answer}",
         )
-        return f"<AccountView {self.feed}/{self.account}: {' · '.join(parts)}>"
+        return printable(f"<AccountView {self.feed}/{self.account}: {' · '.join(parts)}>")
 
     def _repr_html_(self) -> str | None:
         return html_of(self, "view_pages:of_account")

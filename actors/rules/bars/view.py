@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
+from actors.display.escaping import printable
 from actors.display.shown import html_of
 from actors.protocol.bars import Bar, timeframe_of
-from actors.protocol.formatting import counted, printable
+from actors.protocol.formatting import counted
 
 
 class FrameView(Struct, frozen=True):
@@ -27,8 +28,9 @@ class FrameView(Struct, frozen=True):
 
     def __repr__(self) -> str:
         forming = "" if self.forming is None else " and one that forms"
-        reason = "" if self.synced else f"; {printable(self.reason)}"
-        return f"<FrameView {self.timeframe}: {counted(len(self.finished), 'bar')}{forming}{reason}>"
+        reason = "" if self.synced else f"; {self.reason}"
+        bars = counted(len(self.finished), "bar")
+        return printable(f"<FrameView {self.timeframe}: {bars}{forming}{reason}>")
 
     def _repr_html_(self) -> str | None:
         return html_of(self, "view_pages:of_frame")

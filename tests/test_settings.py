@@ -242,6 +242,16 @@ def test_a_secret_may_come_as_one() -> None:
             {"service": {"listen": "9700"}},
             '[service] listen: expected host and port, such as "127.0.0.1:9700" or "[::1]:9700".',
         ),
+        ({"service": {"listen": "127.0.0.1:97000"}}, "[service] listen: the port 97000 is above 65535."),
+        (feed(proxy="http://host:97000"), "[feeds.a] proxy: the port 97000 is above 65535."),
+        (
+            {"log": {"level": "inf"}},
+            '[log] level: expected one of: "debug", "info", "warning", "error"; did you mean \'info\'?',
+        ),
+        (
+            {"runtime": {"level": "info"}},
+            "[runtime] level: there is no such key; it belongs in [log].",
+        ),
         (
             {"service": {"listen": ":80"}},
             "[service] token: beyond loopback a token is required; "

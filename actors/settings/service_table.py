@@ -90,9 +90,8 @@ def _check_socket(reader: SettingsReader, service: ServiceSettings) -> None:
 def _check_listen(reader: SettingsReader, service: ServiceSettings, table: Mapping[str, object]) -> None:
     try:
         host, _ = host_and_port(service.listen)
-    except ValueError:
-        example = '"127.0.0.1:9700" or "[::1]:9700"'
-        reader.complain(WHERE, "listen", f"expected host and port, such as {example}")
+    except ValueError as error:
+        reader.complain(WHERE, "listen", str(error))
         return
     if service.token is not None and not _TOKEN.fullmatch(service.token.reveal()):
         reader.complain(WHERE, "token", "expected printable ASCII without spaces, and not empty")

@@ -288,6 +288,7 @@ COVERED_BY = {
     "supervision/permit": "stories/test_fresh",
     "supervision/permits": "stories/test_fresh",
     "supervision/proxy": "stories/test_status",
+    "supervision/topic_records": "stories/test_mute_and_quiet",
     "supervision/rotation": "stories/test_rotation",
     "supervision/shutdown": "stories/test_supervisor_laws",
     "supervision/vitals": "stories/test_health",

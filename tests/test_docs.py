@@ -84,6 +84,7 @@ ENVIRONMENT = {
     "TPLUS_SEED": "17" * 32,
     "TPLUS_PASSWORD": "correct horse battery staple",  # of tests/venues/tplus/keystores/alice
     "QUAY_TOKEN": "T",
+    "LINEWARDEN_TOKEN": "t" * 32,
 }
 CONFIG = {"feeds": {"o2": {"venue": "o2", "url": "sim://o2?rate=50"}}}
 
@@ -166,7 +167,7 @@ def test_python(code: str, names: dict[str, Any], tmp_path: Path, monkeypatch: p
         return
     if "ServiceClient" in code:
         names["trades"].get(timeout=10.0)
-        with Service(names["runtime"], ServiceSettings(listen="127.0.0.1:0")) as service:
+        with Service(names["runtime"], ServiceSettings()) as service:
             monkeypatch.setenv("LINEWARDEN_URL", service.url)
             exec(compile(code, "page", "exec"), names)
         return
@@ -432,9 +433,12 @@ def test_every_command_and_option_is_explained() -> None:
 def test_every_endpoint_is_explained() -> None:
     nothing = cast(Any, None)
     told = re.findall(
-        r"^\| `([A-Z]+ /[^`]*)` \|", section("docs/command-line.md", "HTTP endpoints"), re.MULTILINE
+        r"^\| `([A-Z]+ /[^`]*)` \| (\w+) \|", section("docs/command-line.md", "HTTP endpoints"), re.MULTILINE
     )
-    assert sorted(told) == sorted(map(str, ServiceRoutes(nothing, None, *[nothing] * 6).routes))
+    routes = ServiceRoutes(nothing, None, *[nothing] * 6).routes
+    needed = {str(route): route.needed.replace("nothing", "none") for route in routes}
+    assert dict(told) == needed
+    assert len(told) == len(routes)
 
 
 def test_every_metric_is_explained() -> None:

@@ -29,9 +29,9 @@ def host_and_port(listen: str) -> tuple[str, int]:
     return match[1] or match[2] or "", int(match[3])
 
 
-def local_url(host: str, port: int) -> str:
+def local_url(host: str, port: int, *, secure: bool = False) -> str:
     """The URL for clients on this machine of what listens at this address."""
-    return f"http://{HostPort(_EVERYWHERE.get(host, host), port)}"
+    return f"{'https' if secure else 'http'}://{HostPort(_EVERYWHERE.get(host, host), port)}"
 
 
 def is_clear(url: str) -> bool:

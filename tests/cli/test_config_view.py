@@ -20,6 +20,7 @@ def config(tmp_path: Path) -> Path:
         [runtime]
         name = "desk"
         [service]
+        listen = "127.0.0.1:9700"
         tokens = { look = "${LOOK_TOKEN}" }
         [defaults]
         compression = "deflate"

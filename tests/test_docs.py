@@ -66,6 +66,7 @@ NOT_OURS = {
     "journalctl": "systemd",
     "docker": "a container engine",
     "install": "root",
+    "groupadd": "root",
     "python3": "root",
     "/opt/linewarden/bin/pip": "root",
     "pip": "a package index",
@@ -340,10 +341,15 @@ def test_the_readme_is_short_and_leads_to_every_page() -> None:
     assert {page for page in others if page not in known} == set()
 
 
-def test_the_picture_is_small_and_names_no_place() -> None:
-    picture = (ROOT / "docs" / "live-table.svg").read_text(encoding="utf-8")
+PICTURES = sorted((ROOT / "docs").rglob("*.svg"))
+
+
+@pytest.mark.parametrize("file", PICTURES, ids=[file.stem for file in PICTURES])
+def test_a_picture_is_small_names_no_place_and_is_shown(file: Path) -> None:
+    picture = file.read_text(encoding="utf-8")
     assert len(picture.encode()) < 60_000
-    assert "projectx" in picture
+    assert "linewarden" in picture
+    assert any(link.endswith(f"/{file.name}") for page in PAGES for link in links(page))
     assert re.findall(r"/(?:home|root|tmp|Users|work)/|@font-face|url\(http", picture) == []
 
 

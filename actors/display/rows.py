@@ -45,8 +45,9 @@ def rows_of(
     """
     if width is None:
         return [Row(((plain(parts), style),))]
-    rows = folded(_joined(parts), width, indent)
     room = most * width
+    parts = [Quote(cut_middle(part.text, room)) if isinstance(part, Quote) else part for part in parts]
+    rows = folded(_joined(parts), width, indent)
     # A row is left half empty where a long word begins the next one.
     while len(rows) > most and room > 0 and any(isinstance(part, Quote) for part in parts):
         room -= width // 4

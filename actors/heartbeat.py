@@ -159,10 +159,11 @@ class Heartbeat(Actor):
         return stale
 
     def _look_for_stale(self, watch: Watch, due: StaleDue) -> None:
-        """The supervisor is told of changes."""
+        """The supervisor is told of the first look of a life, and of changes."""
         stale = self._tell_stale(watch, due.line, watch.policies)
-        if stale.keys() != watch.stale:
+        if stale.keys() != watch.stale or not watch.has_looked:
             self._supervisor.tell(TopicsStale(due.line, due.epoch, stale))
+        watch.has_looked = True
         watch.stale, watch.look_at = set(stale), math.inf
         self._plan_look(watch, due.line)
 

@@ -479,6 +479,10 @@ class StableDue(Report, frozen=True):
     """A timer's: this epoch may have been live for `stable_after`."""
 
 
+class SteadyDue(Report, frozen=True):
+    """A timer's: a topic of this line that was stale again and again may be steady."""
+
+
 class RotateDue(Struct, frozen=True):
     """A timer's: time to replace the connection of this line before the venue ends it."""
 

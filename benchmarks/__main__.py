@@ -11,6 +11,7 @@ import typer
 from benchmarks import (
     against,
     growth,
+    idle,
     latency,
     memory,
     orders,
@@ -133,6 +134,13 @@ def show_orders(rounds: Rounds = 5) -> None:
     show(orders.measure(rounds))
 
 
+@app.command("idle")
+def show_idle(rounds: Rounds = 3) -> None:
+    """What a service costs while nothing happens, and what those who ask it cost a line: two minutes."""
+    show(idle.measure())
+    show(idle.measure_beside(rounds))
+
+
 @app.command("everything")
 def show_everything(rounds: Rounds = 5) -> None:
     """All of it, about an hour; a file in benchmarks/results keeps the tables and tells the machine."""
@@ -180,6 +188,8 @@ def _everything(rounds: int) -> Iterator[Table]:
     yield questions.measure(rounds)
     yield requests.measure(rounds)
     yield orders.measure(rounds)
+    yield idle.measure()
+    yield idle.measure_beside(rounds)
 
 
 def _aims(rounds: int) -> Iterator[Table]:

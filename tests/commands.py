@@ -24,7 +24,13 @@ from actors import cli
 DEMO = Path(__file__).parent.parent / "config" / "demo.toml"
 PATIENCE = 50.0  # seconds until a process counts as hung: it needs one, and many more on a busy machine
 ENDING = 25.0  # seconds: five times the documented bound for the end of a process
-NOT_OURS = ("COLUMNS", "FORCE_COLOR", "LINEWARDEN_URL", "LINEWARDEN_TOKEN")  # they change what is printed
+NOT_OURS = (
+    "COLUMNS",
+    "FORCE_COLOR",
+    "LINEWARDEN_URL",
+    "LINEWARDEN_TOKEN",
+    "LINEWARDEN_CONFIG",
+)  # they change what is printed
 posix = pytest.mark.skipif(os.name == "nt", reason="signals to a child, and terminals, differ there")
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -52,6 +53,16 @@ def pytest_collection_finish() -> None:
 def seeds_of(config: pytest.Config) -> list[int]:
     asked = str(config.getoption("seeds"))
     return [*(range(1, int(asked[1:]) + 1) if asked.startswith("x") else map(int, asked.split(",")))]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_sockets() -> Iterator[None]:
+    """Services of tests have their sockets in a folder of this run, with a path that is short enough."""
+    with tempfile.TemporaryDirectory(prefix="lw-") as folder, pytest.MonkeyPatch.context() as environ:
+        environ.setenv("XDG_RUNTIME_DIR", folder)
+        for name in ("RUNTIME_DIRECTORY", "LINEWARDEN_URL", "LINEWARDEN_TOKEN", "LINEWARDEN_CONFIG"):
+            environ.delenv(name, raising=False)
+        yield
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ ROOT = Path(actors.__file__).parents[1]
 DEPLOY = ROOT / "examples" / "deploy"
 INSTALLED = "/opt/linewarden/bin/linewarden"
 DESK = "/etc/linewarden/desk.toml"
-PORT = ServiceSettings().address[1]
+PORT = 9700  # of the pages
 
 
 # ── the unit ────────────────────────────────────────────────────────────────────────────────────
@@ -105,7 +105,7 @@ def test_the_watchdog_s_signal_leaves_every_stack_in_the_log(
     monkeypatch.setenv(*variable.split("="))
     # A quiet market: the interpreter walks the stacks of threads that go on running meanwhile.
     quiet = tmp_path / "quiet.toml"
-    quiet.write_text('[service]\nlisten = "127.0.0.1:0"\n[feeds.o2]\nvenue = "o2"\nurl = "sim://o2?rate=0"\n')
+    quiet.write_text('[feeds.o2]\nvenue = "o2"\nurl = "sim://o2?rate=0"\n')
     with child("run", str(quiet)) as it:
         resource.prlimit(it.pid, resource.RLIMIT_CORE, (0, 0))
         assert it.stderr is not None
@@ -203,14 +203,15 @@ def test_its_python_is_one_of_ours(steps: list[tuple[str, str]]) -> None:
 def test_the_health_check_asks_whether_the_process_lives(steps: list[tuple[str, str]]) -> None:
     options, _, words = of(steps, "HEALTHCHECK").partition("CMD ")
     assert "--interval=30s" in options
-    assert of(steps, "EXPOSE") == str(PORT)
+    folder = of(steps, "ENV").removeprefix("RUNTIME_DIRECTORY=")
     command = json.loads(words)
     assert command[0] == "python"
-    assert str(PORT) in command[-1]
+    assert f"'{folder}/*.sock'" in command[-1]
     with SimulatedO2() as gone:
         url = gone.url
-    with actors.start(config(url)) as runtime, Service(runtime, ServiceSettings(listen="127.0.0.1:0")) as it:
-        here = [sys.executable, *(word.replace(str(PORT), str(it.port)) for word in command[1:])]
+    with actors.start(config(url)) as runtime, Service(runtime, ServiceSettings()) as it:
+        own = str(Path(it.url.removeprefix("unix:")).parent)
+        here = [sys.executable, *(word.replace(folder, own) for word in command[1:])]
         environ = os.environ | {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
         healthy = subprocess.run(here, check=False, timeout=PATIENCE, env=environ)
         assert healthy.returncode == 0  # though its one line is down

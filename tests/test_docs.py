@@ -53,6 +53,7 @@ RUN = {"console", "python", "toml"}
 ELSEWHERE = {
     ("docs/architecture.md", ""): "tests/test_layout.py",  # drawings that name files
     ("docs/command-line.md", "json"): "tests/service/test_market_answers.py",  # answers of the service
+    ("docs/configuration.md", ""): "tests/test_settings_env_file.py",  # a file of variables
     ("docs/simulators.md", "text"): "tests/simulators/test_page.py",  # a transcript, and a mistake in it
     ("docs/simulators.md", "python"): "tests/simulators/test_page.py",  # run beside the transcript
     ("docs/venues.md", ""): "tests/venues/test_declarative.py",  # transcripts, which are played
@@ -83,6 +84,7 @@ ENVIRONMENT = {
     "TPLUS_SEED": "17" * 32,
     "TPLUS_PASSWORD": "correct horse battery staple",  # of tests/venues/tplus/keystores/alice
     "QUAY_TOKEN": "T",
+    "LINEWARDEN_TOKEN": "t" * 32,
 }
 CONFIG = {"feeds": {"o2": {"venue": "o2", "url": "sim://o2?rate=50"}}}
 
@@ -165,7 +167,7 @@ def test_python(code: str, names: dict[str, Any], tmp_path: Path, monkeypatch: p
         return
     if "ServiceClient" in code:
         names["trades"].get(timeout=10.0)
-        with Service(names["runtime"], ServiceSettings(listen="127.0.0.1:0")) as service:
+        with Service(names["runtime"], ServiceSettings()) as service:
             monkeypatch.setenv("LINEWARDEN_URL", service.url)
             exec(compile(code, "page", "exec"), names)
         return
@@ -202,6 +204,15 @@ def place(tmp_path: Path) -> Path:
     user.parent.mkdir(parents=True)
     user.write_bytes((ROOT / "tests" / "venues" / "tplus" / "keystores" / "alice").read_bytes())
     user.chmod(0o600)
+    for name, text in {
+        "keys.env": "ALPACA_API_KEY=k\n",
+        "feeds.d/other.toml": '[feeds.other]\nvenue = "o2"\n',
+        "credentials/alpaca_key": "k\n",
+        "credentials/alpaca_secret": "s\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        (tmp_path / name).chmod(0o600)
     (tmp_path / "talks").mkdir()
     (tmp_path / "talks" / "binance.txt").write_text('< {"result":null,"id":1}\n', encoding="utf-8")
     return tmp_path
@@ -214,7 +225,7 @@ def test_config(text: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None
     if "feeds" in source:
         file = place / "page.toml"
         file.write_text(text, encoding="utf-8")
-        settings = load(file, ENVIRONMENT)
+        settings = load(file, ENVIRONMENT | {"CREDENTIALS_DIRECTORY": str(place / "credentials")})
         assert settings.feeds
         assert not settings.warnings
     elif "name" in source:
@@ -329,10 +340,15 @@ def test_the_readme_is_short_and_leads_to_every_page() -> None:
     assert {page for page in others if page not in known} == set()
 
 
-def test_the_picture_is_small_and_names_no_place() -> None:
-    picture = (ROOT / "docs" / "live-table.svg").read_text(encoding="utf-8")
+PICTURES = sorted((ROOT / "docs").rglob("*.svg"))
+
+
+@pytest.mark.parametrize("file", PICTURES, ids=[file.stem for file in PICTURES])
+def test_a_picture_is_small_names_no_place_and_is_shown(file: Path) -> None:
+    picture = file.read_text(encoding="utf-8")
     assert len(picture.encode()) < 60_000
-    assert "projectx" in picture
+    assert "linewarden" in picture
+    assert any(link.endswith(f"/{file.name}") for page in PAGES for link in links(page))
     assert re.findall(r"/(?:home|root|tmp|Users|work)/|@font-face|url\(http", picture) == []
 
 
@@ -362,6 +378,7 @@ def keys_in(text: str) -> dict[str, str]:
     [
         ("The runtime", schema.RuntimeSettings, None),
         ("The service", schema.ServiceSettings, None),
+        ("The log", schema.LogSettings, None),
         ("Feeds", schema.FeedSettings, FEED_KEYS | {"url"}),
         ("Subscriptions", schema.WantedTopics, ENTRY_KEYS),
         ("Calendars", schema.CalendarSettings, None),
@@ -392,6 +409,7 @@ def test_every_key_of_a_config_is_explained(
 def test_the_config_of_a_desk_shows_every_key() -> None:
     text = (ROOT / "config" / "desk.toml").read_text(encoding="utf-8")
     tables: list[type] = [schema.RuntimeSettings, schema.ServiceSettings, schema.TradingSettings]
+    tables += [schema.LogSettings]
     tables += [RESTART, HEARTBEAT, HEALTH]
     keys = FEED_KEYS.union(ENTRY_KEYS, schema.CalendarSettings.__struct_fields__, *map(keys_of, tables))
     shown = set(re.findall(r"^(?:# )?(\w+) = ", text, re.MULTILINE)) | set(re.findall(r"\.(\w+)\]", text))
@@ -420,9 +438,12 @@ def test_every_command_and_option_is_explained() -> None:
 def test_every_endpoint_is_explained() -> None:
     nothing = cast(Any, None)
     told = re.findall(
-        r"^\| `([A-Z]+ /[^`]*)` \|", section("docs/command-line.md", "HTTP endpoints"), re.MULTILINE
+        r"^\| `([A-Z]+ /[^`]*)` \| (\w+) \|", section("docs/command-line.md", "HTTP endpoints"), re.MULTILINE
     )
-    assert sorted(told) == sorted(map(str, ServiceRoutes(nothing, None, *[nothing] * 6).routes))
+    routes = ServiceRoutes(nothing, None, *[nothing] * 6).routes
+    needed = {str(route): route.needed.replace("nothing", "none") for route in routes}
+    assert dict(told) == needed
+    assert len(told) == len(routes)
 
 
 def test_every_metric_is_explained() -> None:

@@ -14,12 +14,34 @@ import typer
 
 from actors.display.escaping import printable, printable_rows
 from actors.errors import ConfigError
+from actors.settings.config_path import find_config
 
 if TYPE_CHECKING:
     from actors.settings import Settings
     from actors.venues.declarative import DeclarativeVenue
 
-Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="A file such as config/desk.toml.")]
+CONFIG_MISTAKE = 78  # EX_CONFIG of sysexits.h: with this exit code, systemd does not start it again
+
+Config = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="CONFIG",
+        help="A file such as config/desk.toml; without it: LINEWARDEN_CONFIG, else linewarden.toml here, of "
+        "the user or of the machine.",
+    ),
+]
+
+
+def config_of(config: Path | None) -> Path:
+    """The config that is given, else the one that is found; its path is printed. None: the command ends."""
+    if config is not None:
+        return config
+    try:
+        found = find_config(os.environ)
+    except ConfigError as error:
+        raise typer.Exit(report(error)) from None
+    print(f"config: {found.path} ({found.because})", file=sys.stderr)
+    return found.path
 
 
 def described_venue(config: Path) -> type[DeclarativeVenue] | None:
@@ -46,7 +68,8 @@ def settings_of(config: Path) -> Settings:
 
 
 def report(error: ConfigError) -> int:
-    return complain(*error.problems)
+    """As `complain`, of mistakes in a config."""
+    return complain(*error.problems, code=CONFIG_MISTAKE)
 
 
 def complain(*sentences: str, code: int = 1) -> int:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args
 import typer
 from msgspec import structs
 
-from actors.cli.arguments import Config, complain, described_venue, known_name, settings_of
+from actors.cli.arguments import Config, complain, config_of, described_venue, known_name, settings_of
 from actors.cli.formatting import console, plain_table
 from actors.cli.venues import channel_table
 from actors.display.status_words import login_words
@@ -25,7 +25,7 @@ from actors.trading.folder import StoreError
 
 
 def check(
-    config: Config,
+    config: Config = None,
     sample: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Decode the captured messages in this file, one per line."),
@@ -38,9 +38,10 @@ def check(
     """Validate CONFIG without connecting.
 
     CONFIG may also be the table of a venue. With --sample the command shows how the messages of a file
-    (it may be gzipped) would be routed. It exits with 1 if CONFIG has mistakes or if a message would not be
-    routed.
+    (it may be gzipped) would be routed. It exits with 78 if CONFIG has mistakes, and with 1 if a message
+    would not be routed.
     """
+    config = config_of(config)
     described = described_venue(config)
     if described is not None:
         if sample is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
+from threading import get_ident
+from typing import Any
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -16,13 +18,27 @@ PIPE = 10_000  # columns where stdout is no terminal
 
 
 class PrintableConsole(Console):
-    """Writes no character of a shown text that controls a terminal, whoever has forgotten to escape it."""
+    """Writes no character of a shown text that controls a terminal, whichever view forgot to escape it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._rendering: set[int] = set()  # threads
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        for segment in super().render(renderable, options):
-            text, style, control = segment
-            is_safe = control is not None or text == "\n"
-            yield segment if is_safe else Segment(printable_rows(text), style)
+        """As the console's own; what is rendered within it is escaped once, on its way out."""
+        segments = super().render(renderable, options)
+        return segments if get_ident() in self._rendering else self._printable(segments)
+
+    def _printable(self, segments: Iterable[Segment]) -> Iterator[Segment]:
+        thread = get_ident()
+        self._rendering.add(thread)
+        try:
+            for segment in segments:
+                text, style, control = segment
+                is_safe = control is not None or (text.isascii() and text.isprintable())
+                yield segment if is_safe else Segment(printable_rows(text), style)
+        finally:
+            self._rendering.discard(thread)
 
 
 def console() -> Console:

@@ -13,7 +13,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from actors.cli.arguments import complain, known_name, report, user_name
+from actors.cli.arguments import complain, config_of, known_name, report, user_name
 from actors.cli.configured_service import read_settings
 from actors.cli.formatting import plain_table
 from actors.cli.halt_cancel import halt_and_cancel
@@ -34,13 +34,18 @@ NEWEST = 50  # orders that are listed
 POLL = 0.05  # seconds
 
 Config = Annotated[
-    Path, typer.Option("-c", "--config", metavar="CONFIG", help="The config; [trading] has the folder.")
+    Path | None,
+    typer.Option(
+        "-c",
+        "--config",
+        metavar="CONFIG",
+        help="The config; [trading] has the folder. Without it: the one that `run` takes without CONFIG.",
+    ),
 ]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded.")]
 
 
 def orders(
-    config: Config,
     action: Annotated[
         str,
         typer.Argument(
@@ -57,6 +62,7 @@ def orders(
         bool, typer.Option("--absent", help="With resolve: the order is not at the venue.")
     ] = False,
     reason: Reason = "",
+    config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """List recorded orders, or settle them by hand.
@@ -68,6 +74,7 @@ def orders(
     """
     if action:
         known_name("ACTION", action, ACTIONS)
+    config = config_of(config)
     match action:
         case "init":
             _init(config)
@@ -82,7 +89,6 @@ def orders(
 
 
 def halt(
-    config: Config,
     target: Annotated[
         str, typer.Argument(metavar="TARGET", help="all, a feed, FEED/ACCOUNT, a host, or HOST/ACCOUNT.")
     ],
@@ -99,6 +105,7 @@ def halt(
     every: Annotated[
         bool, typer.Option("--all", help="With --cancel: also those that protect a position.")
     ] = False,
+    config: Config = None,
 ) -> None:
     """Refuse every order that adds risk.
 
@@ -111,6 +118,7 @@ def halt(
         raise typer.BadParameter("expected some words", param_hint="--reason")
     if every and not cancel:
         raise typer.BadParameter("expected --cancel with it", param_hint="--all")
+    config = config_of(config)
     if cancel and (code := halt_and_cancel(config, target, reason, every=every)) is not None:
         raise typer.Exit(code)
     with _store(config) as store:
@@ -130,11 +138,11 @@ def halt(
 
 
 def unhalt(
-    config: Config,
     id: Annotated[str, typer.Argument(metavar="ID", help="The id of the halt, as `orders` lists it.")],
+    config: Config = None,
 ) -> None:
     """End a halt."""
-    with _store(config) as store:
+    with _store(config_of(config)) as store:
         typer.echo(printable(f"ended: {store.unhalt(id, by=user_name())}"))
 
 
@@ -157,10 +165,10 @@ def _store(config: Path) -> Iterator[StoreOperator]:
 
 
 def _folder(config: Path) -> Path:
-    """Raises ConfigError, StoreError."""
+    """Raises ConfigError."""
     folder = read_settings(config, "trading").trading.dir
     if not folder:
-        raise StoreError(f"{config}: [trading] dir is missing: it names the folder of the order store.")
+        raise ConfigError([f"{config}: [trading] dir is missing: it names the folder of the order store."])
     return Path(folder)
 
 

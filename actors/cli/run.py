@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from actors import log_queue
 from actors.cli import logs
-from actors.cli.arguments import Config, complain, one_of, report, settings_of
+from actors.cli.arguments import Config, complain, config_of, one_of, report, settings_of
 from actors.cli.check import placed
 from actors.cli.formatting import console
 from actors.cli.reload import Reloader
@@ -44,7 +44,7 @@ LOG_WITHIN = 0.5  # seconds for the last log records
 
 
 def run(
-    config: Config,
+    config: Config = None,
     seconds: Annotated[
         float | None,
         typer.Option(
@@ -56,26 +56,34 @@ def run(
         typer.Option("--show-events", help="Show the events that CONFIG subscribes to, and judge the run."),
     ] = False,
     no_service: Annotated[
-        bool, typer.Option("--no-service", help="Open no port: linewarden status cannot ask this run.")
+        bool,
+        typer.Option(
+            "--no-service", help="Open no socket and no port: linewarden status cannot ask this run."
+        ),
     ] = False,
     log_format: Annotated[
-        logs.Format, one_of("--log-format", get_args(logs.Format), "The format of log lines.")
-    ] = "text",
+        logs.Format | None,
+        one_of("--log-format", get_args(logs.Format), "The format of log lines; by default as in [log]."),
+    ] = None,
     log_level: Annotated[
-        logs.Level, one_of("--log-level", get_args(logs.Level), "The lowest level that is logged.")
-    ] = "info",
+        logs.Level | None,
+        one_of(
+            "--log-level", get_args(logs.Level), "The lowest level that is logged; by default as in [log]."
+        ),
+    ] = None,
 ) -> None:
     """Run the feeds of CONFIG until Ctrl-C or SIGTERM.
 
     On a terminal it shows a table with one row per line; elsewhere it writes its log to stderr. It answers
     linewarden status and the other commands at the address in [service]. SIGHUP reloads CONFIG.
 
-    At the end it prints a summary. It exits with 0, or with 1 if CONFIG has mistakes or the port is taken. A
-    judged run also exits with 1 if a loss was not restored, a line is not live or decodes nothing at the
-    end, or the counters do not reconcile.
+    At the end it prints a summary. It exits with 0, with 78 if CONFIG has mistakes, or with 1 if the port is
+    taken. A judged run also exits with 1 if a loss was not restored, a line is not live or decodes nothing
+    at the end, or the counters do not reconcile.
     """
+    config = config_of(config)
     settings = settings_of(config)
-    logs.set_up(log_format, log_level)
+    logs.set_up(log_format or settings.log.format, log_level or settings.log.level)
     _raise_file_limit(_lines(settings))
     with endings(*HANG_UP) as ending:
         run = _Run(
@@ -122,11 +130,11 @@ class _Run(Struct):
     def until_the_end(self) -> tuple[int, Sequence[str]]:
         """Returns the exit code, and the sentences to end with."""
         from actors.service import ServiceError
-        from actors.service.server import listen
+        from actors.service.listeners import Place
 
         try:
             if self.serve:  # before a venue is connected, whose slot another run may hold
-                listen(*self.settings.service.address).close()
+                Place.of(self.settings.service, self.settings.runtime.name, os.environ).test()
             runtime = _start(self.settings)
         except ConfigError as error:
             return report(error), ()

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -17,11 +17,9 @@ import msgspec
 import typer
 from msgspec import Raw, Struct
 from rich.console import Group, RenderableType
-from rich.live import Live
-from rich.text import Text
 
 from actors.cli import journal_view, kept_view, status_view
-from actors.cli.arguments import complain
+from actors.cli.arguments import complain, report
 from actors.cli.formatting import console, screen_width
 from actors.cli.service_client import CommandClient, find_service, in_path, read_status
 from actors.display.escaping import printable, printable_json
@@ -113,16 +111,19 @@ def status(
     are fresh, too; with 1 if some are not, with 3 if no service answers.
     """
     with asking(url, config) as service:
-        view = status_view.StatusView(moving=watch, fresh=fresh, target=target, down=down, sort=sort)
-        if watch:
-            _watch_json(service) if as_json else _watch(service, view)
-            return
         body = service.get("/status")
         liveness = msgspec.json.decode(body, type=_Liveness)
         liveness.check(target)
+        if watch:
+            if as_json:
+                _watch_json(service)
+            else:
+                _watch(service, target, down=down, fresh=fresh, sort=sort)
+            return
         if as_json:
             _write((body if target is None else _part(body, target)).decode())
         else:
+            view = status_view.StatusView(fresh=fresh, target=target, down=down, sort=sort)
             _print_status(read_status(body, service.url), view, whole=every)
         is_well = liveness.is_live(target) and (not fresh or liveness.is_fresh(target))
         raise typer.Exit(0 if is_well else 1)
@@ -202,22 +203,11 @@ def _print_status(status: Status, view: status_view.StatusView, *, whole: bool) 
     shown.print(view.render(status, time.monotonic(), time.time(), width, height), soft_wrap=True)
 
 
-def _watch(service: CommandClient, view: status_view.StatusView) -> None:
-    """The first look has to succeed. After that the view waits for a service that is gone."""
-    shown = console()
-    part = _picture(service.status(), view)
-    live = Live(console=shown, auto_refresh=False) if shown.is_terminal else None
-    with suppress(KeyboardInterrupt), live or nullcontext():
-        while True:
-            if live is not None:
-                live.update(part, refresh=True)
-            else:
-                shown.print(part, "")
-            time.sleep(LOOK)
-            try:
-                part = _picture(service.status(), view)
-            except ServiceUnreachableError as error:
-                part = Text(str(error), "yellow")
+def _watch(service: CommandClient, target: str | None, *, down: bool, fresh: bool, sort: str) -> None:
+    from actors.cli.watch.listing import Wanted
+    from actors.cli.watch.start import watch
+
+    watch(service, Wanted(target=target, down=down, sort=sort), fresh=fresh)
 
 
 def _watch_json(service: CommandClient) -> None:
@@ -227,12 +217,6 @@ def _watch_json(service: CommandClient) -> None:
             time.sleep(LOOK)
             with suppress(ServiceUnreachableError):
                 _write(service.get("/status").decode())
-
-
-def _picture(status: Status, view: status_view.StatusView) -> RenderableType:
-    shown = console()
-    size = shown.size if shown.is_terminal else (None, None)
-    return view.render(status, time.monotonic(), time.time(), *size)
 
 
 def tail(
@@ -414,7 +398,9 @@ def asking(url: str | None, config: Path | None) -> Iterator[CommandClient]:
         raise typer.Exit(complain(text, code=3)) from None
     except ServiceUnreachableError as error:
         raise typer.Exit(complain(str(error), code=3)) from None
-    except (ServiceDeclinedError, ConfigError) as error:
+    except ConfigError as error:
+        raise typer.Exit(report(error)) from None
+    except ServiceDeclinedError as error:
         raise typer.Exit(complain(str(error))) from None
 
 

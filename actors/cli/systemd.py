@@ -90,6 +90,8 @@ class Systemd:
                 log.warning("service.systemd_lost", "cannot notify systemd of %s: %s", words[0], error)
             self._failed = True
             return False
+        if self._failed:
+            log.info("service.systemd_restored", "systemd is notified again")
         self._failed = False
         return True
 

@@ -10,7 +10,7 @@ import typer
 from msgspec import NODEFAULT, structs
 from rich.table import Table
 
-from actors.cli.arguments import complain, described_venue, known_name, report
+from actors.cli.arguments import complain, described_venue, known_name
 from actors.cli.formatting import console, plain_table
 from actors.errors import ConfigError
 from actors.protocol.limits import SendRate
@@ -72,7 +72,7 @@ def _named(name: str, known: Mapping[str, type[Venue]]) -> type[Venue]:
     try:
         return venue_class(name, name)
     except ConfigError as error:
-        raise typer.Exit(report(error)) from None
+        raise typer.Exit(complain(*error.problems)) from None
 
 
 def _from_table(file: Path) -> type[DeclarativeVenue]:

@@ -32,7 +32,6 @@ from actors.secret import Secret
 from actors.settings.service_address import HttpAddress, ServiceAddress, UnixAddress
 
 LONGEST: Final = 256 * 1_048_576  # bytes of an answer: a status of 200,000 topics
-FORMER: Final = HttpAddress("127.0.0.1", 9700, False, "127.0.0.1:9700")  # until the service has its socket
 PIECE: Final = 65_536  # bytes of one read
 OTHER_VERSION: Final = "it answers in the format of another version of Linewarden"
 TOLD: Final = 2_000  # characters of a sentence of the service's that an error repeats
@@ -87,8 +86,6 @@ class ServiceHttp:
         try:
             return usual_service(os.environ)
         except UnreachableError as error:
-            if not error.advice and os.environ.get("LINEWARDEN_NO_PORT") is None:
-                return FORMER
             raise self._not_found(error) from None
 
     @property

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from msgspec import Struct
 
@@ -200,10 +201,16 @@ def read_zone(text: str) -> str:
     try:
         return ZoneInfo(text).key
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(
-            'there is no such time zone here; expected a name such as "America/New_York"'
-            " (a system without a time zone database needs the package tzdata)"
-        ) from None
+        raise ValueError(_no_zone(text)) from None
+
+
+def _no_zone(text: str) -> str:
+    known = available_timezones()
+    if not known:
+        return "this system has no time zone database; install the package tzdata"
+    near = get_close_matches(text, known, 1)
+    hint = f"did you mean {near[0]!r}?" if near else 'expected a name such as "America/New_York"'
+    return f"there is no such time zone; {hint}"
 
 
 def _day(text: str) -> int:

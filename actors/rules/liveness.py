@@ -137,6 +137,7 @@ class Watch:
         self.beats = Beats()
         self.policies: dict[Topic, Policies] = dict(rhythm.policies)
         self.stale: set[Topic] = set()  # as last reported
+        self.has_looked = False  # the supervisor knows what of this life is stale
         self.look = 0  # the number of the next look at these
         self.look_at = math.inf  # monotonic seconds: when that is
 

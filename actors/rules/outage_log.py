@@ -91,6 +91,10 @@ class OutageLog:
         return record
 
     @property
+    def is_flapping(self) -> bool:
+        return self.logged in _FLAPPED
+
+    @property
     def is_well(self) -> bool:
         """The log says of no outage that goes on."""
         return self.logged in _WELL

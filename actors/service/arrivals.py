@@ -219,6 +219,8 @@ class Arrivals(Generic[L]):
                 if error.errno not in _AGAIN:
                     self._note_scarcity(error)
                 return
+            if self._is_scarce:
+                log.info("service.accepting", "Connections are accepted again.")
             self._is_scarce = False
             try:
                 sock.setblocking(False)

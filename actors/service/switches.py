@@ -47,6 +47,7 @@ class Switches:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
+        self._is_unwritable = False  # the file, by the log
 
     def begin(self) -> None:
         """Watches from now on. Programs that were armed when the former process ended count from now."""
@@ -187,5 +188,11 @@ class Switches:
             beside.write_bytes(msgspec.json.encode(armed))
             beside.replace(self._path)
         except OSError as error:
-            text = "%s cannot be written (%s): after a restart programs are armed by their next beat."
-            log.warning("switch.unwritable", text, self._path, error.strerror)
+            if not self._is_unwritable:
+                text = "%s cannot be written (%s): after a restart programs are armed by their next beat."
+                log.warning("switch.unwritable", text, self._path, error.strerror)
+            self._is_unwritable = True
+        else:
+            if self._is_unwritable:
+                log.info("switch.writable", "%s can be written again.", self._path)
+            self._is_unwritable = False

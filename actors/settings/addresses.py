@@ -12,6 +12,7 @@ from actors.settings.toml_file import user_path
 PROXIES = ("none", "env")
 PROXY_SCHEMES = ("http", "socks4", "socks4a", "socks5", "socks5h")
 URL_SCHEMES = ("ws", "wss", "sim")
+LAST_PORT = 65_535
 HUB_SCHEMES = {"http": "ws", "https": "wss"}  # as the documentation of SignalR hubs writes their addresses
 
 _EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # compared, not bound  # nosec
@@ -22,14 +23,14 @@ _PLAIN = re.compile(r"[!-~]+")
 def host_and_port(listen: str) -> tuple[str, int]:
     """As a socket takes them; ValueError where `listen` is something else."""
     match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^\s:\[\]/@]*)):([0-9]{1,5})", listen)
-    if match is None or int(match[3]) > 65_535:
+    if match is None or int(match[3]) > LAST_PORT:
         raise ValueError("not host:port")
     return match[1] or match[2] or "", int(match[3])
 
 
-def local_url(host: str, port: int) -> str:
+def local_url(host: str, port: int, *, secure: bool = False) -> str:
     """The URL for clients on this machine of what listens at this address."""
-    return f"http://{HostPort(_EVERYWHERE.get(host, host), port)}"
+    return f"{'https' if secure else 'http'}://{HostPort(_EVERYWHERE.get(host, host), port)}"
 
 
 def is_clear(url: str) -> bool:
@@ -60,7 +61,7 @@ def url_mistake(url: str) -> str:
         return f"a user name or password in a URL ends up in logs; {advice}"
     parts = _split(url)
     if parts is None:
-        return "expected a host, and a port up to 65535 if any"
+        return _port_mistake(url) or "expected a host, and a port up to 65535 if any"
     if parts.fragment:  # RFC 6455, section 3
         return "expected a URL without #…: a WebSocket has no use for it"
     return ""
@@ -100,8 +101,16 @@ def proxy_mistake(proxy: str) -> str:
     parts = _split(proxy) if _PLAIN.fullmatch(proxy) else None
     if parts is not None and parts.scheme in (*PROXY_SCHEMES, "socks"):
         return ""
+    if proxy.startswith(tuple(f"{scheme}://" for scheme in (*PROXY_SCHEMES, "socks"))):
+        return _port_mistake(proxy) or "expected a host, and a port up to 65535 if any"
     schemes = ", ".join(f"{scheme}://" for scheme in PROXY_SCHEMES)
     return f'expected "none", "env" or a URL that starts with one of: {schemes}'
+
+
+def _port_mistake(address: str) -> str:
+    """Of an address that ends with a port, or has a path behind it; empty: it has no such mistake."""
+    port = re.search(r":(\d{5,})(?=[/?#]|\Z)", address)
+    return f"the port {port[1][:10]} is above {LAST_PORT}" if port and int(port[1][:10]) > LAST_PORT else ""
 
 
 def _split(url: str) -> SplitResult | None:

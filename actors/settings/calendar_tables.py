@@ -31,8 +31,9 @@ def named_calendar(
     with suppress(RefusedError):
         name = reader.convert(where, "calendar", table["calendar"], str)
         if name not in calendars:
-            none = "; there is no [calendars.NAME]"
+            none = "; describe its hours in [calendars.NAME]"
             known = suggested(name, calendars) if calendars else none
-            reader.complain(where, "calendar", f"there is no such calendar{known}")
+            shown = repr(str(table["calendar"]))  # as it was written: a variable's value is not shown
+            reader.complain(where, "calendar", f"there is no calendar {shown}{known}")
         return calendars.get(name)
     return None

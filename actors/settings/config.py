@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Collection, Container, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +17,19 @@ from actors.rules.calendar import Calendar
 from actors.rules.line_policy import HeartbeatPolicy
 from actors.rules.poor_health import HealthPolicy
 from actors.rules.restarts import RestartPolicy
+from actors.secret import SecretFile
 from actors.settings.calendar_tables import read_calendar
 from actors.settings.defaults_table import read_defaults
+from actors.settings.env_file import variables_of
 from actors.settings.feed_keys import RATES, OwnKeys
 from actors.settings.feed_table import FeedReader
+from actors.settings.included import read_included
 from actors.settings.schema import (
     CalendarSettings,
     DeadMansSwitchSettings,
     DefaultsSettings,
     FeedSettings,
+    LogSettings,
     RuntimeSettings,
     ServiceSettings,
     Settings,
@@ -31,12 +37,13 @@ from actors.settings.schema import (
 )
 from actors.settings.service_table import read_service
 from actors.settings.subscriptions import ENTRY_KEYS
-from actors.settings.table_reader import SettingsReader
+from actors.settings.table_reader import RefusedError, SettingsReader
 from actors.settings.trading_tables import check_folder, read_trading, warn_of_mixed_worlds
 from actors.settings.wording import keys_of
 from actors.trading.limits import Limits
 
-TABLES = {"runtime", "service", "trading", "defaults", "calendars", "feeds"}
+TABLES = {"runtime", "service", "trading", "log", "defaults", "calendars", "feeds"}
+TOP_KEYS = {"include", "env_file"}
 Table = Mapping[str, object]
 
 
@@ -47,9 +54,11 @@ class ConfigReader(SettingsReader):
         self, file: str, directory: Path, environ: Mapping[str, str], venues: Mapping[str, type[Venue]]
     ) -> None:
         homes: dict[str, Container[str]] = {
+            "the first lines of the file, before any [table]": TOP_KEYS,
             "[runtime]": keys_of(RuntimeSettings),
             "[service]": keys_of(ServiceSettings),
             "[trading]": keys_of(TradingSettings),
+            "[log]": keys_of(LogSettings),
             "[feeds.NAME]": OwnKeys(venues),
             "[feeds.NAME.restart] or [defaults.restart]": keys_of(RestartPolicy),
             "[feeds.NAME.heartbeat] or [defaults.heartbeat]": keys_of(HeartbeatPolicy),
@@ -68,15 +77,17 @@ class ConfigReader(SettingsReader):
     def settings(self, source: Mapping[Any, Any]) -> Settings:
         """Raises ConfigError with all that is wrong."""
         top = self.table("", source)
-        self._reject_unknown_outside_of_feeds("", top, TABLES)
+        self._reject_unknown_outside_of_feeds("", top, TABLES | TOP_KEYS)
+        env_file = self.read_env_file(top)
+        included = read_included(self, top)
         runtime = RuntimeSettings(**self._runtime(top.get("runtime", {})))
         service = read_service(self, top.get("service", {}), self._directory)
         trading = read_trading(self, top.get("trading", {}))
         defaults = read_defaults(self, self._venues, top.get("defaults", {}))
-        for name, raw in self.table("[calendars]", top.get("calendars", {})).items():
+        log = LogSettings(**self.fields("[log]", top.get("log", {}), LogSettings))
+        for name, raw in included.calendars.items():
             self._calendars[name] = read_calendar(self, name, raw)
-        tables = self.table("[feeds]", top.get("feeds", {}))
-        read = [self._feeds(defaults).read(name, raw) for name, raw in tables.items()]
+        read = [self._feeds(defaults).read(name, raw) for name, raw in included.feeds.items()]
         feeds = {feed.name: feed for feed in read if feed is not None}
         check_folder(self, trading, feeds)
         self._raise_problems()
@@ -86,10 +97,13 @@ class ConfigReader(SettingsReader):
             runtime=runtime,
             service=service,
             trading=trading,
+            log=log,
             feeds=feeds,
             calendars={name: known for name, known in self._calendars.items() if known is not None},
             defaults=defaults,
             file=self.file,
+            included=tuple(included.files),
+            env_file=env_file,
         )
         warn_of_mixed_worlds(self, settings)
         return structs.replace(settings, warnings=tuple(dict.fromkeys(self.warnings)))
@@ -97,6 +111,8 @@ class ConfigReader(SettingsReader):
     def feed(self, name: str, raw: object, beside: Settings) -> FeedSettings:
         """One feed more, with the defaults and calendars of these settings. Raises as `settings` does."""
         self._calendars.update(beside.calendars)
+        if beside.env_file:
+            self.read_env_file({"env_file": beside.env_file})
         feed = self._feeds(beside.defaults).read(name, raw)
         if feed is not None:
             check_folder(self, beside.trading, {name: feed})
@@ -111,6 +127,21 @@ class ConfigReader(SettingsReader):
         """Each once: feeds that share a default share its mistake."""
         if self.problems:
             raise ConfigError(list(dict.fromkeys(self.problems)))
+
+    def read_env_file(self, top: Table) -> str:
+        """Its variables, after those of the process. Returns its absolute path; empty: there is none."""
+        where = "env_file"
+        if where not in top:
+            return ""
+        with suppress(RefusedError):
+            file = self.convert(where, "", top[where], SecretFile)
+            path = self.path(where, "", self.expand(where, "", top[where]))
+            variables = variables_of(file.text.reveal(), str(path))
+            self.problems += variables.problems
+            self.warnings += variables.warnings
+            self._environ = ChainMap(dict(self._environ), variables.values)
+            return str(path.absolute())
+        return ""
 
     def _runtime(self, table: object) -> dict[str, Any]:
         fields = self.fields("[runtime]", table, RuntimeSettings)

@@ -14,13 +14,14 @@ from msgspec import structs
 
 from actors.protocol.foreign_words import meaning
 from actors.protocol.venue import Venue
+from actors.secret import SecretFile
 from actors.settings.environment_login import login_keys
 from actors.settings.feed_keys import FEED_KEYS, PLAIN_KEYS, TABLES
 from actors.settings.restart_table import read_restart
 from actors.settings.schema import AccountNumbers, DefaultsSettings, FeedSettings
 from actors.settings.table_reader import RefusedError, SettingsReader
 from actors.settings.venue_lookup import Venues
-from actors.settings.wording import found, key_name, keys_of, suggested
+from actors.settings.wording import found, has_key, holds_secret, key_name, keys_of, plain, suggested
 
 WHERE = "[defaults]"
 NOT_HERE = {
@@ -58,16 +59,15 @@ def _known(
 ) -> dict[str, object]:
     """The keys that may stand there, each looked at by itself."""
     own = {field.encode_name: field.type for field in structs.fields(kind.Settings)} if kind else {}
-    logins = login_keys(kind) if kind else set()
     known: dict[str, object] = {}
     for key, value in table.items():
         if key in NOT_HERE:
             reader.complain(where, key, NOT_HERE[key])
-        elif key in logins:
-            reader.complain(where, key, LOGIN)
         elif key in TABLES:
             inside = f"{where.removesuffix(']')}.{key}]"
             known[key] = _known_inside(reader, inside, key, value)
+        elif key not in FEED_KEYS and _names_login(key, kind, venues):
+            reader.complain(where, key, LOGIN)
         elif key in FEED_KEYS or key in own:
             known[key] = value
             with suppress(RefusedError):
@@ -77,10 +77,22 @@ def _known(
     return known
 
 
+def _names_login(key: str, kind: type[Venue] | None, venues: Venues) -> bool:
+    """Of this venue; None: of any."""
+    return any(key in _login_keys(each) for each in ([kind] if kind is not None else venues.values()))
+
+
+def _login_keys(kind: type[Venue]) -> set[str]:
+    """Those that name a login, and all others that hold a secret, such as the file that a password opens."""
+    fields = structs.fields(kind.Settings)
+    held = {each.encode_name for each in fields if holds_secret(each.type) or plain(each.type) is SecretFile}
+    return held | login_keys(kind)
+
+
 def _known_inside(reader: SettingsReader, where: str, key: str, raw: object) -> dict[str, object]:
-    if key == "restart":
+    if key == "restart" and has_key(raw, "initial") and has_key(raw, "maximum"):
         read_restart(reader, where, raw)
-    else:
+    else:  # a feed may have the other one
         reader.fields(where, raw, TABLES[key])
     keys = keys_of(TABLES[key])
     return {name: value for name, value in raw.items() if name in keys} if isinstance(raw, Mapping) else {}
@@ -103,9 +115,6 @@ def _reject(reader: SettingsReader, where: str, key: str, kind: type[Venue] | No
     kinds = [kind] if kind is not None else list(venues.values())
     if told := next(filter(None, (meaning(key, "keys", each.sdk_words()) for each in kinds)), ""):
         reader.complain(where, key, f"there is no such key{told}, in [feeds.NAME]")
-        return
-    if any(key in login_keys(each) for each in venues.values()):
-        reader.complain(where, key, LOGIN)
         return
     owners = sorted(name for name, each in venues.items() if key in keys_of(each.Settings))
     if owners:

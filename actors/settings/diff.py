@@ -121,7 +121,7 @@ def _compared(old: Settings, new: Settings) -> tuple[PlannedChange, ...]:
 
 
 def _tables(old: Settings, new: Settings) -> Iterator[PlannedChange]:
-    for name in ("runtime", "service", "trading"):
+    for name in ("runtime", "service", "trading", "log"):
         if getattr(old, name) != getattr(new, name):
             text = f"[{name}] has changed; that takes effect at the next start"
             yield PlannedChange(name, "next start", text)

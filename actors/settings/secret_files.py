@@ -28,7 +28,7 @@ def read_secret_file(path: Path, name: str) -> SecretFile:
             is the end of a sentence.
     """
     try:
-        return SecretFile(name, Secret(_text(path, name)))
+        return SecretFile(name, Secret(text_of_file(path, name)))
     except FileNotFoundError:
         problem = f"there is no file {name!r} (from the config's directory)"
     except OSError as error:
@@ -40,7 +40,13 @@ def read_secret_file(path: Path, name: str) -> SecretFile:
     raise ConfigError([problem])
 
 
-def _text(path: Path, name: str) -> str:
+def text_of_file(path: Path, name: str = "") -> str:
+    """Its text. With a `name`, only if no other user has access; the name is for people.
+
+    Raises:
+        OSError, UnicodeDecodeError: it cannot be read, or is no text.
+        ValueError: what else is wrong with it, such as its size, as the end of a sentence.
+    """
     if "\0" in str(path):
         raise ValueError("is no path: there is a NUL in it")
     fd = os.open(path, FLAGS)
@@ -48,7 +54,7 @@ def _text(path: Path, name: str) -> str:
         facts = os.fstat(fd)
         if not stat.S_ISREG(facts.st_mode):
             raise ValueError("is no regular file")
-        if os.name != "nt" and (mistake := _access_mistake(facts, name)):
+        if name and os.name != "nt" and (mistake := _access_mistake(facts, name)):
             raise ValueError(mistake)
         content = file.read(LARGEST + 1)
     if len(content) > LARGEST:

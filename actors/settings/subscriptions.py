@@ -44,7 +44,12 @@ def _wanted(
     reader: SettingsReader, calendars: Calendars, where: str, table: dict[str, object], venue: AnyVenue
 ) -> WantedTopics | None:
     table = _with_keys_as_text(table)
-    fields = reader.some_fields(where, table, WantedTopics, PLAIN_ENTRY_KEYS)
+    lone = {"keys"} if isinstance(table.get("keys"), str | int | float) else set()
+    if lone:
+        reader.complain(
+            where, "keys", 'expected a list of texts, such as ["AAPL"]: one key has brackets, too'
+        )
+    fields = reader.some_fields(where, table, WantedTopics, PLAIN_ENTRY_KEYS - lone)
     if "calendar" in table:
         fields["calendar"] = named_calendar(reader, calendars, where, table)
     _check_freshness(reader, where, fields, venue)

@@ -14,8 +14,9 @@ import msgspec
 from msgspec import Meta, structs
 
 from actors.errors import ConfigError, LinewardenError
-from actors.secret import SecretFile, dec_hook
+from actors.secret import Secret, SecretFile, dec_hook
 from actors.settings import wording
+from actors.settings.credentials import KEY, is_credential, read_credential
 from actors.settings.places import Place, Places
 from actors.settings.secret_files import read_secret_file
 from actors.settings.toml_file import user_path
@@ -25,6 +26,9 @@ FilePath = Annotated[str, Meta(min_length=1, description=SecretFile.expected)]
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{([^{}]*)\}?")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+_BARE_VARIABLE = re.compile(r"\$[A-Z_][A-Z0-9_]+\Z")  # as a shell has it: $NAME and nothing else
+_SHELL_FORM = re.compile(r"([A-Za-z_][A-Za-z0-9_]*):?[-=?+]")  # a shell's ${NAME:-text} and the like
 
 T = TypeVar("T")
 
@@ -146,6 +150,9 @@ class SettingsReader:
 
     def _secret_file(self, where: str, key: str, raw: object) -> SecretFile:
         """The file at the path that stands for a secret."""
+        if is_credential(raw):
+            text = self.convert(where, key, raw, Secret)
+            return SecretFile("a credential", text)
         name = self.convert(where, key, raw, FilePath)
         shown = raw if isinstance(raw, str) else name  # as it was written: a variable's value is not shown
         try:
@@ -157,7 +164,7 @@ class SettingsReader:
         return file
 
     def expand(self, where: str, key: str, value: object, depth: int = 0) -> Any:
-        """The value with every `${NAME}` in its texts replaced."""
+        """The value with every `${NAME}` in its texts and every `{ credential = "NAME" }` replaced."""
         if depth > DEPTH:
             self.complain(where, key, "it is nested too deeply")
             raise RefusedError
@@ -168,22 +175,35 @@ class SettingsReader:
                 self.complain(where, key, f"expected text that can be sent; {why}")
                 raise RefusedError
             return text
+        if is_credential(value):
+            return self._credential(where, key, value)
         if isinstance(value, Mapping):
             return {name: self.expand(where, key, inner, depth + 1) for name, inner in value.items()}
         if isinstance(value, list | tuple):
             return [self.expand(where, key, inner, depth + 1) for inner in value]
         return value
 
+    def _credential(self, where: str, key: str, value: Mapping[str, object]) -> str:
+        try:
+            text = read_credential(value[KEY], self._environ)
+        except ConfigError as error:
+            self.complain(where, key, error.problems[0])
+            raise RefusedError from None
+        self._hide(text)
+        return text
+
     def _expand_text(self, where: str, key: str, text: str) -> str:
         before = len(self.problems)
+        if _BARE_VARIABLE.match(text):
+            name = text[1:] if text[1:] in self._environ else "NAME"  # it may be a password after all
+            self.complain(where, key, f"expected ${{{name}}}: a variable is written with braces")
 
         def replace(match: re.Match[str]) -> str:
             if match.group() == "$${":
                 return "${"
             name = match.group(1)
             if not match.group().endswith("}") or not _VARIABLE_NAME.match(name):
-                form = "${NAME}, with a name of letters, digits and _ (or $${ for the two characters)"
-                self.complain(where, key, f"expected {form}")
+                self.complain(where, key, _form_mistake(name))
                 return ""
             value = self._environ.get(name)
             if value is None:
@@ -200,6 +220,9 @@ class SettingsReader:
         return expanded
 
     def says_variable(self, value: object, depth: int = 0) -> bool:
+        """Whether a part of it is not of the config, but of a variable or a credential."""
+        if is_credential(value):
+            return True
         if isinstance(value, str):
             return "${" in value.replace("$${", "")
         if isinstance(value, Mapping):
@@ -220,6 +243,10 @@ class SettingsReader:
         """A default that means nothing to one feed is meant for the others."""
         if not self.places.is_taken(where, key):
             self.warn(where, key, text)
+
+    def complain_in(self, file: str, where: str, key: str, text: str) -> None:
+        """Of another file than the config itself, in which no table has been placed."""
+        self.problems.append(wording.sentence(file, where, key, text))
 
     def _sentence(self, where: str, key: str, text: str) -> str:
         place = self.places.of(where, key)
@@ -252,3 +279,12 @@ class SettingsReader:
         told = told.casefold()
         parts = set(re.split(r"\W+", told))
         return any(hidden in told and (len(hidden) > 5 or hidden in parts) for hidden in self._hidden)
+
+
+def _form_mistake(inside: str) -> str:
+    """What is wrong with these characters between `${` and `}`."""
+    if shell := _SHELL_FORM.match(inside):
+        name = shell[1]
+        advice = f"write ${{{name}}}, and {name}=… into the environment or into env_file"
+        return f"expected ${{{name}}} alone: it has no default and no other form of a shell; {advice}"
+    return "expected ${NAME}, with a name of letters, digits and _ (or $${ for the two characters)"

@@ -41,6 +41,7 @@ class Cooldowns:
         self._path = path
         self._turn = threading.Lock()  # held while the file is written
         self._newest: Mapping[str, Cooldown] = {}
+        self._is_unwritable = False  # by the log
 
     def load(self, now_ns: int) -> dict[str, Cooldown]:
         """Those that are not over, by account. A file that cannot be read is as good as none."""
@@ -84,7 +85,14 @@ class Cooldowns:
                 self.write(self._newest)
             except OSError as error:
                 self._complain(error)
+            else:
+                if self._is_unwritable:
+                    log.info("cooldown.writable", "%s: can be written again", self._path)
+                self._is_unwritable = False
 
     def _complain(self, error: Exception) -> None:
-        text = "%s: cannot be written (%s); cool-downs will not survive a restart of this process"
-        log.warning("cooldown.unwritable", text, self._path, error)
+        """Once, until it can be written again."""
+        if not self._is_unwritable:
+            text = "%s: cannot be written (%s); cool-downs will not survive a restart of this process"
+            log.warning("cooldown.unwritable", text, self._path, error)
+        self._is_unwritable = True

@@ -28,6 +28,7 @@ from actors.messages import (
     RotationOverdue,
     SessionOpened,
     StableDue,
+    SteadyDue,
     TakePolicy,
     TopicsStale,
     VenueComplained,
@@ -38,6 +39,7 @@ from actors.rules.line import Action as Do
 from actors.rules.line import Event, follows, step
 from actors.rules.outage_log import Happened, OutageRecord
 from actors.rules.restarts import Park, RestDelay, Retry, Verdict
+from actors.rules.stale_log import STEADY
 from actors.secret import origin
 from actors.status import waiting_until
 from actors.supervision.children import Children
@@ -48,6 +50,7 @@ from actors.supervision.lifecycles import Lifecycles
 from actors.supervision.rotation import Rotations
 from actors.supervision.running import holder_of
 from actors.supervision.state import Child, Environment, LineHistory, LineRecord, SharedState
+from actors.supervision.topic_records import log_topics
 
 log = log_queue.logger("actors.supervisor")
 
@@ -243,6 +246,8 @@ class Lines:
                     self.release(line.name)
             case LineUnsettled():
                 self._handle(line, Event.UNSETTLED)
+            case SteadyDue():
+                self._log_stale(line)
             case StableDue():
                 if line.live_at is not None and not line.state.is_leaving:
                     line.restarts.stable()
@@ -523,11 +528,14 @@ class Lines:
             self._timers.send_after(max(0.0, left), self._supervisor, StableDue(line.name, line.epoch))
 
     def _stale(self, line: LineRecord, topics: Mapping[Topic, Freshness]) -> None:
-        for topic, found in topics.items():
-            if topic not in line.stale:
-                line.log(log, logging.WARNING, "topic.stale", f"{topic} is stale: {found.text}", str(topic))
-        line.stale = frozenset(topics)
+        line.stale = topics
+        self._log_stale(line)
         self._shared.note_change()
+
+    def _log_stale(self, line: LineRecord) -> None:
+        log_topics(log, line, self._shared.cells, self._clock.monotonic())
+        if line.stale_log.waits:
+            self._timers.send_after(STEADY, self._supervisor, SteadyDue(line.name, line.epoch))
 
     def _tell_streams(self, line: LineRecord, state: LifecycleState, reason: Reason) -> None:
         now_ns = self._clock.wall_ns()

@@ -19,7 +19,7 @@ from actors.delivery.routing import Routing
 from actors.delivery.runs import RunBudget
 from actors.diagnostics import QuarantinedMessages
 from actors.errors import LinewardenError
-from actors.events import Topic
+from actors.events import Freshness, Topic
 from actors.feed_spec import FeedSpec, Specs
 from actors.log_events import LogEvent
 from actors.login.token_store import Shows
@@ -38,6 +38,7 @@ from actors.rules.liveness import RecentRoundTrips, Watched
 from actors.rules.outage_log import OutageLog
 from actors.rules.poor_health import HealthWatch
 from actors.rules.restarts import Restarts
+from actors.rules.stale_log import StaleLog
 from actors.secret import origin
 from actors.status import AccountStatus, ActorStatus, HaltStatus, cause_of
 from actors.supervision.cooldown_file import Cooldown, Cooldowns
@@ -340,7 +341,8 @@ class LineRecord:
         self.retry_at: float | None = None
         self.wait: Wait = "backoff"  # what it waits for until then
         self.turn = 0  # of the retry timer
-        self.stale: frozenset[Topic] = frozenset()  # those that have been logged
+        self.stale: Mapping[Topic, Freshness] = {}  # as the heartbeat reported last, in this life
+        self.stale_log = StaleLog()
         self.restored = 0  # times it was live again after a death
         self.deaths = 0  # lives that ended without being asked to
         self.deaths_when_live = 0  # the same, when it was last live
@@ -443,11 +445,11 @@ class LineRecord:
 
     def promote(self, candidate: Life) -> None:
         """The candidate is the line's connection from now on."""
-        self.life, self.candidate, self.stale = candidate, None, frozenset()
+        self.life, self.candidate, self.stale = candidate, None, {}
 
     def begin_life(self) -> Life:
         """The line's next connection, which is about to start."""
-        self.life, self.stale = self.history.begin(), frozenset()
+        self.life, self.stale = self.history.begin(), {}
         self.live_at, self.missing_since_ns = None, 0
         return self.life
 

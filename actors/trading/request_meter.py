@@ -190,6 +190,8 @@ class RequestMeter:
                 self._add_unwritten(record)
                 change(record, now)
                 self._write(self._lock.fd, record)
+                if self._is_alone:
+                    log.info("store.writable", "%s: can be used again", self._path)
                 self._alone, self._unwritten, self._is_alone = record, [], False
             except OSError as error:
                 self._change_alone(change, error.strerror or "unknown error")

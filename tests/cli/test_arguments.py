@@ -31,7 +31,7 @@ def test_mistakes_in_a_file_are_printed_and_end_the_command(
     file.write_text(text)
     with pytest.raises(typer.Exit) as ended:
         settings_of(file)
-    assert ended.value.exit_code == 1
+    assert ended.value.exit_code == 78
     rows = capsys.readouterr().err.splitlines()
     assert rows
     assert all(row.startswith(f"{file}:") for row in rows)

@@ -44,10 +44,10 @@ def test_check_names_the_variables_of_the_environment_that_are_a_login(
 
 
 @pytest.mark.parametrize("command", ["check", "run"])
-def test_a_bad_config_is_1(linewarden: Invoke, desk_config: Path, command: str) -> None:
+def test_a_bad_config_is_78(linewarden: Invoke, desk_config: Path, command: str) -> None:
     desk_config.write_text("[runtime]\nnmae = 1\nwatchdog_timeout = -1\n")
     told = linewarden(command, desk_config)
-    assert told.exit_code == 1
+    assert told.exit_code == 78
     assert told.stdout == ""
     assert told.stderr.splitlines() == [
         f"{desk_config}: [runtime] nmae: there is no such key; did you mean 'name'?",
@@ -57,7 +57,7 @@ def test_a_bad_config_is_1(linewarden: Invoke, desk_config: Path, command: str) 
 
 
 @pytest.mark.parametrize("command", ["check", "run"])
-def test_a_mistake_in_a_simulators_url_is_1_and_comes_with_all_others(
+def test_a_mistake_in_a_simulators_url_is_78_and_comes_with_all_others(
     linewarden: Invoke, desk_config: Path, command: str
 ) -> None:
     desk_config.write_text(
@@ -74,7 +74,7 @@ def test_a_mistake_in_a_simulators_url_is_1_and_comes_with_all_others(
         """
     )
     told = linewarden(command, desk_config)
-    assert told.exit_code == 1
+    assert told.exit_code == 78
     assert [line.removeprefix(f"{desk_config}: ")[:33].rstrip() for line in told.stderr.splitlines()] == [
         "[feeds.a] url: no 'rte' here; did",
         "[feeds.a] url: fault 'drp': there",
@@ -92,7 +92,7 @@ def test_check_takes_a_table_itself(linewarden: Invoke, pier: Path) -> None:
     assert rows(told.stdout)[-1].endswith("pier.toml: no mistakes; venue pier, 2 channels.")
     pier.write_text(PIER.replace("default = 5", "default = 6").replace('wire = "ch"', 'wire = "ch["'))
     told = linewarden("check", pier)
-    assert (told.exit_code, told.stdout) == (1, "")
+    assert (told.exit_code, told.stdout) == (78, "")
     assert [line.removeprefix(f"{pier}: ").partition(":")[0] for line in told.stderr.splitlines()] == [
         "[[events]] entry 1 wire",
         "[channels.trades.options.depth] default",

@@ -33,7 +33,6 @@ def test_help_tells_of_every_command(linewarden: Invoke) -> None:
 def test_a_usage_error_is_2(linewarden: Invoke, desk_config: Path) -> None:
     for arguments in (
         ["chek"],
-        ["check"],
         ["run", desk_config, "--duration", "-1"],
         ["run", desk_config, "--log-level", "x"],
     ):

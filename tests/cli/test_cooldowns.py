@@ -28,7 +28,7 @@ HOUR_NS = 3_600 * 10**9
 def cooling(o2: SimulatedO2) -> Iterator[tuple[Runtime, Service]]:
     """A service whose venue has asked for a pause, and would take the next connect."""
     o2.refuse(status=403, retry_after=600, n=1)
-    with start(config(o2.url)) as runtime, Service(runtime, ServiceSettings(listen="127.0.0.1:0")) as service:
+    with start(config(o2.url)) as runtime, Service(runtime, ServiceSettings()) as service:
         until(runtime, lambda status: bool(status.cooldowns))
         yield runtime, service
 
@@ -91,7 +91,10 @@ def free_port() -> str:
 def without_service(tmp_path: Path, free_port: str) -> tuple[Path, Path]:
     """A config whose service does not run, and its file."""
     file = tmp_path / "state" / "cooldowns.json"
-    config = written(tmp_path / "desk.toml", service=f'listen = "{free_port}"')
+    config = written(
+        tmp_path / "desk.toml",
+        service=f'socket = "none"\nlisten = "{free_port}"\ntokens = {{ act = "{"t" * 32}" }}',
+    )
     text = config.read_text()
     config.write_text(text.replace('"desk"\n', '"desk"\ncooldown_file = "state/cooldowns.json"\n'))
     Cooldowns(file).write(KEPT)

@@ -2,10 +2,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from actors import log_queue
 from actors.cli import logs
 
 
@@ -75,3 +79,55 @@ def test_json_is_one_object_a_record(capsys: pytest.CaptureFixture[str]) -> None
     assert "error" not in one
     assert (other["line"], other["epoch"]) == (None, None)
     assert "ValueError: odd" in other["error"]
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_journald_gets_priorities_and_the_time_once(
+    form: logs.Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "journal").open("w+", encoding="utf-8") as journal:
+        found = os.fstat(journal.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
+        monkeypatch.setattr(sys, "stderr", journal)
+        logs.set_up(form, "debug")
+        log = logging.getLogger("actors.connection")
+        for level in (logging.CRITICAL, logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG):
+            log.log(level, "o2: it happened", extra={"line": "o2", "epoch": 3})
+        try:
+            odd()
+        except ValueError:
+            log.exception("a defect")
+        journal.seek(0)
+        rows = journal.read().splitlines()
+    assert [row[:3] for row in rows[:5]] == ["<2>", "<3>", "<4>", "<6>", "<7>"]
+    assert all(row.startswith("<3>") for row in rows[5:])  # each row of a traceback, too
+    if form == "text":
+        assert rows[2] == "<4>WARNING o2#3 it happened"
+        assert rows[-1] == "<3>    ValueError: odd"
+    else:
+        assert json.loads(rows[2][3:])["level"] == "warning"
+
+
+def test_another_stderr_than_journalds_has_no_priorities(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOURNAL_STREAM", "1:2")  # of the service that has started this program
+    logs.set_up("text")
+    logging.getLogger("actors").info("it happened")
+    assert capsys.readouterr().err.endswith("Z INFO    it happened\n")
+    with Path(os.devnull).open(encoding="utf-8") as closed:
+        pass
+    assert not logs.is_journald({"JOURNAL_STREAM": "1:2"}, closed)
+
+
+def test_a_record_of_a_feed_names_it_and_json_has_its_event(capsys: pytest.CaptureFixture[str]) -> None:
+    log = log_queue.EventLogger(logging.getLogger("actors.test"))
+    forms: tuple[logs.Format, ...] = ("text", "json")
+    words = "%s: it failed"
+    for form in forms:
+        logs.set_up(form)
+        log.error("request.failed", words, "px", feed="px")
+    text, written = capsys.readouterr().err.splitlines()
+    assert text.endswith("Z ERROR   px it failed")
+    told = json.loads(written)
+    assert (told["event"], told["feed"], told["line"], told["epoch"]) == ("request.failed", "px", None, None)

@@ -18,7 +18,7 @@ import pytest
 from actors.cli.arguments import user_name
 from actors.protocol.trading import Accepted, Refused, Unknown
 from actors.trading.folder import StoreError
-from actors.trading.order_file import NAME
+from actors.trading.order_file import NAME, OrderFile
 from actors.trading.order_store import OrderStore
 from actors.trading.records import Begun
 from actors.trading.store_operator import LAST_BYTE_NS, RESOLVABLE_NS, StoreOperator
@@ -344,11 +344,16 @@ def test_a_config_without_a_folder_is_told(tmp_path: Path) -> None:
     config.write_text("")
     for command in (["orders"], ["orders", "init"], ["halt", "all"], ["unhalt", "x"]):
         told = asked(*command, "-c", config)
-        assert told.returncode == 1
+        assert told.returncode == 78
         assert "[trading] dir is missing" in told.stderr
     config.write_text('[trading]\ndir = "here"\n')
     assert "expected an absolute path" in asked("orders", "-c", config).stderr
-    assert asked("orders").returncode == 2
+
+
+def test_without_a_config_the_one_of_the_variable_is_taken(config: Path, folder: Path) -> None:
+    OrderFile.make(folder)
+    told = asked("orders", environ={"LINEWARDEN_CONFIG": str(config)})
+    assert (told.returncode, told.stderr) == (0, f"config: {config} (from LINEWARDEN_CONFIG)\n")
 
 
 def test_check_tells_what_becomes_of_orders_and_whether_the_store_is_there(

@@ -93,13 +93,13 @@ def test_a_line_that_stays_down_is_1_and_says_why(tmp_path: Path) -> None:
     assert re.fullmatch(r"o2 is not live: .*refused.*\.", it.stdout.splitlines()[-1])
 
 
-def test_a_bad_config_is_1_and_told_in_sentences(tmp_path: Path) -> None:
+def test_a_bad_config_is_78_and_told_in_sentences(tmp_path: Path) -> None:
     config = tmp_path / "desk.toml"
     config.write_text(
         '[runtime]\nwatchdog_timeout = "${CANARY}"\n[feeds.o2]\nvenue = "o2"\nurl = "http://${CANARY}"\n'
     )
     it = ran("run", config, "--show-events", environ={"CANARY": CANARY})
-    assert (it.returncode, it.stdout) == (1, "")
+    assert (it.returncode, it.stdout) == (78, "")
     assert len(it.stderr.splitlines()) == 2
     for sentence in it.stderr.splitlines():
         assert re.fullmatch(rf"{re.escape(str(config))}: \[.+\] \w+: expected .+[.?]", sentence)
@@ -115,7 +115,7 @@ def test_no_secret_is_in_any_output(tmp_path: Path) -> None:
             f"""
             [service]
             listen = "127.0.0.1:0"
-            token = "${{CANARY}}"
+            tokens = {{ act = "${{CANARY}}${{CANARY}}" }}
             [defaults.restart]
             initial = 0.05
             stable_after = 0.05
@@ -276,14 +276,17 @@ def test_the_configs_that_come_along_are_sound() -> None:
 
 
 def test_the_keys_that_are_commented_out_are_known(tmp_path: Path) -> None:
-    ids = {"O2_MARKET": "0x" + "ab" * 32, "O2_TRADE_ACCOUNT": "0x" + "cd" * 32, "LINEWARDEN_TOKEN": "t"}
+    ids = {"O2_MARKET": "0x" + "ab" * 32, "O2_TRADE_ACCOUNT": "0x" + "cd" * 32, "LINEWARDEN_TOKEN": "t" * 32}
     text = (DEMO.parent / "desk.toml").read_text()
     every = re.sub(r"^# (?=\w+ = |\[[a-z._]+\])", "", text, flags=re.MULTILINE)
-    (tmp_path / "ca.pem").touch()
+    for name in ("ca.pem", "cert.pem", "key.pem"):
+        (tmp_path / name).touch()
+    (tmp_path / "feeds.d").mkdir()
+    (tmp_path / "keys.env").touch(0o600)
     config = tmp_path / "desk.toml"
     config.write_text(every)
     settings = load(config, ids)
-    assert settings.service.token is not None
+    assert settings.service.tokens.look is not None
     assert settings.feeds["o2"].connect_rate is not None
     assert settings.feeds["o2"].subscribe[0].calendar is not None
 

@@ -87,7 +87,7 @@ def test_a_feed_out_of_reach_is_1_and_the_service_answers_all_the_same(
 
 
 def test_a_target_that_does_not_exist_is_told_with_the_nearest(runtime: Runtime) -> None:
-    with Service(runtime, ServiceSettings(listen="127.0.0.1:0")) as service:
+    with Service(runtime, ServiceSettings()) as service:
         for options in ([], ["--json"], ["--down"]):
             told = asked("status", "o22", "--url", service.url, *options)
             assert told.returncode == 2
@@ -103,7 +103,7 @@ def test_a_target_is_alone_in_the_table_and_in_json(o2: SimulatedO2) -> None:
     table = {"feeds": {name: feed_at(o2.url) for name in ("left", "right")}}
     with actors.start(table, wait=10) as runtime:
         runtime.supervisor.pause("right").get(timeout=10)
-        with Service(runtime, ServiceSettings(listen="127.0.0.1:0")) as service:
+        with Service(runtime, ServiceSettings()) as service:
 
             def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
                 return asked("status", *arguments, "--url", service.url)
@@ -157,7 +157,10 @@ def test_on_a_terminal_the_whole_picture_is_within_it(tmp_path: Path, o2: Simula
 def test_no_service_is_3_and_says_where_it_was_looked_for(
     nobody: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = written(tmp_path / "desk.toml", service=f'listen = "{nobody}"\ntoken = "{CANARY}"')
+    config = written(
+        tmp_path / "desk.toml",
+        service=f'socket = "none"\nlisten = "{nobody}"\ntokens = {{ act = "{CANARY}" }}',
+    )
     ways: list[tuple[list[object], dict[str, str]]] = [
         (["--url", nobody, "-c", "elsewhere.toml"], {"LINEWARDEN_URL": "http://127.0.0.1:1"}),
         ([], {"LINEWARDEN_URL": f"http://{nobody}"}),
@@ -189,7 +192,7 @@ ANSWERS = [
 def test_a_process_that_asks_prints_the_answer_and_ends_with_0(
     command: list[str], printed: str, runtime: Runtime
 ) -> None:
-    with Service(runtime, ServiceSettings(listen="127.0.0.1:0")) as service:
+    with Service(runtime, ServiceSettings()) as service:
         told = ran(*command, "--url", service.url)
     assert (told.returncode, told.stdout, told.stderr) == (0, printed, "")
 
@@ -377,15 +380,15 @@ def test_a_reload_leaves_alone_what_did_not_change(
 # ── the port, and who may ask ───────────────────────────────────────────────────────────────────
 
 
-def test_a_taken_port_is_a_sentence_and_no_venue_is_bothered(
+def test_a_taken_socket_is_a_sentence_and_no_venue_is_connected_to(
     live_run: Running, tmp_path: Path, o2: SimulatedO2
 ) -> None:
-    address = live_run.url.removeprefix("http://")
-    second = written(tmp_path / "second.toml", feed("o2", o2.url), service=f'listen = "{address}"')
+    address = live_run.url.removeprefix("unix:")
+    second = written(tmp_path / "second.toml", feed("o2", o2.url), service=f'socket = "{address}"')
     before = o2.lives
     told = ran("run", second)
     assert (told.returncode, told.stdout) == (1, "")
-    assert told.stderr.startswith(f"{address} is taken: ")
+    assert told.stderr.startswith(f"{address} is taken: process {live_run.process.pid} listens there")
     assert len(told.stderr.splitlines()) == 1
     assert o2.lives == before
     alone = ran("run", second, "--no-service", "--duration", 0.5)
@@ -394,14 +397,15 @@ def test_a_taken_port_is_a_sentence_and_no_venue_is_bothered(
 
 
 @posix
-def test_what_was_killed_starts_again_at_the_same_port(o2_config: Path, nobody: str) -> None:
-    o2_config.write_text(o2_config.read_text().replace("127.0.0.1:0", nobody))
+def test_what_was_killed_starts_again_at_the_same_socket(o2_config: Path) -> None:
+    urls = set()
     for _ in range(2):
         with running(o2_config) as it:
-            assert it.url == f"http://{nobody}"
+            urls.add(it.url)
             it.until(lambda lines: lines["o2"]["state"] == "live")
             it.process.send_signal(signal.SIGKILL)
             it.process.wait(PATIENCE)
+    assert len(urls) == 1
 
 
 def test_a_token_is_required_and_shown_nowhere(
@@ -410,7 +414,7 @@ def test_a_token_is_required_and_shown_nowhere(
     config = written(
         tmp_path / "desk.toml",
         feed("o2", o2.url, trades(market)),
-        service=f'listen = "{nobody}"\ntoken = "${{DESK_TOKEN}}"',
+        service=f'socket = "none"\nlisten = "{nobody}"\ntokens = {{ act = "${{DESK_TOKEN}}" }}',
     )
     outputs = []
     with running(config, "--log-level", "debug", environ={"DESK_TOKEN": CANARY}) as it:

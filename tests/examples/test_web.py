@@ -23,7 +23,7 @@ import pytest
 from actors.secret import Secret
 from actors.service import Service
 from actors.settings import load
-from actors.settings.schema import ServiceSettings
+from actors.settings.schema import ServiceSettings, ServiceTokens
 from actors.simulators import SimulatedO2
 from tests.commands import ENDING, PATIENCE, child, posix
 from tests.examples.running import EXAMPLES, ROOT
@@ -264,7 +264,7 @@ def workers_of(url: str, number: int) -> set[int]:
 
 
 def test_two_workers_of_gunicorn_ask_one_service(o2: SimulatedO2) -> None:
-    settings = ServiceSettings(listen="127.0.0.1:0", token=Secret(TOKEN))
+    settings = ServiceSettings(socket="none", listen="127.0.0.1:0", tokens=ServiceTokens(look=Secret(TOKEN)))
     with runtime_on(o2, subscribe=SUBSCRIBED) as runtime, Service(runtime, settings) as service:
         environ = {"LINEWARDEN_URL": service.url, "LINEWARDEN_TOKEN": TOKEN}
         with running(*WORKERS, environ=environ) as program:
@@ -338,7 +338,7 @@ def sent(script: str, environ: Mapping[str, str]) -> str:
 
 
 def test_a_celery_task_asks_the_service(o2: SimulatedO2, tmp_path: Path) -> None:
-    settings = ServiceSettings(listen="127.0.0.1:0", token=Secret(TOKEN))
+    settings = ServiceSettings(socket="none", listen="127.0.0.1:0", tokens=ServiceTokens(look=Secret(TOKEN)))
     with runtime_on(o2, subscribe=SUBSCRIBED) as runtime, Service(runtime, settings) as service:
         environ = {"LINEWARDEN_URL": service.url, "LINEWARDEN_TOKEN": TOKEN, "CELERY_FOLDER": str(tmp_path)}
         with running(*CELERY, "celery_service", "worker", "--concurrency", "2", environ=environ) as program:
@@ -368,7 +368,7 @@ def test_each_process_of_a_celery_pool_starts_its_runtime_and_stops_it(
 
 def test_the_config_of_the_service_is_sound() -> None:
     settings = load(WEB / "service.toml", {"LINEWARDEN_TOKEN": TOKEN})
-    assert (settings.service.token, list(settings.feeds)) == (Secret(TOKEN), ["o2"])
+    assert (settings.service.tokens.look, list(settings.feeds)) == (Secret(TOKEN), ["o2"])
 
 
 def test_every_web_example_is_run_here() -> None:

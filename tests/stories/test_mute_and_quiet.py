@@ -104,12 +104,18 @@ def alarms(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [text for record in caplog.records if " is stale: " in (text := record.getMessage())]
 
 
+def returns(caplog: pytest.LogCaptureFixture) -> list[str]:
+    records = [record for record in caplog.records if vars(record).get("event") == "topic.fresh"]
+    return [record.getMessage() for record in records]
+
+
 # ── mute: found within the contract, by its cause ──
 
 
 def test_mute_from_birth_but_for_the_answer_is_told_as_answers_only(
     alpaca: SimulatedAlpaca, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "actors")
     with alpaca_hours(alpaca, TRADES) as clock:
         clock.jump(58.0)
         assert clock.freshness(AAPL).state == "quiet"
@@ -123,6 +129,12 @@ def test_mute_from_birth_but_for_the_answer_is_told_as_answers_only(
         assert alarm.endswith("its line receives answers to subscriptions only")
         line = fresh(clock.runtime).lines()["iex"]
         assert (line.state, line.epoch, line.health.score) == ("live", 1, 50)
+        alpaca.trade("AAPL")
+        until(clock.runtime, lambda _: clock.freshness(AAPL).state == "live")
+        clock.jump(30.0)
+        until(clock.runtime, lambda _: bool(returns(caplog)))
+        assert returns(caplog) == [f"iex: {AAPL} is not stale any more; it was for 30 s"]
+        assert len(alarms(caplog)) == 1
 
 
 def test_one_that_falls_mute_but_for_pongs_is_told_as_pongs_only(alpaca: SimulatedAlpaca) -> None:

@@ -5,6 +5,8 @@ All sockets of a feed share the token: tplus counts nonces and logins, 100 in ha
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
@@ -48,7 +50,17 @@ def key_of(seed: Secret) -> Ed25519PrivateKey:
         return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(text))
     except ValueError:
         pass
-    raise ValueError("an Ed25519 seed is 64 hexadecimal digits")
+    raise ValueError(f"an Ed25519 seed is 64 hexadecimal digits, and this is {_kind_of_key(text)}")
+
+
+def _kind_of_key(text: str) -> str:
+    """What stands in place of a seed, without a character of it."""
+    if "-----BEGIN" in text:
+        return "a PEM file; openssl pkey -in FILE -outform DER | tail -c 32 | xxd -p -c 32 prints its seed"
+    if not re.fullmatch("[0-9A-Fa-f]*", text):
+        return "text with other characters"
+    pair = "; a seed with its public key behind it is 128 digits, of which the first 64 are the seed"
+    return f"{len(text)} digits{pair if len(text) == 128 else ''}"
 
 
 def public_key(key: Ed25519PrivateKey) -> str:

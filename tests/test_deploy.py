@@ -147,7 +147,13 @@ def test_gunicorn_understands_the_command_of_the_unit() -> None:
     it = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert (it.returncode, it.stderr) == (0, "")
     assert "\nWants=linewarden.service\n" in text
-    assert f"\nEnvironment=LINEWARDEN_URL=http://127.0.0.1:{PORT}\n" in text
+    assert "\nEnvironment=LINEWARDEN_URL=unix:/run/linewarden/linewarden.sock\n" in text
+
+
+def test_the_service_gives_its_socket_to_the_group_of_the_web_program() -> None:
+    for name in ("linewarden-web.service", "linewarden-users.conf"):
+        assert "\nSupplementaryGroups=linewarden-web\n" in (DEPLOY / name).read_text()
+    assert '\n"@linewarden-web" = ["look"]\n' in (DEPLOY / "README.md").read_text()
 
 
 # ── the container ───────────────────────────────────────────────────────────────────────────────

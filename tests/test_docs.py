@@ -66,6 +66,7 @@ NOT_OURS = {
     "journalctl": "systemd",
     "docker": "a container engine",
     "install": "root",
+    "groupadd": "root",
     "python3": "root",
     "/opt/linewarden/bin/pip": "root",
     "pip": "a package index",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -36,15 +37,15 @@ def address_of(config: Path) -> ServiceAddress:
 
 def _read_service(config: Path) -> ServiceSettings:
     """Its address alone: the tokens need not be in the environment of a client."""
-    reader, raw = _opened(config, "service")
+    reader, raw = _opened(config, "service", KEYS)
     table = reader.table(WHERE, raw)
     reader.reject_unknown(WHERE, table, keys_of(ServiceSettings))
     service = ServiceSettings(**reader.some_fields(WHERE, table, ServiceSettings, KEYS))
     try:
         if service.listen:
             host_and_port(service.listen)
-    except ValueError:
-        reader.complain(WHERE, "listen", 'expected host and port, such as "127.0.0.1:9700"')
+    except ValueError as error:
+        reader.complain(WHERE, "listen", str(error))
     if reader.problems:
         raise ConfigError(reader.problems)
     return service
@@ -60,10 +61,14 @@ def read_settings(config: Path, name: str) -> Settings:
     return reader.settings({name: raw})
 
 
-def _opened(config: Path, name: str) -> tuple[ConfigReader, object]:
-    """The reader, and a table as it is written. Only a table that names a variable needs `env_file`."""
+def _opened(config: Path, name: str, keys: Collection[str] = ()) -> tuple[ConfigReader, object]:
+    """The reader, and a table as it is written. `env_file` is read only for a variable that is needed.
+
+    `keys`: those that are needed; empty: all.
+    """
     whole = parsed(text_of(user_path(config), str(config)), str(config))
     reader, raw = ConfigReader(str(config), config.parent, os.environ, {}), whole.get(name, {})
-    if reader.says_variable(raw):
+    needed = raw if not keys or not isinstance(raw, dict) else [raw.get(key) for key in keys]
+    if reader.says_variable(needed):
         reader.read_env_file(whole)
     return reader, raw

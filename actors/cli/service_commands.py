@@ -34,11 +34,10 @@ LOOK = 1.0  # seconds between two looks of --watch
 COMPLETE = 0.5  # seconds that a shell's Tab may take
 
 
-def _targets(incomplete: str) -> list[str]:
+def _targets(context: typer.Context, incomplete: str) -> list[str]:
     """The feeds and lines of the service, for a shell's completion."""
     with suppress(Exception):
-        config = os.environ.get("LINEWARDEN_CONFIG")
-        url = os.environ.get("LINEWARDEN_URL")
+        url, config = context.params.get("url"), context.params.get("config")
         status = find_service(url, Path(config) if config else None, timeout=COMPLETE).status()
         names = dict.fromkeys((*status.feeds, *status.lines()))
         return [name for name in names if name.startswith(incomplete)]

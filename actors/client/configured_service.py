@@ -28,7 +28,7 @@ def configured_service(where: str, url: str, name: str) -> ServiceAddress:
             run.
     """
     address = _socket(where, name)
-    if address is not None and (not url or address.path.exists()):
+    if address is not None and (not url or _is_there(address.path)):
         return address
     if not url:
         raise ServiceUnreachableError('it lets no client in: [service] has socket = "none" and no listen.')
@@ -38,6 +38,14 @@ def configured_service(where: str, url: str, name: str) -> ServiceAddress:
             "give the address from the log of linewarden run with --url."
         )
     return parse_address(url)
+
+
+def _is_there(path: Path) -> bool:
+    """Also if this user may not look into its folder: connecting to it says how to get in."""
+    try:
+        return path.exists()
+    except OSError:
+        return True
 
 
 def _socket(where: str, name: str) -> UnixAddress | None:

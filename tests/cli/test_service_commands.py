@@ -178,6 +178,27 @@ def test_no_service_is_3_and_says_where_it_was_looked_for(
     assert ran("status", environ={"LINEWARDEN_URL": nobody}).returncode == 3
 
 
+@posix
+def test_a_service_is_found_without_an_address_until_its_process_has_ended(
+    tmp_path: Path, o2: SimulatedO2
+) -> None:
+    config = written(tmp_path / "desk.toml", feed("o2", o2.url), service='socket = "auto"')
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path), "RUNTIME_DIRECTORY": ""}
+    path = tmp_path / "linewarden" / "desk.sock"
+    with running(config, environ=environ) as it:
+        assert it.url == f"unix:{path}"
+        for given in ([], ["-c", config]):
+            told = asked("journal", *given, environ=environ)
+            assert (told.returncode, told.stdout) == (0, "No line has been lost.\n")
+        it.process.kill()
+        it.process.wait(PATIENCE)
+    for given in ([], ["-c", config]):
+        told = asked("status", *given, environ=environ)
+        assert (told.returncode, told.stdout) == (3, "")
+        why = "the socket is there, and no process listens: the service has ended. Start it: linewarden run."
+        assert told.stderr.startswith(f"cannot reach the service at unix:{path}: {why}")
+
+
 ANSWERS = [
     (["journal"], "No line has been lost.\n"),
     (["quarantine"], "There is no message in quarantine.\n"),
@@ -456,11 +477,14 @@ def test_a_judged_run_serves_too(o2_config: Path) -> None:
     assert out.endswith("Every loss was restored.\n")
 
 
+@pytest.mark.parametrize("given", ["option", "variable"])
 def test_a_shell_completes_what_the_service_knows(
-    live_run: Running, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    live_run: Running, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], given: str
 ) -> None:
-    words = {"COMP_WORDS": "linewarden restart o", "COMP_CWORD": "2"}
-    environ = {"_LINEWARDEN_COMPLETE": "complete_bash", "LINEWARDEN_URL": live_run.url, **words}
+    begun = f"linewarden restart --url {live_run.url} o" if given == "option" else "linewarden restart o"
+    words = {"COMP_WORDS": begun, "COMP_CWORD": str(len(begun.split()) - 1)}
+    url = "http://127.0.0.1:9" if given == "option" else live_run.url
+    environ = {"_LINEWARDEN_COMPLETE": "complete_bash", "LINEWARDEN_URL": url, **words}
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(service_commands, "COMPLETE", PATIENCE)  # a busy machine, and Tab pressed again

@@ -58,7 +58,7 @@ class Stage:
 
     def status(self) -> None:
         with Service(self.runtime, ServiceSettings()) as service:
-            told = asked("status", "--url", f"127.0.0.1:{service.port}")
+            told = asked("status", "--url", service.url)
         assert (told.returncode, told.stderr) == (0, "")
 
 

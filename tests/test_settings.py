@@ -242,6 +242,15 @@ def test_a_secret_may_come_as_one() -> None:
             "[runtime] connect_timeout: there is no such key; it belongs in [feeds.NAME].",
         ),
         (
+            {"log": {"level": "inf"}},
+            '[log] level: expected one of: "debug", "info", "warning", "error"; did you mean \'info\'?',
+        ),
+        (
+            {"runtime": {"level": "info"}},
+            "[runtime] level: there is no such key; it belongs in [log].",
+        ),
+        (feed(proxy="http://host:97000"), "[feeds.a] proxy: the port 97000 is above 65535."),
+        (
             {"defaults": {"restart": {"initial": 0}}},
             "[defaults.restart] initial: expected seconds, more than 0 and at most a year, found 0.",
         ),

@@ -44,8 +44,8 @@ def _read_service(config: Path) -> ServiceSettings:
     try:
         if service.listen:
             host_and_port(service.listen)
-    except ValueError:
-        reader.complain(WHERE, "listen", 'expected host and port, such as "127.0.0.1:9700"')
+    except ValueError as error:
+        reader.complain(WHERE, "listen", str(error))
     if reader.problems:
         raise ConfigError(reader.problems)
     return service

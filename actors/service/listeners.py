@@ -170,7 +170,8 @@ def _bind(host: str, port: int) -> socket.socket:
 
 def _why_not(where: HostPort, error: OSError) -> str:
     if isinstance(error, socket.gaierror):
-        return f"{where} is not an address of this machine: {error.strerror}; see listen in [service]"
+        why = f"{where} cannot be listened on, because its host does not resolve ({error.strerror})"
+        return f"{why}; write an address of this machine, such as 127.0.0.1, into listen in [service]"
     match error.errno:
         case errno.EADDRINUSE:
             return (

@@ -124,6 +124,7 @@ class ServiceRoutes:
             ServiceRoute("POST", "/drain", "act", self.drain),
             ServiceRoute("GET", "/log-level", "look", self.log_levels),
             ServiceRoute("POST", "/log-level/", "act", self.change_log_level, "LEVEL"),
+            ServiceRoute("GET", "/rights", "look", self.rights),
             ServiceRoute("GET", "/journal", "look", self.journal),
             ServiceRoute("GET", "/journal/", "look", self.journal, "LINE"),
             ServiceRoute("GET", "/tail", "look", self.tail),
@@ -310,6 +311,10 @@ class ServiceRoutes:
         self._commands.count(asked.caller.client)
         self._log_levels.change(asked.argument, given.get("logger", ROOT), seconds, asked.caller.name)
         return self.log_levels(asked)
+
+    def rights(self, asked: ServiceRequest) -> ServiceResponse:
+        """What the caller may do: a view offers nothing else."""
+        return ServiceResponse(200, {"rights": sorted(asked.caller.rights)})
 
     def journal(self, asked: ServiceRequest) -> ServiceResponse:
         """The last endings of every line, or of one, and what its venue said of itself, oldest first."""

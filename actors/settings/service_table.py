@@ -100,9 +100,8 @@ def _check_listen(reader: SettingsReader, service: ServiceSettings, table: Mappi
         return
     try:
         host, _ = host_and_port(service.listen)
-    except ValueError:
-        example = '"127.0.0.1:9700" or "[::1]:9700"'
-        reader.complain(WHERE, "listen", f"expected host and port, such as {example}")
+    except ValueError as error:
+        reader.complain(WHERE, "listen", str(error))
         return
     if not (service.tokens.by_right() or table.get("tokens")):
         advice = 'add look = "${LINEWARDEN_TOKEN}", or account or act'

@@ -237,6 +237,30 @@ def test_run_ends_by_itself_with_a_summary(linewarden: Invoke, desk_config: Path
     assert runtime.stopped == [run.STOP_WITHIN]
 
 
+@pytest.mark.parametrize(
+    ("options", "used"),
+    [
+        ((), ("json", "warning")),
+        (("--log-level", "debug"), ("json", "debug")),
+        (("--log-format", "text"), ("text", "warning")),
+    ],
+)
+def test_the_command_line_comes_before_the_log_table(
+    linewarden: Invoke,
+    desk_config: Path,
+    runtime: Fake,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    used: tuple[str, str],
+) -> None:
+    calls: list[tuple[str, str]] = []
+    monkeypatch.setattr("actors.cli.logs.set_up", lambda *given: calls.append(given))
+    desk_config.write_text('[log]\nformat = "json"\nlevel = "warning"\n' + desk_config.read_text())
+    linewarden("run", desk_config, "--duration", "0", *options)
+    assert calls == [used]
+    assert runtime.stopped
+
+
 def test_a_judged_run_ends_with_1_if_a_line_is_down(
     linewarden: Invoke, desk_config: Path, runtime: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -200,7 +200,7 @@ class ServiceRoutes:
         """Whether every feed is live, and with `?fresh=1` fresh; with the right to look, also what is not."""
         is_about_freshness = parse_switch(parse_words(asked, "readyz", ("fresh",)).get("fresh", "0"), "fresh")
         if self._draining.is_on:
-            return ServiceResponse(503, {"draining": True} if asked.caller.may("look") else "unready")
+            return ServiceResponse(503, {"draining": True} if asked.caller.may("look") else "draining")
         status = self._statuses.status()
         answer: dict[str, object] = {"live": status.state == "live"}
         if is_about_freshness:

@@ -1,6 +1,6 @@
 # Everything sets itself up: a machine needs Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
-.PHONY: help run picture test interop bench bench-quick bench-against peers conformance chaos soak lint types check format clean outages network long fuzz mutants audit
+.PHONY: help run picture test interop dist bench bench-quick bench-against peers conformance chaos soak lint types check format clean outages network long fuzz mutants audit
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -67,6 +67,9 @@ fuzz: $(VENV)/dev.stamp  ## Fuzz the readers of outside bytes with atheris: SECO
 mutants: $(VENV)/dev.stamp  ## Mutate the rules with mutmut: their tests must notice; FILES="rules/line.py" for some
 	@$(PIP) install 'mutmut==3.8.*'
 	$(BIN)/python -m tests.mutants $(FILES)
+
+dist: $(VENV)/dev.stamp  ## Make the source archive and the wheel, in dist/
+	$(BIN)/python -m build --outdir dist .
 
 lint: $(VENV)/dev.stamp  ## ruff: rules and format; bandit
 	$(BIN)/ruff check .

@@ -81,7 +81,7 @@ def running(venue: str) -> Iterator[tuple[int, str]]:
             f'subscribe = [{{ channel = "trades", keys = {keys} }}]\n'
             for name, keys in idle_keys()
         )
-        config.write_text("".join(['[service]\nlisten = "127.0.0.1:0"\n', *feeds]))
+        config.write_text("".join([f'[service]\nsocket = "{folder}/idle.sock"\n', *feeds]))
         command = [sys.executable, "-m", "actors", "run", str(config)]
         with told.open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
             try:
@@ -209,7 +209,10 @@ def hear(address: Mapping[str, Any], idle: str, rounds: int) -> Heard:
                 at_ns.append(time.monotonic_ns())
                 numbers.append(int(mark(event)))
 
-        with Service(runtime, ServiceSettings(listen="127.0.0.1:0")) as service:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            Service(runtime, ServiceSettings(socket=f"{folder}/idle.sock")) as service,
+        ):
             threading.Thread(target=read, daemon=True).start()
             time.sleep(1.0)
             phases = [_heard(service.url, programs) for _ in range(rounds) for programs in (0, PROGRAMS[-1])]

@@ -176,7 +176,7 @@ class _Run(Struct):
         for name in (name for name, feed in self.settings.feeds.items() if feed.is_watched):
             log.warning(
                 "switch.off",
-                "%s: its dead man's switch is off: without a port no program can beat",
+                "%s: its dead man's switch is off: without a service no program can beat",
                 name,
                 feed=name,
             )

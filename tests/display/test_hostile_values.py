@@ -17,8 +17,11 @@ import actors
 from actors import StalePriceError, Stream, SubscribeError
 from actors.cli import stream_view
 from actors.cli.formatting import PrintableConsole
+from actors.cli.journal_view import journal
+from actors.cli.kept_view import cooldowns, dead_letters, quarantine
 from actors.cli.logs import JsonFormatter, TextFormatter
 from actors.cli.run_view import summary, troubles
+from actors.cli.status_view import StatusView
 from actors.cli.systemd import sentence
 from actors.diagnostics import DeadLetter, Quarantined
 from actors.display.html import page
@@ -136,6 +139,14 @@ VIEWS: dict[str, Callable[[Status], str]] = {
     "json": lambda status: status_json(status).decode(),
     "repr": lambda status: "\n".join(map(repr, (status, *status.feeds.values(), *status.lines().values()))),
     "html": lambda status: str(status._repr_html_()),
+    "terminal": lambda status: drawn(StatusView(fresh=True).render(status, 0.0, 0.0, 120, 40)),
+    "rows": lambda status: drawn(StatusView().render(status, 0.0, 0.0, None), 100_000),
+    "journal": lambda status: drawn(
+        journal({name: each.entries() for name, each in status.lines().items()}, 80)
+    ),
+    "quarantine": lambda status: drawn(quarantine(status.quarantine, 120)),
+    "dead letters": lambda status: drawn(dead_letters(status.dead_letters, None), 100_000),
+    "cooldowns": lambda status: drawn(cooldowns(status.cooldowns)),
 }
 
 

@@ -111,7 +111,10 @@ def test_beyond_loopback_a_request_may_name_any_host(runtime: Runtime) -> None:
 # ── rights ──
 
 ROUTES = [
-    *(("GET", path, "look") for path in ("/status", "/journal", "/journal/o2", "/fresh/o2", "/tail")),
+    *(
+        ("GET", path, "look")
+        for path in ("/status", "/rights", "/journal", "/journal/o2", "/fresh/o2", "/tail")
+    ),
     *(("GET", path, "look") for path in ("/drain", "/log-level")),
     *(("POST", path, "act") for path in ("/drain", "/log-level/info")),
     *(("GET", path, "look") for path in ("/latest/o2/x", "/book/o2/x")),
@@ -144,6 +147,8 @@ def test_a_token_gives_its_right_and_no_other(runtime: Runtime, right: Right) ->
                 assert needed in told.error or "the service's own user" in told.error
         for path in ("/status", "/journal", "/fresh/o2?max_age=60"):
             assert ask(service, path, Authorization=f"Bearer {right * 8}").status in {200, 503}
+        told = ask(service, "/rights", Authorization=f"Bearer {right * 8}")
+        assert told.body == {"rights": sorted({"look", right})}
         assert line_of(runtime).epoch == 1
         if right == "act":
             assert (

@@ -8,6 +8,9 @@ import signal
 from functools import partial
 from typing import TYPE_CHECKING, Final, get_args
 
+import msgspec
+from msgspec import Struct
+
 from actors.cli.arguments import complain
 from actors.cli.service_client import CommandClient
 from actors.cli.status_view import StatusView
@@ -15,6 +18,7 @@ from actors.cli.watch.listing import Wanted
 from actors.cli.watch.looks import Look, successful
 from actors.cli.watch.plain import plain
 from actors.cli.watch.terminal import Ended, can_be_filled, end_if_gone, ended_by_signals
+from actors.errors import LinewardenError
 from actors.settings.schema import Right
 from actors.status import Status
 
@@ -50,14 +54,25 @@ def _is_filled(service: CommandClient, wanted: Wanted, look: Look, *, fresh: boo
     except ModuleNotFoundError as error:
         complain(MISSING if (error.name or "").partition(".")[0] == "textual" else str(error))
         return False
-    rights = get_args(Right)
-    app = WatchApp(partial(_ask, service), service.post, look, wanted, rights, opens_fresh=fresh)
+    app = WatchApp(partial(_ask, service), service.post, look, wanted, _rights(service), opens_fresh=fresh)
     ended = asyncio.run(_until_left(app))
     if ended.by is not None and ended.by != signal.SIGINT:
         os.kill(os.getpid(), ended.by)  # with the terminal restored, the signal does what it does to all
     if app.return_code:
         complain(FAILED)
     return not app.return_code
+
+
+class _Rights(Struct):
+    rights: tuple[str, ...]
+
+
+def _rights(service: CommandClient) -> tuple[str, ...]:
+    """Those of this user there. Where it does not say, each command is tried."""
+    try:
+        return msgspec.json.decode(service.get("/rights"), type=_Rights).rights
+    except (LinewardenError, msgspec.MsgspecError):
+        return get_args(Right)
 
 
 def _ask(service: CommandClient) -> Status:

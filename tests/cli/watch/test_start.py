@@ -20,14 +20,17 @@ from actors.cli.watch import start
 from actors.cli.watch.app import WatchApp
 from actors.cli.watch.listing import Wanted
 from actors.cli.watch.terminal import GONE
+from actors.secret import Secret
 from actors.service import Service
-from actors.settings.schema import ServiceSettings
+from actors.settings.schema import ServiceSettings, ServiceTokens
 from actors.status import Status
 from tests.cli.watch.viewed import Desk
 from tests.commands import NOT_OURS, PATIENCE, Screen, posix
 
 RESTORED = "\x1b[?1049l"  # back from the terminal's other screen
 CURSOR = "\x1b[?25h"
+HERE, LOOK = ServiceSettings(), "look" * 8
+PORT = ServiceSettings(socket="none", listen="127.0.0.1:0", tokens=ServiceTokens(look=Secret(LOOK)))
 
 
 class Terminal(Struct):
@@ -56,7 +59,9 @@ GOES_ON = "os.execv(sys.executable, [sys.executable, '-m', 'actors', *sys.argv[1
 
 
 @contextmanager
-def viewing(runtime: Runtime, prepare: str = "") -> Iterator[tuple[Terminal, list[Any]]]:
+def viewing(
+    runtime: Runtime, prepare: str = "", *, settings: ServiceSettings = HERE, token: str = ""
+) -> Iterator[tuple[Terminal, list[Any]]]:
     """The terminal, and its modes before. `prepare`: Python that the child runs first."""
     import pty
     import termios
@@ -66,10 +71,10 @@ def viewing(runtime: Runtime, prepare: str = "") -> Iterator[tuple[Terminal, lis
     before = termios.tcgetattr(theirs)
     command = ["-c", prepare + GOES_ON] if prepare else ["-m", "actors"]
     environ = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
-    with Service(runtime, ServiceSettings()) as service:
+    with Service(runtime, settings) as service:
         it = subprocess.Popen(
             [sys.executable, *command, "status", "--watch", "--url", service.url],
-            env=environ | {"TERM": "xterm-256color"},
+            env=environ | {"TERM": "xterm-256color", "LINEWARDEN_TOKEN": token},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -131,6 +136,19 @@ def test_a_terminal_that_is_closed_ends_the_view(prepare: str, code: int, runtim
     with viewing(runtime, prepare) as (terminal, _):
         terminal.close()
         assert terminal.process.wait(PATIENCE) == code
+
+
+@posix
+@pytest.mark.long
+def test_a_user_without_the_right_to_act_is_offered_no_command(runtime: Runtime) -> None:
+
+    with viewing(runtime, settings=PORT, token=LOOK) as (
+        terminal,
+        _,
+    ):
+        terminal.screen.seen("not without the right act")
+        os.write(terminal.ours, b"r")
+        terminal.screen.seen("needs the right act")
 
 
 # ── where there is no such view ─────────────────────────────────────────────────────────────────

@@ -101,7 +101,7 @@ def folded(text: str, width: int, indent: str = "  ") -> list[str]:
                 part = _fitting(word, width - used) or word[:1]
                 rows.append(row + part)
                 row, used, word = indent, len(indent), word[len(part) :]
-                width_of_word = width_of(word)
+                width_of_word -= width_of(part)
         row += " " * between + word
         used += between + width_of_word
     rows += [row] if row.strip() or not rows else []

@@ -12,13 +12,17 @@ from typing import Any, cast
 import msgspec
 import pytest
 from msgspec import Struct, structs
+from rich.console import Group
 
 import actors
 from actors import StalePriceError, Stream, SubscribeError
 from actors.cli import stream_view
 from actors.cli.formatting import PrintableConsole
+from actors.cli.journal_view import blind_times, journal
+from actors.cli.kept_view import cooldowns, dead_letters, quarantine
 from actors.cli.logs import JsonFormatter, TextFormatter
 from actors.cli.run_view import summary, troubles
+from actors.cli.status_view import StatusView
 from actors.cli.systemd import sentence
 from actors.diagnostics import DeadLetter, Quarantined
 from actors.display.html import page
@@ -130,6 +134,26 @@ def drawn(picture: Any, width: int = 120) -> str:
 
 VIEWS: dict[str, Callable[[Status], str]] = {
     "summary": lambda status: drawn("\n".join([*summary(status, 1.0), *troubles(status)])),
+    "table": lambda status: "".join(
+        drawn(StatusView(moving=moving, fresh=True).render(status, 1.0, 2.0, width, height), width)
+        for moving, width, height in ((False, 80, 24), (True, 160, 50), (False, 60, 24))
+    ),
+    "whole table": lambda status: drawn(StatusView(fresh=True).render(status, 1.0, 2.0, None, None), 10_000),
+    "journal": lambda status: drawn(
+        Group(
+            journal({name: each.entries() for name, each in status.lines().items()}, 100),
+            blind_times(status.lines()),
+        )
+    ),
+    "kept": lambda status: "".join(
+        drawn(kept)
+        for kept in (
+            quarantine(status.quarantine, 80),
+            quarantine(status.quarantine, None),
+            dead_letters(status.dead_letters, 80),
+            cooldowns(status.cooldowns),
+        )
+    ),
     "systemd": lambda status: sentence(
         {name: LineGlance(each.state, each.reason) for name, each in status.lines().items()}
     ),

@@ -1,6 +1,6 @@
 # Everything sets itself up: a machine needs Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
-.PHONY: help run picture test interop bench bench-quick bench-against peers conformance chaos soak lint types check format clean outages network long fuzz mutants audit
+.PHONY: help run picture test interop dist bench bench-quick bench-against peers conformance chaos soak lint types check format clean outages network long fuzz mutants audit
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -16,8 +16,8 @@ run: $(VENV)/run.stamp  ## One minute of simulated markets whose connections are
 	@echo "Watch: every 5 to 11 s each simulated venue cuts its connections. The lines reconnect, and each lost stretch is a gap."
 	@$(BIN)/linewarden run config/demo.toml --duration $(or $(SECONDS),60) --show-events --no-service --log-level error
 
-picture: $(VENV)/run.stamp  ## Draw docs/live-table.svg from SECONDS=20 of the demo
-	@$(BIN)/python -m tests.picture $(or $(SECONDS),20)
+picture: $(VENV)/dev.stamp  ## Draw the terminals in docs: docs/pictures, and docs/live-table.svg from SECONDS=20 of the demo
+	@$(BIN)/python -m tests.pictures $(or $(SECONDS),20)
 
 test: $(VENV)/dev.stamp  ## All tests except those with a target of their own
 	$(BIN)/python -m pytest --numprocesses 4 --dist worksteal $(ARGS)
@@ -67,6 +67,9 @@ fuzz: $(VENV)/dev.stamp  ## Fuzz the readers of outside bytes with atheris: SECO
 mutants: $(VENV)/dev.stamp  ## Mutate the rules with mutmut: their tests must notice; FILES="rules/line.py" for some
 	@$(PIP) install 'mutmut==3.8.*'
 	$(BIN)/python -m tests.mutants $(FILES)
+
+dist: $(VENV)/dev.stamp  ## Make the source archive and the wheel, in dist/
+	$(BIN)/python -m build --outdir dist .
 
 lint: $(VENV)/dev.stamp  ## ruff: rules and format; bandit
 	$(BIN)/ruff check .

@@ -148,14 +148,22 @@ class AskFailedError(AskError):
 
 
 class ServiceUnreachableError(LinewardenError):
-    """No service answers at an address, or it cannot answer now. The message says which, and what to do."""
+    """No service answers at an address, or it cannot answer now. The message says which, and what to do.
+
+    `is_absent`: no process listens there.
+    """
+
+    def __init__(self, message: str, *, is_absent: bool = False) -> None:
+        self.is_absent = is_absent
+        super().__init__(message)
 
 
 class ServiceDeclinedError(LinewardenError):
     """A service declines a request; the message has its reason. The same request will be declined again.
 
     `status`: that of HTTP, such as 404 for a feed or key that is not known, 400 for a parameter or key that
-    is not understood, 401 for the token; None: the request was not sent.
+    is not understood, 401 for the token, 403 for a right that is missing; 429: too often, so it may succeed
+    later; None: the request was not sent.
     """
 
     def __init__(self, message: str, status: int | None = None) -> None:

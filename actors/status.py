@@ -222,6 +222,7 @@ class Status(Struct, frozen=True):
     halts: tuple[HaltStatus, ...] = ()  # that stand, where a feed trades
     accounts: dict[str, AccountStatus] = {}  # that are followed, by feed and number: "projectx/4242"
     process: ProcessStatus = ProcessStatus()
+    redacted: bool = False  # what belongs to accounts is left out: the caller lacks the right
 
     @property
     def text(self) -> str:

@@ -19,8 +19,7 @@ from msgspec import Struct
 
 PERIOD = 1.0  # seconds between two questions of one
 PATIENCE = 30.0  # seconds for an answer
-TOKEN = "benchmark"  # of the service that is asked
-REQUEST = b"GET /status HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer benchmark\r\nConnection: close\r\n\r\n"
+REQUEST = b"GET /status HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n"
 
 
 class Asked(Struct, frozen=True):

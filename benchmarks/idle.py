@@ -20,12 +20,11 @@ import msgspec
 from msgspec import Struct
 
 import actors
-from actors.secret import Secret
 from actors.service.server import Service
-from actors.settings.schema import ServiceSettings, ServiceTokens
+from actors.settings.schema import ServiceSettings
 from actors.simulators import SimulatedO2
 from benchmarks.alone import FailedAloneError, alone_within
-from benchmarks.askers import TOKEN, Asked, ask
+from benchmarks.askers import Asked, ask
 from benchmarks.clients.feeds import subscription
 from benchmarks.latency import at
 from benchmarks.report import Table
@@ -82,8 +81,7 @@ def running(venue: str) -> Iterator[tuple[int, str]]:
             f'subscribe = [{{ channel = "trades", keys = {keys} }}]\n'
             for name, keys in idle_keys()
         )
-        service = f'[service]\nlisten = "127.0.0.1:0"\nsocket = "none"\n[service.tokens]\nlook = "{TOKEN}"\n'
-        config.write_text("".join([service, *feeds]))
+        config.write_text("".join([f'[service]\nsocket = "{folder}/idle.sock"\n', *feeds]))
         command = [sys.executable, "-m", "actors", "run", str(config)]
         with told.open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
             try:
@@ -126,9 +124,7 @@ def _status_command(url: str) -> float:
     taken = []
     for _ in range(5):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(
-            command, check=False, capture_output=True, env={**os.environ, "LINEWARDEN_TOKEN": TOKEN}
-        )
+        subprocess.run(command, check=False, capture_output=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     return median(taken)
@@ -213,10 +209,10 @@ def hear(address: Mapping[str, Any], idle: str, rounds: int) -> Heard:
                 at_ns.append(time.monotonic_ns())
                 numbers.append(int(mark(event)))
 
-        settings = ServiceSettings(
-            listen="127.0.0.1:0", socket="none", tokens=ServiceTokens(look=Secret(TOKEN))
-        )
-        with Service(runtime, settings) as service:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            Service(runtime, ServiceSettings(socket=f"{folder}/idle.sock")) as service,
+        ):
             threading.Thread(target=read, daemon=True).start()
             time.sleep(1.0)
             phases = [_heard(service.url, programs) for _ in range(rounds) for programs in (0, PROGRAMS[-1])]

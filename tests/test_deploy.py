@@ -11,40 +11,30 @@ import signal
 import subprocess
 import sys
 import tomllib
-from collections import defaultdict
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import yaml
 
 import actors
 from actors import cli
 from actors.cli import run
 from actors.rules.line import ShownState
 from actors.service.server import Service
+from actors.settings import load
 from actors.settings.schema import ServiceSettings
 from actors.simulators import SimulatedO2
 from tests.commands import ENDING, PATIENCE, child
+from tests.deploy import DEPLOY, DESK, INSTALLED, ROOT, entries_of
 from tests.support.runtimes import config
-
-ROOT = Path(actors.__file__).parents[1]
-DEPLOY = ROOT / "examples" / "deploy"
-INSTALLED = "/opt/linewarden/bin/linewarden"
-DESK = "/etc/linewarden/desk.toml"
-PORT = ServiceSettings().address[1]
-
 
 # ── the unit ────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
 def unit() -> dict[str, list[str]]:
-    entries = defaultdict(list)
-    for row in (DEPLOY / "linewarden.service").read_text().splitlines():
-        if row and row[0] not in "#[":
-            name, _, value = row.partition("=")
-            entries[name].append(value)
-    return entries
+    return entries_of("linewarden.service")
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed here")
@@ -88,6 +78,7 @@ def test_the_unit_gives_what_the_process_promises_to_use(unit: dict[str, list[st
     [
         *("DynamicUser=yes", "NoNewPrivileges=yes", "ProtectSystem=strict", "ProtectHome=yes", "LimitCORE=0"),
         *("CapabilityBoundingSet=", "EnvironmentFile=/etc/linewarden/keys.env"),
+        *("RuntimeDirectory=linewarden", "RuntimeDirectoryMode=0700", "RestartPreventExitStatus=78"),
     ],
 )
 def test_the_unit_keeps_keys_and_the_machine_apart(unit: dict[str, list[str]], entry: str) -> None:
@@ -105,7 +96,7 @@ def test_the_watchdog_s_signal_leaves_every_stack_in_the_log(
     monkeypatch.setenv(*variable.split("="))
     # A quiet market: the interpreter walks the stacks of threads that go on running meanwhile.
     quiet = tmp_path / "quiet.toml"
-    quiet.write_text('[service]\nlisten = "127.0.0.1:0"\n[feeds.o2]\nvenue = "o2"\nurl = "sim://o2?rate=0"\n')
+    quiet.write_text('[feeds.o2]\nvenue = "o2"\nurl = "sim://o2?rate=0"\n')
     with child("run", str(quiet)) as it:
         resource.prlimit(it.pid, resource.RLIMIT_CORE, (0, 0))
         assert it.stderr is not None
@@ -147,7 +138,13 @@ def test_gunicorn_understands_the_command_of_the_unit() -> None:
     it = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert (it.returncode, it.stderr) == (0, "")
     assert "\nWants=linewarden.service\n" in text
-    assert f"\nEnvironment=LINEWARDEN_URL=http://127.0.0.1:{PORT}\n" in text
+    assert "\nEnvironment=LINEWARDEN_URL=unix:/run/linewarden/linewarden.sock\n" in text
+
+
+def test_the_service_gives_its_socket_to_the_group_of_the_web_program() -> None:
+    for name in ("linewarden-web.service", "linewarden-users.conf"):
+        assert "\nSupplementaryGroups=linewarden-web\n" in (DEPLOY / name).read_text()
+    assert '\n"@linewarden-web" = ["look"]\n' in (DEPLOY / "README.md").read_text()
 
 
 # ── the container ───────────────────────────────────────────────────────────────────────────────
@@ -200,22 +197,106 @@ def test_its_python_is_one_of_ours(steps: list[tuple[str, str]]) -> None:
     assert f"Programming Language :: Python :: {version[1]}" in project["classifiers"]
 
 
-def test_the_health_check_asks_whether_the_process_lives(steps: list[tuple[str, str]]) -> None:
+def test_the_health_check_asks_whether_the_process_lives(
+    steps: list[tuple[str, str]], tmp_path: Path
+) -> None:
     options, _, words = of(steps, "HEALTHCHECK").partition("CMD ")
     assert "--interval=30s" in options
-    assert of(steps, "EXPOSE") == str(PORT)
+    folder = of(steps, "ENV").removeprefix("RUNTIME_DIRECTORY=")
     command = json.loads(words)
     assert command[0] == "python"
-    assert str(PORT) in command[-1]
+    assert f"'{folder}/*.sock'" in command[-1]
     with SimulatedO2() as gone:
         url = gone.url
-    with actors.start(config(url)) as runtime, Service(runtime, ServiceSettings(listen="127.0.0.1:0")) as it:
-        here = [sys.executable, *(word.replace(str(PORT), str(it.port)) for word in command[1:])]
+    with actors.start(config(url)) as runtime, Service(runtime, ServiceSettings()) as it:
+        own = str(Path(it.url.removeprefix("unix:")).parent)
+        here = [sys.executable, *(word.replace(folder, own) for word in command[1:])]
         environ = os.environ | {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
         healthy = subprocess.run(here, check=False, timeout=PATIENCE, env=environ)
         assert healthy.returncode == 0  # though its one line is down
     gone_too = subprocess.run(here, check=False, timeout=PATIENCE, capture_output=True)
     assert gone_too.returncode == 1
+
+
+# ── Kubernetes ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def manifests() -> dict[str, Any]:
+    text = (DEPLOY / "kubernetes.yaml").read_text(encoding="utf-8")
+    return {each["kind"]: each for each in yaml.safe_load_all(text)}
+
+
+@pytest.fixture
+def pod(manifests: dict[str, Any]) -> Any:
+    return manifests["Deployment"]["spec"]["template"]["spec"]
+
+
+@pytest.fixture
+def container(pod: Any) -> Any:
+    (only,) = pod["containers"]
+    return only
+
+
+def test_one_pod_at_a_time_holds_the_connections(manifests: dict[str, Any], pod: Any) -> None:
+    spec = manifests["Deployment"]["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
+    assert pod["securityContext"]["runAsUser"] == 10_001
+
+
+def test_the_config_of_the_pod_has_no_mistake(
+    manifests: dict[str, Any], container: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = manifests["ConfigMap"]["data"]
+    *_, file = container["args"][1].split("/")
+    text = data[file]
+    for name in re.findall(r'credential = "([a-z-]+)"', text):
+        (tmp_path / name).write_text("s3cr3t")
+    settings = load(tomllib.loads(text), {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert settings.feeds.keys() == {"crypto"}
+
+
+def test_the_probes_ask_whether_the_process_lives_and_whether_it_is_ready(
+    manifests: dict[str, Any], container: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "probe.py"
+    file.write_text(manifests["ConfigMap"]["data"]["probe.py"])
+
+    def probed(name: str) -> int:
+        *command, path = container[name]["exec"]["command"]
+        assert command == ["python", "/etc/linewarden/probe.py"]
+        here = [sys.executable, str(file), path]
+        environ = os.environ | {"RUNTIME_DIRECTORY": str(tmp_path)}
+        return subprocess.run(
+            here, check=False, timeout=PATIENCE, env=environ, capture_output=True
+        ).returncode
+
+    with SimulatedO2() as gone:
+        url = gone.url
+    settings = ServiceSettings(socket=str(tmp_path / "linewarden.sock"))
+    with actors.start(config(url)) as runtime, Service(runtime, settings):
+        assert [probed(name) for name in ("startupProbe", "livenessProbe", "readinessProbe")] == [0, 0, 1]
+    assert probed("livenessProbe") == 1
+
+
+def test_its_commands_are_there(container: Any) -> None:
+    commands = [container["args"], container["lifecycle"]["preStop"]["exec"]["command"][1:]]
+    assert {command[0] for command in commands} <= cli.COMMANDS.keys()
+
+
+def test_a_pod_ends_within_its_time(pod: Any, container: Any) -> None:
+    *_, seconds = container["lifecycle"]["preStop"]["exec"]["command"]
+    assert pod["terminationGracePeriodSeconds"] > float(seconds) + 5.0
+
+
+def test_each_folder_of_the_pod_is_mounted(pod: Any, container: Any) -> None:
+    assert {each["name"] for each in container["volumeMounts"]} == {each["name"] for each in pod["volumes"]}
+    mounted = [Path(each["mountPath"]) for each in container["volumeMounts"]]
+    for variable in container["env"]:
+        assert any(Path(variable["value"]).is_relative_to(path) for path in mounted), variable
+    own = next(each["value"] for each in container["env"] if each["name"] == "RUNTIME_DIRECTORY")
+    assert Path(own) not in mounted, "every user may write into the folder of a volume"
 
 
 # ── the page ───────────────────────────────────────────────────────────────────────────────────

@@ -179,9 +179,9 @@ def test_the_command_alone_imports_the_service() -> None:
     assert {room(name) for name in importing} == {"cli", "service"}
 
 
-def test_the_command_alone_imports_what_only_a_person_may_do() -> None:
+def test_the_command_and_the_routes_of_the_owner_import_what_only_a_person_may_do() -> None:
     importing = {name for name in MODULES if "trading/store_operator" in modules_imported(name)}
-    assert importing == {"cli/orders", "cli/check"}
+    assert importing == {"cli/orders", "cli/check", "service/owner_answers"}
 
 
 def test_the_top_of_the_package_can_be_read_at_a_glance() -> None:
@@ -195,10 +195,18 @@ COVERED_BY = {
     "calls": "stories/test_questions",
     "client/open_socket": "client/test_unix_socket",
     "client/server_trust": "client/test_unix_socket",
+    "client/configured_service": "cli/test_configured_service",
     "client/service_http": "cli/test_service_client",
     "client/timed_socket": "client/test_service_client",
     "client/unreachable": "client/test_unix_socket",
     "cli/formatting": "cli/test_kept_view",
+    "cli/watch/keys": "cli/watch/test_app",
+    "cli/watch/line_list": "cli/watch/test_app",
+    "cli/watch/listing": "cli/watch/test_app",
+    "cli/watch/pages": "cli/watch/test_app",
+    "cli/watch/plain": "cli/test_service_commands",
+    "cli/watch/questions": "cli/watch/test_app",
+    "cli/watch/screens": "cli/watch/test_app",
     "connection": "stories/test_lives_of_lines",
     "delivery/holder": "stories/test_fresh",
     "delivery/last_events": "delivery/test_cells",
@@ -277,6 +285,7 @@ COVERED_BY = {
     "simulators/signalr/negotiate": "simulators/test_signalr_hub",
     "simulators/signalr/server": "simulators/test_signalr_hub",
     "simulators/signalr/settings": "simulators/test_page",
+    "service/owner_answers": "service/test_switches",
     "status": "stories/test_supervisor_laws",
     "streams": "stories/test_subscriptions",
     "supervision/children": "stories/test_killed_actors",
@@ -383,6 +392,8 @@ CLOCKS = {
         "cli/orders",
         "cli/service_commands",
         "cli/stream_view",
+        "cli/watch/looks",
+        "cli/watch/plain",
         "cli/log_folding",
         "cli/systemd",
         "service/server",

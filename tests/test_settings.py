@@ -40,6 +40,7 @@ from actors.settings import (
 )
 from actors.settings.config import ConfigReader
 from actors.settings.diff import compare
+from actors.settings.schema import ServiceTokens
 from actors.venues.o2.venue import O2
 from tests.commands import PATIENCE
 
@@ -127,8 +128,7 @@ def feed(**keys: Any) -> dict[str, Any]:
 def test_all_that_is_left_out_has_its_default() -> None:
     settings = read({"feeds": {"a": {"venue": "open"}}})
     assert settings.runtime == RuntimeSettings(name="linewarden", watchdog_timeout=10.0)
-    assert settings.service == ServiceSettings(listen="127.0.0.1:9700", token=None)
-    assert settings.service.address == ("127.0.0.1", 9700)
+    assert settings.service == ServiceSettings(socket="auto", listen="")
     assert settings.feeds["a"] == FeedSettings(name="a", venue="open", kind=Open, own=VenueSettings())
     assert settings.warnings == ()
 
@@ -143,7 +143,9 @@ def test_a_whole_file(tmp_path: Path) -> None:
         watchdog_timeout = 0
         [service]
         listen = "[::]:80"
-        token = "${TOKEN}"
+        behind_tls_proxy = true
+        [service.tokens]
+        look = "${TOKEN}"
         [defaults.restart]
         maximum = 60
         max_restarts = 3
@@ -170,9 +172,10 @@ def test_a_whole_file(tmp_path: Path) -> None:
         """,
         encoding="utf-8-sig",  # as Windows' editors write it
     )
-    settings = read(config, TOKEN="t", HOST="example.org", KEY="k")
+    settings = read(config, TOKEN="t" * 32, HOST="example.org", KEY="k")
     assert settings.runtime == RuntimeSettings(name="desk", watchdog_timeout=0.0)
-    assert settings.service == ServiceSettings(listen="[::]:80", token=Secret("t"))
+    tokens = ServiceTokens(look=Secret("t" * 32))
+    assert settings.service == ServiceSettings(listen="[::]:80", behind_tls_proxy=True, tokens=tokens)
     assert settings.service.address == ("::", 80)
     assert settings.file == str(config)
     a, b = settings.feeds.values()
@@ -239,20 +242,14 @@ def test_a_secret_may_come_as_one() -> None:
             "[runtime] connect_timeout: there is no such key; it belongs in [feeds.NAME].",
         ),
         (
-            {"service": {"listen": "9700"}},
-            '[service] listen: expected host and port, such as "127.0.0.1:9700" or "[::1]:9700".',
+            {"log": {"level": "inf"}},
+            '[log] level: expected one of: "debug", "info", "warning", "error"; did you mean \'info\'?',
         ),
         (
-            {"service": {"listen": ":80"}},
-            "[service] token: beyond loopback a token is required; "
-            'add token = "${LINEWARDEN_TOKEN}" or listen on 127.0.0.1.',
+            {"runtime": {"level": "info"}},
+            "[runtime] level: there is no such key; it belongs in [log].",
         ),
-        (
-            {"service": {"token": "a b"}},
-            "[service] token: expected printable ASCII without spaces, and not empty.",
-        ),
-        ({"service": {"token": ""}}, "[service] token: expected text that is not empty."),
-        ({"service": {"token": 12345}}, "[service] token: expected text, found a number."),
+        (feed(proxy="http://host:97000"), "[feeds.a] proxy: the port 97000 is above 65535."),
         (
             {"defaults": {"restart": {"initial": 0}}},
             "[defaults.restart] initial: expected seconds, more than 0 and at most a year, found 0.",
@@ -767,10 +764,9 @@ def test_what_is_allowed_but_odd_is_a_warning() -> None:
     assert read({}).warnings == ("<config>: [feeds]: there is no feed in this config.",)
 
 
-def test_loopback_needs_neither_tls_nor_token() -> None:
+def test_loopback_needs_no_tls() -> None:
     for host in ("localhost", "127.9.9.9", "[::1]"):
-        config = feed(url=f"ws://{host}:1") | {"service": {"listen": f"{host}:1"}}
-        assert read(config).warnings == ()
+        assert read(feed(url=f"ws://{host}:1")).warnings == ()
 
 
 def test_a_channel_that_is_not_there_is_told_in_sentences() -> None:
@@ -787,7 +783,7 @@ def test_a_channel_that_is_not_there_is_told_in_sentences() -> None:
 
 def test_no_repr_shows_a_secret() -> None:
     config = feed(key="${KEY}", url="ws://x.org/${KEY}?k=${KEY}", proxy="http://u:${KEY}@x.org:80")
-    config["service"] = {"token": "${KEY}"}
+    config["service"] = {"listen": "localhost:1", "tokens": {"act": "${KEY}"}}
     settings = read(config, KEY=CANARY)
     for shown in (settings, settings.feeds, settings.feeds["a"], settings.service):
         assert CANARY not in repr(shown)
@@ -802,6 +798,7 @@ def test_no_repr_shows_a_secret() -> None:
 TABLES: tuple[type[Struct], ...] = (
     RuntimeSettings,
     ServiceSettings,
+    ServiceTokens,
     RestartPolicy,
     HeartbeatPolicy,
     HealthPolicy,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from actors.cli.configured_service import read_settings
 from actors.errors import ConfigError
 from actors.settings import Settings, load, load_feed
+from actors.settings.diff import compare
 from actors.settings.env_file import variables_of
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
@@ -161,6 +162,15 @@ def test_a_feed_that_is_added_reads_the_file_again(config: Path) -> None:
     keys(config, "KEY=k2\nSECRET=s\n")
     own: Any = load_feed("b", FEED, settings, {}).own
     assert own.key.reveal() == "k2"
+
+
+def test_a_reload_reads_the_file_again_and_reconnects_the_feeds_that_use_it(config: Path) -> None:
+    config.write_text(config.read_text() + CONFIG.replace("feeds.a", "feeds.b").replace("KEY", "OTHER"))
+    keys(config, "KEY=k\nOTHER=o\nSECRET=s\n")
+    before = load(config, {})
+    keys(config, "KEY=k2\nOTHER=o\nSECRET=s\n")
+    (change,) = compare(before, load(config, {})).changes
+    assert change.text == "feed a is reconnected: key changed"
 
 
 def test_a_command_reads_it_for_a_table_that_names_a_variable(config: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, MutableMapping
-from importlib.metadata import version
+from importlib import metadata
 from io import TextIOWrapper
 from typing import Annotated, Any
 
@@ -37,6 +37,7 @@ COMMANDS = {
     "reload": "service_commands:reload",
     "drain": "drain:drain",
     "log-level": "log_level:log_level",
+    "version": "version:version",
 }
 # A simulator's own settings are options, too.
 CONTEXT_SETTINGS = {"sim": {"allow_extra_args": True, "ignore_unknown_options": True}}
@@ -103,7 +104,7 @@ def main(command_begins: Callable[[], object] | None = None) -> None:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"linewarden {version('linewarden')}")
+        print(f"linewarden {metadata.version('linewarden')}")
         raise typer.Exit
 
 

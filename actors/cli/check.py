@@ -14,6 +14,7 @@ from msgspec import structs
 from actors.cli.arguments import Config, complain, config_of, described_venue, known_name, settings_of
 from actors.cli.formatting import console, plain_table
 from actors.cli.venues import channel_table
+from actors.display.escaping import printable
 from actors.display.status_words import login_words
 from actors.events import Topic
 from actors.protocol.formatting import counted
@@ -34,6 +35,9 @@ def check(
         str,
         typer.Option(metavar="NAME", help="With --sample: the feed of the messages, if CONFIG has several."),
     ] = "",
+    show: Annotated[
+        bool, typer.Option("--show", help="Print every value of it, without secrets, and its origin.")
+    ] = False,
 ) -> None:
     """Validate CONFIG without connecting.
 
@@ -51,6 +55,9 @@ def check(
         console().print(f"{config}: no mistakes; venue {described.name}, {channels}.")
         return
     settings = settings_of(config)
+    if show:
+        _show(config)
+        return
     if sample is not None:
         chosen = _chosen(settings, feed)
         wanted = [topic for topics in placed(chosen).values() for topic in topics]
@@ -69,6 +76,14 @@ def check(
         console().print(text)
     counts = [counted(len(settings.feeds), "feed"), counted(lines, "line"), counted(topics, "topic")]
     console().print(f"{config}: no mistakes; {', '.join(counts)}.")
+
+
+def _show(config: Path) -> None:
+    from actors.cli.config_view import config_lines
+    from actors.settings.loading import explained
+
+    for line in config_lines(*explained(config)):
+        typer.echo(printable(line))
 
 
 def _logins(settings: Settings) -> Iterator[str]:

@@ -79,11 +79,13 @@ class _Cleared(Struct):
 def _file(error: ServiceUnreachableError, url: str | None, config: Path | None) -> Cooldowns:
     """The file of the service of this config; where `url` names a service, its absence stays an error.
 
+    A service that listens and cannot be asked has the file in use.
+
     Raises:
         ConfigError: [runtime] of the config has mistakes.
         ServiceUnreachableError: `error`.
     """
-    if url:
+    if url or not error.is_absent:
         raise error
     runtime = (read_settings(config, "runtime") if config is not None else Settings(feeds={})).runtime
     path = Path(runtime.cooldown_file) if runtime.cooldown_file else usual_file(runtime.name, os.environ)

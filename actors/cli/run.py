@@ -56,7 +56,10 @@ def run(
         typer.Option("--show-events", help="Show the events that CONFIG subscribes to, and judge the run."),
     ] = False,
     no_service: Annotated[
-        bool, typer.Option("--no-service", help="Open no port: linewarden status cannot ask this run.")
+        bool,
+        typer.Option(
+            "--no-service", help="Open no socket and no port: linewarden status cannot ask this run."
+        ),
     ] = False,
     log_format: Annotated[
         logs.Format | None,
@@ -127,11 +130,11 @@ class _Run(Struct):
     def until_the_end(self) -> tuple[int, Sequence[str]]:
         """Returns the exit code, and the sentences to end with."""
         from actors.service import ServiceError
-        from actors.service.server import listen
+        from actors.service.listeners import Place
 
         try:
             if self.serve:  # before a venue is connected, whose slot another run may hold
-                listen(*self.settings.service.address).close()
+                Place.of(self.settings.service, self.settings.runtime.name, os.environ).test()
             runtime = _start(self.settings)
         except ConfigError as error:
             return report(error), ()
@@ -173,7 +176,7 @@ class _Run(Struct):
         for name in (name for name, feed in self.settings.feeds.items() if feed.is_watched):
             log.warning(
                 "switch.off",
-                "%s: its dead man's switch is off: without a port no program can beat",
+                "%s: its dead man's switch is off: without a service no program can beat",
                 name,
                 feed=name,
             )

@@ -104,8 +104,7 @@ class CommandClient(ServiceHttp):
                 )
             except InvalidStatus as error:
                 answer = error.response
-                again = answer.headers.get("Retry-After", "")
-                reply = Reply(answer.status_code, bytes(answer.body or b""), address, again)
+                reply = Reply(answer.status_code, bytes(answer.body or b""), address)
                 raise self.refusal(reply) from None
             except BaseException:
                 sock.close()

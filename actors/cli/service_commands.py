@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -17,8 +17,6 @@ import msgspec
 import typer
 from msgspec import Raw, Struct
 from rich.console import Group, RenderableType
-from rich.live import Live
-from rich.text import Text
 
 from actors.cli import journal_view, kept_view, status_view
 from actors.cli.arguments import complain, report
@@ -36,11 +34,10 @@ LOOK = 1.0  # seconds between two looks of --watch
 COMPLETE = 0.5  # seconds that a shell's Tab may take
 
 
-def _targets(incomplete: str) -> list[str]:
+def _targets(context: typer.Context, incomplete: str) -> list[str]:
     """The feeds and lines of the service, for a shell's completion."""
     with suppress(Exception):
-        config = os.environ.get("LINEWARDEN_CONFIG")
-        url = os.environ.get("LINEWARDEN_URL")
+        url, config = context.params.get("url"), context.params.get("config")
         status = find_service(url, Path(config) if config else None, timeout=COMPLETE).status()
         names = dict.fromkeys((*status.feeds, *status.lines()))
         return [name for name in names if name.startswith(incomplete)]
@@ -113,16 +110,19 @@ def status(
     are fresh, too; with 1 if some are not, with 3 if no service answers.
     """
     with asking(url, config) as service:
-        view = status_view.StatusView(moving=watch, fresh=fresh, target=target, down=down, sort=sort)
-        if watch:
-            _watch_json(service) if as_json else _watch(service, view)
-            return
         body = service.get("/status")
         liveness = msgspec.json.decode(body, type=_Liveness)
         liveness.check(target)
+        if watch:
+            if as_json:
+                _watch_json(service)
+            else:
+                _watch(service, target, down=down, fresh=fresh, sort=sort)
+            return
         if as_json:
             _write((body if target is None else _part(body, target)).decode())
         else:
+            view = status_view.StatusView(fresh=fresh, target=target, down=down, sort=sort)
             _print_status(read_status(body, service.url), view, whole=every)
         is_well = liveness.is_live(target) and (not fresh or liveness.is_fresh(target))
         raise typer.Exit(0 if is_well else 1)
@@ -202,22 +202,11 @@ def _print_status(status: Status, view: status_view.StatusView, *, whole: bool) 
     shown.print(view.render(status, time.monotonic(), time.time(), width, height), soft_wrap=True)
 
 
-def _watch(service: CommandClient, view: status_view.StatusView) -> None:
-    """The first look has to succeed. After that the view waits for a service that is gone."""
-    shown = console()
-    part = _picture(service.status(), view)
-    live = Live(console=shown, auto_refresh=False) if shown.is_terminal else None
-    with suppress(KeyboardInterrupt), live or nullcontext():
-        while True:
-            if live is not None:
-                live.update(part, refresh=True)
-            else:
-                shown.print(part, "")
-            time.sleep(LOOK)
-            try:
-                part = _picture(service.status(), view)
-            except ServiceUnreachableError as error:
-                part = Text(str(error), "yellow")
+def _watch(service: CommandClient, target: str | None, *, down: bool, fresh: bool, sort: str) -> None:
+    from actors.cli.watch.listing import Wanted
+    from actors.cli.watch.start import watch
+
+    watch(service, Wanted(target=target, down=down, sort=sort), fresh=fresh)
 
 
 def _watch_json(service: CommandClient) -> None:
@@ -227,12 +216,6 @@ def _watch_json(service: CommandClient) -> None:
             time.sleep(LOOK)
             with suppress(ServiceUnreachableError):
                 _write(service.get("/status").decode())
-
-
-def _picture(status: Status, view: status_view.StatusView) -> RenderableType:
-    shown = console()
-    size = shown.size if shown.is_terminal else (None, None)
-    return view.render(status, time.monotonic(), time.time(), *size)
 
 
 def tail(

@@ -38,14 +38,15 @@ class Ending:
     def take_hang_up(self) -> bool:
         """Whether SIGHUP has arrived since the last call. If the terminal is gone, it ends the process."""
         hung_up, self._hung_up = self._hung_up, False
-        if hung_up and any(map(_is_gone, self._terminals)):
+        if hung_up and any(map(is_gone, self._terminals)):
             for number in HANG_UP:
                 signal.signal(number, signal.SIG_DFL)
                 os.kill(os.getpid(), number)
         return hung_up
 
 
-def _is_gone(terminal: int) -> bool:
+def is_gone(terminal: int) -> bool:
+    """Whether this open file was a terminal that has been closed."""
     try:
         os.get_terminal_size(terminal)
     except OSError:

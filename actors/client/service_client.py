@@ -134,12 +134,13 @@ class ServiceClient:
     ) -> Freshness:
         """Whether the data of a feed, a channel or a key can be acted on now: see `Runtime.fresh`.
 
-        Of a feed or a channel as a whole, the answer may be 0.1 s old. Channels of accounts are left out.
+        Of a feed or a channel as a whole, the answer may be 0.1 s old. Channels of accounts need the right
+        `account`; without it they are left out.
 
         Raises:
             LinewardenError: there is a key or an option, and no channel.
             ServiceDeclinedError: the feed, the channel, the key or an option is not known, or the channel
-                belongs to an account.
+                belongs to an account and the caller has no right to see those.
             ServiceUnreachableError: no service answers, or it cannot answer now.
         """
         if channel is None and (key is not None or options):

@@ -32,7 +32,6 @@ from actors.secret import Secret
 from actors.settings.service_address import HttpAddress, ServiceAddress, UnixAddress
 
 LONGEST: Final = 256 * 1_048_576  # bytes of an answer: a status of 200,000 topics
-FORMER: Final = HttpAddress("127.0.0.1", 9700, False, "127.0.0.1:9700")  # until the service has its socket
 PIECE: Final = 65_536  # bytes of one read
 OTHER_VERSION: Final = "it answers in the format of another version of Linewarden"
 TOLD: Final = 2_000  # characters of a sentence of the service's that an error repeats
@@ -47,7 +46,6 @@ class Reply(Struct, frozen=True):
     status: int
     body: bytes
     address: ServiceAddress  # which has answered
-    retry_after: str = ""  # the header
 
 
 class Refusal(Struct, frozen=True):
@@ -87,8 +85,6 @@ class ServiceHttp:
         try:
             return usual_service(os.environ)
         except UnreachableError as error:
-            if not error.advice and os.environ.get("LINEWARDEN_NO_PORT") is None:
-                return FORMER
             raise self._not_found(error) from None
 
     @property
@@ -114,8 +110,7 @@ class ServiceHttp:
             headers = {"Host": host_header(address), **self.headers(sock, address)}
             connection.request(method, base_path(address) + path, headers=headers)
             answer = connection.getresponse()
-            body = self._to_the_end(answer, longest, address)
-            return Reply(answer.status, body, address, answer.getheader("Retry-After") or "")
+            return Reply(answer.status, self._to_the_end(answer, longest, address), address)
 
     def open(self, address: ServiceAddress, timeout: float) -> socket.socket:
         return self._connector.open(address, timeout)
@@ -138,13 +133,14 @@ class ServiceHttp:
         try:
             yield
         except UnreachableError as error:
-            raise self.unreachable(error.why, address, error.advice) from None
+            raise self.unreachable(error.why, address, error.advice, is_absent=error.is_absent) from None
         except TimeoutError:
             raise self.unreachable(f"no answer within {timeout:g} s", address) from None
         except BadStatusLine as error:
             raise self._no_http(error, address) from None
         except OSError as error:
-            raise self.unreachable(error.strerror or str(error), address) from None
+            is_absent = isinstance(error, ConnectionRefusedError)
+            raise self.unreachable(error.strerror or str(error), address, is_absent=is_absent) from None
         except IncompleteRead:
             raise self.unreachable("its answer was cut off", address) from None
         except strange:
@@ -171,13 +167,17 @@ class ServiceHttp:
         check_token_may_go(sock, address)
         return {"Authorization": f"Bearer {self._token.reveal()}"}
 
-    def unreachable(self, why: str, address: ServiceAddress, advice: str = "") -> ServiceUnreachableError:
+    def unreachable(
+        self, why: str, address: ServiceAddress, advice: str = "", *, is_absent: bool = False
+    ) -> ServiceUnreachableError:
         told = f"{why}. {advice}" if advice else f"{why}; is `linewarden run` running? {self.address_advice}"
-        return ServiceUnreachableError(f"cannot reach the service at {address}: {told}")
+        return ServiceUnreachableError(f"cannot reach the service at {address}: {told}", is_absent=is_absent)
 
     def _not_found(self, error: UnreachableError) -> ServiceUnreachableError:
         advice = error.advice or f"Is `linewarden run` running? {self.address_advice}"
-        return ServiceUnreachableError(f"no service was found: {error.why}. {advice}")
+        return ServiceUnreachableError(
+            f"no service was found: {error.why}. {advice}", is_absent=error.is_absent
+        )
 
     def refusal(self, reply: Reply) -> LinewardenError:
         """An answer that is no success, as an error to raise."""

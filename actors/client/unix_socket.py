@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from actors.client.server_trust import user
+from actors.client.server_trust import ROOT, user
 from actors.client.unreachable import UnreachableError
 
 _TIMEVAL: Final = struct.Struct("ll")  # seconds and microseconds
@@ -20,23 +20,29 @@ _TIMEVAL: Final = struct.Struct("ll")  # seconds and microseconds
 def connect_unix(sock: socket.socket, path: Path, timeout: float) -> None:
     """Raises: UnreachableError, TimeoutError, OSError."""
     try:
-        if sys.platform == "linux":
-            # Without waiting, Linux refuses at once what the queue of the listener has no room for.
-            limit = _TIMEVAL.pack(int(timeout), max(1, int(timeout % 1 * 1e6)))
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-        else:
-            sock.settimeout(timeout)
-        sock.connect(os.fspath(path))
+        _connect(sock, path, timeout)
     except BlockingIOError:
         raise TimeoutError from None
     except FileNotFoundError:
-        raise UnreachableError("there is no such socket") from None
+        raise UnreachableError("there is no such socket", is_absent=True) from None
     except ConnectionRefusedError:
         raise _refused(path) from None
     except PermissionError:
         raise _forbidden(path) from None
     except NotADirectoryError:
         raise UnreachableError("there is no such folder") from None
+
+
+def _connect(sock: socket.socket, path: Path, timeout: float) -> None:
+    if sys.platform != "linux":
+        sock.settimeout(timeout)
+        sock.connect(os.fspath(path))
+        return
+    # A socket with Python's timeout is refused at once where the queue of the listener has no room.
+    limit = _TIMEVAL.pack(int(timeout), max(1, int(timeout % 1 * 1e6)))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+    sock.connect(os.fspath(path))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(0, 0))
 
 
 def _refused(path: Path) -> UnreachableError:
@@ -46,6 +52,7 @@ def _refused(path: Path) -> UnreachableError:
     return UnreachableError(
         "the socket is there, and no process listens: the service has ended",
         "Start it: linewarden run. It replaces the socket.",
+        is_absent=True,
     )
 
 
@@ -60,9 +67,10 @@ def _forbidden(path: Path) -> UnreachableError:
     place, found = closed
     text = f"{mine} may not use {place}: it is open to {user(found.st_uid)}"
     needed = stat.S_IWGRP if stat.S_ISSOCK(found.st_mode) else stat.S_IXGRP
-    if not found.st_mode & needed:
+    if not found.st_mode & needed or found.st_gid == ROOT:  # its group is no reason to join that of root
         return UnreachableError(text, advice)
-    return UnreachableError(f"{text} and the group {_group(found.st_gid)}", f"{_join(found.st_gid)} {advice}")
+    named = "[service.users] of its config has to name this user or the group, too."
+    return UnreachableError(f"{text} and the group {_group(found.st_gid)}", f"{_join(found.st_gid)} {named}")
 
 
 def _closed(path: Path) -> tuple[str, os.stat_result] | None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 
 class UnreachableError(Exception):
-    """`why`: a clause. `advice`: sentences; empty: those for a service that is not there."""
+    """`why`: a clause. `advice`: sentences; empty: those for a service that is not there.
 
-    def __init__(self, why: str, advice: str = "") -> None:
-        self.why, self.advice = why, advice
+    `is_absent`: no process listens there.
+    """
+
+    def __init__(self, why: str, advice: str = "", *, is_absent: bool = False) -> None:
+        self.why, self.advice, self.is_absent = why, advice, is_absent
         super().__init__(why)

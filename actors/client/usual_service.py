@@ -25,13 +25,13 @@ def usual_service(environ: Mapping[str, str], name: str = "") -> UnixAddress:
     folders = candidates(environ)
     paths = [path for folder in folders for path in _sockets(folder, name)]
     if not paths:
-        raise UnreachableError(f"there is no {name or 'socket'} in {_listed(folders)}")
+        raise UnreachableError(f"there is no {name or 'socket'} in {_listed(folders)}", is_absent=True)
     running = paths if len(paths) == 1 else [path for path in paths if _listens(path)]
     match running:
         case [path]:
             return UnixAddress(path)
         case []:
-            raise UnreachableError(f"the processes of {_listed(paths)} have ended")
+            raise UnreachableError(f"the processes of {_listed(paths)} have ended", is_absent=True)
         case _:
             text = f"several services run: {_listed(map(str, map(UnixAddress, running)))}"
             raise UnreachableError(text, "Name one of them: --url, url= or LINEWARDEN_URL.")

@@ -45,12 +45,20 @@ def rows_of(
     """
     if width is None:
         return [Row(((plain(parts), style),))]
-    rows = folded(_joined(parts), width, indent)
     room = most * width
+    parts = [Quote(cut_middle(part.text, room)) if isinstance(part, Quote) else part for part in parts]
+    ours = sum(width_of(part) for part in parts if isinstance(part, str))
+    if ours > room:
+        return _styled(folded(_joined(_cut(parts, 0)), width, indent), style)
+    rows = folded(_joined(parts), width, indent)
     # A row is left half empty where a long word begins the next one.
     while len(rows) > most and room > 0 and any(isinstance(part, Quote) for part in parts):
         room -= width // 4
         rows = folded(_joined(_cut(parts, room)), width, indent)
+    return _styled(rows, style)
+
+
+def _styled(rows: Sequence[str], style: str) -> list[Row]:
     return [Row(((row, style),)) for row in rows]
 
 

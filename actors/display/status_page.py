@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from heapq import nsmallest
 from typing import Any
 
-from actors.display.html import NOTES, ROWS, Row, notes, page, table
-from actors.display.status_words import (
-    TROUBLED,
-    cause,
-    how_many_live,
-    last_gap,
-    login_words,
-    oddities,
-    state,
-    topics,
-)
-from actors.display.text import day_and_clock, span
+from actors.display.html import LONGEST, NOTES, ROWS, Row, notes, page, table
+from actors.display.rows import rows_of
+from actors.display.status_rows import COLUMNS, status_rows, taken_at
+from actors.display.status_troubles import KINDS, Trouble
+from actors.display.text import span
 from actors.rules.counters import StreamStatus
-from actors.status import LineStatus, Status
+from actors.status import Status
 
-LINE = ("line", "state", "live for", "events", "topics", "restored", "gaps", "data age", "reason or last gap")
+LINE = tuple(name for name in COLUMNS if name != "events/s")
+RIGHT = frozenset(name for name in LINE if COLUMNS[name].right)
 STREAM = ("stream", "of", "policy", "queued", "received", "delivered", "dropped", "gaps", "lag")
 
 
@@ -33,47 +26,37 @@ def of_runtime(runtime: Any) -> str:
 
 
 def of_status(status: Status) -> str:
-    """Returns the lines, streams and oddities of a status."""
+    """Returns the summary, troubles, lines and streams of a status."""
     return _page("Status", status)
 
 
 def _page(what: str, status: Status) -> str:
-    lines = status.lines()
+    found = status_rows(status, taken_at(status))
+    head, *below = found.summary
     streams = sorted(status.streams, key=lambda stream: (not _is_troubled(stream), stream.id))
-    rows = [_line(name, line) for name, line in lines.items()]
-    rows.sort(key=lambda row: not row.troubled)
+    rows = [
+        Row(tuple(row.cell(name) for name in LINE), troubled=row.is_troubled) for row in found.lines[:ROWS]
+    ]
+    told = [each for each in found.troubles if KINDS[each.kind].level != "extra"]
     return page(
-        f"{what} {status.name}: {status.state}",
-        notes(f"{each}, since {day_and_clock(each.since_ns)}" for each in status.halts),
-        notes([" · ".join([how_many_live(lines), *oddities(status)])]),
-        table(LINE, rows, "lines", right=LINE[2:4] + LINE[5:8]),
+        f"{what} {head}",
+        notes(below),
+        notes(map(_sentence, told[:NOTES]), more=max(0, len(told) - NOTES)),
+        table(LINE, rows, "lines", right=RIGHT, left_out=len(found.lines) - len(rows)),
         _streams(streams),
-        notes(_logins(status)),
-        notes(_accounts(status)),
+        notes(each.text for each in found.troubles if each.kind == "account"),
         _not_fresh(status),
     )
+
+
+def _sentence(trouble: Trouble) -> str:
+    """With its advice, where what a venue said is long."""
+    return " ".join(row.text.strip() for row in rows_of(trouble.sentence, "", LONGEST, most=1))
 
 
 def _streams(streams: list[StreamStatus]) -> str:
     rows = [_stream(stream) for stream in streams[:ROWS]]
     return table(STREAM, rows, "streams", right=STREAM[3:], left_out=len(streams) - len(rows))
-
-
-def _line(name: str, line: LineStatus) -> Row:
-    why = cause(line) if line.state in TROUBLED else last_gap(line) or cause(line)
-    counters = line.counters
-    cells = (
-        name,
-        state(line),
-        "" if line.live_for_s is None else span(line.live_for_s),
-        f"{counters.decoded:,}",
-        topics(line.topics),
-        f"{counters.restored:,}/{counters.restarts:,}",
-        f"{counters.gaps:,}",
-        "" if line.data_age_s is None else span(line.data_age_s),
-        why,
-    )
-    return Row(cells, troubled=line.state != "live" or bool(line.degraded or line.paused_by_streams))
 
 
 def _is_troubled(stream: StreamStatus) -> bool:
@@ -88,17 +71,6 @@ def _stream(stream: StreamStatus) -> Row:
     return Row(
         (*cells, *(f"{count:,}" for count in counts), span(stream.lag_s)), troubled=_is_troubled(stream)
     )
-
-
-def _logins(status: Status) -> Iterator[str]:
-    for name, feed in status.feeds.items():
-        if feed.login_variables:
-            yield f"{name}: {login_words(feed.login_variables)}"
-
-
-def _accounts(status: Status) -> Iterator[str]:
-    for name, each in status.accounts.items():
-        yield f"account {name}: " + "; ".join(filter(None, (each.state, each.untrusted, each.reason)))
 
 
 def _not_fresh(status: Status) -> str:

@@ -18,6 +18,7 @@ from actors.rules.counters import StreamStatus
 from actors.status import LineStatus, Status
 
 COLOURS = {"live": "green", "backoff": "yellow", "paused": "blue", "failed": "bold red", "stopped": "dim"}
+REDACTED = "accounts, orders and raw messages are not shown: that needs the right `account`"
 NONE = "-"  # in a cell that has no value
 LAST = math.inf
 RANKS = {kind: rank for rank, kind in enumerate(KINDS)}
@@ -191,6 +192,11 @@ def status_rows(
     return StatusRows(summary, tuple(every), tuple(rows), tuple(streams))
 
 
+def taken_at(status: Status) -> float:
+    """Seconds of the wall clock of its process."""
+    return status.process.started_ns / 1e9 + status.process.uptime_s
+
+
 def _concerns(trouble: Trouble, target: str | None) -> bool:
     return target is None or not trouble.feed or target in {trouble.feed, trouble.line}
 
@@ -225,3 +231,5 @@ def _summary(status: Status, every: Sequence[Trouble]) -> Iterator[str]:
     process = status.process
     parts = [f"up {span(process.uptime_s)}", f"linewarden {process.version}".strip(), f"pid {process.pid}"]
     yield printable(" · ".join([*parts, *filter(None, [process.config])]))
+    if status.redacted:
+        yield REDACTED

@@ -73,6 +73,7 @@ KINDS: dict[str, Kind] = {
     "venue_error": Kind("extra", "error", "told by a venue"),
     "last_gap": Kind("extra", "line", "with a gap"),
 }
+NAME = 80  # characters of a subject that is never cut
 _COMMAND = re.compile(r"linewarden [a-z-]+ [^ ]+")
 
 
@@ -88,8 +89,11 @@ class Trouble(Struct, frozen=True):
 
     @property
     def sentence(self) -> tuple[Part, ...]:
-        """With its subject."""
-        return (f"{self.subject}: ", *self.parts) if self.subject else self.parts
+        """With its subject, which is cut if it is very long."""
+        if not self.subject:
+            return self.parts
+        subject = self.subject if len(self.subject) <= NAME else Quote(self.subject)
+        return (subject, ": ", *self.parts)
 
     @property
     def text(self) -> str:
@@ -140,9 +144,8 @@ def _of_process(status: Status) -> Iterator[Trouble]:
             "halted",
             "",
             (
-                f"HALTED: {printable(halt.target)}: ",
-                _quote(halt.reason),
-                f" (halt {printable(halt.id)}, by {printable(halt.by)}{alone}), "
+                *("HALTED: ", _quote(halt.target), ": ", _quote(halt.reason)),
+                *(f" (halt {printable(halt.id)}, by ", _quote(halt.by), f"{alone}), "),
                 f"since {unbroken(day_and_clock(halt.since_ns))}. ",
                 f"To end it: {unbroken(f'linewarden unhalt {printable(halt.id)}')}",
             ),
@@ -202,7 +205,7 @@ def _of_feed(name: str, feed: FeedStatus) -> Iterator[Trouble]:
         yield Trouble("token", name, (text, _quote(feed.token_error)), name)
     if feed.refused:
         first, why = first_and_more(feed.refused)
-        parts = ("no line takes ", printable(first), " (", _quote(why), ")")
+        parts = ("no line takes ", _quote(first), " (", _quote(why), ")")
         yield Trouble("refused", name, parts, name, count=len(feed.refused))
     if feed.login_variables:
         yield Trouble("login", name, (printable(login_words(feed.login_variables)),), name)
@@ -236,7 +239,7 @@ def of_line(
     if stale:
         first, text = first_and_more(stale)
         yield trouble(
-            "stale", f"{len(stale):,} stale: ", printable(first), " (", _quote(text), ")", count=len(stale)
+            "stale", f"{len(stale):,} stale: ", _quote(first), " (", _quote(text), ")", count=len(stale)
         )
     if line.lag.cause:
         yield trouble("behind", _quote(line.lag.text))

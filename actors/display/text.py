@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import time
 import unicodedata
+from collections.abc import Iterator
 
 STAYS = "\xa0"  # a space that no row ends at
 
@@ -71,6 +72,18 @@ def cut_middle(text: str, width: int) -> str:
     return f"{head}…{tail}"
 
 
+def _pieces(word: str, used: int, width: int, indent: int) -> Iterator[str]:
+    """A word in pieces, each of which fills its row, but the last. `used`: columns of the first row."""
+    begin, room = 0, width - used
+    for index, char in enumerate(word):
+        columns = _columns(char)
+        if columns > room and index > begin:
+            yield word[begin:index]
+            begin, room = index, width - indent
+        room -= columns
+    yield word[begin:]
+
+
 def _fitting(text: str, width: int) -> str:
     """The beginning of the text that has so many columns at most."""
     if text.isascii():
@@ -97,11 +110,11 @@ def folded(text: str, width: int, indent: str = "  ") -> list[str]:
             if row.strip():
                 rows.append(row)
                 row, used, between = indent, len(indent), 0
-            while used + width_of_word > width:
-                part = _fitting(word, width - used) or word[:1]
-                rows.append(row + part)
-                row, used, word = indent, len(indent), word[len(part) :]
-                width_of_word -= width_of(part)
+            *pieces, word = _pieces(word, used, width, len(indent))
+            for piece in pieces:
+                rows.append(row + piece)
+                row, used = indent, len(indent)
+            width_of_word = width_of(word)
         row += " " * between + word
         used += between + width_of_word
     rows += [row] if row.strip() or not rows else []

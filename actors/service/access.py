@@ -13,17 +13,18 @@ from websockets.datastructures import Headers
 from actors.http_types import HostPort
 from actors.secret import Secret
 from actors.service.responses import RequestDeclined
+from actors.service.rights import Caller, Needed, Right, with_implied
+from actors.settings.schema import ServiceTokens
 
 _PORTS = {"http": 80, "https": 443}
 
 
 class Guard:
-    """`host` and `port` are where the service listens."""
+    """For a port. `host` and `port` are where the service listens."""
 
-    def __init__(self, host: str, port: int, *, loopback: bool, token: Secret | None) -> None:
+    def __init__(self, host: str, port: int, *, loopback: bool) -> None:
         self._own = {str(HostPort(name, port)) for name in (host.lower(), "localhost", "127.0.0.1", "::1")}
         self._loopback = loopback
-        self._token = token
 
     def admit(self, headers: Headers) -> None:
         """Raises: RequestDeclined: a page of another origin, or the `Host` of another service."""
@@ -38,19 +39,46 @@ class Guard:
             if not place or place not in own:
                 raise RequestDeclined(403, "a page of another origin may not use this service")
 
-    def authenticate(self, headers: Headers) -> None:
-        """Raises: RequestDeclined: the service has a token, and the request has another one or none."""
-        if not self.knows(headers):
-            sentence = "this service requires its token: Authorization: Bearer ..."
-            raise RequestDeclined(401, sentence, ("WWW-Authenticate", 'Bearer realm="linewarden"'))
 
-    def knows(self, headers: Headers) -> bool:
-        """Whether the service has no token, or the request has it. Compared in constant time."""
-        if self._token is None:
-            return True
+class TokenRights:
+    """Which rights the token of a request gives."""
+
+    def __init__(self, tokens: ServiceTokens) -> None:
+        self._tokens = tokens.by_right()
+
+    def of(self, headers: Headers) -> frozenset[Right]:
+        """Empty: it has no token, or another one. All are compared, in constant time."""
         given = headers.get_all("Authorization")
         scheme, _, value = (given[0] if len(given) == 1 else "").partition(" ")
-        return scheme.lower() == "bearer" and Secret(value.strip()) == self._token
+        if scheme.lower() != "bearer" or not value.strip():
+            return frozenset()
+        shown = Secret(value.strip())
+        return with_implied(frozenset([right for right, token in self._tokens if token == shown]))
+
+
+def without_rights(caller: Caller) -> RequestDeclined:
+    """For a caller that has none."""
+    if caller.is_local_user:
+        text = f"{caller.name} has no right to use this service: give it one in [service.users]"
+        return RequestDeclined(403, text)
+    text = "this service requires its token: Authorization: Bearer ..."
+    return RequestDeclined(401, text, ("WWW-Authenticate", 'Bearer realm="linewarden"'))
+
+
+def without_right(caller: Caller, needed: Needed) -> RequestDeclined:
+    """For a caller that has others."""
+    if needed == "owner":
+        return RequestDeclined(403, "this is for the service's own user, or root, at its Unix socket")
+    place, whose = (
+        ("[service.users]", caller.name) if caller.is_local_user else ("[service.tokens]", "the token")
+    )
+    has = ", ".join(sorted(caller.rights))
+    return RequestDeclined(403, f"this needs the right {needed}; {whose} has {has}: see {place}")
+
+
+def of_an_account(feed: str, channel: str) -> RequestDeclined:
+    """For a caller without the right `account`."""
+    return RequestDeclined(403, f"{feed}: {channel} is a channel of an account: this needs the right account")
 
 
 def _place(netloc: str, scheme: str = "http") -> str:

@@ -2,7 +2,7 @@
 
 The body of a 200 is a `LatestPrice`, a `BookView` or a `Freshness`. Every other answer has `error`, one
 sentence; a book that is syncing and data that is not fresh (503) have the fields of their type beside it.
-Channels of an account are not shown.
+Channels of an account are shown to callers with the right `account`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from actors.protocol.venue import Venue
 from actors.rules.latest_price import EVERY, symbol_of
 from actors.rules.order_book import BookView
 from actors.runtime import Runtime
+from actors.service.access import of_an_account
 from actors.service.followed_books import FollowedBooks
 from actors.service.responses import RequestDeclined, ServiceRequest, ServiceResponse
 from actors.service.shared_answers import SharedAnswers
@@ -130,33 +131,34 @@ class MarketAnswers:
     # ── freshness ──
 
     def fresh(self, asked: ServiceRequest) -> ServiceResponse:
-        """Of a feed, a channel, or one key: the topic that is worst off.
+        """Of a feed, a channel, or one key: the topic that is worst off, among those the caller may see.
 
         Books that only requests follow count by their key alone.
         """
         feed, channel, *keys = _parts(asked, 1, "/fresh/FEED/CHANNEL/KEY", 3)
         query = _query(asked)
         max_age, venue = _seconds(query, "max_age"), self._venue(feed)
+        sees_accounts = asked.caller.may("account")
         if not channel:
             _nothing_else(query, "/fresh/FEED takes max_age=")
         else:
             with _declined(404):
                 declared = venue.channel(channel)
-            if not declared.is_public:
-                raise RequestDeclined(
-                    403, f"{feed}: {declared.name} is a channel of an account, which is not shown"
-                )
+            if not (declared.is_public or sees_accounts):
+                raise of_an_account(feed, declared.name)
             venue.check_options(declared, query)
 
         def look() -> Freshness:
             every = self._runtime._permits.topics(feed, channel or None, keys, query)
             hidden = () if keys else self._books.of_requests()
             shown = [
-                topic for topic in every if venue.channels[topic.channel].is_public and topic not in hidden
+                topic
+                for topic in every
+                if (sees_accounts or venue.channels[topic.channel].is_public) and topic not in hidden
             ]
             return self._runtime._permits.fresh_of(shown, max_age)
 
-        many = f"{asked.path}?{max_age}{sorted(query.items())}"
+        many = f"{asked.path}?{max_age}{sorted(query.items())}{sees_accounts}"
         found = look() if keys else self._shared.answer(many, look)
         return _typed(found, "" if found.fresh else str(found))
 

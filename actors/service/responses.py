@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from email.utils import formatdate
 from http import HTTPStatus
@@ -32,7 +32,6 @@ class ServiceRequest(Struct, frozen=True):
     path: str  # as received, without the query
     query: tuple[tuple[str, str], ...] = ()
     upgrade: bool = False  # to a WebSocket
-    known: bool = False  # has the token, or the service has none
     caller: Caller = NOBODY
     argument: str = ""
     argument_as_sent: str = ""  # percent-encoded
@@ -57,6 +56,14 @@ def parse_query(text: str) -> tuple[tuple[str, str], ...]:
         return tuple(parse_qsl(text, keep_blank_values=True, errors="strict"))
     except ValueError:
         raise RequestDeclined(400, "the query is not percent-encoded UTF-8") from None
+
+
+def parse_words(asked: ServiceRequest, name: str, known: Sequence[str]) -> dict[str, str]:
+    """The query. Raises RequestDeclined for what it does not take; `name`: of what is asked."""
+    for key, _ in asked.query:
+        if key not in known:
+            raise RequestDeclined(400, f"{name} takes {', '.join(known)} and nothing else, not {key[:40]!r}")
+    return dict(asked.query)
 
 
 def parse_switch(value: str, name: str) -> bool:

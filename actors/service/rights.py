@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 from msgspec import Struct
 
 from actors.rules.admission import Standing
 from actors.settings.schema import Right
 
-__all__ = ["EVERY", "NOBODY", "OWNER", "Caller", "Right", "with_implied"]
+__all__ = ["EVERY", "NOBODY", "OWNER", "Caller", "Needed", "Right", "with_implied"]
+
+Needed: TypeAlias = Right | Literal["nothing", "owner"]  # what a request needs
 
 EVERY: Final[frozenset[Right]] = frozenset(get_args(Right))
 
@@ -24,10 +26,11 @@ class Caller(Struct, frozen=True):
 
     rights: frozenset[Right] = frozenset()
     is_owner: bool = False
-    name: str = "unknown"  # for the log, such as "uid 1000 (alice)" or "127.0.0.1"
+    is_local_user: bool = False  # at the Unix socket; else its token counts
+    name: str = "unknown"  # for the log, such as "uid 1000" or "127.0.0.1"
 
-    def may(self, right: Right) -> bool:
-        return right in self.rights
+    def may(self, needed: Needed) -> bool:
+        return needed == "nothing" or (self.is_owner if needed == "owner" else needed in self.rights)
 
     @property
     def standing(self) -> Standing:
@@ -41,7 +44,7 @@ class Caller(Struct, frozen=True):
 
 
 NOBODY: Final = Caller()
-OWNER: Final = Caller(EVERY, is_owner=True, name="owner")
+OWNER: Final = Caller(EVERY, is_owner=True, is_local_user=True, name="owner")
 
 
 def with_implied(rights: frozenset[Right]) -> frozenset[Right]:

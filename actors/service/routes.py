@@ -17,6 +17,7 @@ from msgspec import Struct
 from actors import log_queue
 from actors.errors import ConfigError, LinewardenError, RuntimeStopped, Timeout
 from actors.runtime import Runtime
+from actors.service.access import without_right, without_rights
 from actors.service.commands import LINE_COMMANDS, Commands
 from actors.service.draining import LONGEST as LONGEST_DRAIN
 from actors.service.draining import USUAL as USUAL_DRAIN
@@ -25,6 +26,7 @@ from actors.service.followed_books import FollowedBooks
 from actors.service.log_levels import LONGEST, ROOT, LogLevels
 from actors.service.market_answers import MarketAnswers
 from actors.service.opened import Opened
+from actors.service.owner_answers import OwnerAnswers
 from actors.service.responses import (
     ReloadAnswer,
     RequestDeclined,
@@ -32,10 +34,13 @@ from actors.service.responses import (
     ServiceResponse,
     parse_seconds,
     parse_switch,
+    parse_words,
 )
+from actors.service.rights import Caller, Needed
 from actors.service.status_answers import StatusAnswers
 from actors.service.switches import Switches
 from actors.service.tail import Tail, open_tail
+from actors.service.without_account import without_account
 from actors.status import Status, why_not_live
 from actors.trading.halting import shown
 
@@ -57,9 +62,9 @@ class ServiceRoute(Struct, frozen=True):
 
     method: str  # GET includes HEAD
     path: str
+    needed: Needed  # without it the request is refused
     answer: Callable[[ServiceRequest], ServiceResponse | Tail]
     argument: str = ""  # its name in messages
-    open: bool = False  # needs no token
     at_once: bool = False  # asks no actor: answered by the thread that listens, so it needs no place
 
     def __str__(self) -> str:
@@ -93,45 +98,54 @@ class ServiceRoutes:
         self._draining = draining
         self._reloading = threading.Lock()
         self._statuses = StatusAnswers(self._status, lambda: runtime._shared.change)
-        market = MarketAnswers(runtime, books)
+        market, owner = MarketAnswers(runtime, books), OwnerAnswers(runtime)
         self.routes = (
-            ServiceRoute("GET", "/status", self.status),
-            ServiceRoute("GET", "/healthz", self.healthz, open=True, at_once=True),
-            ServiceRoute("GET", "/readyz", self.readyz, open=True),
-            ServiceRoute("GET", "/latest/", market.latest, "FEED/KEY"),
-            ServiceRoute("GET", "/book/", market.book, "FEED/KEY"),
-            ServiceRoute("GET", "/fresh/", market.fresh, "FEED[/CHANNEL[/KEY]]"),
-            *(ServiceRoute("POST", f"/{name}/", self.command, "TARGET") for name in LINE_COMMANDS),
-            ServiceRoute("POST", "/cooldowns/clear", self.clear_cooldowns),
-            ServiceRoute("POST", "/cooldowns/clear/", self.clear_cooldowns, "ACCOUNT"),
-            ServiceRoute("POST", "/halt", self.halt),
-            ServiceRoute("POST", "/halt/", self.halt, "TARGET"),
-            ServiceRoute("POST", "/beat/", self.beat, "FEED"),
-            ServiceRoute("POST", "/reload", self.reload),
-            ServiceRoute("GET", "/drain", self.drain_progress),
-            ServiceRoute("POST", "/drain", self.drain),
-            ServiceRoute("GET", "/log-level", self.log_levels),
-            ServiceRoute("POST", "/log-level/", self.change_log_level, "LEVEL"),
-            ServiceRoute("GET", "/journal", self.journal),
-            ServiceRoute("GET", "/journal/", self.journal, "LINE"),
-            ServiceRoute("GET", "/tail", self.tail),
+            ServiceRoute("GET", "/status", "look", self.status),
+            ServiceRoute("GET", "/healthz", "nothing", self.healthz, at_once=True),
+            ServiceRoute("GET", "/readyz", "nothing", self.readyz),
+            ServiceRoute("GET", "/latest/", "look", market.latest, "FEED/KEY"),
+            ServiceRoute("GET", "/book/", "look", market.book, "FEED/KEY"),
+            ServiceRoute("GET", "/fresh/", "look", market.fresh, "FEED[/CHANNEL[/KEY]]"),
+            *(ServiceRoute("POST", f"/{name}/", "act", self.command, "TARGET") for name in LINE_COMMANDS),
+            ServiceRoute("POST", "/cooldowns/clear", "act", self.clear_cooldowns),
+            ServiceRoute("POST", "/cooldowns/clear/", "act", self.clear_cooldowns, "ACCOUNT"),
+            ServiceRoute("POST", "/halt", "act", self.halt),
+            ServiceRoute("POST", "/halt/", "act", self.halt, "TARGET"),
+            ServiceRoute("POST", "/unhalt/", "owner", owner.unhalt, "ID"),
+            ServiceRoute("POST", "/orders/resolve/", "owner", owner.resolve, "TAG"),
+            ServiceRoute("POST", "/orders/adopt", "owner", owner.adopt),
+            ServiceRoute("POST", "/beat/", "act", self.beat, "FEED"),
+            ServiceRoute("POST", "/reload", "act", self.reload),
+            ServiceRoute("GET", "/drain", "look", self.drain_progress),
+            ServiceRoute("POST", "/drain", "act", self.drain),
+            ServiceRoute("GET", "/log-level", "look", self.log_levels),
+            ServiceRoute("POST", "/log-level/", "act", self.change_log_level, "LEVEL"),
+            ServiceRoute("GET", "/rights", "look", self.rights),
+            ServiceRoute("GET", "/journal", "look", self.journal),
+            ServiceRoute("GET", "/journal/", "look", self.journal, "LINE"),
+            ServiceRoute("GET", "/tail", "look", self.tail),
         )
 
-    def route(self, method: str, path: str) -> ServiceRoute:
-        """Raises: RequestDeclined: no such path (404), or not with that method (405)."""
+    def route(self, method: str, path: str, caller: Caller) -> ServiceRoute:
+        """Which paths there are is told to a caller with some right.
+
+        Raises:
+            RequestDeclined: the caller has no right, or not the one that this needs (401, 403); no such path
+                (404), or not with that method (405).
+        """
         there = [route for route in self.routes if route.leads_to(path)]
+        if not (caller.rights or any(route.needed == "nothing" for route in there)):
+            raise without_rights(caller)
         wanted = "GET" if method == "HEAD" else method
         for route in there:
             if route.method == wanted:
+                if not caller.may(route.needed):
+                    raise without_right(caller, route.needed)
                 return route
         if not there:
             raise RequestDeclined(404, _nothing_at(path, self.routes))
         allowed = ", ".join(route.method.replace("GET", "GET, HEAD") for route in there)
         raise RequestDeclined(405, f"use {allowed} for this path", ("Allow", allowed))
-
-    def is_open(self, path: str) -> bool:
-        """Whether this path needs no token."""
-        return any(route.open and route.leads_to(path) for route in self.routes)
 
     def answer(self, route: ServiceRoute, asked: ServiceRequest) -> ServiceResponse | Tail:
         """Every error becomes a response. No traceback leaves this process."""
@@ -154,7 +168,9 @@ class ServiceRoutes:
     # ── the answers ──
 
     def status(self, asked: ServiceRequest) -> ServiceResponse:
-        return ServiceResponse(200, self._statuses.json())
+        if asked.caller.may("account"):
+            return ServiceResponse(200, self._statuses.json())
+        return ServiceResponse(200, self._statuses.json("without account", self._without_account))
 
     def _status(self) -> Status:
         """That of the runtime; a book that only requests follow is not among what is `untrusted`."""
@@ -164,26 +180,41 @@ class ServiceRoutes:
         shown = {name: found for name, found in status.untrusted.items() if name not in hidden}
         return msgspec.structs.replace(status, untrusted=shown)
 
+    def _status_for(self, caller: Caller) -> Status:
+        status = self._statuses.status()
+        return status if caller.may("account") else self._without_account(status)
+
+    def _without_account(self, status: Status) -> Status:
+        return without_account(status, self._is_public)
+
+    def _is_public(self, feed: str, channel: str) -> bool:
+        """No, where it is not known."""
+        spec = self._runtime._shared.specs.feeds.get(feed)
+        found = None if spec is None else spec.venue.channels.get(channel)
+        return found is not None and found.is_public
+
     def healthz(self, asked: ServiceRequest) -> ServiceResponse:
         """Whether the process runs; asks no actor and shows nothing else."""
-        return ServiceResponse(200, {"ok": True})
+        return ServiceResponse(200, "ok")
 
     def readyz(self, asked: ServiceRequest) -> ServiceResponse:
-        """Whether every feed is live, and with `?fresh=1` fresh; with the token, also what is not."""
-        unknown = [name for name, _ in asked.query if name != "fresh"]
-        if unknown:
-            raise RequestDeclined(400, f"readyz takes fresh=1 and nothing else, not {unknown[0][:40]!r}")
+        """Whether every feed is live, and with `?fresh=1` fresh; with the right to look, also what is not."""
+        is_about_freshness = parse_switch(parse_words(asked, "readyz", ("fresh",)).get("fresh", "0"), "fresh")
         if self._draining.is_on:
-            return ServiceResponse(503, {"draining": True})
+            return ServiceResponse(503, {"draining": True} if asked.caller.may("look") else "unready")
         status = self._statuses.status()
         answer: dict[str, object] = {"live": status.state == "live"}
-        reasons: dict[str, object] = {"not_live": why_not_live(status, None)}
-        if parse_switch(dict(asked.query).get("fresh", "0"), "fresh"):
+        if is_about_freshness:
             answer["fresh"] = not status.untrusted
-            reasons["not_fresh"] = status.untrusted
         is_ready = all(answer.values())
-        shown = answer if is_ready or not asked.known else answer | reasons
-        return ServiceResponse(200 if is_ready else 503, shown)
+        code = 200 if is_ready else 503
+        if not asked.caller.may("look"):
+            return ServiceResponse(code, "ready" if is_ready else "unready")
+        if not is_ready:
+            shown = self._status_for(asked.caller)
+            answer["not_live"] = why_not_live(shown, None)
+            answer |= {"not_fresh": shown.untrusted} if is_about_freshness else {}
+        return ServiceResponse(code, answer)
 
     def command(self, asked: ServiceRequest) -> ServiceResponse:
         """One of `LINE_COMMANDS`."""
@@ -209,7 +240,7 @@ class ServiceRoutes:
 
         `&cancel=1`, `&all=1`: orders are taken back, in the background; the log tells of each.
         """
-        given = _words(asked, "halt", ("reason", "cancel", "all"))
+        given = parse_words(asked, "halt", ("reason", "cancel", "all"))
         cancel = parse_switch(given.get("cancel", "0"), "cancel")
         handle = self._runtime.halt(
             asked.argument,
@@ -221,7 +252,7 @@ class ServiceRoutes:
 
     def beat(self, asked: ServiceRequest) -> ServiceResponse:
         """A program that a switch watches is alive, `?by=NAME`; `&last=1`: it ends in good order."""
-        given = _words(asked, "a beat", ("by", "last"))
+        given = parse_words(asked, "a beat", ("by", "last"))
         last = parse_switch(given.get("last", "0"), "last")
         self._switches.beat(asked.argument, given.get("by", ""), last=last)
         return ServiceResponse(200, {"ok": True})
@@ -247,7 +278,7 @@ class ServiceRoutes:
 
     def drain(self, asked: ServiceRequest) -> ServiceResponse:
         """`?timeout=SECONDS`: the process ends when no client is left, and then at the latest."""
-        given = _words(asked, "drain", ("timeout",))
+        given = parse_words(asked, "drain", ("timeout",))
         timeout = parse_seconds(given["timeout"], "timeout", LONGEST_DRAIN) if given else USUAL_DRAIN
         self._draining.begin(timeout, asked.caller.name)
         return self.drain_progress(asked)
@@ -263,14 +294,18 @@ class ServiceRoutes:
 
     def change_log_level(self, asked: ServiceRequest) -> ServiceResponse:
         """`?logger=NAME&for=SECONDS`."""
-        given = _words(asked, "log-level", ("logger", "for"))
+        given = parse_words(asked, "log-level", ("logger", "for"))
         seconds = parse_seconds(given["for"], "for", LONGEST) if "for" in given else None
         self._log_levels.change(asked.argument, given.get("logger", ROOT), seconds, asked.caller.name)
         return self.log_levels(asked)
 
+    def rights(self, asked: ServiceRequest) -> ServiceResponse:
+        """What the caller may do: a view offers nothing else."""
+        return ServiceResponse(200, {"rights": sorted(asked.caller.rights)})
+
     def journal(self, asked: ServiceRequest) -> ServiceResponse:
         """The last endings of every line, or of one, and what its venue said of itself, oldest first."""
-        lines = self._statuses.status().lines()
+        lines = self._status_for(asked.caller).lines()
         if asked.argument and asked.argument not in lines:
             name = asked.argument[:LONGEST_TARGET]
             near = get_close_matches(name, lines, 1)
@@ -282,15 +317,7 @@ class ServiceRoutes:
     def tail(self, asked: ServiceRequest) -> Tail:
         if not asked.upgrade:
             raise RequestDeclined(426, TAIL_IS_NO_PAGE, ("Upgrade", "websocket"))
-        return open_tail(self._runtime, self._opened, asked.caller.client, asked.query)
-
-
-def _words(asked: ServiceRequest, name: str, known: Sequence[str]) -> dict[str, str]:
-    """The query. Raises RequestDeclined for what it does not take."""
-    for key, _ in asked.query:
-        if key not in known:
-            raise RequestDeclined(400, f"{name} takes {', '.join(known)} and nothing else, not {key[:40]!r}")
-    return dict(asked.query)
+        return open_tail(self._runtime, self._opened, asked.caller, asked.query)
 
 
 def _nothing_at(path: str, routes: Sequence[ServiceRoute]) -> str:

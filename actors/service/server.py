@@ -6,11 +6,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
-import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -19,17 +15,14 @@ from typing import Self, cast
 from websockets.http11 import Request, Response
 
 from actors import log_queue
-from actors.errors import LinewardenError
-from actors.http_types import HostPort, is_loopback
 from actors.rules.admission import AdmissionLimits, Full, Seats
 from actors.runtime import Runtime
-from actors.secret import Secret
-from actors.service.access import Guard
 from actors.service.arrivals import Arrival, Arrivals
 from actors.service.commands import Commands
 from actors.service.connection import Client, Limits
 from actors.service.draining import Draining
 from actors.service.followed_books import FollowedBooks
+from actors.service.listeners import Place, ServiceListener, TcpListener
 from actors.service.log_levels import LogLevels
 from actors.service.opened import Opened
 from actors.service.responses import (
@@ -40,11 +33,9 @@ from actors.service.responses import (
     parse_query,
     response,
 )
-from actors.service.rights import EVERY, Caller
 from actors.service.routes import ServiceRoute, ServiceRoutes
 from actors.service.switches import Switches
 from actors.service.tail import Tail
-from actors.settings.addresses import local_url
 from actors.settings.schema import ServiceSettings
 
 log = log_queue.logger("actors.service")
@@ -53,21 +44,17 @@ LOOK = 0.01  # seconds between two looks whether all requests are answered
 POLITE, FORCED = 0.4, 0.5  # seconds that stop() gives clients to end, and their threads after that
 
 
-class ServiceError(LinewardenError):
-    """The service cannot listen; the message has the address, the reason and what to do."""
-
-
 class _Slot:
     """One request and its thread. The client is set when the thread has begun."""
 
-    def __init__(self, arrival: Arrival[TcpListener], route: ServiceRoute, asked: ServiceRequest) -> None:
+    def __init__(self, arrival: Arrival[ServiceListener], route: ServiceRoute, asked: ServiceRequest) -> None:
         self.arrival, self.route, self.asked = arrival, route, asked
         self.client: Client | None = None
         self.is_answered = False
 
 
 class Service:
-    """Serves one runtime over HTTP and WebSocket on one port.
+    """Serves one runtime over HTTP and WebSocket, at a Unix socket and perhaps a port.
 
     A context manager; leaving it stops it. The runtime is not stopped with it. `reload(plan)` is
     what `POST /reload` calls; None: there is nothing to reload. `end` ends the process after `POST /drain`.
@@ -82,8 +69,9 @@ class Service:
         limits: Limits | None = None,
         end: Callable[[], object] | None = None,
     ) -> None:
-        self._host, self.port = settings.address
-        self._token = settings.token
+        self._settings, self._name = settings, runtime.settings.runtime.name
+        self._listeners: tuple[ServiceListener, ...] = ()
+        self.port = settings.address[1] if settings.listen else 0  # of TCP
         self._limits = limits or Limits()
         self._numbers = settings.limits
         self._switches = Switches(runtime, self.answer_all)
@@ -112,20 +100,15 @@ class Service:
         """Listens when it returns; `port` is then the real one, if it was 0.
 
         Raises:
-            ServiceError: the port is taken, the address is none of this machine, or it lies beyond
-                loopback and there is no token.
+            ServiceError: its socket or its port is taken, or this user may not listen there.
         """
         if self._running:
             return
-        listener = listen(self._host, self.port)
-        host, port = listener.getsockname()[:2]
-        loopback = is_loopback(host)
-        if self._token == _EMPTY or (self._token is None and not loopback):
-            listener.close()
-            where = HostPort(self._host, self.port)
-            raise ServiceError(f"{where} can be reached from other machines: set token in [service]")
-        self.port = port
-        self._guard = Guard(self._host or host, port, loopback=loopback, token=self._token)
+        place = Place.of(self._settings, self._name, os.environ)
+        self._listeners = place.listeners(self.port)
+        for listener in self._listeners:
+            if isinstance(listener, TcpListener):
+                self.port = listener.port
         self._stopping = threading.Event()
         self._running = True
         admission = AdmissionLimits(
@@ -136,15 +119,19 @@ class Service:
             per_client=self._numbers.per_client,
         )
         self._seats = Seats(admission)
-        self._arrivals = Arrivals([TcpListener(listener)], admission, self._receive)
+        self._arrivals = Arrivals(self._listeners, admission, self._receive)
         self._arrivals.start()
         self._switches.begin()
-        log.info("service.listening", "Answers at %s", self.url)
+        for listener in self._listeners:
+            log.info("service.listening", "Answers at %s", listener.url)
 
     @property
     def url(self) -> str:
-        """The address for clients on this machine, such as `http://127.0.0.1:9700`."""
-        return local_url(self._host, self.port)
+        """The address for clients on this machine, such as `unix:/run/linewarden/linewarden.sock`.
+
+        That of the socket, if there is one; empty before it listens.
+        """
+        return next((listener.url for listener in self._listeners), "")
 
     def stop(self) -> None:
         """Within a second the port is closed, tails are closed with 1001, and threads have ended.
@@ -159,6 +146,8 @@ class Service:
         self._draining.stop()
         self._stopping.set()
         self._arrivals.stop()
+        for listener in self._listeners:
+            listener.close()
         for slot in self._present().values():
             if slot.client is not None:
                 slot.client.leave("the service stops")
@@ -189,7 +178,7 @@ class Service:
 
     # ── a request ──
 
-    def _receive(self, arrival: Arrival[TcpListener], request: Request) -> ServiceResponse | None:
+    def _receive(self, arrival: Arrival[ServiceListener], request: Request) -> ServiceResponse | None:
         """Runs on the thread that listens. None: a thread answers."""
         try:
             route, asked = self._judge(arrival, request)
@@ -204,17 +193,15 @@ class Service:
         )
         return answer
 
-    def _judge(self, arrival: Arrival[TcpListener], request: Request) -> tuple[ServiceRoute, ServiceRequest]:
+    def _judge(
+        self, arrival: Arrival[ServiceListener], request: Request
+    ) -> tuple[ServiceRoute, ServiceRequest]:
         """Raises: RequestDeclined: this caller may not ask that."""
         path, _, query = request.path.partition("?")
-        self._guard.admit(request.headers)
-        known = self._guard.knows(request.headers)
-        if not (known or self._routes.is_open(path)):
-            self._guard.authenticate(request.headers)
+        caller = arrival.listener.admit(arrival.caller, request.headers)
+        route = self._routes.route(request.method, path, caller)
         upgrade = any("websocket" in value.lower() for value in request.headers.get_all("Upgrade"))
-        caller = Caller(EVERY if known else frozenset(), name=arrival.caller.name)
-        asked = ServiceRequest(request.method, path, parse_query(query), upgrade, known, caller)
-        return self._routes.route(request.method, path), asked
+        return route, ServiceRequest(request.method, path, parse_query(query), upgrade, caller)
 
     def _begin(self, slot: _Slot) -> None:
         """Raises: RequestDeclined: there is no place, or no thread, for this request."""
@@ -296,60 +283,3 @@ class Service:
         deadline = time.monotonic() + seconds
         for thread in self._present():
             thread.join(max(0.0, deadline - time.monotonic()))
-
-
-_EMPTY = Secret("")
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Raises: ServiceError: the address cannot be listened on."""
-    try:
-        listener = _bind(host, port)
-    except OSError as error:
-        raise ServiceError(_why_not(HostPort(host, port), error)) from None
-    listener.setblocking(False)
-    return listener
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    if not host and socket.has_dualstack_ipv6():
-        with contextlib.suppress(OSError):  # IPv6 may be switched off
-            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
-    family, _, _, _, address = socket.getaddrinfo(
-        host or "0.0.0.0",  # nosec B104
-        port,
-        type=socket.SOCK_STREAM,
-        flags=socket.AI_PASSIVE,
-    )[0]
-    return socket.create_server((str(address[0]), port), family=family, backlog=128)
-
-
-def _why_not(where: HostPort, error: OSError) -> str:
-    if isinstance(error, socket.gaierror):
-        return f"{where} is not an address of this machine: {error.strerror}; see listen in [service]"
-    match error.errno:
-        case errno.EADDRINUSE:
-            return (
-                f"{where} is taken: another program listens there, perhaps another linewarden run; "
-                "end it, or choose another port for listen in [service]"
-            )
-        case errno.EADDRNOTAVAIL:
-            return f"{where} is not an address of this machine; see listen in [service]"
-        case errno.EACCES | errno.EPERM:
-            return f"this user may not listen on {where}; choose a port above 1023 for listen in [service]"
-    return f"{where} cannot be listened on: {os.strerror(error.errno) if error.errno else error}"
-
-
-class TcpListener:
-    """A port. A client is known by its token alone."""
-
-    tls: ssl.SSLContext | None = None
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-
-    def caller(self, _: socket.socket, address: object) -> Caller:
-        return Caller(name=str(address[0]) if isinstance(address, tuple) else "unknown")
-
-    def close(self) -> None:
-        self.sock.close()

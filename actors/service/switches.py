@@ -1,8 +1,8 @@
 """The dead man's switches of a service: a program that has stopped to beat halts its feed.
 
-The program is another process, and beats over the service's port (`POST /beat/FEED?by=NAME`). Before a
-program counts as dead, all requests that have arrived are answered: its beat may be among them. A round that
-is late judges nothing, as this process was paused. Times are those of the boot-time clock.
+The program is another process, and beats over the service's socket or port (`POST /beat/FEED?by=NAME`).
+Before a program counts as dead, all requests that have arrived are answered: its beat may be among them. A
+round that is late judges nothing, as this process was paused. Times are those of the boot-time clock.
 """
 
 from __future__ import annotations

@@ -32,8 +32,10 @@ from actors.events import (
 from actors.rules.stream_buffer import Policy
 from actors.rules.topics import topics_of
 from actors.runtime import Runtime
+from actors.service.access import of_an_account
 from actors.service.opened import Opened
 from actors.service.responses import RequestDeclined, parse_switch, to_json
+from actors.service.rights import Caller
 from actors.stream import Stream
 
 CAPACITY, MOST = 10_000, 100_000  # events that may wait for a tail
@@ -114,8 +116,8 @@ class Tail:
         return name
 
 
-def open_tail(runtime: Runtime, opened: Opened, client: str, query: Sequence[tuple[str, str]]) -> Tail:
-    """Subscribes to the topics of a query, which count as this client's.
+def open_tail(runtime: Runtime, opened: Opened, caller: Caller, query: Sequence[tuple[str, str]]) -> Tail:
+    """Subscribes to the topics of a query, which count as this caller's.
 
     The policy is `drop_oldest` by default, on account channels too: a tail never holds a line.
 
@@ -139,8 +141,11 @@ def open_tail(runtime: Runtime, opened: Opened, client: str, query: Sequence[tup
     capacity = _capacity(words.get("capacity", str(CAPACITY)))
     policy = _policy(words.get("policy", "drop_oldest"))
     venue = runtime._spec_of(words["feed"]).venue
-    topics = topics_of(venue, venue.channel(words["channel"]), keys, options)
-    ended = opened.tail(client, venue, topics)
+    channel = venue.channel(words["channel"])
+    if not (channel.is_public or caller.may("account")):
+        raise of_an_account(venue.feed, channel.name)
+    topics = topics_of(venue, channel, keys, options)
+    ended = opened.tail(caller.client, venue, topics)
     try:
         stream = runtime.subscribe(
             words["feed"],

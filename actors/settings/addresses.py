@@ -21,16 +21,17 @@ _PLAIN = re.compile(r"[!-~]+")
 
 
 def host_and_port(listen: str) -> tuple[str, int]:
-    """As a socket takes them; ValueError where `listen` is something else."""
+    """As a socket takes them. Raises ValueError, in words for people, where `listen` is something else."""
     match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^\s:\[\]/@]*)):([0-9]{1,5})", listen)
     if match is None or int(match[3]) > LAST_PORT:
-        raise ValueError("not host:port")
+        example = 'expected host and port, such as "127.0.0.1:9700" or "[::1]:9700"'
+        raise ValueError(_port_mistake(listen) or example)
     return match[1] or match[2] or "", int(match[3])
 
 
-def local_url(host: str, port: int) -> str:
+def local_url(host: str, port: int, *, secure: bool = False) -> str:
     """The URL for clients on this machine of what listens at this address."""
-    return f"http://{HostPort(_EVERYWHERE.get(host, host), port)}"
+    return f"{'https' if secure else 'http'}://{HostPort(_EVERYWHERE.get(host, host), port)}"
 
 
 def is_clear(url: str) -> bool:

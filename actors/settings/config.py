@@ -78,6 +78,9 @@ class ConfigReader(SettingsReader):
         """Raises ConfigError with all that is wrong."""
         top = self.table("", source)
         self._reject_unknown_outside_of_feeds("", top, TABLES | TOP_KEYS)
+        for name, raw in top.items():
+            if isinstance(raw, Mapping):
+                self.places.keep(f"[{name}]", raw)
         env_file = self.read_env_file(top)
         included = read_included(self, top)
         runtime = RuntimeSettings(**self._runtime(top.get("runtime", {})))

@@ -49,6 +49,7 @@ class FeedReader(Struct, frozen=True):
             reader.complain(where, "", f"expected a table, found {found(raw)}")
             return None
         table = with_defaults(reader, where, reader.table(where, raw), self.defaults)
+        reader.places.keep(where, table)
         kind = find_venue(reader, self.venues, where, table)
         doors = read_doors(reader, where, table, kind)
         if isinstance(table.get("url"), list | tuple):

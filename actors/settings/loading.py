@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from actors.errors import ConfigError
 from actors.protocol.venue import Venue
 from actors.settings.config import TABLES, ConfigReader
+from actors.settings.places import Places
 from actors.settings.schema import FILE, FeedSettings, Settings
 from actors.settings.toml_file import parsed, text_of, user_path
 from actors.settings.wording import found
@@ -49,6 +50,16 @@ def _read(
         return ConfigReader(FILE, Path(), environ, venues).settings(source)
     path, file = _path(source), str(source)
     return ConfigReader(file, path.parent, environ, venues).settings(parsed(text_of(path, file), file))
+
+
+def explained(source: str | Path) -> tuple[Settings, Places]:
+    """The settings in a TOML file, and where each of them was written. Raises as `load` does."""
+    path, file = _path(source), str(source)
+    reader = ConfigReader(file, path.parent, os.environ, known_venues())
+    try:
+        return reader.settings(parsed(text_of(path, file), file)), reader.places
+    except ConfigError as error:  # as in `load`
+        raise error.with_traceback(None) from None
 
 
 def load_feed(

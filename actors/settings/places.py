@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct, structs
@@ -25,10 +26,23 @@ class Places:
         self.main = main
         self._tables: dict[str, Place] = {}  # by name, such as `feeds.desk`
         self._taken: dict[tuple[str, str], Place] = {}  # by table and key
+        self._written: dict[str, Mapping[str, object]] = {}  # by name: what a config holds of a table
 
     def add_table(self, where: str, place: Place) -> None:
         """This table, such as `[feeds.desk]`, and those inside it are written there."""
         self._tables[_name(where)] = place
+
+    def keep(self, where: str, table: Mapping[str, object]) -> None:
+        """This is what the table holds, with what it takes from others."""
+        self._written[_name(where)] = table
+
+    def written(self, where: str, key: str) -> object:
+        """The value as it is written; None: it is not."""
+        name, outside = _name(where), _name(where).rpartition(".")
+        table: object = self._written.get(name)
+        if table is None and outside[0] in self._written:
+            table = self._written[outside[0]].get(outside[2])
+        return table.get(key) if isinstance(table, Mapping) else None
 
     def take(self, where: str, key: str, place: Place) -> None:
         """This value of the table is written there: `place` has its own `where`."""

@@ -15,7 +15,7 @@ from actors.rules.foreign_price import SOURCE
 from actors.rules.line_policy import LinePolicy
 from actors.rules.restarts import Interval, Seconds
 from actors.secret import RedactedStruct, Secret, Shown, origin
-from actors.settings.addresses import PROXIES, host_and_port, is_simulated
+from actors.settings.addresses import PROXIES, host_and_port, is_simulated, local_url
 from actors.trading.arguments import DIGITS, DIGITS_ONLY
 from actors.trading.limits import Limits
 from actors.trading.records import LONGEST_DEADLINE
@@ -100,19 +100,27 @@ class ServiceSettings(ConfigTable, frozen=True, kw_only=True):
     """`[service]`: only `linewarden run` listens."""
 
     socket: str = "auto"  # or the absolute path of a Unix socket, or "none"
-    listen: str = "127.0.0.1:9700"
+    listen: str = ""  # host and port; empty: no TCP
     behind_tls_proxy: bool = False  # a proxy on the way encrypts what leaves its machine
     tls_certificate: str = ""  # absolute paths of PEM files
     tls_key: str = ""
     tokens: ServiceTokens = ServiceTokens()
     users: dict[str, tuple[Right, ...]] = {}  # by name, uid, or @group; on the socket
     limits: ServiceLimits = ServiceLimits()
-    token: Secret | None = None  # beyond loopback there must be one
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port, as a socket takes them. An empty host means every interface."""
+        """Host and port of `listen`, as a socket takes them. An empty host means every interface.
+
+        Raises:
+            ValueError: it listens on no port.
+        """
         return host_and_port(self.listen)
+
+    @property
+    def local_url(self) -> str:
+        """The URL of its port for clients on this machine; empty: it listens on none."""
+        return local_url(*self.address, secure=bool(self.tls_certificate)) if self.listen else ""
 
 
 class TradingSettings(ConfigTable, frozen=True, kw_only=True):

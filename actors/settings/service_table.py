@@ -22,6 +22,7 @@ TOKENS: Final = "[service.tokens]"
 USERS: Final = "[service.users]"
 LIMITS: Final = "[service.limits]"
 TABLES: Final = {"tokens", "users", "limits"}
+FORMER: Final = f"write {TOKENS} with look, account or act: a token for each right"
 SHORTEST_TOKEN: Final = 16  # characters; a shorter one can be guessed
 OVERFLOW: Final = "65534"  # what Linux shows for every user that a container does not know
 
@@ -36,6 +37,8 @@ def read_service(reader: SettingsReader, raw: object, directory: Path) -> Servic
     for key in [key for key in table if key not in keys and key in keys_of(ServiceTokens)]:
         reader.complain(WHERE, key, f"there is no such key; it belongs in {TOKENS}")
         del table[key]
+    if table.pop("token", None) is not None:
+        reader.complain(WHERE, "token", f"there is no such key; {FORMER}")
     reader.reject_unknown(WHERE, table, keys)
     fields = reader.some_fields(WHERE, table, ServiceSettings, keys - TABLES)
     tokens = _tokens(reader, table.get("tokens", {}))
@@ -88,17 +91,25 @@ def _check_socket(reader: SettingsReader, service: ServiceSettings) -> None:
 
 
 def _check_listen(reader: SettingsReader, service: ServiceSettings, table: Mapping[str, object]) -> None:
+    if not service.listen:
+        given = {key for key in ("behind_tls_proxy", "tls_certificate", "tokens") if table.get(key)}
+        for key in sorted(given):
+            reader.warn(WHERE, key, "it has no effect without listen")
+        if service.socket == "none":
+            reader.warn(WHERE, "", 'no command can ask it: socket is "none", and listen is not set')
+        return
     try:
         host, _ = host_and_port(service.listen)
-    except ValueError:
-        example = '"127.0.0.1:9700" or "[::1]:9700"'
-        reader.complain(WHERE, "listen", f"expected host and port, such as {example}")
+    except ValueError as error:
+        reader.complain(WHERE, "listen", str(error))
         return
-    if service.token is not None and not _TOKEN.fullmatch(service.token.reveal()):
-        reader.complain(WHERE, "token", "expected printable ASCII without spaces, and not empty")
-    elif service.token is None and not is_loopback(host) and "token" not in table:
-        advice = 'add token = "${LINEWARDEN_TOKEN}" or listen on 127.0.0.1'
-        reader.complain(WHERE, "token", f"beyond loopback a token is required; {advice}")
+    if not (service.tokens.by_right() or table.get("tokens")):
+        advice = 'add look = "${LINEWARDEN_TOKEN}", or account or act'
+        reader.complain(TOKENS, "", f"missing; a port needs a token, also on loopback; {advice}")
+    if not (is_loopback(host) or service.tls_certificate or service.tls_key or service.behind_tls_proxy):
+        text = "beyond loopback, tokens and data need TLS: set tls_certificate and tls_key, or"
+        advice = "behind_tls_proxy = true if a proxy encrypts them"
+        reader.complain(WHERE, "listen", f"{text} {advice}")
 
 
 def _check_tls(reader: SettingsReader, service: ServiceSettings) -> None:

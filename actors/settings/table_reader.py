@@ -288,3 +288,15 @@ def _form_mistake(inside: str) -> str:
         advice = f"write ${{{name}}}, and {name}=… into the environment or into env_file"
         return f"expected ${{{name}}} alone: it has no default and no other form of a shell; {advice}"
     return "expected ${NAME}, with a name of letters, digits and _ (or $${ for the two characters)"
+
+
+def names_of_variables(value: object) -> list[str]:
+    """What a value is made of that is not in the config: `${NAME}`, and `credential NAME`."""
+    if isinstance(value, str):
+        return [match[0] for match in _VARIABLE.finditer(value) if match[0] != "$${"]
+    if is_credential(value):
+        return [f"credential {value[KEY]}"]
+    inner = list(value.values()) if isinstance(value, Mapping) else value
+    if not isinstance(inner, list | tuple):
+        return []
+    return list(dict.fromkeys(name for each in inner for name in names_of_variables(each)))

@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 import threading
-from contextlib import closing
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from collections.abc import Callable
 from typing import Final
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from actors import log_queue
-from actors.errors import LinewardenError
+from actors.client.open_socket import connector
+from actors.client.service_http import ServiceHttp
+from actors.errors import LinewardenError, ServiceDeclinedError, ServiceUnreachableError
 from actors.secret import Secret
+from actors.settings.service_address import ServiceAddress
 from actors.supervision.forks import Home
 
 log = log_queue.logger("actors.trading.beats")
 
 ANSWER: Final = 2.0  # seconds for one beat
+LONGEST: Final = 65_536  # bytes of an answer
 
 
 class Beats:
     """Sends beats for one feed. Any thread may call.
 
     A beat is sent because the program has called, and never by itself: a program that hangs does not beat.
-    `url`: of the service. `by`: the program's name there; several programs of a feed have different ones.
+    `find`: returns the address of the service, and is asked for each beat: the service may have started again
+    elsewhere. `by`: the program's name there; several programs of a feed have different ones.
     """
 
-    def __init__(self, url: str, feed: str, *, by: str, token: Secret | None = None) -> None:
-        parts = urlsplit(url)
-        self._kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        self._host, self._port = str(parts.hostname), parts.port
-        self._path = f"{parts.path.rstrip('/')}/beat/{quote(feed, safe='')}?{urlencode({'by': by})}"
-        self._feed, self._url, self._token = feed, url, token
+    def __init__(
+        self,
+        find: Callable[[], ServiceAddress],
+        feed: str,
+        *,
+        by: str,
+        token: Secret | None = None,
+    ) -> None:
+        self._find, self._connector = find, connector()
+        self._path = f"/beat/{quote(feed, safe='')}?{urlencode({'by': by})}"
+        self._feed, self._token = feed, token
         self._home = Home()
         self._lock = threading.Lock()
         self._asked = threading.Event()
@@ -76,17 +85,12 @@ class Beats:
 
     def _send(self, more: str = "") -> str:
         """Returns why it was not taken; empty: it was."""
-        headers = {} if self._token is None else {"Authorization": f"Bearer {self._token.reveal()}"}
         try:
-            with closing(self._kind(self._host, self._port, timeout=ANSWER)) as connection:
-                connection.request("POST", self._path + more, headers=headers)
-                answer = connection.getresponse()
-                body = answer.read(1_000)
-        except (OSError, HTTPException) as error:
-            return f"the service at {self._url} does not answer ({error or type(error).__name__})"
-        if answer.status >= 300:
-            return f"the service at {self._url} answered {answer.status}: {body.decode(errors='replace')}"
-        return ""
+            service = ServiceHttp(self._find(), self._token, ANSWER, self._connector)
+            reply = service.request("POST", self._path + more, longest=LONGEST)
+        except (ServiceUnreachableError, ServiceDeclinedError) as error:
+            return str(error).rstrip(".")
+        return "" if reply.status < 300 else str(service.refusal(reply)).rstrip(".")
 
     def _note(self, why: str) -> None:
         if why and not self._is_unheard:

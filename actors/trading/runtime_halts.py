@@ -7,11 +7,11 @@ import threading
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from actors.client.configured_service import configured_service
 from actors.errors import LinewardenError
 from actors.protocol.trading import TradingApi
 from actors.rules.blindness import LongBlind
 from actors.settings import FeedSettings
-from actors.settings.addresses import local_url
 from actors.supervision.state import SharedState
 from actors.trading.beats import Beats
 from actors.trading.halt_handle import HaltHandle
@@ -78,8 +78,9 @@ class RuntimeHalts:
         settings = self._requests.settings
         with self._beating:
             if feed not in self._beats:
-                url, by = local_url(*settings.service.address), settings.runtime.name
-                self._beats[feed] = Beats(url, feed, by=by, token=settings.service.token)
+                service, name = settings.service, settings.runtime.name
+                find = partial(configured_service, service.socket, service.local_url, name)
+                self._beats[feed] = Beats(find, feed, by=name, token=service.tokens.act)
             return self._beats[feed]
 
     def _halt(

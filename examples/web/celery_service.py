@@ -1,6 +1,5 @@
 """A Celery task that reads the latest price from a service: any pool, any number of worker processes.
 
-    export LINEWARDEN_TOKEN=choose-a-long-one
     linewarden run examples/web/service.toml
     celery --workdir examples/web --app celery_service worker --concurrency 4      # in another terminal
     python examples/web/celery_service.py 0xbeef                                   # in a third one

@@ -1,6 +1,5 @@
 """The same page for several gunicorn workers, which ask one service: one connection at the venue.
 
-    export LINEWARDEN_TOKEN=choose-a-long-one
     linewarden run examples/web/service.toml
     gunicorn --config examples/web/gunicorn.conf.py service_latest:app      # in another terminal
     curl http://127.0.0.1:8000/latest/0xbeef
@@ -17,7 +16,7 @@ from flask.typing import ResponseReturnValue
 import actors
 
 app = Flask(__name__)
-service = actors.ServiceClient(timeout=2.0)  # by LINEWARDEN_URL and LINEWARDEN_TOKEN; it opens nothing
+service = actors.ServiceClient(timeout=2.0)  # it opens nothing; each call finds the service of this machine
 
 
 @app.get("/latest/<market>")

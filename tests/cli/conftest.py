@@ -32,8 +32,6 @@ def desk_config(tmp_path: Path) -> Path:
     file = tmp_path / "desk.toml"
     file.write_text(
         """
-        [service]
-        listen = "127.0.0.1:0"
         [feeds.a]
         venue = "desk"
         key = "k"

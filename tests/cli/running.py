@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -77,10 +79,15 @@ def running(
         yield Running(process)
 
 
-def written(file: Path, *feeds: str, service: str = 'listen = "127.0.0.1:0"') -> Path:
-    """A config, quick to come back."""
+_numbers = count()
+
+
+def written(file: Path, *feeds: str, service: str = "") -> Path:
+    """A config, quick to come back; its socket is its own, however many run at once."""
+    service = service or f'socket = "{os.environ["XDG_RUNTIME_DIR"]}/{next(_numbers)}.sock"'
+    often = "limits = { restart_interval = 0 }\n"
     quick = "[defaults.restart]\ninitial = 0.05\nmaximum = 0.2\nstable_after = 0.05\nmax_restarts = 10000\n"
-    file.write_text(f'[runtime]\nname = "desk"\n[service]\n{service}\n{quick}' + "".join(feeds))
+    file.write_text(f'[runtime]\nname = "desk"\n[service]\n{service}\n{often}{quick}' + "".join(feeds))
     return file
 
 

@@ -9,9 +9,10 @@ import pytest
 
 from actors.cli.configured_service import read_settings
 from actors.cli.service_client import find_service
+from actors.client.configured_service import configured_service
 from actors.errors import ConfigError, ServiceUnreachableError
 from actors.settings import service_address
-from tests.client.answering import at_socket, listening_at
+from tests.client.answering import as_another, as_root, at_socket, listening_at, open_folder
 from tests.service.visitor import TOKEN
 
 
@@ -79,6 +80,15 @@ def test_a_certificate_makes_it_https(config: Callable[[str], Path], tmp_path: P
     assert find_service(None, config(text)).url == "https://127.0.0.1:9801"
 
 
+def test_a_file_with_the_tokens_is_not_read(config: Callable[[str], Path], tmp_path: Path) -> None:
+    file = config('socket = "/run/a.sock"\ntokens = { look = "${TOKEN}" }')
+    file.write_text(f'env_file = "{tmp_path}/of-another-user.env"\n' + file.read_text())
+    assert find_service(None, file).url == "unix:/run/a.sock"
+    file.write_text(file.read_text().replace("/run/a.sock", "/run/${NAME}.sock"))
+    with pytest.raises(ConfigError, match="env_file"):
+        find_service(None, file)
+
+
 def test_a_socket_is_preferred_where_it_is(config: Callable[[str], Path], own: Path, tmp_path: Path) -> None:
     file = config('listen = "127.0.0.1:9801"')
     assert find_service(None, file).url == "http://127.0.0.1:9801"
@@ -92,6 +102,17 @@ def test_a_socket_is_preferred_where_it_is(config: Callable[[str], Path], own: P
     assert find_service(None, file).url == "http://127.0.0.1:9801"
     listening_at(chosen).close()  # its process has ended, which the error says
     assert find_service(None, file).url == f"unix:{chosen}"
+
+
+@as_root
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_socket_in_a_folder_that_is_closed_to_this_user_is_not_passed_over() -> None:
+    with open_folder() as folder:
+        closed = folder / "closed"
+        closed.mkdir(0o700)
+        where, url = str(closed / "desk.sock"), "http://127.0.0.1:9801"
+        assert str(configured_service(where, url, "desk")) == url  # root sees that there is none
+        assert as_another(lambda: str(configured_service(where, url, "desk"))) == f"unix:{where}"
 
 
 def test_a_port_that_the_system_chose_is_known_to_the_log_alone(config: Callable[[str], Path]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from actors.settings.schema import ServiceSettings
 from actors.simulators import SimulatedO2
 from actors.supervision.cooldown_file import Cooldown, Cooldowns
 from tests.cli.running import written
+from tests.client.answering import at_socket
 from tests.commands import asked
 from tests.service.visitor import ask
 from tests.support.runtimes import config, until
@@ -28,7 +30,7 @@ HOUR_NS = 3_600 * 10**9
 def cooling(o2: SimulatedO2) -> Iterator[tuple[Runtime, Service]]:
     """A service whose venue has asked for a pause, and would take the next connect."""
     o2.refuse(status=403, retry_after=600, n=1)
-    with start(config(o2.url)) as runtime, Service(runtime, ServiceSettings(listen="127.0.0.1:0")) as service:
+    with start(config(o2.url)) as runtime, Service(runtime, ServiceSettings()) as service:
         until(runtime, lambda status: bool(status.cooldowns))
         yield runtime, service
 
@@ -91,7 +93,10 @@ def free_port() -> str:
 def without_service(tmp_path: Path, free_port: str) -> tuple[Path, Path]:
     """A config whose service does not run, and its file."""
     file = tmp_path / "state" / "cooldowns.json"
-    config = written(tmp_path / "desk.toml", service=f'listen = "{free_port}"')
+    config = written(
+        tmp_path / "desk.toml",
+        service=f'socket = "none"\nlisten = "{free_port}"\ntokens = {{ act = "{"t" * 32}" }}',
+    )
     text = config.read_text()
     config.write_text(text.replace('"desk"\n', '"desk"\ncooldown_file = "state/cooldowns.json"\n'))
     Cooldowns(file).write(KEPT)
@@ -133,6 +138,25 @@ def test_a_service_that_was_named_and_does_not_answer_is_3(free_port: str) -> No
         told = asked(*command, "--url", free_port)
         assert (told.returncode, told.stdout) == (3, "")
         assert told.stderr.startswith("cannot reach the service at")
+
+
+def test_the_file_is_left_to_a_service_that_listens_and_cannot_be_asked(
+    without_service: tuple[Path, Path], tmp_path: Path
+) -> None:
+    config, file = without_service
+    before = file.read_bytes()
+    open_to_all = tmp_path / "open"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    path = open_to_all / "desk.sock"
+    text = re.sub("(?ms)^\\[service].*?(?=^\\[|\\Z)", "", config.read_text())
+    config.write_text(f'{text}\n[service]\nsocket = "{path}"\n')
+    with at_socket(path):
+        for command in (["cooldowns"], ["cooldowns", "clear"]):
+            told = asked(*command, "-c", config)
+            assert (told.returncode, told.stdout) == (3, "")
+            assert f"every user may write to the folder {open_to_all}" in told.stderr
+    assert file.read_bytes() == before
 
 
 def test_another_action_is_a_mistake() -> None:

@@ -115,7 +115,7 @@ def test_no_secret_is_in_any_output(tmp_path: Path) -> None:
             f"""
             [service]
             listen = "127.0.0.1:0"
-            token = "${{CANARY}}"
+            tokens = {{ act = "${{CANARY}}${{CANARY}}" }}
             [defaults.restart]
             initial = 0.05
             stable_after = 0.05
@@ -237,6 +237,30 @@ def test_run_ends_by_itself_with_a_summary(linewarden: Invoke, desk_config: Path
     assert runtime.stopped == [run.STOP_WITHIN]
 
 
+@pytest.mark.parametrize(
+    ("options", "used"),
+    [
+        ((), ("json", "warning")),
+        (("--log-level", "debug"), ("json", "debug")),
+        (("--log-format", "text"), ("text", "warning")),
+    ],
+)
+def test_the_command_line_comes_before_the_log_table(
+    linewarden: Invoke,
+    desk_config: Path,
+    runtime: Fake,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    used: tuple[str, str],
+) -> None:
+    calls: list[tuple[str, str]] = []
+    monkeypatch.setattr("actors.cli.logs.set_up", lambda *given: calls.append(given))
+    desk_config.write_text('[log]\nformat = "json"\nlevel = "warning"\n' + desk_config.read_text())
+    linewarden("run", desk_config, "--duration", "0", *options)
+    assert calls == [used]
+    assert runtime.stopped
+
+
 def test_a_judged_run_ends_with_1_if_a_line_is_down(
     linewarden: Invoke, desk_config: Path, runtime: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,16 +300,17 @@ def test_the_configs_that_come_along_are_sound() -> None:
 
 
 def test_the_keys_that_are_commented_out_are_known(tmp_path: Path) -> None:
-    ids = {"O2_MARKET": "0x" + "ab" * 32, "O2_TRADE_ACCOUNT": "0x" + "cd" * 32, "LINEWARDEN_TOKEN": "t"}
+    ids = {"O2_MARKET": "0x" + "ab" * 32, "O2_TRADE_ACCOUNT": "0x" + "cd" * 32, "LINEWARDEN_TOKEN": "t" * 32}
     text = (DEMO.parent / "desk.toml").read_text()
     every = re.sub(r"^# (?=\w+ = |\[[a-z._]+\])", "", text, flags=re.MULTILINE)
-    (tmp_path / "ca.pem").touch()
+    for name in ("ca.pem", "cert.pem", "key.pem"):
+        (tmp_path / name).touch()
     (tmp_path / "feeds.d").mkdir()
     (tmp_path / "keys.env").touch(0o600)
     config = tmp_path / "desk.toml"
     config.write_text(every)
     settings = load(config, ids)
-    assert settings.service.token is not None
+    assert settings.service.tokens.look is not None
     assert settings.feeds["o2"].connect_rate is not None
     assert settings.feeds["o2"].subscribe[0].calendar is not None
 

@@ -87,7 +87,7 @@ def test_a_feed_out_of_reach_is_1_and_the_service_answers_all_the_same(
 
 
 def test_a_target_that_does_not_exist_is_told_with_the_nearest(runtime: Runtime) -> None:
-    with Service(runtime, ServiceSettings(listen="127.0.0.1:0")) as service:
+    with Service(runtime, ServiceSettings()) as service:
         for options in ([], ["--json"], ["--down"]):
             told = asked("status", "o22", "--url", service.url, *options)
             assert told.returncode == 2
@@ -103,7 +103,7 @@ def test_a_target_is_alone_in_the_table_and_in_json(o2: SimulatedO2) -> None:
     table = {"feeds": {name: feed_at(o2.url) for name in ("left", "right")}}
     with actors.start(table, wait=10) as runtime:
         runtime.supervisor.pause("right").get(timeout=10)
-        with Service(runtime, ServiceSettings(listen="127.0.0.1:0")) as service:
+        with Service(runtime, ServiceSettings()) as service:
 
             def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
                 return asked("status", *arguments, "--url", service.url)
@@ -157,7 +157,10 @@ def test_on_a_terminal_the_whole_picture_is_within_it(tmp_path: Path, o2: Simula
 def test_no_service_is_3_and_says_where_it_was_looked_for(
     nobody: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = written(tmp_path / "desk.toml", service=f'listen = "{nobody}"\ntoken = "{CANARY}"')
+    config = written(
+        tmp_path / "desk.toml",
+        service=f'socket = "none"\nlisten = "{nobody}"\ntokens = {{ act = "{CANARY}" }}',
+    )
     ways: list[tuple[list[object], dict[str, str]]] = [
         (["--url", nobody, "-c", "elsewhere.toml"], {"LINEWARDEN_URL": "http://127.0.0.1:1"}),
         ([], {"LINEWARDEN_URL": f"http://{nobody}"}),
@@ -175,6 +178,27 @@ def test_no_service_is_3_and_says_where_it_was_looked_for(
     assert ran("status", environ={"LINEWARDEN_URL": nobody}).returncode == 3
 
 
+@posix
+def test_a_service_is_found_without_an_address_until_its_process_has_ended(
+    tmp_path: Path, o2: SimulatedO2
+) -> None:
+    config = written(tmp_path / "desk.toml", feed("o2", o2.url), service='socket = "auto"')
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path), "RUNTIME_DIRECTORY": ""}
+    path = tmp_path / "linewarden" / "desk.sock"
+    with running(config, environ=environ) as it:
+        assert it.url == f"unix:{path}"
+        for given in ([], ["-c", config]):
+            told = asked("journal", *given, environ=environ)
+            assert (told.returncode, told.stdout) == (0, "No line has been lost.\n")
+        it.process.kill()
+        it.process.wait(PATIENCE)
+    for given in ([], ["-c", config]):
+        told = asked("status", *given, environ=environ)
+        assert (told.returncode, told.stdout) == (3, "")
+        why = "the socket is there, and no process listens: the service has ended. Start it: linewarden run."
+        assert told.stderr.startswith(f"cannot reach the service at unix:{path}: {why}")
+
+
 ANSWERS = [
     (["journal"], "No line has been lost.\n"),
     (["quarantine"], "There is no message in quarantine.\n"),
@@ -189,7 +213,7 @@ ANSWERS = [
 def test_a_process_that_asks_prints_the_answer_and_ends_with_0(
     command: list[str], printed: str, runtime: Runtime
 ) -> None:
-    with Service(runtime, ServiceSettings(listen="127.0.0.1:0")) as service:
+    with Service(runtime, ServiceSettings()) as service:
         told = ran(*command, "--url", service.url)
     assert (told.returncode, told.stdout, told.stderr) == (0, printed, "")
 
@@ -377,15 +401,15 @@ def test_a_reload_leaves_alone_what_did_not_change(
 # ── the port, and who may ask ───────────────────────────────────────────────────────────────────
 
 
-def test_a_taken_port_is_a_sentence_and_no_venue_is_bothered(
+def test_a_taken_socket_is_a_sentence_and_no_venue_is_connected_to(
     live_run: Running, tmp_path: Path, o2: SimulatedO2
 ) -> None:
-    address = live_run.url.removeprefix("http://")
-    second = written(tmp_path / "second.toml", feed("o2", o2.url), service=f'listen = "{address}"')
+    address = live_run.url.removeprefix("unix:")
+    second = written(tmp_path / "second.toml", feed("o2", o2.url), service=f'socket = "{address}"')
     before = o2.lives
     told = ran("run", second)
     assert (told.returncode, told.stdout) == (1, "")
-    assert told.stderr.startswith(f"{address} is taken: ")
+    assert told.stderr.startswith(f"{address} is taken: process {live_run.process.pid} listens there")
     assert len(told.stderr.splitlines()) == 1
     assert o2.lives == before
     alone = ran("run", second, "--no-service", "--duration", 0.5)
@@ -394,14 +418,15 @@ def test_a_taken_port_is_a_sentence_and_no_venue_is_bothered(
 
 
 @posix
-def test_what_was_killed_starts_again_at_the_same_port(o2_config: Path, nobody: str) -> None:
-    o2_config.write_text(o2_config.read_text().replace("127.0.0.1:0", nobody))
+def test_what_was_killed_starts_again_at_the_same_socket(o2_config: Path) -> None:
+    urls = set()
     for _ in range(2):
         with running(o2_config) as it:
-            assert it.url == f"http://{nobody}"
+            urls.add(it.url)
             it.until(lambda lines: lines["o2"]["state"] == "live")
             it.process.send_signal(signal.SIGKILL)
             it.process.wait(PATIENCE)
+    assert len(urls) == 1
 
 
 def test_a_token_is_required_and_shown_nowhere(
@@ -410,7 +435,7 @@ def test_a_token_is_required_and_shown_nowhere(
     config = written(
         tmp_path / "desk.toml",
         feed("o2", o2.url, trades(market)),
-        service=f'listen = "{nobody}"\ntoken = "${{DESK_TOKEN}}"',
+        service=f'socket = "none"\nlisten = "{nobody}"\ntokens = {{ act = "${{DESK_TOKEN}}" }}',
     )
     outputs = []
     with running(config, "--log-level", "debug", environ={"DESK_TOKEN": CANARY}) as it:
@@ -452,11 +477,14 @@ def test_a_judged_run_serves_too(o2_config: Path) -> None:
     assert out.endswith("Every loss was restored.\n")
 
 
+@pytest.mark.parametrize("given", ["option", "variable"])
 def test_a_shell_completes_what_the_service_knows(
-    live_run: Running, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    live_run: Running, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], given: str
 ) -> None:
-    words = {"COMP_WORDS": "linewarden restart o", "COMP_CWORD": "2"}
-    environ = {"_LINEWARDEN_COMPLETE": "complete_bash", "LINEWARDEN_URL": live_run.url, **words}
+    begun = f"linewarden restart --url {live_run.url} o" if given == "option" else "linewarden restart o"
+    words = {"COMP_WORDS": begun, "COMP_CWORD": str(len(begun.split()) - 1)}
+    url = "http://127.0.0.1:9" if given == "option" else live_run.url
+    environ = {"_LINEWARDEN_COMPLETE": "complete_bash", "LINEWARDEN_URL": url, **words}
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(service_commands, "COMPLETE", PATIENCE)  # a busy machine, and Tab pressed again

@@ -240,7 +240,7 @@ def test_run_says_ready_and_stopping(
     monkeypatch.setenv("NOTIFY_SOCKET", listener.name)
     monkeypatch.setenv("WATCHDOG_USEC", "200000")
     config = tmp_path / "desk.toml"
-    config.write_text('[service]\nlisten = "127.0.0.1:0"\n[feeds.o2]\nvenue = "o2"\nurl = "sim://o2"\n')
+    config.write_text('[feeds.o2]\nvenue = "o2"\nurl = "sim://o2"\n')
     with child("run", config) as it:
         assert it.stderr is not None
         it.stderr.readline()  # it runs

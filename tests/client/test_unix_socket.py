@@ -222,7 +222,8 @@ def test_a_user_who_may_not_use_it_is_told_how_to_get_in(path: Path, place: str)
         os.chown(closed, 0, OTHER_GID + 1)
         closed.chmod(0o750 if place == "folder" else 0o660)
         told = as_another(lambda: told_by(path))
-        assert f"it is open to {MINE} and the group gid {OTHER_GID + 1}. Join the group (usermod -aG " in told
+        group = f"the group gid {OTHER_GID + 1}. Join the group (usermod -aG gid {OTHER_GID + 1} {OTHER_UID})"
+        assert f"it is open to {MINE} and {group} and log in again. [service.users] of its config" in told
         path.parent.chmod(0o755)
         path.chmod(0o660)
         os.chown(path, 0, OTHER_GID + 1)

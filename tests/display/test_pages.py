@@ -81,17 +81,17 @@ def test_a_runtime_shows_its_lines_and_streams(o2: SimulatedO2, runtime: Runtime
     trades.get(timeout=10.0)
     until_live(runtime)
     shown = Shown(runtime)
-    assert shown.cells[0] == "Runtime linewarden: live"
-    assert shown.cells[1] == "1 of 1 line live"
-    for cell in ("o2", "1/1", "0/0", "o2/trades", "drop_oldest"):
+    assert shown.cells[0] == "Runtime linewarden: live · 1 of 1 line live"
+    assert shown.cells[1].startswith("up ")
+    for cell in ("o2", "1/1", "o2/trades", "drop_oldest"):
         assert cell in shown.cells
     assert shown.bold == [shown.cells[0]]
-    assert Shown(runtime.status()).cells[0] == "Status linewarden: live"
+    assert Shown(runtime.status()).cells[0] == "Status linewarden: live · 1 of 1 line live"
 
 
 def test_a_runtime_shows_its_end_and_one_that_was_not_started_its_repr(runtime: Runtime) -> None:
     runtime.stop()
-    assert Shown(runtime).cells[0] == "Runtime linewarden: stopped"
+    assert Shown(runtime).cells[0].startswith("Runtime linewarden: stopped · 0 of 1 line live")
     assert Shown(Runtime.__new__(Runtime)).text == "<Runtime that was not started>"
 
 
@@ -118,11 +118,21 @@ def test_what_needs_a_look_comes_first_in_bold_and_the_rest_is_counted(runtime: 
     assert "… and 180 more lines" in shown.cells
     assert "… and 281 more streams" in shown.cells
     assert "… and 9,990 more" in shown.cells
-    assert shown.cells[shown.cells.index("lag") + 1] == "999"
+    last_heading = len(shown.cells) - shown.cells[::-1].index("lag") - 1
+    assert shown.cells[last_heading + 1] == "999"
     assert "999" in shown.bold
-    assert any(
-        cell.startswith("HALTED: all: <script>alert(1)</script>\\x1b[2J\\u202e") for cell in shown.cells
-    )
+    (halted,) = [cell for cell in shown.cells if cell.startswith("HALTED: all: <script>")]
+    assert halted.endswith("To end it: linewarden unhalt h1")
+
+
+def test_a_long_reason_of_a_line_leaves_its_advice(runtime: Runtime) -> None:
+    status = runtime.status()
+    reason = Cause("fatal", "auth", "no " * 100, "Check key and secret")
+    failed = structs.replace(status.lines()["o2"], state="failed", reason=reason)
+    feeds = {"o2": structs.replace(status.feeds["o2"], lines={"o2": failed})}
+    (told,) = [cell for cell in Shown(structs.replace(status, feeds=feeds)).cells if "failed;" in cell]
+    assert "; auth: no no" in told
+    assert told.endswith(". Check key and secret")
 
 
 def test_the_variables_that_a_login_was_taken_from_are_named(runtime: Runtime) -> None:

@@ -82,6 +82,13 @@ def test_the_summary_tells_of_the_process_and_of_what_needs_a_person() -> None:
     assert status_rows(bare, NOW).summary[1] == "up 3 d 9 h · linewarden · pid 4711"
 
 
+def test_what_a_caller_may_not_see_is_told() -> None:
+    told = structs.replace(troubled({"halted": 1}, 1), redacted=True)
+    assert "accounts, orders and raw messages are not shown: that needs the right `account`" in (
+        status_rows(told, NOW).summary
+    )
+
+
 def test_lines_stand_in_the_order_of_their_worst_trouble() -> None:
     kinds = [kind for kind in KINDS if kind in LINES and KINDS[kind].level in {"person", "trouble"}]
     told = troubled(dict.fromkeys(reversed(kinds), 1), 1)

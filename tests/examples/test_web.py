@@ -23,7 +23,7 @@ import pytest
 from actors.secret import Secret
 from actors.service import Service
 from actors.settings import load
-from actors.settings.schema import ServiceSettings
+from actors.settings.schema import ServiceSettings, ServiceTokens
 from actors.simulators import SimulatedO2
 from tests.commands import ENDING, PATIENCE, child, posix
 from tests.examples.running import EXAMPLES, ROOT
@@ -264,7 +264,7 @@ def workers_of(url: str, number: int) -> set[int]:
 
 
 def test_two_workers_of_gunicorn_ask_one_service(o2: SimulatedO2) -> None:
-    settings = ServiceSettings(listen="127.0.0.1:0", token=Secret(TOKEN))
+    settings = ServiceSettings(socket="none", listen="127.0.0.1:0", tokens=ServiceTokens(look=Secret(TOKEN)))
     with runtime_on(o2, subscribe=SUBSCRIBED) as runtime, Service(runtime, settings) as service:
         environ = {"LINEWARDEN_URL": service.url, "LINEWARDEN_TOKEN": TOKEN}
         with running(*WORKERS, environ=environ) as program:
@@ -298,14 +298,15 @@ def test_two_workers_of_gunicorn_ask_one_service(o2: SimulatedO2) -> None:
 
 @pytest.mark.long
 def test_four_workers_outlive_the_death_of_their_service(o2: SimulatedO2, tmp_path: Path) -> None:
-    config, free_port = tmp_path / "service.toml", a_free_port()
+    """They find its socket, also that of the next one."""
+    config = tmp_path / "service.toml"
     text = (WEB / "service.toml").read_text(encoding="utf-8")
-    config.write_text(text.replace("sim://o2?rate=50", o2.url).replace("9700", str(free_port)), "utf-8")
-    environ = {"LINEWARDEN_URL": f"127.0.0.1:{free_port}", "LINEWARDEN_TOKEN": TOKEN}
+    config.write_text(text.replace("sim://o2?rate=50", o2.url), "utf-8")
+    environ = {"LINEWARDEN_URL": "", "LINEWARDEN_TOKEN": "", "XDG_RUNTIME_DIR": str(tmp_path)}
     with running(*WORKERS, "--workers", "4", environ=environ) as program:
         url = program.logged(r"Listening at: (http://[\d.:]+)")
         latest = f"{url}/latest/{MARKET}"
-        assert "cannot reach" in asked_until(latest, lambda status, _: status == 503)["error"]
+        assert "no service was found" in asked_until(latest, lambda status, _: status == 503)["error"]
         for life in (1, 2):
             with child("run", str(config), environ=environ, stderr=subprocess.DEVNULL) as run:
                 assert is_price(asked_until(latest, good))
@@ -338,9 +339,9 @@ def sent(script: str, environ: Mapping[str, str]) -> str:
 
 
 def test_a_celery_task_asks_the_service(o2: SimulatedO2, tmp_path: Path) -> None:
-    settings = ServiceSettings(listen="127.0.0.1:0", token=Secret(TOKEN))
+    settings = ServiceSettings(socket=str(tmp_path / "web.sock"))
     with runtime_on(o2, subscribe=SUBSCRIBED) as runtime, Service(runtime, settings) as service:
-        environ = {"LINEWARDEN_URL": service.url, "LINEWARDEN_TOKEN": TOKEN, "CELERY_FOLDER": str(tmp_path)}
+        environ = {"LINEWARDEN_URL": service.url, "CELERY_FOLDER": str(tmp_path)}
         with running(*CELERY, "celery_service", "worker", "--concurrency", "2", environ=environ) as program:
             told = sent("celery_service.py", environ)
             assert re.fullmatch(r"{'market': '0xbeef', 'price': '\d+', 'worker': '\d+'}\n", told)
@@ -367,8 +368,8 @@ def test_each_process_of_a_celery_pool_starts_its_runtime_and_stops_it(
 
 
 def test_the_config_of_the_service_is_sound() -> None:
-    settings = load(WEB / "service.toml", {"LINEWARDEN_TOKEN": TOKEN})
-    assert (settings.service.token, list(settings.feeds)) == (Secret(TOKEN), ["o2"])
+    settings = load(WEB / "service.toml", {})
+    assert (settings.service, list(settings.feeds)) == (ServiceSettings(), ["o2"])
 
 
 def test_every_web_example_is_run_here() -> None:

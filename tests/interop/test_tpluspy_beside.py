@@ -29,7 +29,7 @@ def test_a_program_on_the_sdk_asks_a_service_for_price_book_and_freshness(
     paths = ["/latest/tplus/200?max_age=20", "/book/tplus/200?wait=5", "/fresh/tplus/depth/200"]
     with (
         actors.start({"feeds": {"tplus": feed}}, wait=30) as runtime,
-        Service(runtime, ServiceSettings(listen="127.0.0.1:0")) as service,
+        Service(runtime, ServiceSettings()) as service,
     ):
         runtime.latest("tplus", 200, timeout=20)
         ran = subprocess.run(

@@ -18,8 +18,8 @@ from actors.service import Limits, Service
 from actors.service.arrivals import Arrivals, parse_request
 from actors.service.responses import ServiceResponse
 from actors.service.rights import Caller
-from tests.service.conftest import HERE, within
-from tests.service.visitor import ask, raw, rest
+from tests.service.conftest import PORT, port_within
+from tests.service.visitor import BEARER, TOKEN, ask, raw, rest
 
 PATIENT = Limits(open_within=60.0)  # no connection ends by its time
 
@@ -29,15 +29,15 @@ def threads_of_clients() -> int:
 
 
 def test_connections_without_a_request_cost_no_thread(runtime: Runtime) -> None:
-    with Service(runtime, HERE, limits=PATIENT) as service, ExitStack() as stack:
+    with Service(runtime, PORT, limits=PATIENT) as service, ExitStack() as stack:
         for _ in range(100):
             stack.enter_context(raw(service, b"G"))
-        assert ask(service, "/status").status == 200
+        assert ask(service, "/status", **BEARER).status == 200
         assert threads_of_clients() <= 2  # of that answer, on their way out
 
 
 def test_the_oldest_goes_first_and_is_told_why(runtime: Runtime) -> None:
-    with Service(runtime, within(waiting=3), limits=PATIENT) as service, ExitStack() as stack:
+    with Service(runtime, port_within(waiting=3), limits=PATIENT) as service, ExitStack() as stack:
         first, second, third = (stack.enter_context(raw(service, b"GET ")) for _ in range(3))
         ask(service, "/healthz")  # takes a place for a moment
         told = rest(first)
@@ -50,7 +50,7 @@ def test_the_oldest_goes_first_and_is_told_why(runtime: Runtime) -> None:
 
 
 def test_an_address_has_its_share_and_no_more(runtime: Runtime) -> None:
-    settings = within(waiting=100, waiting_per_address=2)
+    settings = port_within(waiting=100, waiting_per_address=2)
     with Service(runtime, settings, limits=PATIENT) as service, ExitStack() as stack:
         first, _, _ = (stack.enter_context(raw(service, b"GET ")) for _ in range(3))
         assert rest(first).startswith(b"HTTP/1.1 503 ")
@@ -90,9 +90,13 @@ def flood(service: Service, *, threads: int, held: int) -> Iterator[list[int]]:
 
 
 def test_an_operator_gets_every_answer_during_a_flood_of_the_same_address(runtime: Runtime) -> None:
-    with Service(runtime, HERE) as service, flood(service, threads=2, held=200) as opened:
+    with Service(runtime, PORT) as service, flood(service, threads=2, held=200) as opened:
         before = opened[0]
-        told = [ask(service, path).status for _ in range(15) for path in ("/status", "/healthz", "/readyz")]
+        told = [
+            ask(service, path, **BEARER).status
+            for _ in range(15)
+            for path in ("/status", "/healthz", "/readyz")
+        ]
         assert told == [200] * 45
         assert opened[0] > before  # it went on meanwhile
         assert threads_of_clients() < 20
@@ -101,30 +105,30 @@ def test_an_operator_gets_every_answer_during_a_flood_of_the_same_address(runtim
 
 def test_clients_that_do_not_hang_up_give_their_places_to_others(runtime: Runtime) -> None:
     """Each has its answer; the library would wait for ten seconds."""
-    head = b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n"
-    with Service(runtime, within(clients=4)) as service, ExitStack() as stack:
+    head = b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer %s\r\n\r\n"
+    with Service(runtime, port_within(clients=4)) as service, ExitStack() as stack:
         for _ in range(20):
-            sock = stack.enter_context(raw(service, head % service.port))
+            sock = stack.enter_context(raw(service, head % (service.port, TOKEN.encode())))
             assert sock.recv(12) == b"HTTP/1.1 200"
-        assert ask(service, "/status").status == 200
+        assert ask(service, "/status", **BEARER).status == 200
         assert threads_of_clients() <= 5
 
 
 # ── another protocol ──
 
 
-def test_a_tls_client_at_a_plain_port_is_told_so(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_tls_client_at_a_plain_port_is_told_so(locked: Service, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     trusting = ssl.create_default_context()
     for _ in range(3):
         with (
-            socket.create_connection(("127.0.0.1", service.port), timeout=20.0) as sock,
+            socket.create_connection(("127.0.0.1", locked.port), timeout=20.0) as sock,
             pytest.raises(ssl.SSLError),
         ):
             trusting.wrap_socket(sock, server_hostname="localhost")
-    with raw(service, b"\x16\x03\x01\x02\x00") as sock:
+    with raw(locked, b"\x16\x03\x01\x02\x00") as sock:
         assert b"this port speaks plain HTTP: use http://" in rest(sock)
-    service.stop()
+    locked.stop()
     told = [record.getMessage() for record in caplog.records if "TLS" in record.getMessage()]
     assert told == [
         "A client at 127.0.0.1 speaks TLS, and this port plain HTTP: use http://, or set tls_certificate."

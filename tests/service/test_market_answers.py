@@ -20,9 +20,10 @@ import actors
 from actors import BookView, Freshness, LatestPrice, Runtime
 from actors.service import Service, market_answers
 from actors.service.responses import RequestDeclined, ServiceRequest, ServiceResponse, parse_query, to_json
+from actors.service.rights import OWNER
 from actors.simulators import SimulatedAlpaca, SimulatedO2
 from tests.service.conftest import HERE
-from tests.service.visitor import Told, ask
+from tests.service.visitor import BEARER, LOOK, Told, ask
 from tests.stories.test_latest import Page, page, priced
 from tests.support.runtimes import alpaca_runtime, runtime_on, until
 
@@ -112,9 +113,6 @@ def test_a_price_that_is_too_old_is_told_with_what_was_tried(
         ("/fresh/o2/trade", 404, "did you mean 'trades'?"),
         ("/fresh/o2?precision=1", 400, "not 'precision'"),
         ("/fresh/o2/trades/X?precision=1", 400, "precision"),
-        (f"/fresh/o2/orders/{ORDERS}", 403, "a channel of an account"),
-        ("/fresh/o2/orders", 403, "a channel of an account"),
-        (f"/fresh/o2/nonce/{ORDERS}", 403, "a channel of an account"),
         ("/fresh/", 404, ""),
     ],
 )
@@ -264,14 +262,15 @@ def test_freshness_of_a_key_a_channel_and_a_feed(
     assert ask(service, f"/fresh/o2/trades/{market}").body["cause"] == "unwatched"
 
 
-def test_account_channels_do_not_appear(service: Service, runtime: Runtime, o2: SimulatedO2) -> None:
+def test_account_channels_do_not_appear(locked: Service, runtime: Runtime, o2: SimulatedO2) -> None:
     """Nor does the identity that is their key: the account data of a feed make no difference to an answer."""
     _nonces = runtime.subscribe("o2", "nonce", ORDERS, wait=10.0)
     runtime.supervisor.pause("o2").get()
     until(runtime, lambda status: status.lines()["o2"].state == "paused")
-    told = ask(service, "/fresh/o2")
+    told = ask(locked, "/fresh/o2", **LOOK)
     assert (told.status, told.body["cause"]) == (503, "not_subscribed")
     assert ORDERS not in told.raw.decode()
+    assert ask(locked, "/fresh/o2", **BEARER).body["topic"] == f"o2/nonce/{ORDERS}"
 
 
 def test_a_stopped_runtime_is_told_of(service: Service, runtime: Runtime, market: str) -> None:
@@ -289,6 +288,14 @@ def test_keys_arrive_as_they_are_written(service: Service, key: str) -> None:
     assert quote(key, safe="") not in told.error or key == quote(key, safe="")
     if told.status == 503:
         assert told.body["topic"].lower() == f"o2/trades/{key}".lower()
+
+
+@pytest.mark.parametrize("path", [f"orders/{ORDERS}", "orders", f"nonce/{ORDERS}"])
+def test_a_channel_of_an_account_needs_the_right_to_see_accounts(locked: Service, path: str) -> None:
+    told = ask(locked, f"/fresh/o2/{path}", **LOOK)
+    assert told.status == 403
+    assert told.error.endswith("is a channel of an account: this needs the right account")
+    assert ask(locked, f"/fresh/o2/{path}", **BEARER).status == 503
 
 
 # ── many at once ──
@@ -350,12 +357,12 @@ def test_no_path_and_no_query_is_an_unexpected_error(service: Service) -> None:
         query = "&".join(chance.choices(WORDS, k=chance.randrange(3)))
         try:
             routes = service._routes
-            request = ServiceRequest("GET", path, parse_query(query))
-            answer = routes.answer(routes.route("GET", path), request)
+            request = ServiceRequest("GET", path, parse_query(query), caller=OWNER)
+            answer = routes.answer(routes.route("GET", path, OWNER), request)
         except RequestDeclined as declined:
             answer = declined.answer
         assert isinstance(answer, ServiceResponse)
         assert answer.status != 500, (path, query)
         to_json(answer.body)
         told.add(answer.status)
-    assert {400, 403, 404, 503} <= told
+    assert {400, 404, 503} <= told

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,14 +13,12 @@ import pytest
 import actors
 from actors import Runtime, log_queue
 from actors.rules.dead_mans_switch import Rounds
-from actors.secret import Secret
 from actors.service import Service
 from actors.service.switches import PERIOD, Switches
-from actors.settings.schema import ServiceSettings
 from actors.simulators.projectx import SimulatedProjectX
 from actors.trading import halt_sweep
-from tests.service.conftest import HERE
-from tests.service.visitor import ask
+from tests.service.conftest import HERE, PORT
+from tests.service.visitor import BEARER, ask, raw
 from tests.support.virtual_time import Clock
 from tests.trading import halts
 from tests.trading.halts import config, resting, settled, until, working
@@ -199,7 +196,7 @@ def test_beats_come_over_the_port_with_the_name_of_their_program(trading: Runtim
         assert ask(service, f"/beat/projectx?by={'b' * 65}", "POST").status == 400
 
 
-def test_s1_a_service_halts_and_never_unhalts(trading: Runtime) -> None:
+def test_s1_a_service_halts_what_it_is_told_to(trading: Runtime) -> None:
     with Service(trading, HERE) as service:
         told = ask(service, "/halt/projectx/4242?reason=from%20afar", "POST")
         assert told.status == 200
@@ -209,12 +206,36 @@ def test_s1_a_service_halts_and_never_unhalts(trading: Runtime) -> None:
         assert [each["reason"] for each in shown] == ["from afar", "all of it"]
         assert set(shown[0]) == {"id", "target", "reason", "since_ns", "by", "is_written"}
         assert ask(service, "/halt/projectx", "POST").status == 400, "a halt has a reason"
-        for path in (f"/unhalt/{shown[0]['id']}", "/unhalt", "/adopt", "/resolve/t"):
-            assert ask(service, path, "POST").status == 404
+
+
+def test_s1_a_port_halts_and_never_unhalts(trading: Runtime) -> None:
+    with Service(trading, PORT) as service:
+        id = ask(service, "/halt?reason=r", "POST", **BEARER).body["halt"]["id"]
+        for path in (f"/unhalt/{id}", "/orders/adopt", "/orders/resolve/t?reason=r"):
+            told = ask(service, path, "POST", **BEARER)
+            assert (told.status, "the service's own user, or root" in told.error) == (403, True)
+        assert [halt.id for halt in trading.status().halts] == [id]
+
+
+def test_the_owner_ends_a_halt_at_the_socket(trading: Runtime) -> None:
+    with Service(trading, HERE) as service:
+        id = ask(service, "/halt?reason=r", "POST").body["halt"]["id"]
+        assert ask(service, f"/unhalt/{id}", "POST").body["ended"]["id"] == id
+        until(lambda: trading.status().halts == ())
+        told = ask(service, f"/unhalt/{id}", "POST")
+        assert (told.status, told.error) == (400, f"there is no halt {id}; those that stand: none.")
+
+
+def test_the_owner_settles_orders_at_the_socket(trading: Runtime) -> None:
+    with Service(trading, HERE) as service:
+        assert ask(service, "/orders/adopt", "POST").body == {"adopted": []}
+        told = ask(service, "/orders/resolve/lw-1?reason=not%20there", "POST")
+        assert (told.status, "there is no order with tag lw-1" in told.error) == (400, True)
+        assert ask(service, "/orders/resolve/lw-1", "POST").status == 400, "it has a reason"
 
 
 def test_s1_halts_and_beats_need_the_token(trading: Runtime) -> None:
-    with Service(trading, ServiceSettings(listen="127.0.0.1:0", token=Secret("a-token-of-ours"))) as service:
+    with Service(trading, PORT) as service:
         for path in ("/halt?reason=r", "/beat/projectx?by=bot", "/beat/projectx?by=bot&last=1"):
             assert ask(service, path, "POST").status == 401
         assert ask(service, "/status").status == 401, "halts name accounts"
@@ -249,7 +270,7 @@ def test_a_request_that_has_arrived_is_answered_before_the_service_says_that_all
 
 
 def test_a_client_that_sends_nothing_holds_no_judgement_for_long(trading: Runtime) -> None:
-    with Service(trading, HERE) as service, socket.create_connection(("127.0.0.1", service.port)):
+    with Service(trading, HERE) as service, raw(service):
         until(lambda: len(service._arrivals._present) == 1)
         service.answer_all(0.05)
         service.answer_all(0.05)

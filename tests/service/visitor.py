@@ -16,6 +16,8 @@ from actors.service import Service
 
 TOKEN = "s3cr3t-of-the-desk"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
+LOOK_TOKEN = "a-token-that-may-look"
+LOOK = {"Authorization": f"Bearer {LOOK_TOKEN}"}
 
 
 class Told:
@@ -37,7 +39,8 @@ class Told:
 
 def ask(service: Service, path: str, method: str = "GET", **headers: str) -> Told:
     """`Host=` and the like replace or add a header; an underscore stands for a hyphen."""
-    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20.0)
+    connection = http.client.HTTPConnection("127.0.0.1", service.port)
+    connection.sock = connected(service)
     try:
         connection.request(method, path, headers={n.replace("_", "-"): v for n, v in headers.items()})
         return Told(connection.getresponse())
@@ -45,10 +48,25 @@ def ask(service: Service, path: str, method: str = "GET", **headers: str) -> Tol
         connection.close()
 
 
+def connected(service: Service, buffer: int = 0) -> socket.socket:
+    """To its Unix socket, or to its port where it has none. `buffer`: see `tail`."""
+    is_unix = service.url.startswith("unix:")
+    sock = socket.socket(socket.AF_UNIX if is_unix else socket.AF_INET)
+    sock.settimeout(20.0)
+    if buffer:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    try:
+        sock.connect(service.url.removeprefix("unix:") if is_unix else ("127.0.0.1", service.port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
 @contextmanager
 def raw(service: Service, data: bytes = b"") -> Iterator[socket.socket]:
     """A connection that says this much and no more."""
-    with socket.create_connection(("127.0.0.1", service.port), timeout=20.0) as sock:
+    with connected(service) as sock:
         sock.sendall(data)
         yield sock
 
@@ -73,10 +91,8 @@ def tail_path(channel: str, *keys: str, **words: Any) -> str:
 @contextmanager
 def tail(service: Service, path: str, *, buffer: int = 0, **options: Any) -> Iterator[ClientConnection]:
     """`buffer`: bytes that the kernel holds for this reader; 0: as it likes."""
-    sock = socket.socket()
-    if buffer:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-    sock.connect(("127.0.0.1", service.port))
+    sock = connected(service, buffer)
+    sock.settimeout(None)
     options.setdefault("close_timeout", 0.5)  # who does not read does not hear a goodbye either
     with connect(
         f"ws://127.0.0.1:{service.port}{path}", sock=sock, proxy=None, compression=None, **options

@@ -213,7 +213,7 @@ def test_10_it_may_be_stopped_at_once_twice_and_in_a_running_loop(alpaca: Simula
 @pytest.mark.parametrize("stream", ["iex", "account"])
 def test_11_a_venue_that_says_nothing_costs_a_login_timeout(alpaca: SimulatedAlpaca, stream: str) -> None:
     alpaca.mute()
-    with alpaca_runtime(alpaca, stream, live=False, connect_timeout=0.2) as runtime:
+    with alpaca_runtime(alpaca, stream, live=False, connect_timeout=1.0) as runtime:
         until(runtime, lambda status: bool(status.lines()[stream].journal))
         until(runtime, lambda status: status.lines()[stream].epoch > 1)
         alpaca.heal()
@@ -351,7 +351,7 @@ def test_c_acknowledgements_and_errors_are_heard(runtime: Runtime, alpaca: Simul
 
 def test_d_a_server_that_is_not_alpaca_is_not_told_the_keys(alpaca: SimulatedAlpaca) -> None:
     alpaca.welcome_lost(n=1_000)
-    with alpaca_runtime(alpaca, live=False, connect_timeout=0.2) as runtime:
+    with alpaca_runtime(alpaca, live=False, connect_timeout=1.0) as runtime:
         alpaca.send_raw('[{"T":"success","msg":"hello"}]')
         until(runtime, lambda status: status.lines()["iex"].epoch > 1)
         assert alpaca.heard == []

@@ -112,7 +112,7 @@ def test_logging_in(o2: SimulatedO2, baseline: Any) -> None:
 
 
 def test_a_login_that_is_never_answered_is_given_up(o2: SimulatedO2) -> None:
-    with Runtime(load(config(o2.url, connect_timeout=0.2), venues={"o2": LoginVenue})) as runtime:
+    with Runtime(load(config(o2.url, connect_timeout=1.0), venues={"o2": LoginVenue})) as runtime:
         given_up = until(runtime, lambda status: status.lines()["o2"].reason is not None)
         reason = given_up.lines()["o2"].reason
         assert reason is not None

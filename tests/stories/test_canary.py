@@ -20,7 +20,7 @@ import actors
 from actors import NotLiveError, Runtime
 from actors.secret import Secret
 from actors.service import Service
-from actors.settings.schema import ServiceSettings
+from actors.settings.schema import ServiceSettings, ServiceTokens
 from actors.simulators import SimulatedAlpaca, SimulatedO2, SimulatedTplus
 from actors.simulators.projectx import SimulatedProjectX
 from actors.status import Status
@@ -171,7 +171,8 @@ def test_no_secret_of_any_venue_is_in_anything_that_people_see(
     with ExitStack() as stack:
         venues = Venues(stack, tmp_path)
         runtime = stack.enter_context(actors.start(venues.config, wait=20.0))
-        service = Service(runtime, ServiceSettings(listen="127.0.0.1:0", token=Secret(DESK)))
+        tokens = ServiceTokens(account=Secret(DESK))
+        service = Service(runtime, ServiceSettings(socket="none", listen="127.0.0.1:0", tokens=tokens))
         stack.enter_context(service)
         seen.look("at first", runtime)
 

@@ -27,9 +27,10 @@ AFTER = 2.0  # seconds: the shortest switch
 venue = halts.venue
 BOT = """
 import sys
+from actors.settings.service_address import parse_address
 from actors.trading.beats import Beats
 
-beats = Beats(sys.argv[1], "projectx", by=sys.argv[2])
+beats = Beats(lambda: parse_address(sys.argv[1]), "projectx", by=sys.argv[2])
 while True:
     beats.beat()
     print("beat", flush=True)
@@ -44,7 +45,7 @@ def file(tmp_path: Path, venue: SimulatedProjectX) -> Path:
     OrderStore.create(tmp_path / "orders").close()
     file = tmp_path / "desk.toml"
     file.write_text(
-        f'[service]\nlisten = "127.0.0.1:0"\n[trading]\ndir = "{tmp_path / "orders"}"\n'
+        f'[trading]\ndir = "{tmp_path / "orders"}"\n'
         f'[feeds.projectx]\nvenue = "projectx"\nurl = "{venue.url}"\nuser_name = "me"\n'
         'api_key = "a-key-of-the-gateway"\ntrading = true\n'
         "limits = { max_size = 10, orders_per_minute = 1000 }\n"

@@ -266,12 +266,12 @@ def test_a_runtime_adds_and_removes_one_by_one() -> None:
             stream = runtime.subscribe("o2", "trades", keys[0])
             for key in keys[1:]:
                 stream.add(key)
-            venue.wait_for(lambda: venue.subscribers("trades", keys[-1]) == 1)
+            venue.wait_for(lambda: venue.subscribers("trades", keys[-1]) == 1, 60.0)
             runtime.subscribe("o2", "depth", keys[-1], wait=60.0)  # all before it are answered
             added = lines()
             for key in keys:
                 stream.remove(key)
-            venue.wait_for(lambda: venue.subscribers("trades", keys[-1]) == 0)
+            venue.wait_for(lambda: venue.subscribers("trades", keys[-1]) == 0, 60.0)
             return added - begun, lines() - added
 
     assert_linear(work(FEW // 2), work(FEW), OF_THREADS)

@@ -493,7 +493,7 @@ def test_a_hub_that_takes_the_socket_and_says_nothing_is_not_waited_for_forever(
     px: SimulatedProjectX,
 ) -> None:
     px.mute(new=True, only_hub="market")
-    with runtime_on(px, live=False, connect_timeout=0.2) as runtime:
+    with runtime_on(px, live=False, connect_timeout=1.0) as runtime:
         status = until(runtime, lambda status: status.lines()[MARKET].attempt >= 2)
         assert reason_of(status, MARKET).code == "login_timeout"
         assert states(status)[USER] == "live"

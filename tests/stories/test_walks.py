@@ -57,8 +57,8 @@ class Stage:
         self.passed |= self.started
 
     def status(self) -> None:
-        with Service(self.runtime, ServiceSettings(listen="127.0.0.1:0")) as service:
-            told = asked("status", "--url", f"127.0.0.1:{service.port}")
+        with Service(self.runtime, ServiceSettings()) as service:
+            told = asked("status", "--url", service.url)
         assert (told.returncode, told.stderr) == (0, "")
 
 

@@ -57,16 +57,13 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(halt_sweep, "PAUSE", 0.05)
 
 
-def config(
-    folder: Path, venue: SimulatedProjectX, *, listen: str = "127.0.0.1:9700", **feed: Any
-) -> dict[str, Any]:
+def config(folder: Path, venue: SimulatedProjectX, **feed: Any) -> dict[str, Any]:
     """One feed `projectx` that trades. `feed` overrides its table's keys."""
     limits = {"max_size": 10, "orders_per_minute": 1_000}
     login = {"user_name": "me", "api_key": "a-key-of-the-gateway"}
     table = {"venue": "projectx", "url": venue.url, "trading": True, "limits": limits, **login} | feed
     return {
         "runtime": {"watchdog_timeout": 0.0},
-        "service": {"listen": listen},
         "trading": {"dir": str(folder)},
         "feeds": {"projectx": table},
     }

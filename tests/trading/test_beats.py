@@ -14,7 +14,8 @@ import actors
 from actors import LinewardenError, Runtime, log_queue
 from actors.secret import Secret
 from actors.service import Service
-from actors.settings.schema import ServiceSettings
+from actors.settings.schema import ServiceSettings, ServiceTokens
+from actors.settings.service_address import parse_address
 from actors.simulators.projectx import SimulatedProjectX
 from actors.trading.beats import Beats
 from tests.trading import halts
@@ -28,7 +29,8 @@ venue, folder = halts.venue, halts.folder
 
 @pytest.fixture
 def service(folder: Path, venue: SimulatedProjectX) -> Iterator[Service]:
-    settings = ServiceSettings(listen="127.0.0.1:0", token=Secret(TOKEN))
+    tokens = ServiceTokens(act=Secret(TOKEN))
+    settings = ServiceSettings(socket="none", listen="127.0.0.1:0", tokens=tokens)
     with (
         actors.start(config(folder, venue, dead_mans_switch=SWITCH)) as runtime,
         Service(runtime, settings) as service,
@@ -42,7 +44,7 @@ def armed(service: Service) -> tuple[str, ...]:
 
 
 def test_a_beat_arms_the_switch_and_the_last_one_disarms_it(service: Service) -> None:
-    beats = Beats(service.url, "projectx", by="bot", token=Secret(TOKEN))
+    beats = Beats(lambda: parse_address(service.url), "projectx", by="bot", token=Secret(TOKEN))
     beats.beat()
     until(lambda: armed(service) == ("bot",))
     at = service._switches._switches["projectx"]._beats["bot"]
@@ -67,7 +69,7 @@ class Asked(threading.Event):
 
 
 def test_nothing_beats_by_itself(service: Service) -> None:
-    beats = Beats(service.url, "projectx", by="bot", token=Secret(TOKEN))
+    beats = Beats(lambda: parse_address(service.url), "projectx", by="bot", token=Secret(TOKEN))
     beats._asked = asked = Asked()
     beats.beat()
     until(lambda: armed(service) == ("bot",))
@@ -85,23 +87,23 @@ def test_nothing_beats_by_itself(service: Service) -> None:
 def test_a_beat_that_is_not_taken_is_logged_once_and_holds_nothing_up(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
-    beats = Beats(service.url, "projectx", by="bot", token=Secret("another one"))
+    beats = Beats(lambda: parse_address(service.url), "projectx", by="bot", token=Secret("another-one"))
     before = time.monotonic()
     for _ in range(1_000):
         beats.beat()
     assert time.monotonic() - before < 1.0
     until(lambda: log_queue.flush(5.0) and "a beat was not taken" in caplog.text)
-    with pytest.raises(LinewardenError, match=r"is still armed: the service at .* answered 401"):
+    with pytest.raises(LinewardenError, match=r"is still armed: http://.* rejected the token"):
         beats.end()
     assert log_queue.flush(5.0)
     told = [r for r in caplog.records if r.levelno == logging.ERROR and r.name == "actors.trading.beats"]
     assert len(told) == 1
-    assert "another one" not in caplog.text
+    assert "another-one" not in caplog.text
 
 
 def test_a_service_that_is_not_there_is_told() -> None:
-    beats = Beats("http://127.0.0.1:9", "projectx", by="bot")
-    with pytest.raises(LinewardenError, match="does not answer"):
+    beats = Beats(lambda: parse_address("http://127.0.0.1:9"), "projectx", by="bot")
+    with pytest.raises(LinewardenError, match=r"cannot reach the service at http://127\.0\.0\.1:9: "):
         beats.end()
 
 
@@ -110,7 +112,8 @@ def test_a_runtime_beats_at_the_address_of_its_config(
 ) -> None:
     table = config(tmp_path / "orders", venue, dead_mans_switch=SWITCH)
     table["runtime"] |= {"name": "bot"}
-    table["service"] = {"listen": service.url.removeprefix("http://"), "token": TOKEN}
+    listen = service.url.removeprefix("http://")
+    table["service"] = {"socket": "none", "listen": listen, "tokens": {"act": TOKEN}}
     with actors.start(table) as bot:
         bot.beat()
         until(lambda: armed(service) == ("bot",))
@@ -119,6 +122,20 @@ def test_a_runtime_beats_at_the_address_of_its_config(
         bot.beat("projectx")
         until(lambda: armed(service) == ("bot",))
     assert armed(service) == ("bot",), "stop() disarms nothing: a crash would as well"
+
+
+def test_a_runtime_beats_at_the_socket_of_its_service(
+    folder: Path, venue: SimulatedProjectX, tmp_path: Path
+) -> None:
+    """The config of both has the same name; that of the program gives no address."""
+    table = config(folder, venue, dead_mans_switch=SWITCH)
+    with actors.start(table) as runtime, Service(runtime, ServiceSettings()) as service:
+        bot = actors.start(config(tmp_path / "other", venue, dead_mans_switch=SWITCH))
+        with bot:
+            bot.beat()
+            until(lambda: armed(service) == ("linewarden",))
+            bot.beat(last=True)
+            assert armed(service) == ()
 
 
 def test_a_feed_without_a_switch_takes_no_beat(folder: Path, venue: SimulatedProjectX) -> None:

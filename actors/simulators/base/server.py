@@ -232,7 +232,7 @@ class Simulator:
         with self._lock:
             return sum(not peer.upgraded for peer in self._peers)
 
-    def wait_for(self, predicate: Callable[[], object], timeout: float = 5.0) -> None:
+    def wait_for(self, predicate: Callable[[], object], timeout: float = 20.0) -> None:
         """Waits until `predicate()` is true; it is asked under the lock, after each change.
 
         Raises:
@@ -253,7 +253,7 @@ class Simulator:
                     )
                 self._changed.wait(min(left, _SLICE))
 
-    def wait_heard(self, action: str, n: int = 1, timeout: float = 5.0) -> list[Any]:
+    def wait_heard(self, action: str, n: int = 1, timeout: float = 20.0) -> list[Any]:
         """Waits until `heard` has `n` messages of that kind, and returns them all.
 
         Raises:

@@ -1,0 +1,1 @@
+"""The full-screen view of `linewarden status --watch`, on textual."""

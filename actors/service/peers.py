@@ -1,0 +1,178 @@
+"""The user at the other end of a Unix socket, as the kernel names it, and the rights of that user."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from actors import log_queue
+from actors.service.rights import EVERY, Caller, Right, with_implied
+
+if sys.platform != "win32":
+    import grp
+    import pwd
+
+log = log_queue.logger("actors.service")
+
+ROOT: Final = 0
+OVERFLOW: Final = 65_534  # of a user or a group that this user namespace does not know
+OVERFLOW_FILES: Final = (Path("/proc/sys/kernel/overflowuid"), Path("/proc/sys/kernel/overflowgid"))
+SO_PEERGROUPS: Final = 59  # asm-generic/socket.h; Python has no name for it
+LOCAL_PEERCRED: Final = 1  # macOS, sys/un.h: a `struct xucred`, at level 0
+GROUP_BYTES: Final = 1_024  # what Python's getsockopt takes: 256 groups
+
+_UCRED = struct.Struct("iII")  # pid, uid, gid
+_XUCRED = struct.Struct("IIhxx16I")  # version, uid, number of groups, groups
+
+
+class Peer(Struct, frozen=True):
+    """The process that has connected, as it was then."""
+
+    uid: int
+    groups: frozenset[int]  # its own one and the supplementary ones
+    pid: int = 0  # 0: not known
+
+
+def peer_of(sock: socket.socket) -> Peer:
+    """Raises: OSError: the system does not tell it."""
+    if sys.platform == "linux":
+        pid, uid, gid = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+        return Peer(uid, frozenset({gid, *_groups(sock, uid, gid)}), pid)
+    return xucred(sock.getsockopt(0, LOCAL_PEERCRED, _XUCRED.size))
+
+
+def xucred(data: bytes) -> Peer:
+    """The peer of a `struct xucred`, as macOS has it."""
+    _, uid, count, *groups = _XUCRED.unpack(data)
+    return Peer(uid, frozenset(groups[: max(0, count)]))
+
+
+def _groups(sock: socket.socket, uid: int, gid: int) -> Iterable[int]:
+    """Those of the process; where the kernel cannot tell them, those of its user."""
+    try:
+        data = sock.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, GROUP_BYTES)
+        return struct.unpack(f"{len(data) // 4}I", data)
+    except OSError:  # a kernel before 4.13, or more groups than fit
+        return () if sys.platform == "win32" else _groups_of_user(uid, gid)
+
+
+class SocketRights:
+    """Which rights a peer has: those of its uid, and those of each of its groups.
+
+    The service's own user and root have every right, and are its owners. A peer with the overflow uid has
+    none: that stands for every user of other namespaces.
+    """
+
+    def __init__(
+        self,
+        by_uid: Mapping[int, frozenset[Right]],
+        by_gid: Mapping[int, frozenset[Right]],
+        *,
+        own: int,
+        overflow: tuple[int, int] = (OVERFLOW, OVERFLOW),
+    ) -> None:
+        """`overflow`: the uid and the gid that stand for unknown ones."""
+        self._by_uid, self._by_gid = by_uid, by_gid
+        self._own, (self._overflow, self._overflow_group) = own, overflow
+
+    def caller(self, peer: Peer) -> Caller:
+        name = f"uid {peer.uid}"
+        if peer.uid == self._overflow:
+            return Caller(is_local_user=True, name=name)
+        if peer.uid in {self._own, ROOT}:
+            return Caller(EVERY, is_owner=True, is_local_user=True, name=name)
+        groups = peer.groups - {self._overflow_group}
+        rights = self._by_uid.get(peer.uid, frozenset[Right]())
+        rights = rights.union(*(self._by_gid[gid] for gid in groups & self._by_gid.keys()))
+        return Caller(with_implied(rights), is_local_user=True, name=name)
+
+
+def socket_rights(users: Mapping[str, Iterable[Right]]) -> SocketRights:
+    """`[service.users]` with the ids of this machine. A name that it does not know is logged."""
+    by_uid: dict[int, frozenset[Right]] = {}
+    by_gid: dict[int, frozenset[Right]] = {}
+    for name, rights in users.items():
+        found = group_id(name[1:]) if name.startswith("@") else user_id(name)
+        if found is None:
+            kind = "group" if name.startswith("@") else "user"
+            text = "[service.users]: this machine has no %s %r; the entry has no effect."
+            log.warning("service.users", text, kind, name)
+        else:
+            place = by_gid if name.startswith("@") else by_uid
+            place[found] = place.get(found, frozenset[Right]()).union(rights)
+    return SocketRights(by_uid, by_gid, own=os.geteuid(), overflow=overflow_ids())
+
+
+def socket_group(users: Iterable[str]) -> int | None:
+    """The gid that the socket gets, so that these can open it: a file has one group.
+
+    It is the first group that is named, else one that all of the users have in common. Each that is left out
+    is logged.
+    """
+    named = [name for name in users if name not in {"root", "0"}]
+    if not named:
+        return None
+    groups = {name: _groups_of(name) for name in named}
+    common = frozenset.intersection(*groups.values())
+    first = [next(iter(groups[name])) for name in named if name.startswith("@") and groups[name]]
+    may_give = common if os.geteuid() == ROOT else common & {*os.getgroups(), os.getegid()}
+    chosen = first[0] if first else min(may_give, default=os.getegid())
+    left = ", ".join(name for name in named if chosen not in groups[name])
+    if left:
+        text = "[service.users]: the socket belongs to group %d: %s have to be members of it to open it"
+        log.warning("service.users", text, chosen, left)
+    return chosen
+
+
+def overflow_ids() -> tuple[int, int]:
+    """The uid and the gid that this system shows for unknown ones."""
+    uid, gid = (_number_in(file) for file in OVERFLOW_FILES)
+    return uid, gid
+
+
+def _number_in(file: Path) -> int:
+    with suppress(OSError, ValueError):
+        return int(file.read_text())
+    return OVERFLOW
+
+
+if sys.platform != "win32":
+
+    def user_id(name: str) -> int | None:
+        """None: there is no such user."""
+        if name.isascii() and name.isdecimal():
+            return int(name)
+        with suppress(KeyError):
+            return pwd.getpwnam(name).pw_uid
+        return None
+
+    def group_id(name: str) -> int | None:
+        """None: there is no such group."""
+        if name.isascii() and name.isdecimal():
+            return int(name)
+        with suppress(KeyError):
+            return grp.getgrnam(name).gr_gid
+        return None
+
+    def _groups_of(name: str) -> frozenset[int]:
+        """The group itself, or all of the user's."""
+        if name.startswith("@"):
+            return frozenset({gid} if (gid := group_id(name[1:])) is not None else ())
+        uid = user_id(name)
+        with suppress(KeyError):
+            entry = pwd.getpwuid(-1 if uid is None else uid)
+            return frozenset(os.getgrouplist(entry.pw_name, entry.pw_gid))
+        return frozenset()
+
+    def _groups_of_user(uid: int, gid: int) -> Iterable[int]:
+        with suppress(KeyError):
+            return os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
+        return ()

@@ -30,7 +30,7 @@ log = log_queue.logger("actors.service")
 
 MAX_HEAD: Final = 32_768  # bytes of a request's line and headers; a single line: 8,192
 PIECE: Final = 65_536  # bytes of one read
-BATCH: Final = 128  # connections that are accepted before those that have come are read: the backlog
+BATCH: Final = 1_024  # connections that are accepted before those that have come are read: the backlog
 PAUSE: Final = 0.2  # seconds until the next try when out of threads or file descriptors
 TOLD_AGAIN: Final = 60.0  # seconds between two log records about clients of one kind
 HANDSHAKE: Final = 0x16  # the first byte of a TLS connection (RFC 8446, 5.1)

@@ -26,7 +26,7 @@ from actors.settings.addresses import local_url
 from actors.settings.schema import ServiceSettings, ServiceTokens
 from actors.settings.service_address import UnixAddress, path_mistake, usual_socket
 
-BACKLOG = 128
+BACKLOG = 1_024
 
 
 class ServiceListener(Listener, Protocol):
@@ -156,7 +156,9 @@ def listen(host: str, port: int) -> socket.socket:
 def _bind(host: str, port: int) -> socket.socket:
     if not host and socket.has_dualstack_ipv6():
         with contextlib.suppress(OSError):  # IPv6 may be switched off
-            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+            return socket.create_server(
+                ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG
+            )
     family, _, _, _, address = socket.getaddrinfo(
         host or "0.0.0.0",  # nosec B104
         port,

@@ -27,6 +27,7 @@ from actors.service.log_levels import LONGEST, ROOT, LogLevels
 from actors.service.market_answers import MarketAnswers
 from actors.service.opened import Opened
 from actors.service.owner_answers import OwnerAnswers
+from actors.service.readiness import Readiness
 from actors.service.responses import (
     ReloadAnswer,
     RequestDeclined,
@@ -54,6 +55,7 @@ TAIL_IS_NO_PAGE = (
     "/tail is a WebSocket, which a plain GET cannot read: use `linewarden tail FEED CHANNEL KEY`, or a "
     "WebSocket client at ws:// or wss://"
 )
+READY, UNREADY = "ready", "unready"
 LONGEST_TARGET = 200  # characters; the name of a line is shorter
 
 
@@ -65,7 +67,8 @@ class ServiceRoute(Struct, frozen=True):
     needed: Needed  # without it the request is refused
     answer: Callable[[ServiceRequest], ServiceResponse | Tail]
     argument: str = ""  # its name in messages
-    at_once: bool = False  # asks no actor: answered by the thread that listens, so it needs no place
+    # An answer without an actor and without a wait: it needs no thread and no place. None: there is none now.
+    at_once: Callable[[ServiceRequest], ServiceResponse | None] = lambda _: None
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}{self.argument}"
@@ -97,12 +100,13 @@ class ServiceRoutes:
         self._log_levels = log_levels
         self._draining = draining
         self._reloading = threading.Lock()
+        self._readiness = Readiness(lambda: runtime._shared.change)
         self._statuses = StatusAnswers(self._status, lambda: runtime._shared.change)
         market, owner = MarketAnswers(runtime, books), OwnerAnswers(runtime)
         self.routes = (
             ServiceRoute("GET", "/status", "look", self.status),
-            ServiceRoute("GET", "/healthz", "nothing", self.healthz, at_once=True),
-            ServiceRoute("GET", "/readyz", "nothing", self.readyz),
+            ServiceRoute("GET", "/healthz", "nothing", self.healthz, at_once=self.healthz),
+            ServiceRoute("GET", "/readyz", "nothing", self.readyz, at_once=self._recent_readiness),
             ServiceRoute("GET", "/latest/", "look", market.latest, "FEED/KEY"),
             ServiceRoute("GET", "/book/", "look", market.book, "FEED/KEY"),
             ServiceRoute("GET", "/fresh/", "look", market.fresh, "FEED[/CHANNEL[/KEY]]"),
@@ -199,9 +203,9 @@ class ServiceRoutes:
 
     def readyz(self, asked: ServiceRequest) -> ServiceResponse:
         """Whether every feed is live, and with `?fresh=1` fresh; with the right to look, also what is not."""
-        is_about_freshness = parse_switch(parse_words(asked, "readyz", ("fresh",)).get("fresh", "0"), "fresh")
+        is_about_freshness, change = _is_about_freshness(asked), self._runtime._shared.change
         if self._draining.is_on:
-            return ServiceResponse(503, {"draining": True} if asked.caller.may("look") else "unready")
+            return ServiceResponse(503, {"draining": True} if asked.caller.may("look") else UNREADY)
         status = self._statuses.status()
         answer: dict[str, object] = {"live": status.state == "live"}
         if is_about_freshness:
@@ -209,12 +213,20 @@ class ServiceRoutes:
         is_ready = all(answer.values())
         code = 200 if is_ready else 503
         if not asked.caller.may("look"):
-            return ServiceResponse(code, "ready" if is_ready else "unready")
+            told = ServiceResponse(code, READY if is_ready else UNREADY)
+            self._readiness.note(is_about_freshness, told, change)
+            return told
         if not is_ready:
             shown = self._status_for(asked.caller)
             answer["not_live"] = why_not_live(shown, None)
             answer |= {"not_fresh": shown.untrusted} if is_about_freshness else {}
         return ServiceResponse(code, answer)
+
+    def _recent_readiness(self, asked: ServiceRequest) -> ServiceResponse | None:
+        question = _is_about_freshness(asked)
+        if asked.caller.may("look"):
+            return None
+        return ServiceResponse(503, UNREADY) if self._draining.is_on else self._readiness.recent(question)
 
     def command(self, asked: ServiceRequest) -> ServiceResponse:
         """One of `LINE_COMMANDS`."""
@@ -296,6 +308,7 @@ class ServiceRoutes:
         """`?logger=NAME&for=SECONDS`."""
         given = parse_words(asked, "log-level", ("logger", "for"))
         seconds = parse_seconds(given["for"], "for", LONGEST) if "for" in given else None
+        self._commands.count(asked.caller.client)
         self._log_levels.change(asked.argument, given.get("logger", ROOT), seconds, asked.caller.name)
         return self.log_levels(asked)
 
@@ -318,6 +331,10 @@ class ServiceRoutes:
         if not asked.upgrade:
             raise RequestDeclined(426, TAIL_IS_NO_PAGE, ("Upgrade", "websocket"))
         return open_tail(self._runtime, self._opened, asked.caller, asked.query)
+
+
+def _is_about_freshness(asked: ServiceRequest) -> bool:
+    return parse_switch(parse_words(asked, "readyz", ("fresh",)).get("fresh", "0"), "fresh")
 
 
 def _nothing_at(path: str, routes: Sequence[ServiceRoute]) -> str:

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Self, cast
+from typing import Self
 
 from websockets.http11 import Request, Response
 
@@ -182,10 +182,10 @@ class Service:
         """Runs on the thread that listens. None: a thread answers."""
         try:
             route, asked = self._judge(arrival, request)
-            if not route.at_once:
+            answer = route.at_once(asked)
+            if answer is None:
                 self._begin(_Slot(arrival, route, asked))
                 return None
-            answer = cast(ServiceResponse, self._routes.answer(route, asked))
         except RequestDeclined as declined:
             answer = declined.answer
         log.debug(

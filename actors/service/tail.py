@@ -102,9 +102,9 @@ class Tail:
 
     def close(self, why: str) -> None:
         self._closed = self._closed or why
-        self._stream.close()
         with suppress(IndexError):  # it has been called
             self._release.pop()()
+        self._stream.close()
 
     def __repr__(self) -> str:
         return f"<Tail of {self._stream.feed}/{self._stream.channel}>"

@@ -12,7 +12,7 @@ from typing import Final
 from actors.errors import LinewardenError
 from actors.trading.file_lock import FileLock
 
-BACKLOG: Final = 128
+BACKLOG: Final = 1_024
 FOLDER, FILE = 0o700, 0o600  # for its own user
 GROUP_FOLDER, GROUP_FILE = 0o750, 0o660  # and for a group
 ADVICE: Final = "see socket in [service]"

@@ -22,7 +22,6 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("LINEWARDEN_URL", "RUNTIME_DIRECTORY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    monkeypatch.setenv("LINEWARDEN_NO_PORT", "1")
     monkeypatch.setattr(service_address, "SYSTEM", tmp_path / "system")
     return tmp_path / "linewarden"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -56,53 +57,6 @@ def test_an_address_has_its_share_and_no_more(runtime: Runtime) -> None:
         assert rest(first).startswith(b"HTTP/1.1 503 ")
 
 
-@contextmanager
-def flood(service: Service, *, threads: int, held: int) -> Iterator[list[int]]:
-    """Connections of one byte, `held` of each thread at once, which are opened again as they end."""
-    ended, opened = threading.Event(), [0]
-
-    def run() -> None:
-        mine: list[socket.socket] = []
-        while not ended.is_set():
-            try:
-                sock = socket.create_connection(("127.0.0.1", service.port), timeout=1.0)
-                sock.sendall(b"G")
-            except OSError:
-                continue
-            mine.append(sock)
-            opened[0] += 1
-            if len(mine) > held:
-                mine.pop(0).close()
-        for sock in mine:
-            sock.close()
-
-    runners = [threading.Thread(target=run, daemon=True) for _ in range(threads)]
-    for runner in runners:
-        runner.start()
-    try:
-        while opened[0] < threads * held:
-            assert not ended.wait(0.01)
-        yield opened
-    finally:
-        ended.set()
-        for runner in runners:
-            runner.join()
-
-
-def test_an_operator_gets_every_answer_during_a_flood_of_the_same_address(runtime: Runtime) -> None:
-    with Service(runtime, PORT) as service, flood(service, threads=2, held=200) as opened:
-        before = opened[0]
-        told = [
-            ask(service, path, **BEARER).status
-            for _ in range(15)
-            for path in ("/status", "/healthz", "/readyz")
-        ]
-        assert told == [200] * 45
-        assert opened[0] > before  # it went on meanwhile
-        assert threads_of_clients() < 20
-        assert len(service._arrivals._present) <= 256
-
-
 def test_clients_that_do_not_hang_up_give_their_places_to_others(runtime: Runtime) -> None:
     """Each has its answer; the library would wait for ten seconds."""
     head = b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer %s\r\n\r\n"
@@ -111,7 +65,9 @@ def test_clients_that_do_not_hang_up_give_their_places_to_others(runtime: Runtim
             sock = stack.enter_context(raw(service, head % (service.port, TOKEN.encode())))
             assert sock.recv(12) == b"HTTP/1.1 200"
         assert ask(service, "/status", **BEARER).status == 200
-        assert threads_of_clients() <= 5
+        deadline = time.monotonic() + 5.0  # half of what a client has to hang up
+        while threads_of_clients() > 5:
+            assert time.monotonic() < deadline
 
 
 # ── another protocol ──

@@ -74,6 +74,7 @@ def test_a_whole_table(tmp_path: Path) -> None:
             {"listen": "9700", "tokens": TOKENS},
             '[service] listen: expected host and port, such as "127.0.0.1:9700" or "[::1]:9700".',
         ),
+        ({"listen": "[::1]:97000", "tokens": TOKENS}, "[service] listen: the port 97000 is above 65535."),
         (
             {"listen": HERE},
             "[service.tokens]: missing; a port needs a token, also on loopback; "

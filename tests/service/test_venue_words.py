@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import msgspec
+import pytest
+from websockets.sync.server import ServerConnection, serve
+
+from actors import start
 from actors.errors import StalePriceError
 from actors.events import Freshness, Lifecycle, Marker, Stale, Topic, Tried
 from actors.market.latest_prices import NOT_ASKED
 from actors.rules.order_book import BookView
+from actors.service import Service
 from actors.service.venue_words import (
     HIDDEN,
     public_book,
@@ -16,6 +24,9 @@ from actors.service.venue_words import (
     public_stale,
     public_text,
 )
+from tests.service.conftest import PORT
+from tests.service.visitor import BEARER, LOOK, ask, hear, tail, tail_path
+from tests.support.runtimes import until
 
 TOPIC = Topic("desk", "quotes", "A")
 WORDS = "no margin on 77341"
@@ -59,8 +70,59 @@ def test_a_lifecycle_has_no_reason_and_other_markers_are_as_they_are() -> None:
 
 def test_of_a_price_that_is_stale_the_words_of_the_venue_are_hidden() -> None:
     of_stream, of_venue = Tried("stream", "quote", "too old", 9.0), Tried("rest", None, WORDS)
-    shown = public_stale(StalePriceError(f"A: no price (stream: too old; rest: {WORDS})", (of_stream, of_venue)))
+    text = f"A: no price (stream: too old; rest: {WORDS})"
+    shown = public_stale(StalePriceError(text, (of_stream, of_venue)))
     assert str(shown) == f"A: no price (stream: too old; rest: {HIDDEN})"
     assert shown.tried == (of_stream, Tried("rest", None, HIDDEN))
     unasked = StalePriceError("A: no price", (Tried("rest", None, NOT_ASKED),))
     assert public_stale(unasked).tried == unasked.tried
+
+
+# ── all routes of a service whose venue says such a thing ──
+
+MARKET = f"0x{7:064x}"
+PATHS = (
+    "/status",
+    "/journal",
+    "/journal/o2",
+    "/readyz",
+    "/readyz?fresh=1",
+    "/fresh/o2",
+    f"/fresh/o2/trades/{MARKET}",
+    "/fresh/o2/trades",
+    f"/book/o2/{MARKET}",
+    f"/latest/o2/{MARKET}",
+)
+
+
+@contextmanager
+def talkative_venue() -> Iterator[str]:
+    """Ends each connection with its words. Returns its URL."""
+
+    def end(connection: ServerConnection) -> None:
+        connection.close(4001, WORDS)
+
+    with serve(end, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
+        server.shutdown()
+        thread.join()
+
+
+def test_no_route_tells_a_caller_who_may_look_what_a_venue_said() -> None:
+    subscribe = [{"channel": "trades", "keys": [MARKET]}, {"channel": "depth", "keys": [MARKET]}]
+    with (
+        talkative_venue() as url,
+        start({"feeds": {"o2": {"venue": "o2", "url": url, "subscribe": subscribe}}}) as runtime,
+        Service(runtime, PORT) as service,
+        tail(service, tail_path("trades", MARKET, markers=1), additional_headers=LOOK) as trades,
+    ):
+        until(runtime, lambda status: WORDS in str(msgspec.json.encode(status)))
+        while (item := hear(trades)).get("state") not in {"disconnected", "reconnecting"}:
+            pass
+        assert WORDS not in str(item)
+        for path in PATHS:
+            assert WORDS not in ask(service, path, **LOOK).raw.decode(), path
+        with_right = {path for path in PATHS if WORDS in ask(service, path, **BEARER).raw.decode()}
+        assert {"/status", "/journal", "/journal/o2"} <= with_right

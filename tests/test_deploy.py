@@ -181,7 +181,9 @@ def test_the_folder_of_its_socket_can_be_written_in_a_read_only_container(
     assert json.loads(of(steps, "VOLUME")) == [folder]
     user, _, group = of(steps, "USER").partition(":")
     made = ("RUN", f"install -d -m 0700 -o {user} -g {group} {folder}")
-    assert steps.index(made) < steps.index(("VOLUME", of(steps, "VOLUME"))), "a volume begins as the folder was"
+    assert steps.index(made) < steps.index(("VOLUME", of(steps, "VOLUME"))), (
+        "a volume begins as the folder was"
+    )
     assert "--read-only" in (DEPLOY / "README.md").read_text()
 
 

@@ -50,6 +50,8 @@ HaltAction = Literal["halt", "halt+cancel"]
 
 
 Right = Literal["look", "account", "act"]  # what a caller of the service may do
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
 
 
 class ConfigTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -133,8 +135,8 @@ class TradingSettings(ConfigTable, frozen=True, kw_only=True):
 class LogSettings(ConfigTable, frozen=True, kw_only=True):
     """`[log]`: what `linewarden run` writes to stderr. Its own options come first."""
 
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["text", "json"] = "text"
+    level: LogLevel = "info"
+    format: LogFormat = "text"
 
 
 class DeadMansSwitchSettings(ConfigTable, frozen=True, kw_only=True):

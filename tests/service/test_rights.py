@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.service.rights import EVERY, NOBODY, OWNER, Caller, Right, with_implied
+from actors.service.rights import EVERY, OWNER, STRANGER, Caller, Right, with_implied
 
 
 @pytest.mark.parametrize(
@@ -24,5 +24,5 @@ def test_a_caller_may_what_its_rights_name() -> None:
     assert caller.may("look")
     assert not caller.may("act")
     assert not caller.is_owner
-    assert not NOBODY.may("look")
+    assert not STRANGER.may("look")
     assert OWNER.rights == EVERY

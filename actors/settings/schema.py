@@ -16,6 +16,7 @@ from actors.rules.line_policy import LinePolicy
 from actors.rules.restarts import Interval, Seconds
 from actors.secret import RedactedStruct, Secret, Shown, origin
 from actors.settings.addresses import PROXIES, host_and_port, is_simulated, local_url
+from actors.settings.toml_file import user_path
 from actors.trading.arguments import DIGITS, DIGITS_ONLY
 from actors.trading.limits import Limits
 from actors.trading.records import LONGEST_DEADLINE
@@ -276,6 +277,11 @@ class Settings(ConfigTable, frozen=True, kw_only=True):
     included: tuple[str, ...] = ()  # files that it includes
     env_file: str = ""  # an absolute path; its variables come after those of the process
     warnings: tuple[str, ...] = ()  # sentences about what is allowed and should be looked at
+
+    @property
+    def path(self) -> str:
+        """The absolute path of its file; `FILE` of a mapping."""
+        return self.file if self.file == FILE else str(user_path(self.file).absolute())
 
     def why_no_orders(self, feed: str) -> str:
         """Why this feed's orders are refused before they leave; empty: nothing is in their way."""

@@ -19,7 +19,7 @@ from actors.http_types import HostPort, is_loopback
 from actors.service.access import Guard, TokenRights
 from actors.service.arrivals import Listener
 from actors.service.listening_sockets import closed_in_children
-from actors.service.peers import SocketRights, peer_of, socket_group, socket_rights
+from actors.service.peers import SocketRights, socket_group, socket_rights
 from actors.service.rights import Caller
 from actors.service.socket_folder import ServiceError
 from actors.service.tls import server_context
@@ -27,6 +27,7 @@ from actors.service.unix_socket import UnixSocket
 from actors.settings.addresses import local_url
 from actors.settings.schema import ServiceSettings, ServiceTokens
 from actors.settings.service_address import UnixAddress, path_mistake, usual_socket
+from actors.wire.unix_peer import peer_of
 
 BACKLOG = 1_024
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from actors.errors import LinewardenError
-from actors.service.peers import ROOT, overflow_ids
+from actors.service.peers import ROOT
+from actors.wire.unix_peer import overflow_ids
 
 FOLDER: Final = 0o700  # for the service's own user
 GROUP_FOLDER: Final = 0o750  # and for a group

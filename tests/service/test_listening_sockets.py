@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -15,43 +14,37 @@ import pytest
 from actors.service.unix_socket import UnixSocket
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-# Listens at a path and at a port, forks a child that stays, and is killed.
+# Listens at a path and at a port, and forks a child that stays.
 SERVICE = """
-import os, signal, sys
+import os, sys
 from pathlib import Path
 from actors.service.listeners import listen
 from actors.service.unix_socket import UnixSocket
 
 own, port = UnixSocket(Path(sys.argv[1])), listen("127.0.0.1", 0)
-if not os.fork():
+number = port.getsockname()[1]
+if os.fork():
+    os.wait()
+else:
     own.close()
-    print(os.getpid(), port.fileno(), flush=True)
-    signal.pause()
-print(port.getsockname()[1], flush=True)
-os.wait()
+    os.write(1, f"{number} {port.fileno()}\\n".encode())
+    sys.stdin.read()
 """
 
 
 def test_a_child_that_outlives_the_service_does_not_listen_in_its_place() -> None:
     with tempfile.TemporaryDirectory(prefix="lw-") as folder:
         path = Path(folder, "desk.sock")
-        with subprocess.Popen(
-            [sys.executable, "-c", SERVICE, path], stdout=subprocess.PIPE, text=True
-        ) as run:
+        command = [sys.executable, "-c", SERVICE, path]
+        # The child ends with its standard input.
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
             assert run.stdout is not None
-            told = sorted((run.stdout.readline().split(), run.stdout.readline().split()), key=len)
-            (port,), (child, descriptor) = told
-            try:
-                assert descriptor == "-1"
-                assert path.is_socket()  # what a child closes is its own copy, not the service's file
-                with socket.create_connection(("127.0.0.1", int(port)), timeout=20.0):
-                    pass
-                run.kill()
-                run.wait()
-                UnixSocket(path).close()
-                with socket.socket() as again:
-                    again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    again.bind(("127.0.0.1", int(port)))
-                    again.listen()
-            finally:
-                os.kill(int(child), signal.SIGKILL)
+            port, descriptor = map(int, run.stdout.readline().split())
+            assert descriptor == -1
+            assert path.is_socket()  # what a child closes is its own copy, not the service's file
+            socket.create_connection(("127.0.0.1", port), timeout=20.0).close()
+            run.kill()
+            run.wait()
+            UnixSocket(path).close()
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port), timeout=20.0)

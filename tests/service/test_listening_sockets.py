@@ -35,7 +35,7 @@ else:
 def test_a_child_that_outlives_the_service_does_not_listen_in_its_place() -> None:
     with tempfile.TemporaryDirectory(prefix="lw-") as folder:
         path = Path(folder, "desk.sock")
-        command = [sys.executable, "-c", SERVICE, path]
+        command = [sys.executable, "-c", SERVICE, str(path)]
         # The child ends with its standard input.
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
             assert run.stdout is not None

@@ -116,7 +116,7 @@ VENUES = {"o2": O2, "alpaca": ALPACA, "projectx": PX}
 
 
 def test_every_key_of_a_feed_is_drawn() -> None:
-    by_hand = {"venue", "subscribe", "limits", "accounts", "trading", "ca_file"}
+    by_hand = {"venue", "subscribe", "limits", "accounts", "trading", "ca_file", "verify_tls"}
     assert VALUES.keys() | INSIDE.keys() == FEED_KEYS - by_hand
     assert INSIDE.keys() == TABLES.keys()
 

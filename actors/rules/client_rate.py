@@ -20,7 +20,7 @@ class ClientRate:
     def count(self, client: str, now: float) -> int:
         """0: it may, and has been counted. Else the whole seconds until it may again."""
         times = self._clients.pop(client, None) or deque()
-        self._clients[client] = times  # the one that came last is forgotten last
+        self._clients[client] = times  # the order is that of their last time
         if len(self._clients) > CLIENTS:
             del self._clients[next(iter(self._clients))]
         while times and times[0] <= now - PERIOD:

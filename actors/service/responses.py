@@ -138,10 +138,6 @@ def _plain(value: Any) -> Any:
         return f"<{type(value).__name__} that has no text: {type(error).__name__}>"
 
 
-def _name(name: Any) -> Any:
-    return printable(name) if isinstance(name, str) else name
-
-
 def _writable(value: Any) -> Any:
     match value:
         case str():
@@ -152,7 +148,7 @@ def _writable(value: Any) -> Any:
             return [_writable(each) for each in value]
         case dict():
             return {
-                _writable(name) if isinstance(name, str) else name: _writable(each)
+                printable(name) if isinstance(name, str) else name: _writable(each)
                 for name, each in value.items()
             }
     return value

@@ -14,11 +14,12 @@ from actors import Runtime
 from actors.secret import Secret
 from actors.service import Service
 from actors.service.access import Guard
-from actors.service.peers import Peer, SocketRights
+from actors.service.peers import SocketRights
 from actors.service.responses import RequestDeclined
 from actors.service.rights import OWNER, Right
 from actors.settings.schema import ServiceTokens
 from actors.simulators import SimulatedO2
+from actors.wire.unix_peer import Peer
 from tests.service.conftest import HERE, PORT
 from tests.service.visitor import BEARER, LOOK, TOKEN, ask, hear, raw, rest, tail, tail_path
 from tests.support.runtimes import line_of, until

@@ -18,7 +18,7 @@ from websockets.http11 import Response
 
 from actors.display.escaping import printable, printable_json_bytes
 from actors.secret import REDACTED, Secret
-from actors.service.rights import NOBODY, Caller
+from actors.service.rights import STRANGER, Caller
 
 _SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?")
 
@@ -32,7 +32,7 @@ class ServiceRequest(Struct, frozen=True):
     path: str  # as received, without the query
     query: tuple[tuple[str, str], ...] = ()
     upgrade: bool = False  # to a WebSocket
-    caller: Caller = NOBODY
+    caller: Caller = STRANGER
     argument: str = ""
     argument_as_sent: str = ""  # percent-encoded
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from actors.errors import LinewardenError
-from actors.service.peers import ROOT
+from actors.service.peers import ROOT, group_name
 from actors.wire.unix_peer import overflow_ids
 
 FOLDER: Final = 0o700  # for the service's own user
@@ -39,8 +39,21 @@ def prepare_folder(folder: Path, group: int | None, *, is_usual: bool) -> None:
         folder.mkdir(FOLDER, exist_ok=True)
     _check_folder(folder)
     if group is not None and (is_missing or is_usual) and folder.stat().st_uid == os.geteuid():
-        os.chown(folder, -1, group)
-        folder.chmod(GROUP_FOLDER)
+        give(folder, group, GROUP_FOLDER)
+
+
+def give(path: Path, group: int, mode: int) -> None:
+    """Raises: ServiceError: this process may not give it to that group."""
+    try:
+        os.chown(path, -1, group)
+    except PermissionError:
+        name = group_name(group)
+        raise ServiceError(
+            f"{path} cannot be given to the group {name}, which [service.users] needs: uid {os.geteuid()} is "
+            f"no member of it. Under systemd, add SupplementaryGroups={name} to the unit; elsewhere, add "
+            "the user to the group"
+        ) from None
+    path.chmod(mode)
 
 
 def _check_folder(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from actors.service.listening_sockets import closed_in_children
-from actors.service.socket_folder import ADVICE, ServiceError, prepare_folder
+from actors.service.socket_folder import ADVICE, ServiceError, give, prepare_folder
 from actors.supervision.forks import Home
 from actors.trading.file_lock import FileLock
 
@@ -46,6 +47,8 @@ class UnixSocket:
             self._identity = _identity(path)
         except OSError as error:
             why = error.strerror or str(error)
+            if error.errno in {errno.EACCES, errno.EROFS}:
+                why += f": uid {os.geteuid()} may not write in its folder"
             raise ServiceError(f"{path} cannot be listened on: {why}; {ADVICE}") from None
 
     def close(self) -> None:
@@ -109,8 +112,7 @@ def _listening(path: Path, group: int | None) -> socket.socket:
         sock.bind(str(path))
         path.chmod(FILE)
         if group is not None:
-            os.chown(path, -1, group)
-            path.chmod(GROUP_FILE)
+            give(path, group, GROUP_FILE)
         sock.listen(BACKLOG)
         sock.setblocking(False)
     except BaseException:

@@ -151,7 +151,7 @@ def test_no_secret_is_in_any_output(tmp_path: Path) -> None:
 def test_on_a_terminal_a_table_lives_and_stderr_goes_where_it_was_sent() -> None:
     with on_a_terminal("run", DEMO, "--no-service", "--show-events", stderr=subprocess.PIPE) as (it, screen):
         screen.seen("demo: live")
-        screen.seen("events/s")
+        screen.seen("last-data")  # the head of the table
         screen.seen("depth 0x32d6…8f2e")
         it.send_signal(signal.SIGTERM)
         _, log = it.communicate(timeout=ENDING)

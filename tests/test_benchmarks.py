@@ -252,6 +252,7 @@ def test_the_command_tells_what_it_can_do() -> None:
         "roundtrip",
         "recovery",
         "growth",
+        "idle",
         "everything",
         "quick",
         "reliability",

@@ -65,6 +65,7 @@ NOT_OURS = {
     "systemctl": "systemd",
     "journalctl": "systemd",
     "docker": "a container engine",
+    "kubectl": "a cluster",
     "install": "root",
     "groupadd": "root",
     "python3": "root",

@@ -88,7 +88,6 @@ BYTES = [100_000, 200_000]
 VALUES: dict[str, list[Any]] = {
     "connect_timeout": SECONDS,
     "proxy": ["none", "env", "http://user:pass@host:1"],
-    "verify_tls": [True, False],
     "compression": ["none", "deflate"],
     "ack_timeout": SECONDS,
     "block_timeout": SECONDS,
@@ -117,7 +116,7 @@ VENUES = {"o2": O2, "alpaca": ALPACA, "projectx": PX}
 
 
 def test_every_key_of_a_feed_is_drawn() -> None:
-    by_hand = {"venue", "subscribe", "limits", "accounts", "trading", "ca_file"}
+    by_hand = {"venue", "subscribe", "limits", "accounts", "trading", "ca_file", "verify_tls"}
     assert VALUES.keys() | INSIDE.keys() == FEED_KEYS - by_hand
     assert INSIDE.keys() == TABLES.keys()
 
@@ -261,8 +260,6 @@ def test_a_default_that_means_nothing_to_a_feed_is_no_warning() -> None:
     settings = read(defaults, a=O2 | {"heartbeat": {"ping_interval": 0.0}})
     assert settings.warnings == ()
     assert settings.feeds["a"].dead_mans_switch.after == 0.0
-    (warning,) = read({"verify_tls": False}, a=O2, b=O2).warnings
-    assert warning.startswith("<config>: [defaults] verify_tls: certificates are not checked")
 
 
 def test_a_switch_takes_what_it_does_not_say(tmp_path: Path) -> None:

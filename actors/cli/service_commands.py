@@ -17,13 +17,14 @@ import msgspec
 import typer
 from msgspec import Raw, Struct
 from rich.console import Group, RenderableType
+from rich.text import Text
 
 from actors.cli import journal_view, kept_view, status_view
 from actors.cli.arguments import complain, report
 from actors.cli.formatting import console, screen_width
 from actors.cli.service_client import CommandClient, find_service, in_path, read_status
 from actors.display.escaping import printable, printable_json
-from actors.display.status_rows import BY_TROUBLE, SORTS
+from actors.display.status_rows import BY_TROUBLE, REDACTED, SORTS
 from actors.errors import ConfigError, ServiceDeclinedError, ServiceUnreachableError
 from actors.protocol.formatting import suggestion
 from actors.rules.journal import JournalEntry
@@ -298,8 +299,9 @@ def journal(
 def quarantine(url: Url = None, config: Config = None, as_json: AsJson = False) -> None:
     """Show messages that could not be decoded."""
     with asking(url, config) as service:
-        kept = service.status().quarantine
-        show(kept, kept_view.quarantine(kept, screen_width()), as_json=as_json)
+        status = service.status()
+        kept = status.quarantine
+        _show_kept(status, kept, kept_view.quarantine(kept, screen_width()), as_json=as_json)
 
 
 def dead_letters(url: Url = None, config: Config = None, as_json: AsJson = False) -> None:
@@ -308,8 +310,15 @@ def dead_letters(url: Url = None, config: Config = None, as_json: AsJson = False
     Occasional ones are harmless.
     """
     with asking(url, config) as service:
-        kept = service.status().dead_letters
-        show(kept, kept_view.dead_letters(kept, screen_width()), as_json=as_json)
+        status = service.status()
+        kept = status.dead_letters
+        _show_kept(status, kept, kept_view.dead_letters(kept, screen_width()), as_json=as_json)
+
+
+def _show_kept(status: Status, kept: object, picture: RenderableType, *, as_json: bool) -> None:
+    """With a sentence, where the caller may not see all."""
+    parts = [picture, Text(REDACTED, "yellow")] if status.redacted else [picture]
+    show(kept, Group(*parts), as_json=as_json)
 
 
 # ── acting ──────────────────────────────────────────────────────────────────────────────────────

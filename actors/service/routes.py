@@ -55,7 +55,7 @@ TAIL_IS_NO_PAGE = (
     "/tail is a WebSocket, which a plain GET cannot read: use `linewarden tail FEED CHANNEL KEY`, or a "
     "WebSocket client at ws:// or wss://"
 )
-READY, UNREADY = "ready", "unready"
+READY, UNREADY, DRAINING = "ready", "unready", "draining"
 LONGEST_TARGET = 200  # characters; the name of a line is shorter
 
 
@@ -205,7 +205,7 @@ class ServiceRoutes:
         """Whether every feed is live, and with `?fresh=1` fresh; with the right to look, also what is not."""
         is_about_freshness, change = _is_about_freshness(asked), self._runtime._shared.change
         if self._draining.is_on:
-            return ServiceResponse(503, {"draining": True} if asked.caller.may("look") else UNREADY)
+            return ServiceResponse(503, {"draining": True} if asked.caller.may("look") else DRAINING)
         status = self._statuses.status()
         answer: dict[str, object] = {"live": status.state == "live"}
         if is_about_freshness:
@@ -226,7 +226,7 @@ class ServiceRoutes:
         question = _is_about_freshness(asked)
         if asked.caller.may("look"):
             return None
-        return ServiceResponse(503, UNREADY) if self._draining.is_on else self._readiness.recent(question)
+        return ServiceResponse(503, DRAINING) if self._draining.is_on else self._readiness.recent(question)
 
     def command(self, asked: ServiceRequest) -> ServiceResponse:
         """One of `LINE_COMMANDS`."""

@@ -22,6 +22,8 @@ from actors.timers import SystemClock
 
 ASKERS: Final = 64  # that may wait for one status at once
 SHARE: Final = 0.1  # of a core, which builds and encodings may take...
+LARGE: Final = 100_000  # bytes of JSON from which on one answer leaves at a time...
+A_BYTE: Final = 2e-9  # ...so many seconds per byte apart, which is longer than its thread needs to send it
 LONGEST: Final = 1.0  # ...if they are no further apart than so many seconds
 
 
@@ -51,7 +53,7 @@ class StatusAnswers:
         self._look, self._change = look, change
         self._monotonic, self._cpu, self._sleep = monotonic, cpu, sleep
         self._askers = threading.BoundedSemaphore(ASKERS)
-        self._taking, self._encoding = threading.Lock(), threading.Lock()
+        self._taking, self._encoding, self._leaving = (threading.Lock() for _ in range(3))
         self._taken: _Taken | None = None
         self._encoded: dict[str, _Encoded] = {}
         self._encoding_took = 0.0  # seconds of a core, the last time
@@ -86,7 +88,10 @@ class StatusAnswers:
                     kept = _Encoded(status, status_json(status if shown is None else shown(status)))
                     self._encoded[view] = kept
                     self._encoding_took = self._cpu() - begun
-                return kept.json
+            if len(kept.json) >= LARGE:
+                with self._leaving:  # many threads that send at once would keep a line from the interpreter
+                    self._sleep(len(kept.json) * A_BYTE)
+            return kept.json
         finally:
             self._askers.release()
 

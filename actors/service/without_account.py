@@ -17,7 +17,7 @@ IsPublic: TypeAlias = Callable[[str, str], bool]  # of a feed and a channel: its
 
 
 def without_account(status: Status, is_public: IsPublic) -> Status:
-    """What is left out has no sign in its place; counters and states are those of everything."""
+    """`redacted` is the only sign of what is left out. Counters and states are those of everything."""
     return structs.replace(
         status,
         feeds={name: _feed(name, feed, is_public) for name, feed in status.feeds.items()},
@@ -29,6 +29,7 @@ def without_account(status: Status, is_public: IsPublic) -> Status:
         untrusted={name: found for name, found in status.untrusted.items() if _shows(name, is_public)},
         halts=tuple(map(_halt, status.halts)),
         accounts={},
+        redacted=True,
     )
 
 

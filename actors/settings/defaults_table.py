@@ -27,6 +27,7 @@ WHERE = "[defaults]"
 NOT_HERE = {
     "trading": "it cannot be a default: a feed whose orders may leave says so itself",
     "limits": "they cannot be a default: a feed that trades names its own limits",
+    "verify_tls": "it cannot be a default: a feed whose certificates are not checked says so itself",
 }
 LOGIN = "a login cannot be a default: it stands in the feed that uses it"
 TYPES: dict[str, Any] = {field.encode_name: field.type for field in structs.fields(FeedSettings)}

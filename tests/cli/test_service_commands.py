@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 import actors
 from actors import Runtime, cli
@@ -197,6 +198,17 @@ def test_a_service_is_found_without_an_address_until_its_process_has_ended(
         assert (told.returncode, told.stdout) == (3, "")
         why = "the socket is there, and no process listens: the service has ended. Start it: linewarden run."
         assert told.stderr.startswith(f"cannot reach the service at unix:{path}: {why}")
+
+
+@pytest.mark.parametrize("command", ["status", "quarantine", "dead-letters"])
+def test_what_the_caller_may_not_see_is_told(
+    command: str, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = structs.replace(runtime.status(), redacted=True)
+    monkeypatch.setattr(runtime._status, "look", lambda: told)
+    with Service(runtime, ServiceSettings(listen="127.0.0.1:0")) as service:
+        shown = asked(command, "--url", service.url).stdout
+    assert "accounts, orders and raw messages are not shown: that needs the right `account`" in shown
 
 
 ANSWERS = [

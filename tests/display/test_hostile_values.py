@@ -12,12 +12,13 @@ from typing import Any, cast
 import msgspec
 import pytest
 from msgspec import Struct, structs
+from rich.console import Group
 
 import actors
 from actors import StalePriceError, Stream, SubscribeError
 from actors.cli import stream_view
 from actors.cli.formatting import PrintableConsole
-from actors.cli.journal_view import journal
+from actors.cli.journal_view import blind_times, journal
 from actors.cli.kept_view import cooldowns, dead_letters, quarantine
 from actors.cli.logs import JsonFormatter, TextFormatter
 from actors.cli.run_view import summary, troubles
@@ -133,20 +134,32 @@ def drawn(picture: Any, width: int = 120) -> str:
 
 VIEWS: dict[str, Callable[[Status], str]] = {
     "summary": lambda status: drawn("\n".join([*summary(status, 1.0), *troubles(status)])),
+    "table": lambda status: "".join(
+        drawn(StatusView(moving=moving, fresh=True).render(status, 1.0, 2.0, width, height), width)
+        for moving, width, height in ((False, 80, 24), (True, 160, 50), (False, 60, 24))
+    ),
+    "whole table": lambda status: drawn(StatusView(fresh=True).render(status, 1.0, 2.0, None, None), 10_000),
+    "journal": lambda status: drawn(
+        Group(
+            journal({name: each.entries() for name, each in status.lines().items()}, 100),
+            blind_times(status.lines()),
+        )
+    ),
+    "kept": lambda status: "".join(
+        drawn(kept)
+        for kept in (
+            quarantine(status.quarantine, 80),
+            quarantine(status.quarantine, None),
+            dead_letters(status.dead_letters, 80),
+            cooldowns(status.cooldowns),
+        )
+    ),
     "systemd": lambda status: sentence(
         {name: LineGlance(each.state, each.reason) for name, each in status.lines().items()}
     ),
     "json": lambda status: status_json(status).decode(),
     "repr": lambda status: "\n".join(map(repr, (status, *status.feeds.values(), *status.lines().values()))),
     "html": lambda status: str(status._repr_html_()),
-    "terminal": lambda status: drawn(StatusView(fresh=True).render(status, 0.0, 0.0, 120, 40)),
-    "rows": lambda status: drawn(StatusView().render(status, 0.0, 0.0, None), 100_000),
-    "journal": lambda status: drawn(
-        journal({name: each.entries() for name, each in status.lines().items()}, 80)
-    ),
-    "quarantine": lambda status: drawn(quarantine(status.quarantine, 120)),
-    "dead letters": lambda status: drawn(dead_letters(status.dead_letters, None), 100_000),
-    "cooldowns": lambda status: drawn(cooldowns(status.cooldowns)),
 }
 
 

@@ -66,6 +66,7 @@ NEEDED = {
     "POST /drain": "act",
     "GET /log-level": "look",
     "POST /log-level/LEVEL": "act",
+    "GET /rights": "look",
     "GET /journal": "look",
     "GET /journal/LINE": "look",
     "GET /tail": "look",

@@ -10,8 +10,8 @@ from actors import Runtime
 from actors.service import Service
 from actors.service.draining import WHY, Draining
 from actors.simulators import SimulatedO2
-from tests.service.conftest import HERE
-from tests.service.visitor import ask, hear, tail, tail_path
+from tests.service.conftest import HERE, PORT
+from tests.service.visitor import BEARER, LOOK_TOKEN, ask, hear, tail, tail_path
 from tests.support.virtual_time import Clock
 
 
@@ -81,6 +81,19 @@ def test_a_service_inside_a_program_cannot_be_drained(service: Service) -> None:
     assert (told.status, told.error) == (404, "this service ends with its program, which has to end it")
     assert ask(service, "/drain").body["draining"] is False
     assert ask(service, "/readyz").status == 200
+
+
+def test_a_probe_without_a_token_gets_one_word_and_a_drain_needs_the_right_to_act(runtime: Runtime) -> None:
+    ended = threading.Event()
+    with Service(runtime, PORT, end=ended.set) as service:
+        look = {"Authorization": f"Bearer {LOOK_TOKEN}"}
+        assert ask(service, "/drain", "POST", **look).status == 403
+        assert ask(service, "/log-level/debug", "POST", **look).status == 403
+        assert ask(service, "/drain", "POST").status == 401
+        assert ask(service, "/drain?timeout=60", "POST", **BEARER).status == 200
+        ready = ask(service, "/readyz")
+        assert (ready.status, ready.body) == (503, "draining")
+        assert ended.wait(20.0)
 
 
 @pytest.mark.parametrize("timeout", ["-1", "soon", "3601", "nan"])

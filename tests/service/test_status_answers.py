@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from actors.service.responses import RequestDeclined
-from actors.service.status_answers import ASKERS, LONGEST, StatusAnswers, pause
+from actors.service.status_answers import A_BYTE, ASKERS, LARGE, LONGEST, StatusAnswers, pause
 from actors.status import Status
 from actors.supervision.snapshot import SHARED
 from tests.cli.statuses import line, status
@@ -20,6 +20,7 @@ class Lines:
 
     def __init__(self) -> None:
         self.looks = 0
+        self.name = "desk"
         self.clock = Clock()
         self.mark: object = None
         self.slept: list[float] = []
@@ -27,7 +28,7 @@ class Lines:
 
     def look(self) -> Status:
         self.looks += 1
-        return status(a=line(decoded=self.looks))
+        return structs.replace(status(a=line(decoded=self.looks)), name=self.name)
 
     def change(self) -> object:
         return self.mark
@@ -78,6 +79,14 @@ def test_a_dear_status_is_built_less_often() -> None:
     assert 10 <= lines.looks <= 12
     assert pause(0.001) == SHARED
     assert pause(30.0) == LONGEST
+
+
+def test_large_answers_leave_one_after_the_other() -> None:
+    lines = Lines()
+    lines.name = "x" * LARGE
+    answers = lines.answers()
+    sizes = [len(answers.json()) for _ in range(3)]
+    assert lines.slept == pytest.approx([size * A_BYTE for size in sizes])
 
 
 def test_who_asks_after_a_change_gets_a_status_that_shows_it() -> None:

@@ -107,7 +107,7 @@ def test_nothing_of_an_account_is_left_at_any_place() -> None:
 def test_each_field_is_judged() -> None:
     """Whether a field that is added can name an account is to be decided in `without_account`."""
     of_status = """schema_version name state feeds streams actors dead_letters quarantine metrics_errors
-        cooldowns untrusted halts accounts process"""
+        cooldowns untrusted halts accounts process redacted"""
     of_feed = "venue live lines refused token_expires_in_s token_error login_variables"
     of_line = """state reason epoch attempt next_attempt_s live_for_s rtt_ms data_age_s health topics counters
         last_gap paused_by_streams url verify_tls compressed rotations degraded last_venue_error journal
@@ -115,6 +115,10 @@ def test_each_field_is_judged() -> None:
         down_since_ns"""
     for kind, names in ((Status, of_status), (FeedStatus, of_feed), (LineStatus, of_line)):
         assert set(kind.__struct_fields__) == set(names.split())
+
+
+def test_that_something_is_left_out_is_told() -> None:
+    assert (STATUS.redacted, SHOWN.redacted) == (False, True)
 
 
 def test_what_is_public_is_shown_as_it_is() -> None:

@@ -102,6 +102,29 @@ def test_each_change_of_a_line_shows_in_the_next_look(runtime: Runtime, o2: Simu
         time.sleep(0.005)
 
 
+def test_an_outage_has_one_beginning_whatever_its_tries(o2: SimulatedO2) -> None:
+    with SimulatedO2() as gone:
+        url = gone.url
+    with actors.start(config(url)) as runtime:
+        first = until(runtime, lambda status: status.lines()["o2"].attempt > 1).lines()["o2"]
+        later = until(runtime, lambda status: status.lines()["o2"].attempt > 3).lines()["o2"]
+        assert first.down_since_ns is not None
+        assert later.down_since_ns == first.down_since_ns
+        assert later.since_ns is not None
+        assert later.since_ns > later.down_since_ns
+        runtime.reload(config(o2.url))
+        runtime.wait_live(timeout=20)
+        live = runtime.status().lines()["o2"]
+        assert live.down_since_ns is None
+        assert live.since_ns is not None
+        assert live.since_ns > later.since_ns
+        runtime.supervisor.pause("o2").get(timeout=10)
+        paused = until(runtime, lambda status: status.lines()["o2"].down_since_ns is not None).lines()["o2"]
+        assert paused.state == "paused"
+        assert paused.down_since_ns is not None
+        assert paused.down_since_ns >= live.since_ns
+
+
 def test_a_line_is_there_before_the_supervisor_begins(
     o2: SimulatedO2, monkeypatch: pytest.MonkeyPatch
 ) -> None:

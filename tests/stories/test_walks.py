@@ -24,7 +24,8 @@ from tests.commands import asked
 PACKAGE = Path(actors.__file__).parent
 PAGE = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
 WALKS = PAGE.partition("## Five walks\n")[2].partition("\n## ")[0]
-BEFORE = {"An event": 14, "A subscription": 17, "A loss": 26, "A config key": 7, "A status": 14}
+# A walk passes fewer files. A status passes the rights of its caller and the rows of the screen, too.
+BELOW = {"An event": 14, "A subscription": 17, "A loss": 26, "A config key": 7, "A status": 17}
 PATIENCE = 10.0  # seconds
 
 
@@ -110,5 +111,5 @@ def test_a_walk_passes_the_files_that_the_page_names(walk: str) -> None:
         stage.runtime.stop()
     files = files_of(walk)
     assert [file for file in files if has_code(file) and file not in seen] == []
-    assert len(set(files)) == len(files) < BEFORE[walk]
+    assert len(set(files)) == len(files) < BELOW[walk]
     assert f": {len(files)} files" in WALKS.partition(f"### {walk}\n")[2].partition("\n### ")[0]

@@ -16,7 +16,7 @@ run: $(VENV)/run.stamp  ## One minute of simulated markets whose connections are
 	@echo "Watch: every 5 to 11 s each simulated venue cuts its connections. The lines reconnect, and each lost stretch is a gap."
 	@$(BIN)/linewarden run config/demo.toml --duration $(or $(SECONDS),60) --show-events --no-service --log-level error
 
-picture: $(VENV)/dev.stamp  ## Draw the terminals in docs: docs/pictures, and docs/live-table.svg from SECONDS=20 of the demo
+picture: $(VENV)/dev.stamp  ## Draw the terminals in docs/pictures; that of make run from SECONDS=20 of the demo
 	@$(BIN)/python -m tests.pictures $(or $(SECONDS),20)
 
 test: $(VENV)/dev.stamp  ## All tests except those with a target of their own

@@ -186,7 +186,7 @@ class Runtime(AccountCalls, BarCalls, FeedCalls, LifecycleCalls, PriceCalls, Typ
             tree.roles.dead_letters,
             timers,
             user_metrics,
-            settings.file,
+            settings.path,
         )
         tree.shared.ask_venue = LineReads(self._requests)
         self._bars = Bars(self._streams, self._requests, tree.check, clock)

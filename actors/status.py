@@ -203,7 +203,7 @@ class ProcessStatus(Struct, frozen=True):
     pid: int = 0
     started_ns: int = 0  # wall clock: when the runtime began
     uptime_s: float = 0.0  # of the runtime
-    config: str = ""  # the file; `<config>`: a mapping
+    config: str = ""  # the absolute path of its file; `<config>`: a mapping
     log_levels: dict[str, str] = {}  # of the loggers that have one of their own
 
 

@@ -174,6 +174,19 @@ def test_it_runs_unprivileged(steps: list[tuple[str, str]]) -> None:
     assert int(group) >= 10_000
 
 
+def test_the_folder_of_its_socket_can_be_written_in_a_read_only_container(
+    steps: list[tuple[str, str]],
+) -> None:
+    folder = of(steps, "ENV").removeprefix("RUNTIME_DIRECTORY=")
+    assert json.loads(of(steps, "VOLUME")) == [folder]
+    user, _, group = of(steps, "USER").partition(":")
+    made = ("RUN", f"install -d -m 0700 -o {user} -g {group} {folder}")
+    assert steps.index(made) < steps.index(("VOLUME", of(steps, "VOLUME"))), (
+        "a volume begins as the folder was"
+    )
+    assert "--read-only" in (DEPLOY / "README.md").read_text()
+
+
 def test_what_it_copies_is_there_and_is_enough(steps: list[tuple[str, str]]) -> None:
     copied = {
         source

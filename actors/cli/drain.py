@@ -43,7 +43,7 @@ def drain(
         deadline = time.monotonic() + timeout + GRACE
         while _is_there(service, before.pid):
             if time.monotonic() > deadline:
-                raise ServiceDeclinedError(f"{service.place} still runs (process {before.pid}); see its log.")
+                raise ServiceDeclinedError(f"{service.name} still runs (process {before.pid}); see its log.")
             time.sleep(LOOK)
         typer.echo("The service has ended.")
 

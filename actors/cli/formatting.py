@@ -18,7 +18,7 @@ PIPE = 10_000  # columns where stdout is no terminal
 
 
 class PrintableConsole(Console):
-    """Writes no character of a shown text that controls a terminal, whichever view forgot to escape it."""
+    """Escapes each character that controls a terminal, also in texts that their view has not escaped."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -8,14 +8,12 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from typing import Literal, TextIO
+from typing import TextIO
 
 from actors import log_queue
 from actors.cli.log_folding import Folding
 from actors.display.escaping import printable, printable_json, printable_rows
-
-Format = Literal["text", "json"]
-Level = Literal["debug", "info", "warning", "error"]
+from actors.settings.schema import LogFormat, LogLevel
 
 PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))  # syslog's
 
@@ -76,7 +74,7 @@ class StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
         super().emit(record)
 
 
-def set_up(form: Format = "text", level: Level = "info") -> None:
+def set_up(form: LogFormat = "text", level: LogLevel = "info") -> None:
     """Make this process write its log to stderr: for the command alone, not for a library."""
     handler = StderrHandler()
     is_journal = is_journald(os.environ, sys.stderr)

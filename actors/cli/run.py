@@ -26,6 +26,7 @@ from actors.cli.systemd import Systemd
 from actors.errors import ConfigError, LinewardenError, RuntimeStopped
 from actors.protocol.formatting import counted
 from actors.settings import Settings
+from actors.settings.schema import LogFormat, LogLevel
 from actors.status import Status
 from actors.supervision.cooldown_file import usual_file
 
@@ -62,14 +63,12 @@ def run(
         ),
     ] = False,
     log_format: Annotated[
-        logs.Format | None,
-        one_of("--log-format", get_args(logs.Format), "The format of log lines; by default as in [log]."),
+        LogFormat | None,
+        one_of("--log-format", get_args(LogFormat), "The format of log lines; by default as in [log]."),
     ] = None,
     log_level: Annotated[
-        logs.Level | None,
-        one_of(
-            "--log-level", get_args(logs.Level), "The lowest level that is logged; by default as in [log]."
-        ),
+        LogLevel | None,
+        one_of("--log-level", get_args(LogLevel), "The lowest level that is logged; by default as in [log]."),
     ] = None,
 ) -> None:
     """Run the feeds of CONFIG until Ctrl-C or SIGTERM.

@@ -42,7 +42,7 @@ class CommandClient(ServiceHttp):
         super().__init__(address, token, timeout, connector())
 
     def status(self) -> Status:
-        return read_status(self.get("/status"), self.url)
+        return read_status(self.get("/status"), self.name)
 
     def get(self, path: str) -> bytes:
         """Returns the body of the answer.
@@ -122,12 +122,16 @@ class CommandClient(ServiceHttp):
                     ) from None
 
 
-def read_status(body: bytes, url: str) -> Status:
-    """Raises: ServiceUnreachableError: the service is of another version."""
+def read_status(body: bytes, name: str) -> Status:
+    """`name`: of the service, for the error.
+
+    Raises:
+        ServiceUnreachableError: the service is of another version.
+    """
     status = decoded(body, Status)
     if status is None:
         raise ServiceUnreachableError(
-            f"{url} answers in the format of another version of Linewarden; "
+            f"{name} answers in the format of another version of Linewarden; "
             "linewarden status --json prints it."
         )
     return status

@@ -124,7 +124,7 @@ def status(
             _write((body if target is None else _part(body, target)).decode())
         else:
             view = status_view.StatusView(fresh=fresh, target=target, down=down, sort=sort)
-            _print_status(read_status(body, service.url), view, whole=every)
+            _print_status(read_status(body, service.name), view, whole=every)
         is_well = liveness.is_live(target) and (not fresh or liveness.is_fresh(target))
         raise typer.Exit(0 if is_well else 1)
 
@@ -402,7 +402,7 @@ def asking(url: str | None, config: Path | None) -> Iterator[CommandClient]:
             raise typer.BadParameter(str(error), param_hint="--url or LINEWARDEN_URL") from None
         yield service
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        text = f"{service.place} answers in the format of another version of Linewarden."
+        text = f"{service.name} answers in the format of another version of Linewarden."
         raise typer.Exit(complain(text, code=3)) from None
     except ServiceUnreachableError as error:
         raise typer.Exit(complain(str(error), code=3)) from None

@@ -31,7 +31,10 @@ def configured_service(where: str, url: str, name: str) -> ServiceAddress:
     if address is not None and (not url or _is_there(address.path)):
         return address
     if not url:
-        raise ServiceUnreachableError('it lets no client in: [service] has socket = "none" and no listen.')
+        raise ServiceUnreachableError(
+            'it lets no client in: [service] has socket = "none" and no listen. '
+            "Set one of them, and start it again."
+        )
     if url.endswith(":0"):
         raise ServiceUnreachableError(
             "it lets the system choose the port (listen ends with :0); "

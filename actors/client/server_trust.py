@@ -10,20 +10,16 @@ from __future__ import annotations
 import os
 import socket
 import stat
-import struct
 from pathlib import Path
 from typing import Final
 
 from actors.client.unreachable import UnreachableError
 from actors.settings.service_address import SYSTEM
+from actors.wire.unix_peer import overflow_ids, peer_of
 
 ROOT: Final = 0
 SET_BY: Final = "LINEWARDEN_SERVICE_UID"
-_NOT_CONNECTED: Final = 2**32 - 1  # what Linux names for a socket without a peer
-_UCRED: Final = struct.Struct("iII")  # pid, uid, gid: socket(7)
-_XUCRED: Final = struct.Struct("II")  # version and uid: sys/ucred.h of macOS and FreeBSD
-_XUCRED_BYTES: Final = 76
-_LOCAL_PEERCRED: Final = 1
+_NOT_CONNECTED: Final = 2**32 - 1  # the uid that Linux names for a socket without a peer
 
 
 def check_folder(path: Path, service_uid: str) -> None:
@@ -47,10 +43,12 @@ def check_folder(path: Path, service_uid: str) -> None:
 
 def check_server(sock: socket.socket, path: Path, service_uid: str) -> None:
     """Raises: UnreachableError: the process that listens belongs to a user that is not trusted."""
-    uid = peer_uid(sock)
-    if uid is None:
+    try:
+        uid = peer_of(sock).uid
+    except OSError:
         text = "this system does not tell which user listens at a Unix socket"
-        raise UnreachableError(text, "Nothing was sent. Let the service listen on TCP, and give its URL.")
+        advice = "Nothing was sent. Let the service listen on TCP, and give its URL."
+        raise UnreachableError(text, advice) from None
     if uid == _NOT_CONNECTED:
         raise UnreachableError("the service is too busy to accept another connection", "Try again.")
     if not is_trusted(uid, path, service_uid):
@@ -62,21 +60,9 @@ def is_trusted(uid: int, path: Path, service_uid: str) -> bool:
 
     Root alone can make `/run/linewarden`: the user to whom root gave that folder is the service's.
     """
-    if uid == _overflow_uid():  # every user that this container does not know
+    if uid == overflow_ids()[0]:  # every user that this container does not know
         return False
     return uid in {os.geteuid(), ROOT, _named(service_uid), _of_system_folder(path)}
-
-
-def peer_uid(sock: socket.socket) -> int | None:
-    """The user of the process at the other end, as the kernel knows it; None: this system does not tell."""
-    try:
-        if hasattr(socket, "SO_PEERCRED"):
-            found = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-            return int(_UCRED.unpack(found)[1])
-        found = sock.getsockopt(0, _LOCAL_PEERCRED, _XUCRED_BYTES)
-        return int(_XUCRED.unpack_from(found)[1])
-    except OSError:
-        return None
 
 
 def user(uid: int) -> str:
@@ -90,7 +76,7 @@ def user(uid: int) -> str:
 
 
 def _name_the_user(uid: int) -> str:
-    if uid == _overflow_uid():
+    if uid == overflow_ids()[0]:
         return (
             "It stands for every user that this container does not know. Nothing was sent. "
             "Let both sides know the same users, or use the service's URL."
@@ -123,13 +109,6 @@ def _of_system_folder(path: Path) -> int | None:
         return None
     is_of_root = above.st_uid == ROOT and not above.st_mode & (stat.S_IWOTH | stat.S_IWGRP)
     return found.st_uid if is_of_root and stat.S_ISDIR(found.st_mode) else None
-
-
-def _overflow_uid() -> int:
-    try:
-        return int(Path("/proc/sys/kernel/overflowuid").read_text("utf-8"))
-    except (OSError, ValueError):
-        return 65_534
 
 
 def _real(path: Path) -> Path:

@@ -205,6 +205,11 @@ class ServiceHttp:
         """For people; nothing is looked for."""
         return str(self._address or "of this machine")
 
+    @property
+    def name(self) -> str:
+        """The same as the subject of a sentence."""
+        return f"the service {'of this machine' if self._address is None else f'at {self._address}'}"
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.place}>"
 

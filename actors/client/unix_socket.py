@@ -1,4 +1,4 @@
-"""Connects to a Unix socket. Where it may not, it says to whom the socket is open and how to get in."""
+"""Connects to a Unix socket. Its error names the users to whom the socket is open, and the way to get in."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _forbidden(path: Path) -> UnreachableError:
 
 
 def _closed(path: Path) -> tuple[str, os.stat_result] | None:
-    """The first folder of the path, or the socket, that this user may not use; None: it cannot be told."""
+    """The first folder of the path, or the socket, that this user may not use; None: not known."""
     for folder in reversed(path.parents):
         if not os.access(folder, os.X_OK):
             return _seen(f"the folder {folder}", folder)

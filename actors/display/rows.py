@@ -1,4 +1,4 @@
-"""Rows of a terminal: texts with styles, folded to a width; what others have said gives way first."""
+"""Rows of a terminal: texts with styles, folded to a width. Quoted texts are cut first."""
 
 from __future__ import annotations
 

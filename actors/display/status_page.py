@@ -50,7 +50,7 @@ def _page(what: str, status: Status) -> str:
 
 
 def _sentence(trouble: Trouble) -> str:
-    """With its advice, where what a venue said is long."""
+    """In one row: a quoted text is cut, advice is not."""
     return " ".join(row.text.strip() for row in rows_of(trouble.sentence, "", LONGEST, most=1))
 
 

@@ -71,11 +71,6 @@ class StatusRows(Struct, frozen=True):
     lines: tuple[LineRow, ...]
     streams: tuple[StreamStatus, ...] = ()
 
-    @property
-    def needs_person(self) -> int:
-        """How many troubles do not end by themselves."""
-        return sum(KINDS[each.kind].level == "person" for each in self.troubles)
-
 
 # Of streams, as they are shown below the lines.
 STREAM_COLUMNS: dict[str, Callable[[StreamStatus], str]] = {

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from itertools import islice, zip_longest
 from typing import Any
 
 from actors.display.html import NOTES, Row, facts, notes, page, table
-from actors.display.text import clock, span
+from actors.display.text import clock, day_and_clock, span
 from actors.events import Freshness
 from actors.protocol.bars import Bar
 from actors.protocol.formatting import counted, exact
@@ -79,7 +78,7 @@ def of_bars(view: BarsView) -> str:
 
 def _newest(frame: FrameView) -> str:
     bar = frame.forming or (frame.finished[-1] if frame.finished else None)
-    return "" if bar is None else f"{_moment(bar.start_ns)}: {number(bar.close)}"
+    return "" if bar is None else f"{day_and_clock(bar.start_ns)}: {number(bar.close)}"
 
 
 def of_frame(view: FrameView) -> str:
@@ -98,12 +97,7 @@ def _bar(bar: Bar, note: str) -> Row:
     prices = (bar.open, bar.high, bar.low, bar.close, bar.volume)
     trades = "" if bar.trades is None else f"{bar.trades:,}"
     words = ", ".join(filter(None, (note, "" if bar.exact or note else "not exact")))
-    return Row((_moment(bar.start_ns), *map(number, prices), trades, words))
-
-
-def _moment(at_ns: int) -> str:
-    """By local time, as the status has it."""
-    return datetime.fromtimestamp(at_ns / 1e9).strftime("%m-%d %H:%M:%S")
+    return Row((day_and_clock(bar.start_ns), *map(number, prices), trades, words))
 
 
 # ── accounts ────────────────────────────────────────────────────────────────────────────────────

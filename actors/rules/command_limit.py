@@ -56,7 +56,7 @@ class CommandLimit:
     def count(self, client: str, now: float) -> Later | None:
         """A command of this client. None: it is within its limit."""
         times = self._clients.pop(client, None) or deque()
-        self._clients[client] = times  # the last to be heard of is the last to be forgotten
+        self._clients[client] = times  # the order is that of their last command
         if len(self._clients) > CLIENTS:
             del self._clients[next(iter(self._clients))]
         while times and times[0] <= now - PERIOD:

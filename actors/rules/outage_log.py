@@ -1,8 +1,8 @@
-"""What is logged of a line, or a topic, that goes and comes: its loss once, and its return once.
+"""Which log records a line, or a topic, gets: one for its loss, and one for its return.
 
-A table: (what the log says so far, what happened) → (what it says now, the record). What is tried between a
-loss and a return is no news. One that is lost again before it was stable flaps: that is logged once, and then
-nothing until it is stable.
+A table: (what has been logged, what happened) → (what has been logged now, the record). Tries between a loss
+and a return get none. A line that is lost again before it was stable flaps: it gets one record for that, and
+no other until it is stable.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ OutageRecord = Literal["lost", "failed", "flapping", "live", "restored"]
 
 
 class Logged(Enum):
-    """What the log says of it."""
+    """What has been logged of it."""
 
     NOTHING = auto()  # it was never live; or an operator has acted since: what comes of that is news
     UP = auto()
@@ -96,7 +96,7 @@ class OutageLog:
 
     @property
     def is_well(self) -> bool:
-        """The log says of no outage that goes on."""
+        """No outage that goes on has been logged."""
         return self.logged in _WELL
 
     def _ended(self, now: float) -> None:

@@ -18,13 +18,14 @@ from websockets.datastructures import Headers
 from actors.http_types import HostPort, is_loopback
 from actors.service.access import Guard, TokenRights
 from actors.service.arrivals import Listener
-from actors.service.peers import SocketRights, peer_of, socket_group, socket_rights
+from actors.service.peers import SocketRights, socket_group, socket_rights
 from actors.service.rights import Caller
 from actors.service.tls import server_context
 from actors.service.unix_socket import ServiceError, UnixSocket
 from actors.settings.addresses import local_url
 from actors.settings.schema import ServiceSettings, ServiceTokens
 from actors.settings.service_address import UnixAddress, path_mistake, usual_socket
+from actors.wire.unix_peer import peer_of
 
 BACKLOG = 1_024
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from difflib import get_close_matches
-from typing import Final
+from typing import Final, get_args
 
 from actors import log_queue
 from actors.service.responses import RequestDeclined
+from actors.settings.schema import LogLevel
 
-LEVELS: Final = ("debug", "info", "warning", "error")
+LEVELS: Final = get_args(LogLevel)
 RESET: Final = "reset"  # in place of a level: the one from before the first change
 LONGEST: Final = 86_400.0  # seconds
 ROOT: Final = "actors"  # the logger above all of Linewarden's

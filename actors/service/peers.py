@@ -1,20 +1,16 @@
-"""The user at the other end of a Unix socket, as the kernel names it, and the rights of that user."""
+"""The rights of the users at the Unix socket, and the group that may open it."""
 
 from __future__ import annotations
 
 import os
-import socket
-import struct
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
-
-from msgspec import Struct
 
 from actors import log_queue
 from actors.service.rights import EVERY, Caller, Right, with_implied
+from actors.wire.unix_peer import OVERFLOW, Peer, overflow_ids
 
 if sys.platform != "win32":
     import grp
@@ -23,45 +19,6 @@ if sys.platform != "win32":
 log = log_queue.logger("actors.service")
 
 ROOT: Final = 0
-OVERFLOW: Final = 65_534  # of a user or a group that this user namespace does not know
-OVERFLOW_FILES: Final = (Path("/proc/sys/kernel/overflowuid"), Path("/proc/sys/kernel/overflowgid"))
-SO_PEERGROUPS: Final = 59  # asm-generic/socket.h; Python has no name for it
-LOCAL_PEERCRED: Final = 1  # macOS, sys/un.h: a `struct xucred`, at level 0
-GROUP_BYTES: Final = 1_024  # what Python's getsockopt takes: 256 groups
-
-_UCRED = struct.Struct("iII")  # pid, uid, gid
-_XUCRED = struct.Struct("IIhxx16I")  # version, uid, number of groups, groups
-
-
-class Peer(Struct, frozen=True):
-    """The process that has connected, as it was then."""
-
-    uid: int
-    groups: frozenset[int]  # its own one and the supplementary ones
-    pid: int = 0  # 0: not known
-
-
-def peer_of(sock: socket.socket) -> Peer:
-    """Raises: OSError: the system does not tell it."""
-    if sys.platform == "linux":
-        pid, uid, gid = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
-        return Peer(uid, frozenset({gid, *_groups(sock, uid, gid)}), pid)
-    return xucred(sock.getsockopt(0, LOCAL_PEERCRED, _XUCRED.size))
-
-
-def xucred(data: bytes) -> Peer:
-    """The peer of a `struct xucred`, as macOS has it."""
-    _, uid, count, *groups = _XUCRED.unpack(data)
-    return Peer(uid, frozenset(groups[: max(0, count)]))
-
-
-def _groups(sock: socket.socket, uid: int, gid: int) -> Iterable[int]:
-    """Those of the process; where the kernel cannot tell them, those of its user."""
-    try:
-        data = sock.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, GROUP_BYTES)
-        return struct.unpack(f"{len(data) // 4}I", data)
-    except OSError:  # a kernel before 4.13, or more groups than fit
-        return () if sys.platform == "win32" else _groups_of_user(uid, gid)
 
 
 class SocketRights:
@@ -132,18 +89,6 @@ def socket_group(users: Iterable[str]) -> int | None:
     return chosen
 
 
-def overflow_ids() -> tuple[int, int]:
-    """The uid and the gid that this system shows for unknown ones."""
-    uid, gid = (_number_in(file) for file in OVERFLOW_FILES)
-    return uid, gid
-
-
-def _number_in(file: Path) -> int:
-    with suppress(OSError, ValueError):
-        return int(file.read_text())
-    return OVERFLOW
-
-
 if sys.platform != "win32":
 
     def user_id(name: str) -> int | None:
@@ -171,8 +116,3 @@ if sys.platform != "win32":
             entry = pwd.getpwuid(-1 if uid is None else uid)
             return frozenset(os.getgrouplist(entry.pw_name, entry.pw_gid))
         return frozenset()
-
-    def _groups_of_user(uid: int, gid: int) -> Iterable[int]:
-        with suppress(KeyError):
-            return os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
-        return ()

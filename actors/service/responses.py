@@ -18,7 +18,7 @@ from websockets.http11 import Response
 
 from actors.display.escaping import printable, printable_json_bytes
 from actors.secret import REDACTED, Secret
-from actors.service.rights import NOBODY, Caller
+from actors.service.rights import STRANGER, Caller
 
 _SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?")
 
@@ -32,7 +32,7 @@ class ServiceRequest(Struct, frozen=True):
     path: str  # as received, without the query
     query: tuple[tuple[str, str], ...] = ()
     upgrade: bool = False  # to a WebSocket
-    caller: Caller = NOBODY
+    caller: Caller = STRANGER
     argument: str = ""
     argument_as_sent: str = ""  # percent-encoded
 
@@ -123,10 +123,6 @@ def _plain(value: Any) -> Any:
         return f"<{type(value).__name__} that has no text: {type(error).__name__}>"
 
 
-def _name(name: Any) -> Any:
-    return printable(name) if isinstance(name, str) else name
-
-
 def _writable(value: Any) -> Any:
     match value:
         case str():
@@ -137,7 +133,7 @@ def _writable(value: Any) -> Any:
             return [_writable(each) for each in value]
         case dict():
             return {
-                _writable(name) if isinstance(name, str) else name: _writable(each)
+                printable(name) if isinstance(name, str) else name: _writable(each)
                 for name, each in value.items()
             }
     return value

@@ -9,7 +9,7 @@ from msgspec import Struct
 from actors.rules.admission import Standing
 from actors.settings.schema import Right
 
-__all__ = ["EVERY", "NOBODY", "OWNER", "Caller", "Needed", "Right", "with_implied"]
+__all__ = ["EVERY", "OWNER", "STRANGER", "Caller", "Needed", "Right", "with_implied"]
 
 Needed: TypeAlias = Right | Literal["nothing", "owner"]  # what a request needs
 
@@ -17,7 +17,7 @@ EVERY: Final[frozenset[Right]] = frozenset(get_args(Right))
 
 
 class Caller(Struct, frozen=True):
-    """Who sent a request, as its connection and its token prove.
+    """The sender of a request, as its connection and its token prove.
 
     `look`: market data, status, health. `account`: also orders, positions and raw frames. `act`: restart,
     pause, halt and the like. An owner is the service's own user, or root, on the Unix socket: an owner alone
@@ -43,7 +43,7 @@ class Caller(Struct, frozen=True):
         return f"{self.name} {'+'.join(sorted(self.rights))}"
 
 
-NOBODY: Final = Caller()
+STRANGER: Final = Caller()
 OWNER: Final = Caller(EVERY, is_owner=True, is_local_user=True, name="owner")
 
 

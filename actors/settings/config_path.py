@@ -28,7 +28,7 @@ def find_config(environ: Mapping[str, str]) -> FoundConfig:
     """That of `LINEWARDEN_CONFIG`, else the first `linewarden.toml` of the folders that are searched.
 
     A file that is found without being named could be another user's: it is taken only if it belongs to this
-    user or to root, and no other user can write it.
+    user or to root, and not every user can write it.
 
     Raises:
         ConfigError: there is none, or it may be another user's.

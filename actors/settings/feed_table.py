@@ -123,7 +123,7 @@ def _policies(reader: SettingsReader, where: str, table: Table) -> dict[str, Any
 
 
 def _rates(reader: SettingsReader, where: str, table: Table, kind: type[Venue] | None) -> dict[str, Any]:
-    """Those that the feed says, over the venue's own."""
+    """The venue's own, with the values of the feed over them."""
     rates: dict[str, Any] = {}
     for key, rate in RATES.items():
         if key in table:

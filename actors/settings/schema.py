@@ -16,6 +16,7 @@ from actors.rules.line_policy import LinePolicy
 from actors.rules.restarts import Interval, Seconds
 from actors.secret import RedactedStruct, Secret, Shown, origin
 from actors.settings.addresses import PROXIES, host_and_port, is_simulated, local_url
+from actors.settings.toml_file import user_path
 from actors.trading.arguments import DIGITS, DIGITS_ONLY
 from actors.trading.limits import Limits
 from actors.trading.records import LONGEST_DEADLINE
@@ -50,6 +51,8 @@ HaltAction = Literal["halt", "halt+cancel"]
 
 
 Right = Literal["look", "account", "act"]  # what a caller of the service may do
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
 
 
 class ConfigTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -133,8 +136,8 @@ class TradingSettings(ConfigTable, frozen=True, kw_only=True):
 class LogSettings(ConfigTable, frozen=True, kw_only=True):
     """`[log]`: what `linewarden run` writes to stderr. Its own options come first."""
 
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["text", "json"] = "text"
+    level: LogLevel = "info"
+    format: LogFormat = "text"
 
 
 class DeadMansSwitchSettings(ConfigTable, frozen=True, kw_only=True):
@@ -274,6 +277,11 @@ class Settings(ConfigTable, frozen=True, kw_only=True):
     included: tuple[str, ...] = ()  # files that it includes
     env_file: str = ""  # an absolute path; its variables come after those of the process
     warnings: tuple[str, ...] = ()  # sentences about what is allowed and should be looked at
+
+    @property
+    def path(self) -> str:
+        """The absolute path of its file; `FILE` of a mapping."""
+        return self.file if self.file == FILE else str(user_path(self.file).absolute())
 
     def why_no_orders(self, feed: str) -> str:
         """Why this feed's orders are refused before they leave; empty: nothing is in their way."""

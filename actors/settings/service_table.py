@@ -14,7 +14,7 @@ from actors.settings.addresses import host_and_port
 from actors.settings.schema import Right, ServiceLimits, ServiceSettings, ServiceTokens
 from actors.settings.service_address import path_mistake
 from actors.settings.table_reader import RefusedError, SettingsReader
-from actors.settings.toml_file import user_path
+from actors.settings.toml_file import is_file, user_path
 from actors.settings.wording import keys_of
 
 WHERE: Final = "[service]"
@@ -115,15 +115,7 @@ def _check_listen(reader: SettingsReader, service: ServiceSettings, table: Mappi
 def _check_tls(reader: SettingsReader, service: ServiceSettings) -> None:
     pair = {"tls_certificate": service.tls_certificate, "tls_key": service.tls_key}
     for key, path in pair.items():
-        if path and not _is_file(Path(path)):
+        if path and not is_file(Path(path)):
             reader.complain(WHERE, key, "there is no such file")
         elif not path and any(pair.values()):
             reader.complain(WHERE, key, "missing; a certificate and its key go together")
-
-
-def _is_file(path: Path) -> bool:
-    """No, where it cannot be looked at."""
-    try:
-        return "\0" not in str(path) and path.is_file()
-    except OSError:
-        return False

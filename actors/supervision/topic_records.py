@@ -25,7 +25,7 @@ def log_topics(log: EventLogger, line: LineRecord, cells: Cells, now: float) -> 
 
     news = line.stale_log.report(line.stale, is_wanted, now)
     stale = [(topic, f"is stale: {line.stale[topic].text}") for topic in news.stale]
-    again = f"is stale again within {STEADY:g} s; it is logged once it is fresh for so long"
+    again = f"is stale again within {STEADY:g} s; more is logged once it has been fresh for as long"
     flapping = [(topic, f"{again}: {line.stale[topic].text}") for topic in news.flapping]
     fresh = [(topic, f"is not stale any more; it was for {span(seconds)}") for topic, seconds in news.fresh]
     _write(log, line, logging.WARNING, "topic.stale", stale)

@@ -11,6 +11,7 @@ import pytest
 
 from actors import log_queue
 from actors.cli import logs
+from actors.settings.schema import LogFormat
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +84,7 @@ def test_json_is_one_object_a_record(capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_journald_gets_priorities_and_the_time_once(
-    form: logs.Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    form: LogFormat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with (tmp_path / "journal").open("w+", encoding="utf-8") as journal:
         found = os.fstat(journal.fileno())
@@ -122,7 +123,7 @@ def test_another_stderr_than_journalds_has_no_priorities(
 
 def test_a_record_of_a_feed_names_it_and_json_has_its_event(capsys: pytest.CaptureFixture[str]) -> None:
     log = log_queue.EventLogger(logging.getLogger("actors.test"))
-    forms: tuple[logs.Format, ...] = ("text", "json")
+    forms: tuple[LogFormat, ...] = ("text", "json")
     words = "%s: it failed"
     for form in forms:
         logs.set_up(form)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from actors.cli.service_client import CommandClient, in_path
+from actors.cli.service_client import CommandClient, in_path, read_status
 from actors.errors import ServiceDeclinedError, ServiceUnreachableError
 from actors.secret import Secret
 
@@ -33,6 +33,18 @@ def answering(answer: bytes) -> Iterator[str]:
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         thread.join(10.0)
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [(None, "the service of this machine"), ("unix:/run/any.sock", "the service at unix:/run/any.sock")],
+    ids=["none", "socket"],
+)
+def test_an_answer_of_another_version_is_told_of_the_service_that_was_asked(
+    address: str | None, name: str
+) -> None:
+    with pytest.raises(ServiceUnreachableError, match=f"^{name} answers in the format of another version"):
+        read_status(b"{}", CommandClient(address).name)
 
 
 def http(status: int, body: bytes) -> bytes:

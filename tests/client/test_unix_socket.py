@@ -192,7 +192,7 @@ def test_the_user_to_whom_root_gave_the_system_folder_is_trusted_there(
 def test_the_user_that_stands_for_all_that_a_container_does_not_know_is_never_trusted(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_trust, "_overflow_uid", lambda: OTHER_UID)
+    monkeypatch.setattr(server_trust, "overflow_ids", lambda: (OTHER_UID, OTHER_UID))
     with at_socket(path, of_another=True):
         assert "It stands for every user that this container" in told_by(path, service_uid=str(OTHER_UID))
 

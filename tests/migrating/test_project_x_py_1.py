@@ -73,15 +73,15 @@ def test_each_key_of_its_config_file_is_translated_in_a_feed() -> None:
         assert re.search(rf"{key}: there is no such key: it is project-x-py( 1\.1)?{TRANSLATED}", told)
 
 
-@pytest.mark.parametrize("defaults", [False, True])
-def test_a_key_of_its_config_file_is_translated_outside_of_feeds(defaults: bool) -> None:
+@pytest.mark.parametrize(("defaults", "kind"), [(False, "table"), (True, "key")])
+def test_a_key_of_its_config_file_is_translated_outside_of_feeds(defaults: bool, kind: str) -> None:
     feeds = {"desk": {"venue": "projectx", **LOGIN}}
     config = {"feeds": feeds, **({"defaults": FILE} if defaults else FILE)}
     with pytest.raises(ConfigError) as caught:
         load(config)
     told = str(caught.value)
     for key in FILE.keys() - {"api_url"}:
-        assert re.search(rf"{key}\]?: there is no such table: it is project-x-py( 1\.1)?{TRANSLATED}", told)
+        assert re.search(rf"{key}\]?: there is no such {kind}: it is project-x-py( 1\.1)?{TRANSLATED}", told)
     assert "'s name for key 'url', in [feeds.NAME]" in told
 
 

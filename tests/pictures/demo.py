@@ -7,7 +7,7 @@ import sys
 
 from tests.pictures.drawing import ROOT, decoded, draw, written
 
-PICTURE = ROOT / "docs" / "live-table.svg"
+PICTURE = ROOT / "docs" / "pictures" / "run-118x40.svg"
 COMMAND = ("run", "config/demo.toml", "--show-events", "--no-service", "--log-level", "error")
 ROWS, COLUMNS = 40, 118
 CLEARED = re.compile(r"(?:\r?\x1b\[2K(?:\x1b\[1A)?)+")  # what is written between two screens

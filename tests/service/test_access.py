@@ -11,14 +11,16 @@ from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus
 
 from actors import Runtime
+from actors.rules.journal import SilentLossEntry
 from actors.secret import Secret
 from actors.service import Service
 from actors.service.access import Guard
-from actors.service.peers import Peer, SocketRights
+from actors.service.peers import SocketRights
 from actors.service.responses import RequestDeclined
 from actors.service.rights import OWNER, Right
 from actors.settings.schema import ServiceTokens
 from actors.simulators import SimulatedO2
+from actors.wire.unix_peer import Peer
 from tests.service.conftest import HERE, PORT
 from tests.service.visitor import BEARER, LOOK, TOKEN, ask, hear, raw, rest, tail, tail_path
 from tests.support.runtimes import line_of, until
@@ -181,6 +183,26 @@ def test_without_the_right_no_answer_names_an_account(locked: Service, runtime: 
     assert [path for path in paths if IDENTITY in ask(locked, path, **BEARER).raw.decode()] == with_it
 
 
+def test_a_journal_without_the_right_names_no_account(
+    locked: Service, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = runtime.status()
+    feed, line = status.feeds["o2"], status.lines()["o2"]
+    lost = SilentLossEntry("o2/4242", 1, 7, "an order of 4242")
+    feed = structs.replace(feed, lines={"o2": structs.replace(line, silent_losses=(lost,))})
+    changed = structs.replace(status, feeds={"o2": feed})
+    monkeypatch.setattr(locked._routes._statuses, "status", lambda: changed)
+    for path in ("/journal", "/journal/o2"):
+        assert b"4242" in ask(locked, path, **BEARER).raw
+        assert b"4242" not in ask(locked, path, **LOOK).raw
+
+
+def test_a_channel_that_is_not_known_counts_as_one_of_an_account(service: Service) -> None:
+    is_public = service._routes._is_public
+    topics = [("o2", "trades"), ("o2", "nonce"), ("o2", "gone"), ("gone", "trades")]
+    assert [is_public(feed, channel) for feed, channel in topics] == [True, False, False, False]
+
+
 def test_a_tail_of_an_account_needs_the_right(locked: Service) -> None:
     for channel in ("nonce", "orders"):
         with (
@@ -287,3 +309,6 @@ def test_beyond_loopback_its_own_page_is_the_one_with_the_same_host() -> None:
     assert not admitted(Host="desk.example:9700", Origin="http://evil.example:9700")
     assert not admitted(Host="desk.example:9700", Origin="http://desk.example")
     assert not admitted(Origin="http://desk.example")
+    twice = Headers([("Host", "desk.example:9700"), ("Host", "desk.example:9700")])
+    with pytest.raises(RequestDeclined):
+        guard.admit(twice)

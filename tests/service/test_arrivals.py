@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 import threading
@@ -68,6 +69,44 @@ def test_clients_that_do_not_hang_up_give_their_places_to_others(runtime: Runtim
         deadline = time.monotonic() + 5.0  # half of what a client has to hang up
         while threads_of_clients() > 5:
             assert time.monotonic() < deadline
+
+
+def test_a_head_that_does_not_end_is_refused_at_its_bound(runtime: Runtime) -> None:
+    said = b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 6_000
+    with Service(runtime, PORT, limits=PATIENT) as service, raw(service, said) as sock:
+        assert rest(sock).startswith(b"HTTP/1.1 431 ")
+
+
+def test_out_of_descriptors_the_oldest_connection_that_waits_ends() -> None:
+    listener = Loopback()
+    served = Arrivals([listener], AdmissionLimits(within=60.0), lambda _, __: ServiceResponse(200, "ok"))
+    with ExitStack() as stack:
+        address = listener.sock.getsockname()
+        first, second = (
+            stack.enter_context(socket.create_connection(address, timeout=20.0)) for _ in range(2)
+        )
+        served._accept(listener)  # before its thread runs
+        served._note_scarcity(OSError(errno.EMFILE, "Too many open files"))
+        assert rest(first).startswith(b"HTTP/1.1 503 ")
+        assert len(served._room) == 1
+        served._end(served._present[served._room.oldest() or 0])
+        assert rest(second) == b""
+        served._selector.close()
+        stack.callback(listener.close)
+        stack.callback(served._waker.close)
+        stack.callback(served._wakened.close)
+
+
+def test_probes_need_no_thread_and_no_place(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Service(runtime, PORT) as service:
+        assert ask(service, "/readyz").status == 200
+        monkeypatch.setattr(service, "_begin", lambda _: pytest.fail("a thread was asked for"))
+        assert ask(service, "/healthz").status == 200
+        readiness = service._routes._readiness
+        monkeypatch.setattr(readiness, "_monotonic", lambda: 0.0)
+        readiness.note(False, ServiceResponse(200, "ready"), None)
+        readiness._last[False].is_asked = True  # a caller looks: the last answer is given again
+        assert ask(service, "/readyz").status == 200
 
 
 # ── another protocol ──

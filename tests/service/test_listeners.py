@@ -58,6 +58,16 @@ def test_where_one_cannot_listen_none_does(folder: Path) -> None:
     assert list(folder.glob("*.sock")) == []
 
 
+def test_a_host_that_does_not_resolve_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> list[object]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    told = r"its host does not resolve \(Name or service not known\); write an address of this machine"
+    with pytest.raises(ServiceError, match=told):
+        Place.of(structs.replace(PORT, listen="desk.invalid:9700"), "desk", {}).test()
+
+
 def test_a_path_that_is_too_long_is_told(folder: Path) -> None:
     with pytest.raises(ServiceError, match=r"at most 103 bytes, .* give another path for socket in"):
         Place.of(HERE, "desk", {"RUNTIME_DIRECTORY": str(folder / ("x" * 100))})

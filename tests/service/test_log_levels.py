@@ -10,7 +10,7 @@ from actors import Runtime, log_queue
 from actors.service import Service
 from actors.service.log_levels import LogLevels
 from actors.service.responses import RequestDeclined
-from tests.service.conftest import HERE
+from tests.service.conftest import HERE, within
 from tests.service.visitor import ask
 
 LOGGER = "actors.connection"
@@ -35,6 +35,12 @@ def test_the_level_of_a_logger_is_changed_and_ends_with_the_service(runtime: Run
         assert ask(service, "/log-level/error", "POST").body["levels"]["actors"] == "error"
         assert ask(service, f"/log-level/reset?logger={LOGGER}", "POST").body["levels"] == {"actors": "error"}
     assert log_queue.levels() == {"actors": "info"}
+
+
+def test_a_change_is_one_of_the_commands_that_a_client_may_give(runtime: Runtime) -> None:
+    with Service(runtime, within(commands=1)) as service:
+        assert ask(service, "/log-level/info", "POST").status == 200
+        assert ask(service, "/log-level/info", "POST").status == 429
 
 
 def test_a_change_ends_with_its_time(caplog: pytest.LogCaptureFixture) -> None:

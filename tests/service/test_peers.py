@@ -1,20 +1,14 @@
-"""The rights of a socket's peer: the kernel says which user it is."""
+"""The rights of the user at the other end of a Unix socket."""
 
 from __future__ import annotations
 
-import os
-import socket
-import struct
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from actors.service.peers import Peer, SocketRights, peer_of, socket_group, socket_rights, xucred
+from actors.service.peers import SocketRights, socket_group, socket_rights
 from actors.service.rights import EVERY, Right
+from actors.wire.unix_peer import Peer
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no Unix sockets")
 OWN, ALICE, BOB, TRADERS, STAFF, OVERFLOW = 900, 1001, 1002, 2001, 2002, 65_534
@@ -61,11 +55,6 @@ def test_names_are_looked_up_once_and_unknown_ones_are_logged(caplog: pytest.Log
     assert "this machine has no group '@none-of-this-name'" in caplog.text
 
 
-def test_macos_tells_it_in_a_structure_of_its_own() -> None:
-    data = struct.pack("IIhxx16I", 0, ALICE, 2, 20, TRADERS, *range(14))
-    assert xucred(data) == Peer(ALICE, frozenset({20, TRADERS}))
-
-
 def test_without_users_the_socket_has_no_group() -> None:
     assert socket_group([]) is None
     assert socket_group(["root"]) is None
@@ -74,67 +63,3 @@ def test_without_users_the_socket_has_no_group() -> None:
 def test_the_first_group_that_is_named_gets_the_socket(caplog: pytest.LogCaptureFixture) -> None:
     assert socket_group(["@2001", "@2002"]) == TRADERS
     assert "the socket belongs to group 2001: @2002 have to be members of it" in caplog.text
-
-
-# ── real processes of other users ──
-
-CLIENT = """
-import os, socket, sys
-path, uid, gid, *groups = sys.argv[1:]
-os.setgroups(list(map(int, groups)))
-os.setgid(int(gid))
-os.setuid(int(uid))
-sock = socket.socket(socket.AF_UNIX)
-sock.connect(path)
-sock.recv(1)
-"""
-root = pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="root alone starts processes of other users"
-)
-
-
-@pytest.fixture
-def listener() -> Iterator[socket.socket]:
-    with tempfile.TemporaryDirectory(prefix="lw-") as folder, socket.socket(socket.AF_UNIX) as sock:
-        Path(folder).chmod(0o755)
-        path = Path(folder, "any.sock")
-        sock.bind(str(path))
-        path.chmod(0o666)
-        sock.listen()
-        sock.settimeout(50.0)
-        yield sock
-
-
-def of_process(listener: socket.socket, uid: int, gid: int, *groups: int) -> Peer:
-    """What the kernel says of a process that connects as this user."""
-    identity = map(str, (uid, gid, *groups))
-    command = [sys.executable, "-S", "-E", "-c", CLIENT, listener.getsockname(), *identity]
-    with subprocess.Popen(command) as process:
-        sock, _ = listener.accept()
-        with sock:
-            peer = peer_of(sock)
-        process.wait(50.0)
-    assert peer.pid == process.pid
-    return peer
-
-
-def test_this_process_is_its_own_peer(listener: socket.socket) -> None:
-    with socket.socket(socket.AF_UNIX) as client:
-        client.connect(listener.getsockname())
-        sock, _ = listener.accept()
-        with sock:
-            assert peer_of(sock) == Peer(
-                os.geteuid(), frozenset({os.getegid(), *os.getgroups()}), os.getpid()
-            )
-
-
-@root
-def test_the_kernel_names_the_user_and_its_supplementary_groups(listener: socket.socket) -> None:
-    peer = of_process(listener, ALICE, STAFF, TRADERS)
-    assert (peer.uid, peer.groups) == (ALICE, frozenset({STAFF, TRADERS}))
-
-
-@root
-def test_a_process_that_has_left_its_groups_has_left_their_rights(listener: socket.socket) -> None:
-    peer = of_process(listener, BOB, STAFF)
-    assert RIGHTS.caller(peer).rights == {"look", "account"}

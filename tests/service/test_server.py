@@ -13,7 +13,7 @@ import pytest
 from msgspec import structs
 from websockets.exceptions import ConnectionClosed
 
-from actors import Runtime
+from actors import Runtime, log_queue
 from actors.errors import LinewardenError
 from actors.service import Limits, Service, ServiceError, arrivals, listeners
 from actors.settings.schema import ServiceSettings
@@ -121,14 +121,17 @@ class Scarce(socket.socket):
 def test_a_shortage_of_descriptors_passes(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     listen = listeners.listen
     monkeypatch.setattr(listeners, "listen", lambda host, port: Scarce(fileno=listen(host, port).detach()))
     monkeypatch.setattr(arrivals, "PAUSE", 0.01)
     with Service(runtime, PORT) as service:
         assert ask(service, "/status", **BEARER).status == 200
     assert Scarce.shortages == 0
+    assert log_queue.flush(20.0)
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
+    assert [getattr(record, "event", "") for record in caplog.records].count("service.accepting") == 1
 
 
 def test_stop_leaves_no_thread_and_no_descriptor(o2: SimulatedO2, market: str, baseline: Any) -> None:

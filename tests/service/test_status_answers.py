@@ -89,6 +89,14 @@ def test_large_answers_leave_one_after_the_other() -> None:
     assert lines.slept == pytest.approx([size * A_BYTE for size in sizes])
 
 
+def test_while_a_large_answer_leaves_no_other_one_does() -> None:
+    lines, alone = Lines(), list[bool]()
+    lines.name = "x" * LARGE
+    answers = StatusAnswers(lines.look, lines.change, sleep=lambda _: alone.append(answers._leaving.locked()))
+    answers.json()
+    assert alone == [True]
+
+
 def test_who_asks_after_a_change_gets_a_status_that_shows_it() -> None:
     lines = Lines()
     answers = lines.answers()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, cast
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from actors import Gap, Repaired, Runtime, Scope, Topic, VenueState
+from actors import Closed, Gap, Received, Repaired, Runtime, Scope, Stream, Topic, VenueState
 from actors.runtime import start
 from actors.service import Service
 from actors.service.responses import to_json
-from actors.service.tail import TailItem, _marker_fields
+from actors.service.tail import Tail, TailItem, _marker_fields
 from actors.simulators import SimulatedO2
 from actors.status import Status
 from tests.service.conftest import HERE
@@ -113,6 +114,28 @@ def test_a_gap_that_was_filled_is_a_marker() -> None:
         "lacks_since_ns": 1,
         "lacks_until_ns": 2,
     }
+
+
+class Queued:
+    """A stream with events that wait."""
+
+    feed, channel = "o2", "trades"
+
+    def items(self) -> Iterator[Received[int] | Closed]:
+        yield from (Received(Topic("o2", "trades", "0x1"), 1, 1, number) for number in range(3))
+        yield Closed("by close()")
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("ends", "events"), [("drain", 3), ("close", 0)])
+def test_drained_it_ends_behind_what_is_queued_and_closed_before(ends: str, events: int) -> None:
+    it = Tail(cast("Stream[Any]", Queued()), lambda: None, markers=True)
+    getattr(it, ends)("over")
+    *told, last = [json.loads(frame) for frame in it.frames()]
+    assert [each["event"] for each in told] == [*range(events)]
+    assert (last["marker"], last["reason"], it.ended) == ("closed", "over", "over")
 
 
 def test_an_event_that_the_venue_was_asked_for_says_so() -> None:

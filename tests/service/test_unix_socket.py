@@ -49,6 +49,19 @@ def test_the_folder_and_the_file_are_open_to_its_own_user_alone(folder: Path) ->
     assert not path.exists()
 
 
+def test_nothing_can_connect_before_the_modes_are_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, chmod, could = folder / "run" / "desk.sock", Path.chmod, list[bool]()
+
+    def watching(self: Path, mode: int) -> None:
+        if self == path:
+            could.append(connects(path))
+        chmod(self, mode)
+
+    monkeypatch.setattr(Path, "chmod", watching)
+    UnixSocket(path, os.getegid()).close()
+    assert could == [False, False]
+
+
 def test_a_group_may_open_it_where_one_is_given(folder: Path) -> None:
     path = folder / "run" / "desk.sock"
     group = os.getegid()
@@ -67,7 +80,7 @@ def test_a_folder_that_is_there_is_opened_to_the_group_if_it_is_linewardens(
 
 
 def test_a_folder_in_which_others_may_write_is_refused(folder: Path) -> None:
-    for open_to in (0o777, 0o1777, 0o770):
+    for open_to in (0o777, 0o1777, 0o770, 0o707):
         folder.chmod(open_to)
         with pytest.raises(ServiceError, match=r"other users may write there .* and replace the socket"):
             UnixSocket(folder / "desk.sock")

@@ -107,7 +107,8 @@ def runtime(pier: Pier, ca: trustme.CA, tmp_path: Path) -> Iterator[Runtime]:
 
 def pier_config(pier: Pier, place: Path, **feed: Any) -> dict[str, Any]:
     (place / "pier.toml").write_text(TABLE)
-    wanted: dict[str, Any] = {"compression": "deflate", "max_message": 100_000} | feed
+    heartbeat = {"pong_timeout": 10.0}  # a large message takes time on a busy machine
+    wanted: dict[str, Any] = {"compression": "deflate", "max_message": 100_000, "heartbeat": heartbeat} | feed
     return config(pier.url, venue=str(place / "pier.toml"), **wanted)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Collection
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
+import actors
 from actors.delivery.inlet import Inlet
 from actors.diagnostics import DeadLetters
 from actors.feed_spec import Specs
@@ -171,3 +175,24 @@ def test_after_the_end_there_is_one_status(look: Look) -> None:
     look.shared.note_change()
     look.status.end()
     assert look() is last
+
+
+def test_a_status_names_its_process_and_the_whole_path_of_its_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reader of the status is in another folder than the process."""
+    monkeypatch.chdir(tmp_path)
+    Path("desk.toml").write_text('[runtime]\nname = "desk"\n')
+    before_ns = time.time_ns()
+    with actors.start("desk.toml") as runtime:
+        process = runtime.status().process
+        assert (process.pid, process.version) == (os.getpid(), version("linewarden"))
+        assert process.config == str(tmp_path / "desk.toml")
+        assert before_ns <= process.started_ns <= time.time_ns()
+    with actors.start({"feeds": {}}) as runtime:
+        assert runtime.status().process.config == "<config>"
+
+
+def test_the_uptime_of_a_process_counts_from_its_start(look: Look) -> None:
+    look.timers.advance(90.0)
+    assert look().process.uptime_s == pytest.approx(90.0)

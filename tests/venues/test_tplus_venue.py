@@ -141,7 +141,10 @@ def test_an_accounts_channels_want_a_login_and_no_key() -> None:
     ("settings", "words"),
     [
         ({"private_key": "zz" * 32}, "private_key is no key: an Ed25519 seed is 64 hexadecimal digits"),
-        ({"private_key": "ab"}, "64 hexadecimal digits"),
+        ({"private_key": "ab"}, "64 hexadecimal digits, and this is 2 digits"),
+        ({"private_key": "zz" * 32}, "this is text with other characters"),
+        ({"private_key": "ab" * 64}, "this is 128 digits; a seed with its public key behind it"),
+        ({"private_key": "-----BEGIN X-----"}, "this is a PEM file; openssl pkey -in FILE"),
         ({"user": "alice"}, "user is an account's public key, 64 hexadecimal digits"),
         ({"token": "t"}, "user is missing"),
         ({"token": "t", "private_key": SEED}, "both given"),

@@ -30,7 +30,7 @@ KEYS: Final = (
         "The chosen line: topics in trouble, journal, last gap, streams.",
     ),
     Key("t", "t", "troubles", "troubles", "All that is wrong, the worst first."),
-    Key("j", "j", "journal", "journal", "How lines ended and came back, the newest first."),
+    Key("j", "j", "journal", "journal", "How lines ended and came back. It opens at its end."),
     Key("u", "u", "quarantine", "quarantine", "Messages that could not be decoded."),
     Key("f", "f", "fresh", "not fresh", "Topics that are not fresh, and why."),
     Key("r", "r", "restart", "restart", "Connect the chosen line again. It asks first.", "act"),

@@ -294,7 +294,7 @@ def _next_step(line: LineStatus, name: str, reason: Cause) -> Iterator[str]:
     elif reason.kind == "fatal":
         restart = unbroken(f"linewarden restart {printable(name)}")
         yield f". {advice.rstrip('.')}" if advice else ""
-        yield f". To try again: {restart}; after a change of the config: {unbroken('linewarden reload')}"
+        yield f". Then: {restart}, or {unbroken('linewarden reload')}"
     else:
         yield "; it died more often than max_restarts allows"
         yield "" if line.next_attempt_s is None else f", and is tried again in {span(line.next_attempt_s)}"

@@ -22,8 +22,8 @@ def test_an_outage_has_its_beginning_its_tries_and_its_first_cause_beside_the_ne
     lost = structs.replace(down("failed"), reason=Cause("fatal", "http_402", "no\x1b", "Check the key."))
     assert told(status(o2=lost), "failed") == [
         rf"o2: failed; {SINCE}, 50 failed tries); http_402: no\x1b; "
-        "began with lost: connection reset by peer. Check the key. To try again: linewarden restart o2; "
-        "after a change of the config: linewarden reload"
+        "began with lost: connection reset by peer. Check the key. Then: linewarden restart o2, "
+        "or linewarden reload"
     ]
 
 

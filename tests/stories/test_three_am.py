@@ -205,7 +205,7 @@ def test_a_wrong_key(tmp_path: Path) -> None:
     with SimulatedAlpaca(rate=0, keys={"me": "right"}) as venue:
         url = venue.url_of("iex")
         with in_a_process(config(tmp_path, alpaca_feed(url, "wrong", "AAPL"))) as desk:
-            row = desk.sees('`! LINE: failed`, "To try')
+            row = desk.sees('`! LINE: failed`, "Then')
             assert "Check key and secret in this feed's table" in " ".join(desk.screen().split())
             config(tmp_path, alpaca_feed(url, "right", "AAPL"))
             desk.does(row, "linewarden reload", LINE="alpaca")
@@ -217,7 +217,7 @@ def test_a_login_that_the_venue_refuses_and_then_takes_again(tmp_path: Path) -> 
     with SimulatedAlpaca(rate=0, keys={"me": "right"}) as venue:
         venue.refuse_keys(n=1)
         with in_a_process(config(tmp_path, alpaca_feed(venue.url_of("iex"), "right", "AAPL"))) as desk:
-            row = desk.sees('`! LINE: failed`, "To try')
+            row = desk.sees('`! LINE: failed`, "Then')
             desk.does(row, "linewarden restart", LINE="alpaca")
             desk.is_well()
 

@@ -138,7 +138,8 @@ def test_gunicorn_understands_the_command_of_the_unit() -> None:
     it = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert (it.returncode, it.stderr) == (0, "")
     assert "\nWants=linewarden.service\n" in text
-    assert "\nEnvironment=LINEWARDEN_URL=unix:/run/linewarden/linewarden.sock\n" in text
+    name = tomllib.loads((ROOT / "config" / "desk.toml").read_text())["runtime"]["name"]
+    assert f"\nEnvironment=LINEWARDEN_URL=unix:/run/linewarden/{name}.sock\n" in text
 
 
 def test_the_service_gives_its_socket_to_the_group_of_the_web_program() -> None:

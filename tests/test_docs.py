@@ -63,6 +63,7 @@ ELSEWHERE = {
 # Programs that are not run here, and why.
 NOT_OURS = {
     "systemctl": "systemd",
+    "systemd-run": "systemd",
     "journalctl": "systemd",
     "docker": "a container engine",
     "kubectl": "a cluster",

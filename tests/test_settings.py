@@ -218,7 +218,10 @@ def test_a_secret_may_come_as_one() -> None:
             "expected one of: calendars, defaults, env_file, feeds, include, log, runtime, service, trading.",
         ),
         ({"runtime": 3}, "[runtime]: expected a table, found 3."),
-        ({"feeds": {"a": [{}]}}, "[feeds.a]: expected a table, found a list."),
+        (
+            {"feeds": {"a": [{}]}},
+            "[feeds.a]: expected a table, found a list: a feed has a name, [feeds.NAME].",
+        ),
         ({"runtime": {"nmae": "x"}}, "[runtime] nmae: there is no such key; did you mean 'name'?"),
         (
             {"runtime": {"name": "my desk"}},
@@ -640,6 +643,17 @@ def test_every_mistake_a_venue_tells_is_told() -> None:
     ]
 
 
+def test_a_misspelt_table_is_not_taken_for_the_setting_of_another_sdk() -> None:
+    assert mistakes({"feed": {"a": {"venue": "o2"}}}) == [
+        "[feed]: there is no such table; did you mean 'feeds'?"
+    ]
+
+
+def test_a_feed_without_a_name_is_told_how_it_is_written() -> None:
+    told = mistakes({"feeds": {"venue": "o2"}})
+    assert told == ["[feeds.venue]: expected a table, found text: a feed has a name, [feeds.NAME]."]
+
+
 def test_a_broken_default_is_not_told_again_for_each_feed() -> None:
     config = feed() | {"defaults": {"restart": {"maximum": 0.1}}}
     assert len(mistakes(config)) == 1
@@ -651,8 +665,8 @@ def test_a_broken_default_is_not_told_again_for_each_feed() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[runtime]\nname = \n", "2:8: this is not TOML: invalid value."),
-        ("[runtime]\nname = [1,", "2:11: this is not TOML: invalid value."),
+        ("[runtime]\nname = \n", '2:8: this is not TOML: invalid value (a text has quotes: venue = "o2").'),
+        ("[runtime]\nname = [1,", '2:11: this is not TOML: invalid value (a text has quotes: venue = "o2").'),
         ("a = 1\na = 2", "2:6: this is not TOML: cannot overwrite a value."),
         (
             '{"feeds": {}}',

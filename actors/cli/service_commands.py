@@ -45,11 +45,18 @@ def _targets(context: typer.Context, incomplete: str) -> list[str]:
     return []
 
 
+def _nearest(context: typer.Context, url: str | None) -> str | None:
+    """Drops the URL of LINEWARDEN_URL if the command line names a config, and no URL."""
+    given = {name: getattr(context.get_parameter_source(name), "name", "") for name in ("url", "config")}
+    return None if given == {"url": "ENVIRONMENT", "config": "COMMANDLINE"} else url
+
+
 Url = Annotated[
     str | None,
     typer.Option(
         "--url",
         envvar="LINEWARDEN_URL",
+        callback=_nearest,
         metavar="URL",
         help="The address of the service: unix:/path, https://… or http://…",
     ),
@@ -155,7 +162,8 @@ class _Liveness(Struct):
         lines = [name for feed in self.feeds.values() for name in feed.lines]
         names = dict.fromkeys((*self.feeds, *lines))
         if target is not None and target not in names:
-            text = f"there is no feed or line {target!r}{suggestion(target, names)}"
+            near = suggestion(target, names)
+            text = f"there is no feed or line {target!r}{near} There are: {', '.join(names) or 'none'}."
             raise typer.BadParameter(text, param_hint="TARGET")
 
     def is_live(self, target: str | None) -> bool:

@@ -81,7 +81,8 @@ def _name_the_user(uid: int) -> str:
             "It stands for every user that this container does not know. Nothing was sent. "
             "Let both sides know the same users, or use the service's URL."
         )
-    trusted = f"Only {user(os.geteuid())}, root and the user in {SET_BY} are trusted"
+    own = "" if os.geteuid() == ROOT else f"{user(os.geteuid())}, "
+    trusted = f"Only {own}root and the user in {SET_BY} are trusted"
     return f"{trusted}. Nothing was sent. If this is the user of the service, set {SET_BY}={uid}."
 
 

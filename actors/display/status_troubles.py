@@ -88,6 +88,7 @@ class Trouble(Struct, frozen=True):
     feed: str = ""  # empty: of the whole process
     line: str = ""
     count: int = 1  # of the kind's noun
+    code: str = ""  # of the cause, for a line that is down
 
     @property
     def sentence(self) -> tuple[Part, ...]:
@@ -225,11 +226,13 @@ def of_line(
     """All of one line. `at`: seconds of the wall clock."""
     shown = printable(name)
 
-    def trouble(kind: str, *parts: Part, subject: str = shown, count: int = 1) -> Trouble:
-        return Trouble(kind, subject, parts, feed, name, count)
+    def trouble(kind: str, *parts: Part, subject: str = shown, count: int = 1, code: str = "") -> Trouble:
+        return Trouble(kind, subject, parts, feed, name, count, code)
 
     if line.state != "live":
-        yield trouble(_kind_of_state(line), *_why_down(name, line, at))
+        cause = _cause_of_outage(line)
+        code = "" if cause is None else printable(cause.code)
+        yield trouble(_kind_of_state(line), *_why_down(name, line, at), code=code)
     if line.degraded:
         yield trouble("degraded", f"{line.state}, degraded: ", _quote(line.degraded))
     if line.paused_by_streams:
@@ -276,9 +279,9 @@ def _why_down(name: str, line: LineStatus, at: float) -> Iterator[Part]:
     """Its state, since when, how often it was tried, the newest cause and the first, and advice."""
     yield state(line)
     yield from _outage_words(line, at)
-    if line.reason is None or line.state in {"paused", "stopped"}:
+    newest, ended = _cause_of_outage(line), outage(line)
+    if newest is None:
         return
-    newest, ended = line.reason, outage(line)
     yield from (f"; {printable(newest.code)}: ", _quote(newest.text))
     first = ended[0] if ended else None
     if first is not None and (first.code, first.text) != (newest.code, newest.text):
@@ -298,6 +301,11 @@ def _next_step(line: LineStatus, name: str, reason: Cause) -> Iterator[str]:
     else:
         yield "; it died more often than max_restarts allows"
         yield "" if line.next_attempt_s is None else f", and is tried again in {span(line.next_attempt_s)}"
+
+
+def _cause_of_outage(line: LineStatus) -> Cause | None:
+    """The newest; None: it has none that matters."""
+    return None if line.state in {"paused", "stopped"} else line.reason
 
 
 def _outage_words(line: LineStatus, at: float) -> Iterator[str]:

@@ -8,7 +8,7 @@ from actors.display.escaping import printable
 from actors.display.text import clock, day_and_clock, span, times
 from actors.events import Gap, Topic, VenueState
 from actors.protocol.formatting import counted, short
-from actors.rules.journal import LineExit
+from actors.rules.journal import JournalEntry, LineExit
 from actors.status import LineGlance, LineStatus, Status, TopicStatus
 
 TROUBLED = ("backoff", "failed")  # states that `reason` explains; in the others it is history
@@ -85,14 +85,20 @@ def cause(line: LineStatus) -> str:
 
 
 def last_gap(line: LineStatus) -> str:
-    """When it ended (local time), its length, its topic, and why."""
+    """When it ended (local time), its length, its topic, and why: the ending that began its outage."""
     gap = line.last_gap
     if gap is None:
         return ""
     length = f"{gap_length(gap)} of " if gap_length(gap) else ""
     missed = "" if gap.missed is None else f", {gap.missed:,} missed"
-    why = f": {line.reason.text}" if gap.reason == "disconnect" and line.reason is not None else ""
+    why = f": {text}" if gap.reason == "disconnect" and (text := _began(line.journal, gap)) else ""
     return printable(f"{clock(gap.until_ns)} {length}{topic_words(gap.topic)} ({gap.reason}{missed}{why})")
+
+
+def _began(journal: Sequence[JournalEntry], gap: Gap) -> str:
+    """The text of the first ending within the gap; empty where the journal has none."""
+    endings = (entry for entry in journal if isinstance(entry, LineExit))
+    return next((one.text for one in endings if gap.since_ns <= one.at_ns <= gap.until_ns), "")
 
 
 def gap_length(gap: Gap) -> str:

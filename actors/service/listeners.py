@@ -18,7 +18,7 @@ from websockets.datastructures import Headers
 from actors.http_types import HostPort, is_loopback
 from actors.service.access import Guard, TokenRights
 from actors.service.arrivals import Listener
-from actors.service.peers import SocketRights, socket_group, socket_rights
+from actors.service.peers import SocketRights, log_left_out, socket_group, socket_rights
 from actors.service.rights import Caller
 from actors.service.tls import server_context
 from actors.service.unix_socket import ServiceError, UnixSocket
@@ -130,13 +130,21 @@ class Place(Struct, frozen=True):
 
     def test(self) -> None:
         """Raises: ServiceError: the service could not listen now."""
-        for listener in self.listeners():
-            listener.close()
+        if self.socket is not None:
+            UnixSocket(self.socket, socket_group(self.settings.users), is_usual=self._is_usual).close()
+        if self.settings.listen:
+            self._tcp(None).close()
+
+    @property
+    def _is_usual(self) -> bool:
+        return self.settings.socket == "auto"
 
     def _unix(self, path: Path) -> UnixListener:
         users = self.settings.users
         group = socket_group(users)
-        return UnixListener(path, socket_rights(users), group, is_usual=self.settings.socket == "auto")
+        if group is not None:
+            log_left_out(users, group)
+        return UnixListener(path, socket_rights(users), group, is_usual=self._is_usual)
 
     def _tcp(self, port: int | None) -> TcpListener:
         host, given = self.settings.address

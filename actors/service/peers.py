@@ -71,8 +71,7 @@ def socket_rights(users: Mapping[str, Iterable[Right]]) -> SocketRights:
 def socket_group(users: Iterable[str]) -> int | None:
     """The gid that the socket gets, so that these can open it: a file has one group.
 
-    It is the first group that is named, else one that all of the users have in common. Each that is left out
-    is logged.
+    It is the first group that is named, else one that all of the users have in common.
     """
     named = [name for name in users if name not in {"root", "0"}]
     if not named:
@@ -81,12 +80,24 @@ def socket_group(users: Iterable[str]) -> int | None:
     common = frozenset.intersection(*groups.values())
     first = [next(iter(groups[name])) for name in named if name.startswith("@") and groups[name]]
     may_give = common if os.geteuid() == ROOT else common & {*os.getgroups(), os.getegid()}
-    chosen = first[0] if first else min(may_give, default=os.getegid())
-    left = ", ".join(name for name in named if chosen not in groups[name])
-    if left:
-        text = "[service.users]: the socket belongs to group %d: %s have to be members of it to open it"
-        log.warning("service.users", text, chosen, left)
-    return chosen
+    return first[0] if first else min(may_give, default=os.getegid())
+
+
+def log_left_out(users: Iterable[str], group: int) -> None:
+    """Logs the users that this machine knows and that cannot open a socket of this group."""
+    groups = {name: _groups_of(name) for name in users if name not in {"root", "0"}}
+    outside = (name for name, its in groups.items() if group not in its and (its or name.isdecimal()))
+    if left := ", ".join(outside):
+        text = "[service.users]: the socket belongs to the group %s; not a member, so without access: %s"
+        log.warning("service.users", text, group_name(group), left)
+
+
+def group_name(gid: int) -> str:
+    """Its number, where it has no name."""
+    if sys.platform != "win32":
+        with suppress(KeyError, OverflowError):
+            return grp.getgrgid(gid).gr_name
+    return str(gid)
 
 
 if sys.platform != "win32":

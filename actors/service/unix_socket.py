@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from actors.errors import LinewardenError
+from actors.service.peers import group_name
 from actors.trading.file_lock import FileLock
 
 BACKLOG: Final = 1_024
@@ -49,6 +51,8 @@ class UnixSocket:
             self._identity = _identity(path)
         except OSError as error:
             why = error.strerror or str(error)
+            if error.errno in {errno.EACCES, errno.EROFS}:
+                why += f": uid {os.geteuid()} may not write in its folder"
             raise ServiceError(f"{path} cannot be listened on: {why}; {ADVICE}") from None
 
     def close(self) -> None:
@@ -68,14 +72,27 @@ def _prepare(folder: Path, group: int | None, *, is_usual: bool) -> None:
         folder.mkdir(FOLDER, exist_ok=True)
     facts = folder.stat()
     if group is not None and (is_missing or is_usual) and facts.st_uid == os.geteuid():
-        os.chown(folder, -1, group)
-        folder.chmod(GROUP_FOLDER)
+        _give(folder, group, GROUP_FOLDER)
     if facts.st_uid not in {os.geteuid(), 0}:
         why = f"its folder belongs to uid {facts.st_uid}, who could replace the socket"
         raise ServiceError(f"{folder}: {why}; {ADVICE}")
     if facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         why = f"other users may write there (mode {stat.S_IMODE(facts.st_mode):04o}) and replace the socket"
         raise ServiceError(f"{folder}: {why}; chmod go-w {folder}, or {ADVICE}")
+
+
+def _give(path: Path, group: int, mode: int) -> None:
+    """Raises: ServiceError: this process may not give it to that group."""
+    try:
+        os.chown(path, -1, group)
+    except PermissionError:
+        name = group_name(group)
+        raise ServiceError(
+            f"{path} cannot be given to the group {name}, which [service.users] needs: uid {os.geteuid()} is "
+            f"no member of it. Under systemd, add SupplementaryGroups={name} to the unit; elsewhere, add "
+            "the user to the group"
+        ) from None
+    path.chmod(mode)
 
 
 def _lock(path: Path) -> FileLock:
@@ -125,8 +142,7 @@ def _listening(path: Path, group: int | None) -> socket.socket:
         sock.bind(str(path))
         path.chmod(FILE)
         if group is not None:
-            os.chown(path, -1, group)
-            path.chmod(GROUP_FILE)
+            _give(path, group, GROUP_FILE)
         sock.listen(BACKLOG)
         sock.setblocking(False)
     except BaseException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Collection, Container, Mapping
 from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,8 @@ class ConfigReader(SettingsReader):
         """A key may be a setting of an SDK, whose config file has one table for all."""
         for key in [key for key in table if key not in known]:
             found_in = (meaning(key, "keys", kind.sdk_words()) for kind in self._venues.values())
-            if told := next(filter(None, found_in), ""):
+            is_table = isinstance(table[key], Mapping) and get_close_matches(key, known, 1)
+            if not is_table and (told := next(filter(None, found_in), "")):
                 self.complain(where, key, f"there is no such table{told}, in [feeds.NAME]")
             else:
                 self.reject_unknown(where, [key], known)

@@ -46,7 +46,9 @@ class FeedReader(Struct, frozen=True):
         if not BARE.match(name):
             reader.complain(where, "", "expected a feed's name of letters, digits, - and _ only")
         if not isinstance(raw, Mapping):
-            reader.complain(where, "", f"expected a table, found {found(raw)}")
+            reader.complain(
+                where, "", f"expected a table, found {found(raw)}: a feed has a name, [feeds.NAME]"
+            )
             return None
         table = with_defaults(reader, where, reader.table(where, raw), self.defaults)
         reader.places.keep(where, table)

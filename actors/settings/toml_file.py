@@ -69,4 +69,6 @@ def _syntax(file: str, text: str, error: str) -> str:
         lines = text.splitlines() or [""]
         numbers = [str(len(lines)), str(len(lines[-1]) + 1)]
     json = " A config is TOML, and this looks like JSON." if text.lstrip().startswith("{") else ""
-    return f"{file}:{numbers[0]}:{numbers[1]}: this is not TOML: {what[:1].lower()}{what[1:]}.{json}"
+    quotes = ' (a text has quotes: venue = "o2")' if what == "Invalid value" else ""
+    told = f"{what[:1].lower()}{what[1:]}{quotes}"
+    return f"{file}:{numbers[0]}:{numbers[1]}: this is not TOML: {told}.{json}"

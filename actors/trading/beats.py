@@ -12,7 +12,7 @@ from actors.client.open_socket import connector
 from actors.client.service_http import ServiceHttp
 from actors.errors import LinewardenError, ServiceDeclinedError, ServiceUnreachableError
 from actors.secret import Secret
-from actors.settings.service_address import ServiceAddress
+from actors.settings.service_address import ServiceAddress, parse_address
 from actors.supervision.forks import Home
 
 log = log_queue.logger("actors.trading.beats")
@@ -25,21 +25,26 @@ class Beats:
     """Sends beats for one feed. Any thread may call.
 
     A beat is sent because the program has called, and never by itself: a program that hangs does not beat.
-    `find`: returns the address of the service, and is asked for each beat: the service may have started again
-    elsewhere. `by`: the program's name there; several programs of a feed have different ones.
+    `service`: its address, `unix:/path`, `https://…` or `http://…`; or a function that returns it for each
+    beat, for a service that may start again elsewhere. `by`: the program's name there; several programs of a
+    feed have different ones. `token`: one with the right `act`; over TCP only.
+
+    Raises:
+        ValueError: `service` is a text and no address.
     """
 
     def __init__(
         self,
-        find: Callable[[], ServiceAddress],
+        service: str | Callable[[], ServiceAddress],
         feed: str,
         *,
         by: str,
-        token: Secret | None = None,
+        token: Secret | str | None = None,
     ) -> None:
-        self._find, self._connector = find, connector()
+        self._find = _always(parse_address(service)) if isinstance(service, str) else service
+        self._connector = connector()
         self._path = f"/beat/{quote(feed, safe='')}?{urlencode({'by': by})}"
-        self._feed, self._token = feed, token
+        self._feed, self._token = feed, Secret(token) if isinstance(token, str) else token
         self._home = Home()
         self._lock = threading.Lock()
         self._asked = threading.Event()
@@ -104,3 +109,7 @@ class Beats:
         if not why and self._is_unheard:
             log.warning("beat.accepted", "%s: beats are taken again", self._feed, feed=self._feed)
         self._is_unheard = bool(why)
+
+
+def _always(address: ServiceAddress) -> Callable[[], ServiceAddress]:
+    return lambda: address

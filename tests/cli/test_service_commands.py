@@ -93,6 +93,7 @@ def test_a_target_that_does_not_exist_is_told_with_the_nearest(runtime: Runtime)
             told = asked("status", "o22", "--url", service.url, *options)
             assert told.returncode == 2
             assert "there is no feed or line 'o22'; did you mean 'o2'?" in told.stderr
+            assert "There are: o2" in told.stderr
         told = asked("status", "--sort", "helth", "--url", service.url)
         assert told.returncode == 2
         assert "there is no column 'helth'; did you mean 'health'?" in told.stderr
@@ -166,6 +167,7 @@ def test_no_service_is_3_and_says_where_it_was_looked_for(
         (["--url", nobody, "-c", "elsewhere.toml"], {"LINEWARDEN_URL": "http://127.0.0.1:1"}),
         ([], {"LINEWARDEN_URL": f"http://{nobody}"}),
         (["-c", config], {}),
+        (["-c", config], {"LINEWARDEN_URL": "http://127.0.0.1:1"}),
     ]
     (tmp_path / "elsewhere.toml").touch()
     monkeypatch.chdir(tmp_path)

@@ -66,9 +66,14 @@ def test_the_last_gap_tells_when_how_long_of_what_and_why() -> None:
     gap = Gap(Topic("o2", "depth", "0x" + "ab" * 32), "disconnect", None, until - 410_000_000, until, 3)
     at = time.strftime("%H:%M:%S", time.localtime(until / 1e9))
     assert last_gap(line(last_gap=gap)) == f"{at} 0.41 s of depth 0xabab…abab (disconnect)"
-    because = Cause("retryable", "lost", "reset by\npeer")
-    told = last_gap(line(last_gap=gap, reason=because))
+    began = structs.replace(ending("lost", "reset by\npeer"), at_ns=gap.since_ns + 1)
+    tried = structs.replace(ending("refused", "refused"), at_ns=gap.since_ns + 2)
+    told = last_gap(line(last_gap=gap, journal=(began, tried)))
     assert told == f"{at} 0.41 s of depth 0xabab…abab (disconnect: reset by\\npeer)"
+    later = Cause("retryable", "refused", "refused")
+    for journal in ((), (structs.replace(began, at_ns=until + 1),)):  # an outage that has begun since
+        told = last_gap(line(last_gap=gap, reason=later, journal=journal))
+        assert told.endswith("(disconnect)")
     counted = Gap(Topic("o2", "nonce"), "overflow", 1200, until, until, 3)
-    assert last_gap(line(last_gap=counted, reason=because)) == f"{at} nonce (overflow, 1,200 missed)"
+    assert last_gap(line(last_gap=counted, journal=(began,))) == f"{at} nonce (overflow, 1,200 missed)"
     assert last_gap(line()) == ""

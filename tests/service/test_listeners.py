@@ -97,3 +97,15 @@ def test_two_services_of_one_name_are_told_apart(runtime: Runtime, service: Serv
     with pytest.raises(ServiceError, match=f"is taken: process {os.getpid()} listens there"):
         Service(runtime, HERE).start()
     assert ask(service, "/healthz").status == 200
+
+
+def test_a_test_of_the_place_logs_nothing_that_the_service_logs_again(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ("none-of-this-name", f"@{os.getegid()}", "4294967000")
+    place = Place(ServiceSettings(users=dict.fromkeys(names, ("look",))), folder / "run" / "desk.sock")
+    place.test()
+    assert caplog.text == ""
+    for listener in place.listeners():
+        listener.close()
+    assert caplog.text.count("none-of-this-name") == caplog.text.count("4294967000") == 1

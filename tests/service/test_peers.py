@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from actors.service.peers import SocketRights, socket_group, socket_rights
+from actors.service.peers import SocketRights, log_left_out, socket_group, socket_rights
 from actors.service.rights import EVERY, Right
 from actors.wire.unix_peer import Peer
 
@@ -61,5 +61,8 @@ def test_without_users_the_socket_has_no_group() -> None:
 
 
 def test_the_first_group_that_is_named_gets_the_socket(caplog: pytest.LogCaptureFixture) -> None:
-    assert socket_group(["@2001", "@2002"]) == TRADERS
-    assert "the socket belongs to group 2001: @2002 have to be members of it" in caplog.text
+    users = ["@2001", "@2002", "4294967000", "none-of-this-name"]
+    assert socket_group(users) == TRADERS
+    assert caplog.text == ""
+    log_left_out(users, TRADERS)
+    assert "the group 2001; not a member, so without access: @2002, 4294967000\n" in caplog.text

@@ -71,6 +71,33 @@ def test_a_group_may_open_it_where_one_is_given(folder: Path) -> None:
     own.close()
 
 
+@pytest.mark.parametrize("is_folder", [True, False], ids=["folder", "file"])
+def test_a_group_that_the_user_is_no_member_of_is_told_with_what_to_do(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, is_folder: bool
+) -> None:
+    def refuse(path: Path, uid: int, gid: int) -> None:
+        if path.is_dir() == is_folder:
+            raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", refuse)
+    with pytest.raises(ServiceError) as told:
+        UnixSocket(folder / "run" / "desk.sock", 4294967000)
+    assert "cannot be given to the group 4294967000, which [service.users] needs: " in str(told.value)
+    assert "add SupplementaryGroups=4294967000 to the unit" in str(told.value)
+
+
+def test_a_folder_in_which_it_may_not_write_is_told_with_its_user(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *args: object, **named: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    why = f"Permission denied: uid {os.geteuid()} may not write in its folder"
+    with pytest.raises(ServiceError, match=why):
+        UnixSocket(folder / "run" / "desk.sock")
+
+
 @pytest.mark.parametrize(("is_usual", "expected"), [(True, 0o750), (False, 0o700)], ids=["usual", "named"])
 def test_a_folder_that_is_there_is_opened_to_the_group_if_it_is_linewardens(
     folder: Path, is_usual: bool, expected: int

@@ -44,7 +44,7 @@ def armed(service: Service) -> tuple[str, ...]:
 
 
 def test_a_beat_arms_the_switch_and_the_last_one_disarms_it(service: Service) -> None:
-    beats = Beats(lambda: parse_address(service.url), "projectx", by="bot", token=Secret(TOKEN))
+    beats = Beats(service.url, "projectx", by="bot", token=TOKEN)
     beats.beat()
     until(lambda: armed(service) == ("bot",))
     at = service._switches._switches["projectx"]._beats["bot"]
@@ -101,8 +101,13 @@ def test_a_beat_that_is_not_taken_is_logged_once_and_holds_nothing_up(
     assert "another-one" not in caplog.text
 
 
+def test_a_text_that_is_no_address_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="expected an address such as unix:"):
+        Beats("ftp://desk.example", "projectx", by="bot")
+
+
 def test_a_service_that_is_not_there_is_told() -> None:
-    beats = Beats(lambda: parse_address("http://127.0.0.1:9"), "projectx", by="bot")
+    beats = Beats("http://127.0.0.1:9", "projectx", by="bot")
     with pytest.raises(LinewardenError, match=r"cannot reach the service at http://127\.0\.0\.1:9: "):
         beats.end()
 

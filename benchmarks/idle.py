@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import resource
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -147,12 +148,35 @@ def _asking(url: str, programs: int, seconds: float) -> Iterator[list[Asked]]:
 # ── a line beside ───────────────────────────────────────────────────────────────────────────────
 
 
-class Phase(Struct, frozen=True):
-    """With or without those who ask; monotonic nanoseconds."""
+BESIDE = ("no program", "60 programs that ask another process", "60 programs that ask the service")
+AS_LARGE = 3_700_000  # bytes of an answer, as of the status
 
-    programs: int
+
+class OtherProcess:
+    """Answers as many bytes as the service, which cost the machine as much and the runtime nothing."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def _run(self) -> None:
+        answer = b"HTTP/1.1 200 OK\r\n\r\n" + bytes(AS_LARGE)
+        while True:
+            with self._listener.accept()[0] as sock, suppress(OSError):
+                sock.recv(4_096)
+                sock.sendall(answer)
+
+
+class Phase(Struct, frozen=True):
+    """`beside`: one of `BESIDE`; monotonic nanoseconds; `share`: of a core, that the process took."""
+
+    beside: str
     since_ns: int
     until_ns: int
+    share: float
 
 
 class Heard(Struct, frozen=True):
@@ -164,34 +188,33 @@ class Heard(Struct, frozen=True):
 def measure_beside(rounds: int) -> Table:
     table = Table(
         f"A stream of {RATE:,} events per second in a process with {LINES} × {TOPICS} idle topics,"
-        f" and 60 programs that ask for its status; medians of {rounds}",
-        ("programs", "events/s", "p50 µs", "p99 µs"),
+        f" and programs that ask once a second; medians of {rounds}",
+        ("beside", "events/s", "p50 µs", "p99 µs", "% of a core"),
     )
-    with hosted(QuietVenue) as quiet, sending("o2") as sender:
-        count = int(RATE * (PHASE + 1.0) * 2 * rounds)
-        heard = alone_within(BOUND, hear, sender.listen(Plan(count, RATE)), quiet.url(), rounds)
+    with hosted(QuietVenue) as quiet, hosted(OtherProcess) as other, sending("o2") as sender:
+        count = int(RATE * (PHASE + 2.0) * len(BESIDE) * rounds)
+        asked = (quiet.url(), other.url())
+        heard = alone_within(BOUND, hear, sender.listen(Plan(count, RATE)), *asked, rounds)
         sent = sender.sent().at_ns
-    for programs in (0, PROGRAMS[-1]):
-        phases = [_phase(heard, sent, each) for each in heard.phases if each.programs == programs]
-        rates, p50, p99 = zip(*phases, strict=True)
-        table.rows.append(
-            (f"{programs}", f"{median(rates):,.0f}", f"{median(p50):,.0f}", f"{median(p99):,.0f}")
-        )
+    for beside in BESIDE:
+        phases = [_phase(heard, sent, each) for each in heard.phases if each.beside == beside]
+        rates, p50, p99, shares = map(median, zip(*phases, strict=True))
+        table.rows.append((beside, f"{rates:,.0f}", f"{p50:,.0f}", f"{p99:,.0f}", f"{shares * 100:.0f}"))
     return table
 
 
-def _phase(heard: Heard, sent: Sequence[int], phase: Phase) -> tuple[float, float, float]:
-    """Events a second; the median and the 99th percentile of their ages, in microseconds."""
+def _phase(heard: Heard, sent: Sequence[int], phase: Phase) -> tuple[float, float, float, float]:
+    """Events a second; the median and the 99th percentile of their ages, in microseconds; its share."""
     seen = [
         seen_ns - sent[number - 1]
         for number, seen_ns in zip(heard.numbers, heard.at_ns, strict=True)
         if phase.since_ns <= seen_ns < phase.until_ns
     ]
     seconds, ordered = (phase.until_ns - phase.since_ns) / SECOND, sorted(seen)
-    return len(seen) / seconds, at(50.0, ordered) / 1e3, at(99.0, ordered) / 1e3
+    return len(seen) / seconds, at(50.0, ordered) / 1e3, at(99.0, ordered) / 1e3, phase.share
 
 
-def hear(address: Mapping[str, Any], idle: str, rounds: int) -> Heard:
+def hear(address: Mapping[str, Any], idle: str, other: str, rounds: int) -> Heard:
     """In a process of its own: what a program reads while its service is asked, and while it is not."""
     wants = subscription(address)
     numbers: list[int] = []
@@ -215,13 +238,15 @@ def hear(address: Mapping[str, Any], idle: str, rounds: int) -> Heard:
         ):
             threading.Thread(target=read, daemon=True).start()
             time.sleep(1.0)
-            phases = [_heard(service.url, programs) for _ in range(rounds) for programs in (0, PROGRAMS[-1])]
+            asked = dict(zip(BESIDE, ("", other, service.url), strict=True))
+            phases = [_heard(beside, url) for _ in range(rounds) for beside, url in asked.items()]
     return Heard(numbers[: len(at_ns)], at_ns[: len(numbers)], phases)
 
 
-def _heard(url: str, programs: int) -> Phase:
-    with _asking(url, programs, PHASE):
-        since_ns = time.monotonic_ns()
+def _heard(beside: str, url: str) -> Phase:
+    with _asking(url, PROGRAMS[-1] if url else 0, PHASE + 1.0):
+        time.sleep(1.0)  # until they have begun
+        since_ns, took = time.monotonic_ns(), time.process_time()
         time.sleep(PHASE)
-        until_ns = time.monotonic_ns()
-    return Phase(programs, since_ns, until_ns)
+        until_ns, took = time.monotonic_ns(), time.process_time() - took
+    return Phase(beside, since_ns, until_ns, took / PHASE)

@@ -7,6 +7,7 @@ lines and streams. What has no room is counted, with the command that shows it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
@@ -21,6 +22,7 @@ from actors.protocol.formatting import counted
 
 FOR_LINES = 10  # rows that the troubles of persons, and notes, leave to the table at first
 STYLES: dict[Level, str] = {"person": "bold red", "trouble": "yellow", "note": "dim", "extra": "dim"}
+CODES = 3  # causes of lines that are counted together
 MARK = "! "  # before what needs a person
 
 
@@ -141,7 +143,7 @@ class Screen:
             number = sum(each.count for each in known[self._shown[kind] :])
             if number and KINDS[kind].level != "extra":
                 more = "more " if self._shown[kind] else ""
-                words = counts(kind, number)
+                words = f"{counts(kind, number)}{_codes(known[self._shown[kind] :])}"
                 by_command.setdefault(KINDS[kind].command, []).append(
                     words.replace(" ", f" {more}", 1) if more else words
                 )
@@ -182,3 +184,13 @@ class Screen:
         more = f", and {counted(len(streams), 'stream')}" if streams else ""
         parts = (f"not shown: {' and '.join(told)} (", Quote(feeds), f"){more}: {unbroken(EVERYTHING)}")
         return rows_of(parts, "yellow" if others else "dim", self._width, most=2)
+
+
+def _codes(every: Sequence[Trouble]) -> str:
+    """Their causes, the most frequent first, such as ` (180 dns, 3 http_429)`; empty: they have none."""
+    found = Counter(each.code for each in every if each.code)
+    if len(found) == 1:
+        return f" ({next(iter(found))})"
+    told = [f"{number:,} {code}" for code, number in found.most_common(CODES)]
+    others = found.total() - sum(number for _, number in found.most_common(CODES))
+    return f" ({', '.join([*told, *[f'{others:,} others'] * bool(others)])})" if told else ""

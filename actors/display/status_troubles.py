@@ -22,7 +22,7 @@ from actors.display.status_words import (
 from actors.display.text import day_and_clock, span, times, unbroken
 from actors.protocol.formatting import counted
 from actors.rules.counters import StreamStatus
-from actors.status import AccountStatus, FeedStatus, LineStatus, Status
+from actors.status import AccountStatus, Cause, FeedStatus, LineStatus, Status
 
 EVERYTHING = "linewarden status --all"
 
@@ -86,6 +86,7 @@ class Trouble(Struct, frozen=True):
     feed: str = ""  # empty: of the whole process
     line: str = ""
     count: int = 1  # of the kind's noun
+    code: str = ""  # of the cause, for a line that is down
 
     @property
     def sentence(self) -> tuple[Part, ...]:
@@ -217,11 +218,13 @@ def of_line(
     """All of one line. `at`: seconds of the wall clock."""
     shown = printable(name)
 
-    def trouble(kind: str, *parts: Part, subject: str = shown, count: int = 1) -> Trouble:
-        return Trouble(kind, subject, parts, feed, name, count)
+    def trouble(kind: str, *parts: Part, subject: str = shown, count: int = 1, code: str = "") -> Trouble:
+        return Trouble(kind, subject, parts, feed, name, count, code)
 
     if line.state != "live":
-        yield trouble(_kind_of_state(line), *_why_down(line, at))
+        cause = _cause_of_outage(line)
+        code = "" if cause is None else printable(cause.code)
+        yield trouble(_kind_of_state(line), *_why_down(line, at), code=code)
     if line.degraded:
         yield trouble("degraded", f"{line.state}, degraded: ", _quote(line.degraded))
     if line.paused_by_streams:
@@ -268,15 +271,20 @@ def _why_down(line: LineStatus, at: float) -> Iterator[Part]:
     """Its state, since when, how often it was tried, the newest cause and the first, and advice."""
     yield state(line)
     yield from _outage_words(line, at)
-    if line.reason is None or line.state in {"paused", "stopped"}:
+    newest, ended = _cause_of_outage(line), outage(line)
+    if newest is None:
         return
-    newest, ended = line.reason, outage(line)
     yield from (f"; {printable(newest.code)}: ", _quote(newest.text))
     first = ended[0] if ended else None
     if first is not None and (first.code, first.text) != (newest.code, newest.text):
         yield from (f"; began with {printable(first.code)}: ", _quote(first.text))
     if newest.advice:
         yield f". {_COMMAND.sub(lambda found: unbroken(found.group()), printable(newest.advice))}"
+
+
+def _cause_of_outage(line: LineStatus) -> Cause | None:
+    """The newest; None: it has none that matters."""
+    return None if line.state in {"paused", "stopped"} else line.reason
 
 
 def _outage_words(line: LineStatus, at: float) -> Iterator[str]:

@@ -23,6 +23,7 @@ class AdmissionLimits(Struct, frozen=True, kw_only=True):
     waiting: int = 256  # without a complete request
     waiting_per_address: int = 128
     within: float = 5.0  # seconds from the connection to the end of its request's head
+    answer_within: float = 10.0  # seconds in which a client has to read its answer
     clients: int = 64  # callers with a right, tails included
     per_client: int = 48  # of these, from one address with one token, or of one user
     strangers: int = 8  # callers without a right that may be answered all the same
@@ -34,7 +35,7 @@ class WaitingRoom:
 
     A new connection is always admitted. When its place is needed, the oldest connection of its own address
     ends, or the oldest one of the address that has most. A slow request is overdue by the time of its
-    connection, however often it sends a byte.
+    connection, however often it sends a byte. One whose answer is being sent has a seat, and no place here.
     """
 
     def __init__(self, limits: AdmissionLimits) -> None:
@@ -42,6 +43,7 @@ class WaitingRoom:
         self._waiting: dict[str, OrderedDict[int, float]] = {}  # by address: number, and when it is overdue
         self._address: dict[int, str] = {}
         self._refused: OrderedDict[int, float] = OrderedDict()  # and when it is overdue
+        self._sending: OrderedDict[int, float] = OrderedDict()  # and when it is overdue
 
     def __len__(self) -> int:
         return len(self._address) + len(self._refused)
@@ -75,9 +77,14 @@ class WaitingRoom:
         self.left(number)
         self._refused[number] = now + LINGER
 
+    def sending(self, number: int, now: float) -> None:
+        """Its answer is there, and leaves as fast as the client reads."""
+        self._sending[number] = now + self._limits.answer_within
+
     def left(self, number: int) -> None:
         """Its request is complete, or it has ended."""
         self._refused.pop(number, None)
+        self._sending.pop(number, None)
         address = self._address.pop(number, None)
         if address is not None:
             del self._waiting[address][number]
@@ -86,8 +93,8 @@ class WaitingRoom:
 
     def overdue(self, now: float) -> list[int]:
         """Those whose time is over."""
-        found = [number for number, due in self._refused.items() if due <= now]
-        for waiting in self._waiting.values():
+        found: list[int] = []
+        for waiting in self._by_due():
             for number, due in waiting.items():
                 if due > now:
                     break
@@ -96,20 +103,12 @@ class WaitingRoom:
 
     def next_due(self) -> float | None:
         """When the next one is overdue, unless it leaves; None: no connection waits."""
-        first = [next(iter(each.values())) for each in (self._refused, *self._waiting.values()) if each]
+        first = [next(iter(each.values())) for each in self._by_due() if each]
         return min(first, default=None)
 
-
-class Seat(Struct, frozen=True):
-    """The connection has a place. `instead_of`: the number of one that has been answered, and ends now."""
-
-    instead_of: int | None = None
-
-
-class Full(Struct, frozen=True):
-    """There is no place; the sentence says why."""
-
-    sentence: str
+    def _by_due(self) -> list[OrderedDict[int, float]]:
+        """In each the one that is overdue first comes first."""
+        return [self._refused, self._sending, *self._waiting.values()]
 
 
 class _Taken(Struct):
@@ -118,53 +117,37 @@ class _Taken(Struct):
 
 
 class Seats:
-    """The connections whose request is being answered, or that have a tail.
-
-    One that has been answered keeps its place until the client hangs up or the place is needed.
-    """
+    """The connections whose request is being answered, until the answer is sent; and those with a tail."""
 
     def __init__(self, limits: AdmissionLimits) -> None:
         self._limits = limits
         self._taken: dict[int, _Taken] = {}
-        self._answered: dict[int, None] = {}  # the first answered first
         self._most = {
             "stranger": limits.strangers,
             "known": limits.clients,
             "owner": limits.clients + limits.owners,
         }
 
-    def request(self, number: int, client: str, standing: Standing) -> Seat | Full:
-        """A request is complete. `client`: the address and token, or the user, that it comes from."""
-        rivals = self._rivals(standing)
-        instead_of = None
-        if len(rivals) >= self._most[standing]:
-            instead_of = next((each for each in self._answered if each in rivals), None)
-            if instead_of is None:
-                return Full(f"{len(rivals)} other requests are being answered; try again")
-        elif standing == "known":
-            own = {each for each in rivals if self._taken[each].client == client}
-            if len(own) >= self._limits.per_client:
-                instead_of = next((each for each in self._answered if each in own), None)
-                if instead_of is None:
-                    return Full(
-                        f"this client has {len(own)} connections, as many as it may; end some of them"
-                    )
-        if instead_of is not None:
-            self.left(instead_of)
-        self._taken[number] = _Taken(client, standing)
-        return Seat(instead_of)
+    def request(self, number: int, client: str, standing: Standing) -> str:
+        """A request is complete. Returns why there is no place for it; empty: it has one.
 
-    def _rivals(self, standing: Standing) -> set[int]:
+        `client`: the address and token, or the user, that it comes from.
+        """
+        rivals = self._rivals(standing)
+        if len(rivals) >= self._most[standing]:
+            return f"{len(rivals)} other requests are being answered; try again"
+        if standing == "known":
+            own = sum(taken.client == client for taken in rivals)
+            if own >= self._limits.per_client:
+                return f"this client has {own} connections, as many as it may; end some of them"
+        self._taken[number] = _Taken(client, standing)
+        return ""
+
+    def _rivals(self, standing: Standing) -> list[_Taken]:
         """Those that take the places which this standing may have."""
         is_stranger = standing == "stranger"
-        return {each for each, taken in self._taken.items() if (taken.standing == "stranger") == is_stranger}
-
-    def answered(self, number: int) -> None:
-        """Its answer has been sent."""
-        if number in self._taken:
-            self._answered[number] = None
+        return [taken for taken in self._taken.values() if (taken.standing == "stranger") == is_stranger]
 
     def left(self, number: int) -> None:
-        """It has ended."""
+        """It has its answer, or has ended."""
         self._taken.pop(number, None)
-        self._answered.pop(number, None)

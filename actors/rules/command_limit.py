@@ -8,14 +8,13 @@ and an equal command within it has the answer of the one before. A pause is alwa
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
 
-PERIOD: Final = 60.0  # seconds within which commands of a client are counted
-CLIENTS: Final = 1_000  # that are remembered
+from actors.rules.client_rate import ClientRate
+
 CONNECTING: Final = frozenset({"restart", "resume"})  # commands that open a connection
 
 
@@ -49,23 +48,15 @@ class CommandLimit:
     """`interval`: seconds between two connects of a line by commands. `most`: of a client in a minute."""
 
     def __init__(self, interval: float, most: int) -> None:
-        self._interval, self._most = interval, most
+        self._interval, self._rate = interval, ClientRate(most)
         self._lines: dict[str, _Last] = {}
-        self._clients: dict[str, deque[float]] = {}
 
     def count(self, client: str, now: float) -> Later | None:
         """A command of this client. None: it is within its limit."""
-        times = self._clients.pop(client, None) or deque()
-        self._clients[client] = times  # the order is that of their last command
-        if len(self._clients) > CLIENTS:
-            del self._clients[next(iter(self._clients))]
-        while times and times[0] <= now - PERIOD:
-            times.popleft()
-        if len(times) < self._most:
-            times.append(now)
+        seconds = self._rate.count(client, now)
+        if not seconds:
             return None
-        seconds = math.ceil(times[0] + PERIOD - now)
-        told = f"this client has given {self._most} commands within a minute, as many as it may"
+        told = f"this client has given {self._rate.most} commands within a minute, as many as it may"
         return Later(f"{told}; try again in {seconds} s", seconds)
 
     def judge(self, command: str, target: str, lines: Sequence[str], now: float) -> Go | Same | Later:

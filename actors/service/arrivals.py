@@ -1,8 +1,9 @@
-"""The thread that listens: it accepts connections, reads each one's request, and hands it on complete.
+"""The thread that listens: it accepts connections, reads each one's request, and sends each one's answer.
 
 A connection without a complete request costs a descriptor and at most `MAX_HEAD` bytes, and no thread.
-`rules/admission.py` says which one ends when the place of one is needed. What is refused here has its answer
-from here, so a flood of refusals costs no thread, either.
+`rules/admission.py` says which one ends when the place of one is needed. A refusal costs no thread, either,
+and nor does an answer that a client reads slowly. Every answer leaves from here: many threads that send at
+once would keep lines from the interpreter.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import selectors
 import socket
 import ssl
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, Generic, Protocol, TypeVar
@@ -22,7 +24,7 @@ from websockets.streams import StreamReader
 
 from actors import log_queue
 from actors.rules.admission import AdmissionLimits, WaitingRoom
-from actors.service.responses import ServiceResponse, response
+from actors.service.responses import ServiceResponse, written
 from actors.service.rights import Caller
 from actors.timers import SystemClock
 
@@ -70,7 +72,9 @@ class Arrival(Generic[L]):
     def __init__(self, number: int, sock: socket.socket, listener: L, caller: Caller) -> None:
         self.number, self.sock, self.listener, self.caller = number, sock, listener, caller
         self.head = bytearray()  # what has come of the request
-        self.is_refused = False
+        self.is_refused = False  # or it has its answer
+        self.ended: Callable[[], object] | None = None  # set while its answer is being sent
+        self._unsent: deque[memoryview] = deque()
         self._tls = listener.tls  # None: plain, or the handshake has begun
         self._has_handshake = self._tls is None
 
@@ -104,8 +108,37 @@ class Arrival(Generic[L]):
     def send(self, answer: ServiceResponse, *, head: bool = False) -> None:
         """As much as the system takes at once: an answer is small. Nothing follows it."""
         with suppress(OSError, ValueError):
-            self.sock.send(response(answer, head=head).serialize())
+            self.sock.send(b"".join(written(answer, head=head)))
             self.sock.shutdown(socket.SHUT_WR)
+
+    def reply(self, pieces: Sequence[bytes], ended: Callable[[], object]) -> None:
+        """What `push` sends. The bytes are shared, not copied."""
+        self._unsent.extend(memoryview(piece) for piece in pieces if piece)
+        self.ended = ended
+
+    def push(self) -> bool:
+        """Sends as much as the system takes. True: that was all.
+
+        Raises:
+            OSError, ValueError: the client has left.
+        """
+        try:
+            while self._unsent:
+                sent = self.sock.send(self._unsent[0])
+                self._unsent[0] = self._unsent[0][sent:]
+                if not self._unsent[0]:
+                    self._unsent.popleft()
+        except _BUSY:
+            return False
+        self.sock.shutdown(socket.SHUT_WR)
+        return True
+
+    def note_ended(self) -> None:
+        """Its answer has been sent, or the client has left."""
+        ended, self.ended = self.ended, None
+        self._unsent.clear()
+        if ended is not None:
+            ended()
 
 
 class PlainAtTlsError(Exception):
@@ -115,8 +148,8 @@ class PlainAtTlsError(Exception):
 class Arrivals(Generic[L]):
     """From `start` to `stop` one thread runs.
 
-    `receive` gets each complete request with the bytes of its head. It returns a response that is sent from
-    here, or None: it has the connection from now on. It must not wait.
+    `receive` gets each complete request with the bytes of its head. It returns a response, which is sent at
+    once, or None: it has the connection from now on, and may give it back with `answer`. It must not wait.
     """
 
     def __init__(
@@ -132,11 +165,14 @@ class Arrivals(Generic[L]):
         self._numbers = 0
         self._selector = selectors.DefaultSelector()
         self._waker, self._wakened = socket.socketpair()
+        self._waker.setblocking(False)  # one that is full wakes it all the same
         self._wakened.setblocking(False)
-        self._stopping = threading.Event()
+        self._closing, self._closed, self._stopping = (threading.Event() for _ in range(3))
+        self._returned: deque[Arrival[L]] = deque()  # with their answers
         self._rounds = threading.Condition()
         self._ended = 0  # rounds
         self._asking = 0  # threads that wait for rounds to end
+        self._is_over = False
         self._is_scarce = False
         self._told: dict[str, float] = {}  # when a record of this kind was written
         self._thread = threading.Thread(target=self._run, name="service/accept", daemon=True)
@@ -147,12 +183,39 @@ class Arrivals(Generic[L]):
         self._selector.register(self._wakened, selectors.EVENT_READ)
         self._thread.start()
 
+    def close(self) -> None:
+        """The sockets that listen, and the connections that wait, are closed when it returns.
+
+        Answers are sent until `stop`.
+        """
+        self._closing.set()
+        self._wake()
+        self._closed.wait()
+
     def stop(self) -> None:
-        """The sockets that listen, and the connections that wait, are closed when it returns."""
+        """Every connection that it has is closed when it returns."""
+        self._closing.set()
         self._stopping.set()
         self._wake()
         self._thread.join()
         self._waker.close()
+
+    def answer(self, arrival: Arrival[L], pieces: Sequence[bytes], ended: Callable[[], object]) -> None:
+        """Gives a connection back, to be sent these bytes and hung up on. Any thread may call.
+
+        `ended` is called when they have been sent, or the client has left; on the thread that listens, as a
+        rule.
+        """
+        arrival.reply(pieces, ended)
+        with self._rounds:
+            is_over = self._is_over
+            if not is_over:
+                self._returned.append(arrival)
+        if not is_over:
+            self._wake()
+        else:
+            arrival.sock.close()
+            arrival.note_ended()
 
     def read_all(self, seconds: float) -> bool:
         """Waits until the requests that had come when it was called have been handed on."""
@@ -181,10 +244,14 @@ class Arrivals(Generic[L]):
                 except Exception:
                     log.exception("service.request_failed", "Unexpected error at its connections.")
                     self._stopping.wait(PAUSE)
+                if self._closing.is_set() and not self._closed.is_set():
+                    self._close()
+            with self._rounds:
+                self._is_over = True
+            self._take_back()
             for arrival in list(self._present.values()):
                 self._end(arrival)
-            for listener in self._listeners:
-                listener.close()
+            self._close()
 
     def _round(self) -> None:
         """Connections that have said something come before those that are new."""
@@ -192,11 +259,12 @@ class Arrivals(Generic[L]):
         ready = [key.data for key, _ in self._selector.select(self._timeout())]
         for each in ready:
             if isinstance(each, Arrival) and each.number in self._present:
-                self._read(each)
+                (self._read if each.ended is None else self._push)(each)
         for each in ready:
             if each is None:
                 with suppress(OSError):
                     self._wakened.recv(PIECE)
+                self._take_back()
             elif not isinstance(each, Arrival):
                 self._accept(each)
         for number in self._room.overdue(SystemClock.monotonic()):
@@ -210,6 +278,18 @@ class Arrivals(Generic[L]):
         if self._asking:
             return 0.0
         return None if due is None else max(0.0, due - SystemClock.monotonic())
+
+    def _close(self) -> None:
+        try:
+            for listener in self._listeners:
+                if not self._closed.is_set():
+                    self._selector.unregister(listener.sock)
+                listener.close()
+            for arrival in list(self._present.values()):
+                if arrival.ended is None:
+                    self._end(arrival)
+        finally:
+            self._closed.set()
 
     def _accept(self, listener: L) -> None:
         for _ in range(BATCH):
@@ -305,6 +385,27 @@ class Arrivals(Generic[L]):
             self._selector.register(arrival.sock, selectors.EVENT_READ, arrival)
             self._refuse(arrival, answer, head=request.method == "HEAD")
 
+    def _take_back(self) -> None:
+        while self._returned:
+            arrival = self._returned.popleft()
+            self._present[arrival.number] = arrival
+            self._room.sending(arrival.number, SystemClock.monotonic())
+            self._selector.register(arrival.sock, selectors.EVENT_WRITE, arrival)
+            self._push(arrival)
+
+    def _push(self, arrival: Arrival[L]) -> None:
+        try:
+            is_sent = arrival.push()
+        except (OSError, ValueError):
+            self._end(arrival)
+            return
+        if is_sent:
+            arrival.is_refused = True
+            arrival.head.clear()
+            self._room.refused(arrival.number, SystemClock.monotonic())
+            self._selector.modify(arrival.sock, selectors.EVENT_READ, arrival)
+            arrival.note_ended()
+
     def _refuse(self, arrival: Arrival[L], answer: ServiceResponse, *, head: bool = False) -> None:
         """Or answer at once. The client has a moment to hang up: closing now could destroy the answer."""
         arrival.is_refused = True
@@ -322,7 +423,7 @@ class Arrivals(Generic[L]):
             self._end(arrival)
 
     def _end_overdue(self, arrival: Arrival[L]) -> None:
-        if arrival.head:
+        if arrival.head and arrival.ended is None:
             text = "the request was not complete in time"
             arrival.send(ServiceResponse(408, {"error": text}))
         self._end(arrival)
@@ -333,6 +434,7 @@ class Arrivals(Generic[L]):
                 self._selector.unregister(arrival.sock)
             arrival.sock.close()
             self._forget(arrival)
+            arrival.note_ended()
 
     def _forget(self, arrival: Arrival[L]) -> None:
         del self._present[arrival.number]

@@ -1,4 +1,4 @@
-"""One connection to the service, with bounds on its bytes, seconds and threads."""
+"""The connection of one tail, with bounds on its bytes, seconds and threads."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import contextlib
 import logging
 import socket
 import threading
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import PONG, CloseCode, Frame
-from websockets.http11 import Request, Response
+from websockets.http11 import Response
 from websockets.protocol import CONNECTING, OPEN, Event
 from websockets.server import ServerProtocol
 from websockets.sync.server import Server, ServerConnection
@@ -69,30 +68,22 @@ class _Server(Struct, frozen=True):
 
 
 class Client(ServerConnection):
-    """The library's connection, for a request that has come; its tail ends with it.
-
-    `answer` gives the response to the request, or None and lends a tail. `answered` is called when a response
-    has been sent; a tail is none.
-    """
+    """The library's connection, for a tail whose request has come; the tail ends with it."""
 
     def __init__(
-        self,
-        sock: socket.socket,
-        head: bytes,
-        limits: Limits,
-        *,
-        answer: Callable[[Client, Request], Response | None],
-        answered: Callable[[], object],
-        stopping: threading.Event,
+        self, sock: socket.socket, head: bytes, limits: Limits, tail: Tail, stopping: threading.Event
     ) -> None:
-        self._head, self._answer, self._answered = head, answer, answered
+        """It owns the tail from now on, and closes it.
+
+        Raises:
+            OSError: the client has left.
+            RuntimeError: the system has no thread for it.
+        """
+        self._head, self._tail = head, tail
         self._open_within = limits.open_within
-        self._is_answered = False
         self._responded = threading.Event()  # or it has ended
-        self._tail: Tail | None = None
-        self._gone = False
-        self._guard = threading.Lock()
         sock.settimeout(limits.send_within)  # a client that does not read cannot hold a thread forever
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().__init__(
@@ -105,9 +96,9 @@ class Client(ServerConnection):
         )
 
     def attend(self) -> None:
-        """Answers, and returns when the connection has ended."""
+        """Sends the tail, and returns when the connection has ended."""
         try:
-            self.handshake(self._process_request, None, None, self._open_within)
+            self.handshake(None, None, None, self._open_within)
             if self.protocol.state is OPEN:
                 self.start_keepalive()
                 with self:
@@ -118,50 +109,26 @@ class Client(ServerConnection):
             self.close_socket()
             self.join()
 
-    def _process_request(self, _: ServerConnection, request: Request) -> Response | None:
-        return self._answer(self, request)
-
-    def lend(self, tail: Tail) -> None:
-        """From here on this client owns the tail and closes it."""
-        with contextlib.suppress(OSError):
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        with self._guard:
-            self._tail = tail
-            gone = self._gone
-        if gone:
-            tail.close("the client has left")
-
     def send_tail(self) -> None:
         """Sends the frames of the tail until it ends or the client leaves."""
-        tail = self._tail
-        if tail is None:
-            return
         try:
-            for frame in tail.frames():
+            for frame in self._tail.frames():
                 self.send(frame, text=True)
         except ConnectionClosed as error:
-            log.debug("service.tail_ended", "%r has ended: %s", tail, error)
+            log.debug("service.tail_ended", "%r has ended: %s", self._tail, error)
         except Exception:
-            log.exception("service.tail_failed", "%r failed.", tail)
+            log.exception("service.tail_failed", "%r failed.", self._tail)
             self.close(CloseCode.INTERNAL_ERROR, "this tail failed; see the log of the service")
         else:
-            self.close(CloseCode.GOING_AWAY, _short(tail.ended))
+            self.close(CloseCode.GOING_AWAY, _short(self._tail.ended))
 
     def drain(self, why: str) -> None:
         """Its tail ends behind what is queued."""
-        with self._guard:
-            tail = self._tail
-        if tail is not None:
-            tail.drain(why)
+        self._tail.drain(why)
 
     def leave(self, why: str) -> None:
-        """Closes a tail with a close frame, and a connection that has its answer at once."""
-        with self._guard:
-            tail = self._tail
-        if tail is not None:
-            tail.close(why)
-        elif self._is_answered:
-            self.hang_up()
+        """Closes the tail with a close frame."""
+        self._tail.close(why)
 
     def hang_up(self) -> None:
         """Closes the socket now: reads and writes of its threads return."""
@@ -188,9 +155,6 @@ class Client(ServerConnection):
         super().send_data()
         if self.response is not None:
             self._responded.set()
-            if self._tail is None:
-                self._is_answered = True
-                self._answered()
 
     def process_event(self, event: Event) -> None:
         # Messages are not queued: sixteen unread ones would stop the reading of pongs.
@@ -201,11 +165,7 @@ class Client(ServerConnection):
         """Called by every thread that sees the end."""
         self._responded.set()
         super().close_socket()
-        with self._guard:
-            self._gone = True
-            tail = self._tail
-        if tail is not None:
-            tail.close("the client has left")
+        self._tail.close("the client has left")
 
 
 class _Relay(logging.Handler):

@@ -96,10 +96,26 @@ def to_json(value: Any) -> bytes:
         return printable_json_bytes(_encode(_writable(msgspec.to_builtins(value, enc_hook=_plain))))
 
 
-def response(answer: ServiceResponse, *, head: bool = False) -> Response:
-    """As sent. Every connection has one request. `head`: the length alone, without the body."""
-    body = answer.body if isinstance(answer.body, bytes) else to_json(answer.body)
-    headers = Headers(
+def response(answer: ServiceResponse) -> Response:
+    """As the library takes it."""
+    body = _body(answer)
+    return Response(answer.status, HTTPStatus(answer.status).phrase, _headers(answer, body), body)
+
+
+def written(answer: ServiceResponse, *, head: bool = False) -> tuple[bytes, bytes]:
+    """As sent: the head, and the body, which is not copied. `head`: without the body, with its length."""
+    body = _body(answer)
+    bare = Response(answer.status, HTTPStatus(answer.status).phrase, _headers(answer, body))
+    return bare.serialize(), b"" if head else body
+
+
+def _body(answer: ServiceResponse) -> bytes:
+    return answer.body if isinstance(answer.body, bytes) else to_json(answer.body)
+
+
+def _headers(answer: ServiceResponse, body: bytes) -> Headers:
+    """Every connection has one request."""
+    return Headers(
         [
             ("Date", formatdate(usegmt=True)),
             ("Connection", "close"),
@@ -110,7 +126,6 @@ def response(answer: ServiceResponse, *, head: bool = False) -> Response:
             *answer.headers,
         ]
     )
-    return Response(answer.status, HTTPStatus(answer.status).phrase, headers, b"" if head else body)
 
 
 def _plain(value: Any) -> Any:

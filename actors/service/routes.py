@@ -69,6 +69,7 @@ class ServiceRoute(Struct, frozen=True):
     argument: str = ""  # its name in messages
     # An answer without an actor and without a wait: it needs no thread and no place. None: there is none now.
     at_once: Callable[[ServiceRequest], ServiceResponse | None] = lambda _: None
+    in_turn: bool = False  # one thread answers all of these, one after the other; any other has its own
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}{self.argument}"
@@ -78,7 +79,7 @@ class ServiceRoute(Struct, frozen=True):
 
 
 class ServiceRoutes:
-    """Answers requests about one runtime. Any thread may call."""
+    """Answers requests about one runtime. Any thread may call; one at a time routes that are `in_turn`."""
 
     def __init__(
         self,
@@ -104,9 +105,11 @@ class ServiceRoutes:
         self._statuses = StatusAnswers(self._status, lambda: runtime._shared.change)
         market, owner = MarketAnswers(runtime, books), OwnerAnswers(runtime)
         self.routes = (
-            ServiceRoute("GET", "/status", "look", self.status),
+            ServiceRoute("GET", "/status", "look", self.status, in_turn=True),
             ServiceRoute("GET", "/healthz", "nothing", self.healthz, at_once=self.healthz),
-            ServiceRoute("GET", "/readyz", "nothing", self.readyz, at_once=self._recent_readiness),
+            ServiceRoute(
+                "GET", "/readyz", "nothing", self.readyz, at_once=self._recent_readiness, in_turn=True
+            ),
             ServiceRoute("GET", "/latest/", "look", market.latest, "FEED/KEY"),
             ServiceRoute("GET", "/book/", "look", market.book, "FEED/KEY"),
             ServiceRoute("GET", "/fresh/", "look", market.fresh, "FEED[/CHANNEL[/KEY]]"),
@@ -125,8 +128,8 @@ class ServiceRoutes:
             ServiceRoute("GET", "/log-level", "look", self.log_levels),
             ServiceRoute("POST", "/log-level/", "act", self.change_log_level, "LEVEL"),
             ServiceRoute("GET", "/rights", "look", self.rights),
-            ServiceRoute("GET", "/journal", "look", self.journal),
-            ServiceRoute("GET", "/journal/", "look", self.journal, "LINE"),
+            ServiceRoute("GET", "/journal", "look", self.journal, in_turn=True),
+            ServiceRoute("GET", "/journal/", "look", self.journal, "LINE", in_turn=True),
             ServiceRoute("GET", "/tail", "look", self.tail),
         )
 

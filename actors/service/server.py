@@ -1,7 +1,9 @@
-"""Gives each request that may be answered a thread.
+"""Finds the thread that answers a request.
 
-`Arrivals` accepts connections and reads requests, `Guard` admits a request, `Seats` has a place for it, and
-`ServiceRoutes` answers it. A tail is a connection of the websockets package.
+`Arrivals` accepts connections, reads requests and sends answers; `Guard` admits a request, `Seats` has a
+place for it, and `ServiceRoutes` answers it. One thread answers all that needs a status, in turn: askers in
+any number wait for it. An answer that may wait for an actor or a venue has a thread until it is there. A tail
+is a connection of the websockets package.
 """
 
 from __future__ import annotations
@@ -10,18 +12,20 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Self
 
-from websockets.http11 import Request, Response
+from websockets.http11 import Request
 
 from actors import log_queue
-from actors.rules.admission import AdmissionLimits, Full, Seats
+from actors.rules.admission import AdmissionLimits, Seats
 from actors.runtime import Runtime
 from actors.service.arrivals import Arrival, Arrivals
 from actors.service.commands import Commands
 from actors.service.connection import Client, Limits
 from actors.service.draining import Draining
 from actors.service.followed_books import FollowedBooks
+from actors.service.in_turn import InTurn
 from actors.service.listeners import Place, ServiceListener, TcpListener
 from actors.service.log_levels import LogLevels
 from actors.service.opened import Opened
@@ -31,7 +35,7 @@ from actors.service.responses import (
     ServiceRequest,
     ServiceResponse,
     parse_query,
-    response,
+    written,
 )
 from actors.service.routes import ServiceRoute, ServiceRoutes
 from actors.service.switches import Switches
@@ -45,12 +49,17 @@ POLITE, FORCED = 0.4, 0.5  # seconds that stop() gives clients to end, and their
 
 
 class _Slot:
-    """One request and its thread. The client is set when the thread has begun."""
+    """One request until its answer is sent, or its tail has ended."""
 
     def __init__(self, arrival: Arrival[ServiceListener], route: ServiceRoute, asked: ServiceRequest) -> None:
         self.arrival, self.route, self.asked = arrival, route, asked
-        self.client: Client | None = None
+        self.thread: threading.Thread | None = None  # of its own, if it has one
+        self.client: Client | None = None  # of a tail
         self.is_answered = False
+
+    def drain(self, why: str) -> None:
+        if self.client is not None:
+            self.client.drain(why)
 
 
 class Service:
@@ -79,7 +88,7 @@ class Service:
         self._books = FollowedBooks(runtime, self._opened, self._numbers.books, self._limits.book_linger)
         commands = Commands(runtime, self._numbers)
         self._log_levels = LogLevels()
-        self._draining = Draining(self._clients, self._opened.close, end)
+        self._draining = Draining(self._present, self._opened.close, end)
         self._routes = ServiceRoutes(
             runtime,
             reload,
@@ -91,7 +100,8 @@ class Service:
             self._draining,
         )
         self._lock = threading.Lock()
-        self._slots: dict[threading.Thread, _Slot] = {}
+        self._one_less = threading.Condition(self._lock)
+        self._slots: dict[int, _Slot] = {}  # by the number of the connection
         self._running = False
 
     # ── life ──
@@ -115,11 +125,14 @@ class Service:
             waiting=self._numbers.waiting,
             waiting_per_address=self._numbers.waiting_per_address,
             within=self._limits.open_within,
+            answer_within=self._limits.answer_within,
             clients=self._numbers.clients,
             per_client=self._numbers.per_client,
         )
         self._seats = Seats(admission)
         self._arrivals = Arrivals(self._listeners, admission, self._receive)
+        self._in_turn = InTurn("service/status")
+        self._in_turn.start()
         self._arrivals.start()
         self._switches.begin()
         for listener in self._listeners:
@@ -145,20 +158,24 @@ class Service:
         self._switches.stop()
         self._draining.stop()
         self._stopping.set()
-        self._arrivals.stop()
-        for listener in self._listeners:
-            listener.close()
-        for slot in self._present().values():
+        self._arrivals.close()
+        for slot in self._present():
             if slot.client is not None:
                 slot.client.leave("the service stops")
-        self._join(POLITE)
-        for slot in self._present().values():
+        self._wait(POLITE)
+        for slot in self._present():
             if slot.client is not None:
                 slot.client.hang_up()
-        self._join(FORCED)
+        self._in_turn.stop()
+        self._arrivals.stop()
+        deadline = time.monotonic() + FORCED
+        self._wait(FORCED)
         self._books.stop()
         self._log_levels.stop()
-        if left := [thread.name for thread in self._present()]:
+        threads = [self._in_turn.thread, *(slot.thread for slot in self._present() if slot.thread)]
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if left := [thread.name for thread in threads if thread.is_alive()]:
             log.warning("service.left_behind", "These threads did not end in time: %s.", ", ".join(left))
 
     def __enter__(self) -> Self:
@@ -172,14 +189,14 @@ class Service:
         """Waits until every request that has arrived by now is answered; for so many seconds at most."""
         deadline = time.monotonic() + seconds
         self._arrivals.read_all(seconds)
-        arrived = list(self._present().values())
+        arrived = self._present()
         while time.monotonic() < deadline and not all(slot.is_answered for slot in arrived):
             self._stopping.wait(LOOK)
 
     # ── a request ──
 
     def _receive(self, arrival: Arrival[ServiceListener], request: Request) -> ServiceResponse | None:
-        """Runs on the thread that listens. None: a thread answers."""
+        """Runs on the thread that listens. None: another thread answers."""
         try:
             route, asked = self._judge(arrival, request)
             answer = route.at_once(asked)
@@ -206,80 +223,80 @@ class Service:
     def _begin(self, slot: _Slot) -> None:
         """Raises: RequestDeclined: there is no place, or no thread, for this request."""
         caller, number = slot.asked.caller, slot.arrival.number
-        thread = threading.Thread(
-            target=self._attend, args=(slot,), name=f"service/{slot.arrival.caller.name}", daemon=True
-        )
         with self._lock:
-            seat = self._seats.request(number, caller.client, caller.standing)
-            if isinstance(seat, Full):
-                raise RequestDeclined(503, f"too many clients: {seat.sentence}", ("Retry-After", "1"))
-            self._slots[thread] = slot
-            ended = [each for each in self._slots.values() if each.arrival.number == seat.instead_of]
-        for each in ended:
-            if each.client is not None:
-                each.client.hang_up()
+            if full := self._seats.request(number, caller.client, caller.standing):
+                raise RequestDeclined(503, f"too many clients: {full}", ("Retry-After", "1"))
+            self._slots[number] = slot
+        if slot.route.in_turn:
+            self._in_turn.put(partial(self._attend, slot))
+            return
+        name = f"service/{slot.arrival.caller.name}"
+        slot.thread = threading.Thread(target=self._attend, args=(slot,), name=name, daemon=True)
         try:
-            thread.start()
+            slot.thread.start()
         except RuntimeError:
-            self._leave(thread)
+            self._leave(slot)
             text = "too many clients: the system has no thread for one more; try again"
             raise RequestDeclined(503, text, ("Retry-After", "1")) from None
 
     def _attend(self, slot: _Slot) -> None:
-        """Runs on the thread of one connection."""
-        number = slot.arrival.number
+        """Answers one request."""
+        answer = self._answer(slot)
+        slot.is_answered = True
+        if isinstance(answer, Tail):
+            self._send_tail(slot, answer)
+            return
+        head = slot.asked.method == "HEAD"
         try:
-            slot.client = Client(
-                slot.arrival.sock,
-                bytes(slot.arrival.head),
-                self._limits,
-                answer=lambda client, request: self._answer(client, request, slot),
-                answered=lambda: self._note_answered(number),
-                stopping=self._stopping,
+            pieces = written(answer, head=head)
+        except Exception:
+            log.exception("service.request_failed", "The answer of %s could not be written.", slot.route)
+            pieces = written(
+                ServiceResponse(500, {"error": "an unexpected error; see the log of the service"})
             )
+        self._arrivals.answer(slot.arrival, pieces, partial(self._leave, slot))
+
+    def _answer(self, slot: _Slot) -> ServiceResponse | Tail:
+        if self._stopping.is_set():
+            return ServiceResponse(503, {"error": "the service stops"})
+        answer = self._routes.answer(slot.route, slot.asked)
+        told = repr(answer) if isinstance(answer, Tail) else answer.status
+        log.debug("service.request", "%s %r: %s", slot.asked.method, slot.asked.path, told)
+        return answer
+
+    def _send_tail(self, slot: _Slot, tail: Tail) -> None:
+        """Returns when it has ended."""
+        try:
+            head = bytes(slot.arrival.head)
+            slot.client = Client(slot.arrival.sock, head, self._limits, tail, self._stopping)
             if self._stopping.is_set():  # it has looked for clients to hang up on, perhaps
                 slot.client.hang_up()
             slot.client.attend()
-        except OSError:  # the client has left
+        except (OSError, RuntimeError) as error:  # the client has left, or there is no thread
+            log.debug("service.protocol", "A connection has ended: %s", error)
+            tail.close("the client has left")
             slot.arrival.sock.close()
         finally:
-            slot.is_answered = True
-            self._leave(threading.current_thread())
+            self._leave(slot)
 
-    def _answer(self, client: Client, request: Request, slot: _Slot) -> Response | None:
-        """None: it becomes a WebSocket, and the client gets its tail."""
-        if self._stopping.is_set():
-            answer: ServiceResponse | Tail = ServiceResponse(503, {"error": "the service stops"})
-        else:
-            answer = self._routes.answer(slot.route, slot.asked)
-        slot.is_answered = True
-        if isinstance(answer, Tail):
-            log.debug("service.request", "%s %r: %r", request.method, slot.asked.path, answer)
-            client.lend(answer)
-            return None
-        log.debug("service.request", "%s %r: %d", request.method, slot.asked.path, answer.status)
-        return response(answer, head=request.method == "HEAD")
-
-    def _note_answered(self, number: int) -> None:
+    def _leave(self, slot: _Slot) -> None:
         with self._lock:
-            self._seats.answered(number)
-
-    def _leave(self, thread: threading.Thread) -> None:
-        with self._lock:
-            slot = self._slots.pop(thread)
+            del self._slots[slot.arrival.number]
             self._seats.left(slot.arrival.number)
+            self._one_less.notify_all()
 
     # ── ending ──
 
-    def _present(self) -> dict[threading.Thread, _Slot]:
+    def _present(self) -> list[_Slot]:
+        """Without that of this thread."""
         here = threading.current_thread()
         with self._lock:
-            return {thread: slot for thread, slot in self._slots.items() if thread is not here}
+            return [slot for slot in self._slots.values() if slot.thread is not here]
 
-    def _clients(self) -> list[Client]:
-        return [slot.client for slot in self._present().values() if slot.client is not None]
-
-    def _join(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        for thread in self._present():
-            thread.join(max(0.0, deadline - time.monotonic()))
+    def _wait(self, seconds: float) -> None:
+        """For the ends of the requests that are left."""
+        here = threading.current_thread()
+        with self._lock:
+            self._one_less.wait_for(
+                lambda: all(slot.thread is here for slot in self._slots.values()), seconds
+            )

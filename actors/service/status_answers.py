@@ -7,23 +7,18 @@ core. An asker after a change waits for the next of them.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
 
-from actors.service.responses import RequestDeclined
 from actors.service.status_json import status_json
 from actors.status import Status
 from actors.supervision.snapshot import SHARED
 from actors.timers import SystemClock
 
-ASKERS: Final = 64  # that may wait for one status at once
 SHARE: Final = 0.1  # of a core, which builds and encodings may take...
-LARGE: Final = 100_000  # bytes of JSON from which on one answer leaves at a time...
-A_BYTE: Final = 2e-9  # ...so many seconds per byte apart, which is longer than its thread needs to send it
 LONGEST: Final = 1.0  # ...if they are no further apart than so many seconds
 
 
@@ -39,7 +34,7 @@ class _Encoded(Struct, frozen=True):
 
 
 class StatusAnswers:
-    """Any thread may ask. `look` gives the status of this moment; `change` is replaced with each change."""
+    """One thread at a time. `look` gives the status of this moment; `change` is replaced with each change."""
 
     def __init__(
         self,
@@ -52,48 +47,32 @@ class StatusAnswers:
     ) -> None:
         self._look, self._change = look, change
         self._monotonic, self._cpu, self._sleep = monotonic, cpu, sleep
-        self._askers = threading.BoundedSemaphore(ASKERS)
-        self._taking, self._encoding, self._leaving = (threading.Lock() for _ in range(3))
         self._taken: _Taken | None = None
         self._encoded: dict[str, _Encoded] = {}
         self._encoding_took = 0.0  # seconds of a core, the last time
 
     def status(self) -> Status:
         """At most 1 s old, with few topics 0.1 s, and not older than the last change."""
-        with self._taking:
-            if (taken := self._taken) is not None and (left := taken.until - self._monotonic()) > 0.0:
-                if taken.change is self._change():
-                    return taken.status
-                self._sleep(left)
-            change, begun = self._change(), self._cpu()
-            status = self._look()
-            cost = self._cpu() - begun + self._encoding_took
-            self._taken = _Taken(status, change, self._monotonic() + pause(cost))
-            return status
+        if (taken := self._taken) is not None and (left := taken.until - self._monotonic()) > 0.0:
+            if taken.change is self._change():
+                return taken.status
+            self._sleep(left)
+        change, begun = self._change(), self._cpu()
+        status = self._look()
+        cost = self._cpu() - begun + self._encoding_took
+        self._taken = _Taken(status, change, self._monotonic() + pause(cost))
+        return status
 
     def json(self, view: str = "", shown: Callable[[Status], Status] | None = None) -> bytes:
-        """The same as JSON. `view` names what `shown` leaves of it: equal names share one encoding.
-
-        Raises:
-            RequestDeclined: 503, with Retry-After: too many wait for one now.
-        """
-        if not self._askers.acquire(blocking=False):
-            raise RequestDeclined(503, "too many ask for the status at once; try again", ("Retry-After", "1"))
-        try:
-            status = self.status()
-            with self._encoding:
-                kept = self._encoded.get(view)
-                if kept is None or kept.status is not status:
-                    begun = self._cpu()
-                    kept = _Encoded(status, status_json(status if shown is None else shown(status)))
-                    self._encoded[view] = kept
-                    self._encoding_took = self._cpu() - begun
-            if len(kept.json) >= LARGE:
-                with self._leaving:  # many threads that send at once would keep a line from the interpreter
-                    self._sleep(len(kept.json) * A_BYTE)
-            return kept.json
-        finally:
-            self._askers.release()
+        """The same as JSON. `view` names what `shown` leaves of it: equal names share one encoding."""
+        status = self.status()
+        kept = self._encoded.get(view)
+        if kept is None or kept.status is not status:
+            begun = self._cpu()
+            kept = _Encoded(status, status_json(status if shown is None else shown(status)))
+            self._encoded[view] = kept
+            self._encoding_took = self._cpu() - begun
+        return kept.json
 
 
 def pause(cost: float) -> float:

@@ -92,6 +92,7 @@ class ServiceLimits(ConfigTable, frozen=True, kw_only=True):
     waiting: Several = 256  # connections without a complete request
     waiting_per_address: Several = 128
     tails: Several = 32  # of one client
+    tail_openings: Several = 120  # of one client in a minute
     topics: Several = 2_000  # of all tails of one client
     lines: Several = 16  # that requests may open at one feed
     books: Several = 16  # order books that requests may have followed

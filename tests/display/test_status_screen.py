@@ -77,6 +77,7 @@ def counted_by_kind(rows: list[str]) -> dict[str, int]:
         if row.startswith("also "):
             for kind, known in KINDS.items():
                 words = re.escape(f" {known.what}") if known.what else ""
+                words += r"(?: \([^)]*\))?"  # causes
                 match = re.search(rf"\b([\d,]+) (?:more )?{known.noun}s?{words}[,:].*?{known.command}\b", row)
                 if match:
                     found[kind] = int(match[1].replace(",", ""))
@@ -144,6 +145,26 @@ def test_every_trouble_is_within_the_first_screen_or_counted_with_the_command_th
     kinds: Mapping[str, int], healthy: int, feeds: int, width: int, height: int
 ) -> None:
     assert_all_is_told(troubled(kinds, healthy, feeds), width, height)
+
+
+def test_lines_that_are_counted_have_their_causes_counted_too() -> None:
+    """An outage of the machine's network is known by its code, which no column has."""
+    told = troubled({"backoff": 150, "waiting": 30})
+    assert "150 lines in backoff (dns)" in flat(drawn(told, 80, 24))
+    names = [f"dead/{number}" for number in range(100)]
+    codes = ["dns"] * 40 + ["refused"] * 30 + ["http_503"] * 20 + ["lost", "tls"] * 5
+    down = LINES["backoff"]()
+    assert down.reason is not None
+    lines = {
+        name: structs.replace(down, reason=structs.replace(down.reason, code=code))
+        for name, code in zip(names, codes, strict=True)
+    }
+    rows = drawn(status(**lines), 80, 24)
+    assert "in backoff (40 dns, 30 refused, 20 http_503, 10 others)" in flat(rows)
+
+
+def flat(rows: list[str]) -> str:
+    return " ".join(row.strip() for row in rows)
 
 
 @given(st.text(min_size=1, max_size=300), st.integers(60, 120))

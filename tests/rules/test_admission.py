@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.rules.admission import LINGER, AdmissionLimits, Full, Seat, Seats, Standing, WaitingRoom
+from actors.rules.admission import LINGER, AdmissionLimits, Seats, Standing, WaitingRoom
 
 LIMITS = AdmissionLimits(
     waiting=6, waiting_per_address=3, within=5.0, clients=3, per_client=2, strangers=2, owners=1
@@ -70,6 +70,17 @@ def test_a_refused_client_has_a_moment_to_hang_up() -> None:
     assert (len(room), room.next_due(), room.oldest()) == (0, None, None)
 
 
+def test_an_answer_that_is_not_read_is_overdue_and_takes_no_place_of_those_that_wait() -> None:
+    room = room_with("a")
+    room.left(1)
+    room.sending(1, 4.0)
+    assert (len(room), room.oldest(), room.surplus("a")) == (0, None, None)
+    assert room.next_due() == 4.0 + LIMITS.answer_within
+    assert room.overdue(4.0 + LIMITS.answer_within) == [1]
+    room.refused(1, 5.0)  # it has been read
+    assert room.next_due() == 5.0 + LINGER
+
+
 def test_a_flood_never_holds_more_than_the_room_has() -> None:
     room = WaitingRoom(LIMITS)
     for number in range(1_000):
@@ -87,50 +98,33 @@ def test_a_flood_never_holds_more_than_the_room_has() -> None:
 def taken(*requests: tuple[str, Standing]) -> Seats:
     seats = Seats(LIMITS)
     for number, (client, standing) in enumerate(requests, 1):
-        assert seats.request(number, client, standing) == Seat()
+        assert seats.request(number, client, standing) == ""
     return seats
 
 
 def test_strangers_do_not_take_the_places_of_callers_with_a_right() -> None:
     seats = taken(("x", "stranger"), ("y", "stranger"))
-    assert isinstance(seats.request(9, "z", "stranger"), Full)
-    assert seats.request(9, "a", "known") == Seat()
+    assert seats.request(9, "z", "stranger")
+    assert seats.request(9, "a", "known") == ""
 
 
 def test_callers_with_a_right_do_not_take_the_places_of_strangers_or_of_the_owner() -> None:
     seats = taken(("a", "known"), ("a", "known"), ("b", "known"))
-    assert isinstance(seats.request(8, "c", "known"), Full)
-    assert seats.request(8, "x", "stranger") == Seat()
-    assert seats.request(9, "owner", "owner") == Seat()
-    assert isinstance(seats.request(10, "owner", "owner"), Full)
+    assert seats.request(8, "c", "known")
+    assert seats.request(8, "x", "stranger") == ""
+    assert seats.request(9, "owner", "owner") == ""
+    assert seats.request(10, "owner", "owner")
 
 
 def test_one_client_does_not_take_every_place() -> None:
     seats = taken(("a", "known"), ("a", "known"))
-    full = seats.request(8, "a", "known")
-    assert isinstance(full, Full)
-    assert "this client has 2 connections" in full.sentence
-    assert seats.request(8, "b", "known") == Seat()
+    assert "this client has 2 connections" in seats.request(8, "a", "known")
+    assert seats.request(8, "b", "known") == ""
 
 
-def test_a_connection_that_has_its_answer_goes_when_its_place_is_needed() -> None:
+def test_an_answer_that_has_been_sent_frees_its_place() -> None:
     seats = taken(("a", "known"), ("b", "known"), ("b", "known"))
-    seats.answered(3)
-    seats.answered(2)
-    assert seats.request(4, "b", "known") == Seat(instead_of=3)
-    assert seats.request(5, "c", "known") == Seat(instead_of=2)
-    assert isinstance(seats.request(6, "c", "known"), Full)
-    seats.left(1)
-    assert seats.request(6, "c", "known") == Seat()
-
-
-def test_a_client_at_its_share_gives_up_its_own_connection_only() -> None:
-    seats = taken(("b", "known"), ("a", "known"), ("a", "known"))
-    seats.left(3)
-    seats.request(4, "a", "known")
-    seats.answered(1)
-    seats.left(1)
-    seats.answered(4)
-    assert seats.request(5, "a", "known") == Seat(instead_of=4)
-    seats.answered(99)  # one that has ended
-    assert seats.request(6, "c", "known") == Seat()
+    assert "3 other requests are being answered" in seats.request(4, "c", "known")
+    seats.left(2)
+    seats.left(99)  # one that had no place
+    assert seats.request(4, "c", "known") == ""

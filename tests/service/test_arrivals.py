@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from queue import SimpleQueue
+from typing import Self
 
 import pytest
 import trustme
@@ -17,7 +19,7 @@ from websockets.http11 import Request
 from actors import Runtime
 from actors.rules.admission import AdmissionLimits
 from actors.service import Limits, Service
-from actors.service.arrivals import Arrivals, parse_request
+from actors.service.arrivals import Arrival, Arrivals, parse_request
 from actors.service.responses import ServiceResponse
 from actors.service.rights import Caller
 from tests.service.conftest import PORT, port_within
@@ -246,6 +248,103 @@ def test_a_defect_in_an_answer_costs_that_answer(caplog: pytest.LogCaptureFixtur
     finally:
         served.stop()
     assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+# ── answers that are given later ──
+
+ANSWER = (b"HTTP/1.1 200 OK\r\n\r\n", bytes(range(256)) * 32_768)  # 8 MB: more than a system takes at once
+SMALL = (b"HTTP/1.1 200 OK\r\n\r\n", b"small")
+
+
+class Later:
+    """Keeps each request until it is told to answer."""
+
+    def __init__(self, limits: AdmissionLimits | None = None, tls: ssl.SSLContext | None = None) -> None:
+        listener = Loopback(tls)
+        self.arrivals = Arrivals([listener], limits or AdmissionLimits(), self._receive)
+        self.address = listener.sock.getsockname()
+        self.kept: SimpleQueue[Arrival[Loopback]] = SimpleQueue()
+        self.ended = threading.Semaphore(0)
+
+    def _receive(self, arrival: Arrival[Loopback], _: Request) -> None:
+        self.kept.put(arrival)
+
+    def answer(self, pieces: tuple[bytes, bytes]) -> None:
+        """To the first one that is kept."""
+        self.arrivals.answer(self.kept.get(timeout=50.0), pieces, self.ended.release)
+
+    def __enter__(self) -> Self:
+        self.arrivals.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.arrivals.stop()
+
+
+@contextmanager
+def asking(later: Later, trusting: ssl.SSLContext | None = None) -> Iterator[socket.socket]:
+    """A client whose system takes little before it reads."""
+    with socket.socket() as plain:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        plain.settimeout(50.0)
+        plain.connect(later.address)
+        sock = plain if trusting is None else trusting.wrap_socket(plain, server_hostname="localhost")
+        with sock:
+            sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            yield sock
+
+
+def size_of(sock: socket.socket) -> int:
+    """Of all that comes until the other side hangs up."""
+    return sum(iter(lambda: len(sock.recv(65_536)), 0))
+
+
+PATIENT_TO_READ = AdmissionLimits(answer_within=600.0)
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+def test_a_client_that_reads_slowly_delays_no_other_and_gets_all(
+    tls: tuple[ssl.SSLContext, ssl.SSLContext], is_secure: bool
+) -> None:
+    server, client = tls if is_secure else (None, None)
+    with Later(PATIENT_TO_READ, server) as later, asking(later, client) as slow:
+        later.answer(ANSWER)
+        with asking(later, client) as fast:
+            later.answer(SMALL)
+            assert rest(fast) == b"".join(SMALL)
+        assert later.ended.acquire(timeout=50.0)
+        assert not later.ended.acquire(blocking=False)  # the slow one has not got everything
+        assert size_of(slow) == len(b"".join(ANSWER))
+        assert later.ended.acquire(timeout=50.0)
+
+
+def test_a_client_that_does_not_read_is_hung_up_on() -> None:
+    with Later(AdmissionLimits(answer_within=0.2)) as later, asking(later):
+        later.answer(ANSWER)
+        assert later.ended.acquire(timeout=50.0)
+
+
+def test_a_client_that_has_left_costs_its_answer() -> None:
+    with Later() as later:
+        with asking(later):
+            arrival = later.kept.get(timeout=50.0)
+        later.arrivals.answer(arrival, ANSWER, later.ended.release)
+        assert later.ended.acquire(timeout=50.0)
+
+
+def test_after_close_answers_are_sent_and_after_stop_none() -> None:
+    with Later(PATIENT_TO_READ) as later, asking(later) as first, asking(later) as second, asking(later):
+        kept = [later.kept.get(timeout=50.0) for _ in range(3)]
+        later.arrivals.close()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(later.address, timeout=50.0)
+        later.arrivals.answer(kept[0], SMALL, later.ended.release)
+        assert rest(first) == b"".join(SMALL)
+        later.arrivals.answer(kept[1], ANSWER, later.ended.release)
+        later.arrivals.stop()
+        later.arrivals.answer(kept[2], SMALL, later.ended.release)
+        assert all(later.ended.acquire(timeout=50.0) for _ in range(3))
+        assert size_of(second) < len(b"".join(ANSWER))
 
 
 # ── the head of a request ──

@@ -18,6 +18,7 @@ from tests.service.conftest import within
 from tests.service.test_tail import streams
 from tests.service.visitor import ask, tail, tail_path
 from tests.support.runtimes import until
+from tests.support.virtual_time import Clock
 
 
 def refusal(service: Service, path: str) -> str:
@@ -40,6 +41,28 @@ def test_a_client_has_so_many_tails(runtime: Runtime, market: str) -> None:
             pass
         until(runtime, streams(0))
     assert service._opened._topics._tails == {}
+
+
+def test_a_client_opens_so_many_tails_in_a_minute(runtime: Runtime, market: str) -> None:
+    """Each changes the status; one that is refused does not, and does not count."""
+    path = tail_path("trades", market)
+    with Service(runtime, within(tails=1, tail_openings=2)) as service:
+        service._opened._monotonic = clock = Clock()
+        with tail(service, path):
+            assert "this client has 1 tails open" in refusal(service, path)
+        until(runtime, streams(0))
+        with tail(service, path):
+            pass
+        until(runtime, streams(0))
+        clock.now += 58.5
+        with pytest.raises(InvalidStatus) as declined, tail(service, path):
+            pass
+        response = declined.value.response
+        assert (response.status_code, response.headers["Retry-After"]) == (429, "2")
+        assert b"this client has opened 2 tails within a minute" in response.body
+        clock.now += 1.5
+        with tail(service, path):
+            pass
 
 
 def test_a_client_has_so_many_topics(runtime: Runtime, o2: SimulatedO2) -> None:

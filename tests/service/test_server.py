@@ -18,6 +18,7 @@ from actors.errors import LinewardenError
 from actors.service import Limits, Service, ServiceError, arrivals, listeners
 from actors.settings.schema import ServiceSettings
 from actors.simulators import SimulatedO2
+from actors.status import Status
 from tests.service.conftest import HERE, PORT, port_within
 from tests.service.test_tail import IDENTITY, streams
 from tests.service.visitor import BEARER, Told, ask, raw, rest, tail, tail_path
@@ -45,6 +46,34 @@ def _answered(service: Service) -> Told:
     while (told := ask(service, "/status", **BEARER)).status == 503 and time.monotonic() < deadline:
         pass
     return told
+
+
+def test_sixty_askers_at_once_run_no_thread_each(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that answer at once would keep lines from the interpreter."""
+    may_look, looks, looking = threading.Event(), list[str](), runtime.status
+    before = threading.enumerate()
+
+    def look() -> Status:
+        assert may_look.wait(50.0)
+        looks.append(threading.current_thread().name)
+        return looking()
+
+    with Service(runtime, HERE) as service, ExitStack() as stack:
+        monkeypatch.setattr(runtime, "status", look)
+        asked = [stack.enter_context(raw(service, f"GET {path}".encode() + HTTP)) for path in 15 * STATUSES]
+        deadline = time.monotonic() + 50.0
+        while len(service._slots) < len(asked):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        begun = {each.name for each in threading.enumerate() if each not in before}
+        assert {name for name in begun if name.startswith("service/")} == {"service/accept", "service/status"}
+        may_look.set()
+        assert [rest(sock)[9:12] for sock in asked] == [b"200"] * len(asked)
+    assert set(looks) == {"service/status"}
+
+
+STATUSES = ("/status", "/journal", "/readyz", "/journal/o2")
+HTTP = b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def test_two_hundred_queries_a_second_while_a_line_flaps(o2: SimulatedO2) -> None:

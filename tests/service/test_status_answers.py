@@ -1,14 +1,10 @@
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
-
 import msgspec
 import pytest
 from msgspec import structs
 
-from actors.service.responses import RequestDeclined
-from actors.service.status_answers import A_BYTE, ASKERS, LARGE, LONGEST, StatusAnswers, pause
+from actors.service.status_answers import LONGEST, StatusAnswers, pause
 from actors.status import Status
 from actors.supervision.snapshot import SHARED
 from tests.cli.statuses import line, status
@@ -81,22 +77,6 @@ def test_a_dear_status_is_built_less_often() -> None:
     assert pause(30.0) == LONGEST
 
 
-def test_large_answers_leave_one_after_the_other() -> None:
-    lines = Lines()
-    lines.name = "x" * LARGE
-    answers = lines.answers()
-    sizes = [len(answers.json()) for _ in range(3)]
-    assert lines.slept == pytest.approx([size * A_BYTE for size in sizes])
-
-
-def test_while_a_large_answer_leaves_no_other_one_does() -> None:
-    lines, alone = Lines(), list[bool]()
-    lines.name = "x" * LARGE
-    answers = StatusAnswers(lines.look, lines.change, sleep=lambda _: alone.append(answers._leaving.locked()))
-    answers.json()
-    assert alone == [True]
-
-
 def test_who_asks_after_a_change_gets_a_status_that_shows_it() -> None:
     lines = Lines()
     answers = lines.answers()
@@ -116,42 +96,6 @@ def test_a_view_is_encoded_once_for_all_who_may_see_it() -> None:
     assert all(whole is both[0][0] and reduced is both[0][1] for whole, reduced in both)
     assert b'"hidden"' in both[0][1]
     assert b'"hidden"' not in both[0][0]
-
-
-class Arrivals(threading.BoundedSemaphore):
-    """Tells of each that it lets in."""
-
-    def __init__(self) -> None:
-        super().__init__(ASKERS)
-        self.told = threading.Semaphore(0)
-
-    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
-        is_in = super().acquire(blocking, timeout)
-        self.told.release()
-        return is_in
-
-
-def test_beyond_a_bound_of_askers_the_next_one_is_told_to_come_again() -> None:
-    may_end = threading.Event()
-
-    def look() -> Status:
-        assert may_end.wait(50.0)
-        return status()
-
-    answers = StatusAnswers(look, lambda: None)
-    answers._askers = arrivals = Arrivals()
-    with ThreadPoolExecutor(ASKERS) as pool:
-        bodies = [pool.submit(answers.json) for _ in range(ASKERS)]
-        try:
-            assert all(arrivals.told.acquire(timeout=50.0) for _ in range(ASKERS))
-            with pytest.raises(RequestDeclined) as declined:
-                answers.json()
-        finally:
-            may_end.set()
-        assert len({body.result(50.0) for body in bodies}) == 1
-    assert declined.value.answer.status == 503
-    assert declined.value.answer.headers == (("Retry-After", "1"),)
-    assert answers.json()
 
 
 def test_a_look_that_fails_fails_for_its_asker_alone() -> None:

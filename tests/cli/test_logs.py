@@ -25,8 +25,8 @@ def _root_as_it_was() -> Iterator[None]:
     ours.setLevel(before[2])
 
 
-def odd() -> None:
-    raise ValueError("odd")
+def odd(words: str = "odd") -> None:
+    raise ValueError(words)
 
 
 def test_text_names_line_and_epoch(capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,7 +69,7 @@ def test_neither_form_passes_a_character_that_controls_the_terminal(
     for form in ("text", "json"):
         logs.set_up("json" if form == "json" else "text")
         try:
-            raise ValueError(hostile)
+            odd(hostile)
         except ValueError:
             logging.getLogger("actors").exception("it said %s", hostile)
         told = capsys.readouterr().err

@@ -236,7 +236,7 @@ def of_line(
     if line.degraded:
         yield trouble("degraded", f"{line.state}, degraded: ", _quote(line.degraded))
     if line.paused_by_streams:
-        held = " and ".join(_stream_words(streams.get(each), each) for each in line.paused_by_streams)
+        held = " and ".join(stream_words(streams.get(each), each) for each in line.paused_by_streams)
         yield trouble("held", f"{line.state}, held by a full stream: waits for {held}")
     rejected = [topic for topic in line.topics if topic.state.state == "rejected"]
     for topic in rejected:
@@ -317,7 +317,8 @@ def _outage_words(line: LineStatus, at: float) -> Iterator[str]:
         yield f"; down since {unbroken(day_and_clock(since))} ({long}{more})"
 
 
-def _stream_words(stream: StreamStatus | None, number: int) -> str:
+def stream_words(stream: StreamStatus | None, number: int) -> str:
+    """A stream that holds its line; None: it is not in the status any more."""
     if stream is None:
         return f"stream {number}"
     queued = f"{stream.queued:,} of {stream.capacity:,} queued"

@@ -177,8 +177,8 @@ def test_a_key_that_every_user_can_read_is_a_warning(tmp_path: Path, mode: int, 
     key.touch(mode)
     key.chmod(mode)
     keys = {"listen": HERE, "tokens": TOKENS, "tls_certificate": str(key), "tls_key": str(key)}
-    told = "[service] tls_key: every user of this machine can read the key (mode 0644); chmod o= makes it private."
-    assert warnings(**keys) == [told] * is_open
+    told = "every user of this machine can read the key (mode 0644); chmod o= makes it private."
+    assert warnings(**keys) == [f"[service] tls_key: {told}"] * is_open
 
 
 def test_rights_cannot_stand_among_the_defaults() -> None:

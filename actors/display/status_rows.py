@@ -24,7 +24,8 @@ LAST = math.inf
 RANKS = {kind: rank for rank, kind in enumerate(KINDS)}
 WELL = sum(known.level in {"person", "trouble"} for known in KINDS.values())
 
-SINCE_START = frozenset({"quarantine", "dead_letter", "metrics", "silent_loss"})  # counts that never fall
+# Counts that never fall, and what was asked for.
+LASTING = frozenset({"quarantine", "dead_letter", "metrics", "silent_loss", "paused", "stopped"})
 
 
 class LineRow(Struct, frozen=True):
@@ -249,4 +250,4 @@ def _needs_person(status: Status, every: Sequence[Trouble]) -> Iterator[str]:
 
 
 def _may_end(kind: str) -> bool:
-    return KINDS[kind].level == "trouble" and kind not in SINCE_START
+    return KINDS[kind].level == "trouble" and kind not in LASTING

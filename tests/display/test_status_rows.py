@@ -81,6 +81,8 @@ def test_the_summary_tells_of_the_process_and_of_what_needs_a_person() -> None:
     for kinds in ({}, {"quarantine": 1, "dead_letter": 1, "metrics": 1, "silent_loss": 1}):
         (head, _) = status_rows(troubled(kinds, 1), NOW).summary
         assert head == "desk: live · 1 of 1 line live"
+    (head, _) = status_rows(troubled({"paused": 1}), NOW).summary
+    assert head == "desk: live · 0 of 1 line live · 1 paused"
     bare = structs.replace(troubled({}, 1), process=structs.replace(PROCESS, version="", config=""))
     assert status_rows(bare, NOW).summary[1] == "up 3 d 9 h · linewarden · pid 4711"
 

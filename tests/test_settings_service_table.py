@@ -123,8 +123,16 @@ def test_a_whole_table(tmp_path: Path) -> None:
         ),
         (
             {"users": {"65534": ["look"]}},
-            "[service.users] 65534: uid 65534 stands for every user that this machine does not know; "
+            "[service.users] 65534: 65534 stands for all that this machine does not know; it gets no right.",
+        ),
+        (
+            {"users": {"@065534": ["look"]}},
+            '[service.users] "@065534": 65534 stands for all that this machine does not know; '
             "it gets no right.",
+        ),
+        (
+            {"users": {"4294967295": ["look"]}},
+            "[service.users] 4294967295: no user and no group has a number above 4294967294.",
         ),
         (
             {"users": {"alice": ["see"]}},

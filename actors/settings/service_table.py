@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -125,6 +127,13 @@ def _check_listen(reader: SettingsReader, service: ServiceSettings, table: Mappi
 
 
 def _check_tls(reader: SettingsReader, service: ServiceSettings) -> None:
+    with suppress(OSError, ValueError):
+        mode = Path(service.tls_key).stat().st_mode if service.tls_key and os.name != "nt" else 0
+        if mode & stat.S_IRWXO and Path(service.tls_key).is_file():
+            text = (
+                f"every user of this machine can read the key (mode {stat.S_IMODE(mode):04o}); chmod o= makes"
+            )
+            reader.warn(WHERE, "tls_key", f"{text} it private")
     pair = {"tls_certificate": service.tls_certificate, "tls_key": service.tls_key}
     for key, path in pair.items():
         if path and not is_file(Path(path)):

@@ -165,6 +165,16 @@ def test_a_target_is_a_feed_or_a_line_and_what_concerns_the_process_stays() -> N
     assert single.summary == status_rows(told, NOW).summary[:1] + one.summary[1:]
 
 
+def test_a_feed_without_lines_is_told_as_one() -> None:
+    told = troubled({}, 1)
+    (feed, known), *_ = told.feeds.items()
+    idle = structs.replace(told, feeds={**told.feeds, "idle": structs.replace(known, lines={})})
+    sentence = "idle has no lines: nothing of it is subscribed to"
+    assert status_rows(idle, NOW, target="idle").summary[-1] == sentence
+    for target in (feed, None):
+        assert sentence not in status_rows(idle, NOW, target=target).summary
+
+
 def test_down_leaves_lines_that_are_not_live_or_degraded() -> None:
     told = troubled(dict.fromkeys(LINES, 1), 5)
     names = {row.name.partition("/")[0] for row in status_rows(told, NOW, down=True).lines}

@@ -26,6 +26,7 @@ PATIENCE = 50.0  # seconds until a process counts as hung: it needs one, and man
 ENDING = 25.0  # seconds: five times the documented bound for the end of a process
 NOT_OURS = (
     "COLUMNS",
+    "LINES",
     "FORCE_COLOR",
     "LINEWARDEN_URL",
     "LINEWARDEN_TOKEN",
@@ -97,13 +98,15 @@ class Screen:
 
 
 @contextmanager
-def on_a_terminal(*arguments: object, **options: Any) -> Iterator[tuple[subprocess.Popen[str], Screen]]:
+def on_a_terminal(
+    *arguments: object, rows: int = 30, environ: Mapping[str, str] = {}, **options: Any
+) -> Iterator[tuple[subprocess.Popen[str], Screen]]:
     import pty
     import termios
 
     ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (30, 80))
-    environ = {"TERM": "xterm", "NO_COLOR": "1"}
+    termios.tcsetwinsize(theirs, (rows, 80))
+    environ = {"TERM": "xterm", "NO_COLOR": "1", **environ}
     try:
         with child(*arguments, environ=environ, **{"stdout": theirs, "stderr": theirs} | options) as it:
             os.close(theirs)

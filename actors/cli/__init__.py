@@ -95,9 +95,8 @@ app = typer.Typer(
 
 def main(command_begins: Callable[[], object] | None = None) -> None:
     """Runs the command line of this process. `command_begins` is called when the arguments are understood."""
-    if isinstance(
-        sys.stdout, TextIOWrapper
-    ):  # a character that it has not is shown as its escape, as on stderr
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A character that its encoding lacks is shown as an escape, as on stderr.
         sys.stdout.reconfigure(errors="backslashreplace")
     app(prog_name="linewarden", obj=command_begins)
 

@@ -24,6 +24,8 @@ LAST = math.inf
 RANKS = {kind: rank for rank, kind in enumerate(KINDS)}
 WELL = sum(known.level in {"person", "trouble"} for known in KINDS.values())
 
+SINCE_START = frozenset({"quarantine", "dead_letter", "metrics", "silent_loss"})  # counts that never fall
+
 
 class LineRow(Struct, frozen=True):
     """One line, and its place among the others."""
@@ -215,16 +217,26 @@ def _summary(status: Status, every: Sequence[Trouble]) -> Iterator[str]:
     states = Counter(line.state for line in lines)
     live = states.pop("live", 0)
     degraded = sum(bool(line.degraded) for line in lines)
-    parts = [f"{status.name}: {status.state}", f"{live:,} of {counted(len(lines), 'line')} live"]
+    parts = [f"{status.name}: {status.state}", *_needs_person(status, every)]
+    parts += [f"{live:,} of {counted(len(lines), 'line')} live"]
     parts += [f"{number:,} {state}" for state, number in states.most_common()]
     parts += [f"{degraded:,} degraded"] if degraded else []
     parts += [counted(len(status.halts), "halt")] if status.halts else []
-    persons = [each for each in every if KINDS[each.kind].level == "person"]
-    if persons:
-        parts += [f"{len(persons):,} need{'s' * (len(persons) == 1)} a person (!)"]
     yield printable(" · ".join(parts))
     process = status.process
     parts = [f"up {span(process.uptime_s)}", f"linewarden {process.version}".strip(), f"pid {process.pid}"]
     yield printable(" · ".join([*parts, *filter(None, [process.config])]))
     if status.redacted:
         yield REDACTED
+
+
+def _needs_person(status: Status, every: Sequence[Trouble]) -> Iterator[str]:
+    """Whether a person has to act; nothing while all is well, and after the end."""
+    if persons := sum(KINDS[each.kind].level == "person" for each in every):
+        yield f"{persons:,} need{'s' * (persons == 1)} a person (!)"
+    elif status.state != "stopped" and any(_may_end(each.kind) for each in every):
+        yield "may end by itself"
+
+
+def _may_end(kind: str) -> bool:
+    return KINDS[kind].level == "trouble" and kind not in SINCE_START

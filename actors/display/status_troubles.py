@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
@@ -148,7 +150,7 @@ def _of_process(status: Status) -> Iterator[Trouble]:
                 *("HALTED: ", _quote(halt.target), ": ", _quote(halt.reason)),
                 *(f" (halt {printable(halt.id)}, by ", _quote(halt.by), f"{alone}), "),
                 f"since {unbroken(day_and_clock(halt.since_ns))}. ",
-                f"To end it: {unbroken(f'linewarden unhalt {printable(halt.id)}')}",
+                f"To end it: {_unhalt(halt.id, status.process.config)}",
             ),
         )
     for name, account in status.accounts.items():
@@ -163,6 +165,12 @@ def _of_process(status: Status) -> Iterator[Trouble]:
             more = "; the log has its stack" if actor.state == "wedged" else ""
             yield Trouble("actor", "", (f"{printable(actor.id)} is {actor.state}{more}",))
     yield from _put_aside(status)
+
+
+def _unhalt(id: str, config: str) -> str:
+    """The command as it can be typed in any folder."""
+    named = f" -c {shlex.quote(printable(config))}" if Path(config).is_absolute() else ""
+    return f"{unbroken(f'linewarden unhalt {printable(id)}')}{named}"
 
 
 def _put_aside(status: Status) -> Iterator[Trouble]:
@@ -224,11 +232,11 @@ def of_line(
     if line.state != "live":
         cause = _cause_of_outage(line)
         code = "" if cause is None else printable(cause.code)
-        yield trouble(_kind_of_state(line), *_why_down(line, at), code=code)
+        yield trouble(_kind_of_state(line), *_why_down(name, line, at), code=code)
     if line.degraded:
         yield trouble("degraded", f"{line.state}, degraded: ", _quote(line.degraded))
     if line.paused_by_streams:
-        held = " and ".join(_stream_words(streams.get(each), each) for each in line.paused_by_streams)
+        held = " and ".join(stream_words(streams.get(each), each) for each in line.paused_by_streams)
         yield trouble("held", f"{line.state}, held by a full stream: waits for {held}")
     rejected = [topic for topic in line.topics if topic.state.state == "rejected"]
     for topic in rejected:
@@ -267,7 +275,7 @@ def _kind_of_state(line: LineStatus) -> str:
     return "opening"
 
 
-def _why_down(line: LineStatus, at: float) -> Iterator[Part]:
+def _why_down(name: str, line: LineStatus, at: float) -> Iterator[Part]:
     """Its state, since when, how often it was tried, the newest cause and the first, and advice."""
     yield state(line)
     yield from _outage_words(line, at)
@@ -278,8 +286,21 @@ def _why_down(line: LineStatus, at: float) -> Iterator[Part]:
     first = ended[0] if ended else None
     if first is not None and (first.code, first.text) != (newest.code, newest.text):
         yield from (f"; began with {printable(first.code)}: ", _quote(first.text))
-    if newest.advice:
-        yield f". {_COMMAND.sub(lambda found: unbroken(found.group()), printable(newest.advice))}"
+    yield from _next_step(line, name, newest)
+
+
+def _next_step(line: LineStatus, name: str, reason: Cause) -> Iterator[str]:
+    """What a person can do, with the commands."""
+    advice = _COMMAND.sub(lambda found: unbroken(found.group()), printable(reason.advice))
+    if line.state != "failed":
+        yield f". {advice}" if advice else ""
+    elif reason.kind == "fatal":
+        restart = unbroken(f"linewarden restart {printable(name)}")
+        yield f". {advice.rstrip('.')}" if advice else ""
+        yield f". Then: {restart}, or {unbroken('linewarden reload')}"
+    else:
+        yield "; it died more often than max_restarts allows"
+        yield "" if line.next_attempt_s is None else f", and is tried again in {span(line.next_attempt_s)}"
 
 
 def _cause_of_outage(line: LineStatus) -> Cause | None:
@@ -296,7 +317,8 @@ def _outage_words(line: LineStatus, at: float) -> Iterator[str]:
         yield f"; down since {unbroken(day_and_clock(since))} ({long}{more})"
 
 
-def _stream_words(stream: StreamStatus | None, number: int) -> str:
+def stream_words(stream: StreamStatus | None, number: int) -> str:
+    """A stream that holds its line; None: it is not in the status any more."""
     if stream is None:
         return f"stream {number}"
     queued = f"{stream.queued:,} of {stream.capacity:,} queued"

@@ -1,8 +1,8 @@
 """The thread that listens: it accepts connections, reads each one's request, and sends each one's answer.
 
 A connection without a complete request costs a descriptor and at most `MAX_HEAD` bytes, and no thread.
-`rules/admission.py` says which one ends when the place of one is needed. A refusal costs no thread, either,
-and nor does an answer that a client reads slowly. Every answer leaves from here: many threads that send at
+`rules/admission.py` says which one ends when the place of one is needed. Neither a refusal nor an
+answer that a client reads slowly costs a thread. Every answer is sent from here: many threads that send at
 once would keep lines from the interpreter.
 """
 

@@ -582,7 +582,8 @@ def _next_step(line: LineRecord, probe_after: float | None, reason: Reason) -> s
     if isinstance(reason, Fatal):
         advice = f"{reason.advice.rstrip('.')}, and" if reason.advice else "To try again"
         again = "not retried" if probe_after is None else f"it worked before; next probe in {probe_after:g} s"
-        return f"{again}. {advice} run: linewarden restart {line.name}"
+        command = f"linewarden restart {line.name}; after a change of the config: linewarden reload"
+        return f"{again}. {advice} run: {command}"
     often = "once" if law.max_restarts == 1 else f"{law.max_restarts} times"
     spent = f"it died more than {often} within {law.period:g} s and is parked"
     probe = "" if probe_after is None else f"; next probe in {probe_after:g} s"

@@ -87,7 +87,7 @@ def stream(**changes: Any) -> StreamStatus:
 NOW = 1_790_000_000.0  # seconds of the wall clock
 DOWN_SINCE = int((NOW - 3 * 3_600) * 1e9)
 VENUE_TEXT = "the venue\x1b[2J says \u202eno\n" + "and explains it at length " * 40
-ADVICE = "Check key and secret in [feeds.alpaca], then run: linewarden restart alpaca"
+ADVICE = "Check key and secret in [feeds.alpaca]."
 
 
 def ending(code: str, text: str, lived_s: float | None = None, **more: Any) -> LineExit:
@@ -101,7 +101,7 @@ def down(state: str, code: str = "dns", advice: str = "", **changes: Any) -> Lin
     """A line three hours into an outage."""
     return line(
         state,
-        reason=Cause("retryable", code, VENUE_TEXT, advice),
+        reason=Cause("fatal" if advice else "retryable", code, VENUE_TEXT, advice),
         since_ns=DOWN_SINCE + 10**9,
         down_since_ns=DOWN_SINCE,
         live_for_s=None,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,8 +25,8 @@ def _root_as_it_was() -> Iterator[None]:
     ours.setLevel(before[2])
 
 
-def odd() -> None:
-    raise ValueError("odd")
+def odd(words: str = "odd") -> None:
+    raise ValueError(words)
 
 
 def test_text_names_line_and_epoch(capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,6 +60,26 @@ def test_a_traceback_stands_under_its_line(capsys: pytest.CaptureFixture[str]) -
     assert first.endswith("a defect")
     assert rest[-1] == "    ValueError: odd"
     assert all(line.startswith("    ") for line in rest)
+
+
+def test_neither_form_passes_a_character_that_controls_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    hostile = "\x9b31m\x7f\u202e\x85"
+    for form in ("text", "json"):
+        logs.set_up("json" if form == "json" else "text")
+        try:
+            odd(hostile)
+        except ValueError:
+            logging.getLogger("actors").exception("it said %s", hostile)
+        told = capsys.readouterr().err
+        assert not re.search("[\x7f-\x9f\u202e]", told), form
+        if form == "json":
+            record = json.loads(told)
+            assert record["message"] == f"it said {hostile}"
+            assert record["error"].endswith(f"ValueError: {hostile}")
+        else:
+            assert told.count("\\x9b31m\\x7f\\u202e\\x85") == 2
 
 
 def test_json_is_one_object_a_record(capsys: pytest.CaptureFixture[str]) -> None:

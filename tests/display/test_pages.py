@@ -132,7 +132,8 @@ def test_a_long_reason_of_a_line_leaves_its_advice(runtime: Runtime) -> None:
     feeds = {"o2": structs.replace(status.feeds["o2"], lines={"o2": failed})}
     (told,) = [cell for cell in Shown(structs.replace(status, feeds=feeds)).cells if "failed;" in cell]
     assert "; auth: no no" in told
-    assert told.endswith(". Check key and secret")
+    assert told.endswith(", or linewarden reload")
+    assert ". Check key and secret. Then: linewarden restart o2, or" in told
 
 
 def test_the_variables_that_a_login_was_taken_from_are_named(runtime: Runtime) -> None:

@@ -71,13 +71,16 @@ def test_without_a_time_of_the_state_that_of_being_live_counts() -> None:
 def test_the_summary_tells_of_the_process_and_of_what_needs_a_person() -> None:
     told = troubled({"failed": 2, "degraded": 1, "backoff": 3, "halted": 1}, 4)
     assert status_rows(told, NOW).summary == (
-        "desk: live · 5 of 10 lines live · 3 backoff · 2 failed · 1 degraded · 1 halt · 4 need a person (!)",
+        "desk: live · 4 need a person (!) · 5 of 10 lines live · 3 backoff · 2 failed · 1 degraded · 1 halt",
         "up 3 d 9 h · linewarden 1.2.3 · pid 4711 · /etc/linewarden/desk.toml",
     )
     (head, _) = status_rows(troubled({"failed": 1}), NOW).summary
-    assert head.endswith(" · 1 needs a person (!)")
-    (head, _) = status_rows(troubled({}, 1), NOW).summary
-    assert head == "desk: live · 1 of 1 line live"
+    assert head.startswith("desk: live · 1 needs a person (!) · ")
+    (head, _) = status_rows(troubled({"backoff": 1}), NOW).summary
+    assert head == "desk: live · may end by itself · 0 of 1 line live · 1 backoff"
+    for kinds in ({}, {"quarantine": 1, "dead_letter": 1, "metrics": 1, "silent_loss": 1}):
+        (head, _) = status_rows(troubled(kinds, 1), NOW).summary
+        assert head == "desk: live · 1 of 1 line live"
     bare = structs.replace(troubled({}, 1), process=structs.replace(PROCESS, version="", config=""))
     assert status_rows(bare, NOW).summary[1] == "up 3 d 9 h · linewarden · pid 4711"
 

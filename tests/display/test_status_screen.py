@@ -26,7 +26,7 @@ CONTROL = re.compile(rf"[\x00-\x1f{UNSAFE}]")
 WORDS = {
     "halted": r"! HALTED: api\.venue\.example/7: .*\(halt h1, by ann\), since",
     "disputed": r"! account o2/4242: disputed",
-    "failed": rf"! failed/\d+: failed; down since .*began with lost.*{re.escape(ADVICE)}",
+    "failed": rf"! failed/\d+: failed; down since .*began with lost.*{re.escape(ADVICE)} Then: ",
     "refused": r"! \w+: no line takes o2/trades/C and 1 more",
     "rejected": r"! o2/trades/B: rejected by the venue",
     "degraded": r"! degraded/\d+: live, degraded: .*see linewarden quarantine",

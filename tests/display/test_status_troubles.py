@@ -19,14 +19,25 @@ def told(it: Status, *kinds: str) -> list[str]:
 
 
 def test_an_outage_has_its_beginning_its_tries_and_its_first_cause_beside_the_newest() -> None:
-    lost = structs.replace(
-        down("failed", advice="Check key and secret, then run: linewarden restart o2"),
-        reason=Cause("fatal", "http_402", "no\x1b", "Check key, then run: linewarden restart o2"),
-    )
+    lost = structs.replace(down("failed"), reason=Cause("fatal", "http_402", "no\x1b", "Check the key."))
     assert told(status(o2=lost), "failed") == [
         rf"o2: failed; {SINCE}, 50 failed tries); http_402: no\x1b; "
-        "began with lost: connection reset by peer. Check key, then run: linewarden restart o2"
+        "began with lost: connection reset by peer. Check the key. Then: linewarden restart o2, "
+        "or linewarden reload"
     ]
+
+
+def test_a_line_that_died_too_often_says_so_and_when_it_is_tried_again() -> None:
+    lost = structs.replace(down("failed", next_attempt_s=42.0), reason=Cause("retryable", "lost", "reset"))
+    (text,) = told(status(o2=lost), "failed")
+    assert text.endswith("; it died more often than max_restarts allows, and is tried again in 42 s")
+    (text,) = told(status(o2=structs.replace(lost, next_attempt_s=None)), "failed")
+    assert text.endswith("; it died more often than max_restarts allows")
+
+
+def test_a_halt_names_the_config_in_the_command_that_ends_it() -> None:
+    (text,) = told(troubled({"halted": 1}), "halted")
+    assert text.endswith(" To end it: linewarden unhalt h1 -c /etc/linewarden/desk.toml")
 
 
 def test_a_cause_that_is_still_the_first_is_told_once() -> None:

@@ -15,7 +15,7 @@ from actors.cli.watch.looks import Look
 from actors.display import status_troubles
 from actors.display.escaping import printable
 from actors.display.status_screen import STYLES
-from actors.display.status_troubles import KINDS
+from actors.display.status_troubles import KINDS, stream_words
 from actors.display.status_words import cause, last_gap, state, state_words
 from actors.display.text import day_and_clock, span, times
 from actors.events import Freshness
@@ -67,8 +67,9 @@ def _known(look: Look, line: LineStatus) -> Iterator[tuple[str, str]]:
         yield ("reason" if line.state != "live" else "last loss"), cause(line)
     if line.degraded:
         yield "degraded", line.degraded
-    for stream in line.paused_by_streams:
-        yield "held by", _stream_words(look.status, stream)
+    streams = {stream.id: stream for stream in look.status.streams}
+    for number in line.paused_by_streams:
+        yield "held by", stream_words(streams.get(number), number)
     yield "last gap", last_gap(line) or "none"
     if line.lag.cause:
         yield "lag", line.lag.text
@@ -93,14 +94,6 @@ def _since(since_ns: int | None, at: float) -> str:
     if since_ns is None:
         return ""
     return f" since {day_and_clock(since_ns)} ({span(max(0.0, at - since_ns / 1e9))})"
-
-
-def _stream_words(status: Status, number: int) -> str:
-    for stream in status.streams:
-        if stream.id == number:
-            full = f"{stream.queued:,} of {stream.capacity:,} events wait"
-            return f"stream {number} of {stream.feed}/{stream.channel}: {full}; its program does not read"
-    return f"stream {number}"
 
 
 def _topics(every: Sequence[TopicStatus]) -> Iterator[RenderableType]:

@@ -37,7 +37,7 @@ def desk() -> Desk:
 
 def test_lines_in_trouble_stand_first_and_the_chosen_one_is_explained_below() -> None:
     async def story(view: View) -> None:
-        assert view.rows[0].startswith("desk: live · 1 of 3 lines live")
+        assert view.rows[0].startswith("desk: live · 1 needs a person (!) · 1 of 3 lines live")
         assert view.listed == ["zeta", "o2", "alpaca"]
         assert view.chosen == "zeta"
         assert "Check key and secret, then restart the line." in view.text

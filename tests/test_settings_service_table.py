@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +123,16 @@ def test_a_whole_table(tmp_path: Path) -> None:
         ),
         (
             {"users": {"65534": ["look"]}},
-            "[service.users] 65534: uid 65534 stands for every user that this machine does not know; "
+            "[service.users] 65534: 65534 stands for all that this machine does not know; it gets no right.",
+        ),
+        (
+            {"users": {"@065534": ["look"]}},
+            '[service.users] "@065534": 65534 stands for all that this machine does not know; '
             "it gets no right.",
+        ),
+        (
+            {"users": {"4294967295": ["look"]}},
+            "[service.users] 4294967295: no user and no group has a number above 4294967294.",
         ),
         (
             {"users": {"alice": ["see"]}},
@@ -167,6 +176,17 @@ def test_no_mistake_repeats_a_token() -> None:
 )
 def test_what_is_allowed_and_should_be_looked_at(keys: dict[str, Any], warning: str) -> None:
     assert warnings(**keys) == [warning]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such bits")
+@pytest.mark.parametrize(("mode", "is_open"), [(0o644, True), (0o640, False), (0o600, False)])
+def test_a_key_that_every_user_can_read_is_a_warning(tmp_path: Path, mode: int, is_open: bool) -> None:
+    key = tmp_path / "key.pem"
+    key.touch(mode)
+    key.chmod(mode)
+    keys = {"listen": HERE, "tokens": TOKENS, "tls_certificate": str(key), "tls_key": str(key)}
+    told = "every user of this machine can read the key (mode 0644); chmod o= makes it private."
+    assert warnings(**keys) == [f"[service] tls_key: {told}"] * is_open
 
 
 def test_rights_cannot_stand_among_the_defaults() -> None:

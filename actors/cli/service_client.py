@@ -19,6 +19,7 @@ ANSWER = 10.0  # seconds; the service itself waits 5 for its actors
 SLICE = 0.5  # seconds of one wait of a tail: on Windows nothing interrupts a wait
 PING, PONG = 20.0, 60.0  # seconds: how a tail notices that its service is gone without a word
 GOODBYE = 1.0  # seconds
+LONGEST_FRAME = 256 * 1_048_576  # bytes of one event of a tail, as of an answer
 
 
 class CommandClient(ServiceHttp):
@@ -100,7 +101,7 @@ class CommandClient(ServiceHttp):
                     ping_interval=PING,
                     ping_timeout=PONG,
                     close_timeout=GOODBYE,
-                    max_size=None,
+                    max_size=LONGEST_FRAME,
                 )
             except InvalidStatus as error:
                 answer = error.response

@@ -24,7 +24,8 @@ LAST = math.inf
 RANKS = {kind: rank for rank, kind in enumerate(KINDS)}
 WELL = sum(known.level in {"person", "trouble"} for known in KINDS.values())
 
-SINCE_START = frozenset({"quarantine", "dead_letter", "metrics", "silent_loss"})  # counts that never fall
+# Counts that never fall, and what was asked for.
+LASTING = frozenset({"quarantine", "dead_letter", "metrics", "silent_loss", "paused", "stopped"})
 
 
 class LineRow(Struct, frozen=True):
@@ -185,13 +186,23 @@ def status_rows(
     ]
     rows.sort(key=SORTS[sort])
     streams = [each for each in status.streams if target is None or each.feed == target.partition("/")[0]]
-    summary = (*_summary(status, whole), *["every topic is fresh"] * (fresh and not status.untrusted))
+    summary = (
+        *_summary(status, whole),
+        *["every topic is fresh"] * (fresh and not status.untrusted),
+        *[f"{target} has no lines: nothing of it is subscribed to"] * _is_idle(status, target),
+    )
     return StatusRows(summary, tuple(every), tuple(rows), tuple(streams))
 
 
 def taken_at(status: Status) -> float:
     """Seconds of the wall clock of its process."""
     return status.process.started_ns / 1e9 + status.process.uptime_s
+
+
+def _is_idle(status: Status, target: str | None) -> bool:
+    """Whether this is a feed without lines. One that is added may have topics that no line takes."""
+    feed = status.feeds.get(target or "")
+    return feed is not None and not feed.lines and not feed.refused
 
 
 def _concerns(trouble: Trouble, target: str | None) -> bool:
@@ -239,4 +250,4 @@ def _needs_person(status: Status, every: Sequence[Trouble]) -> Iterator[str]:
 
 
 def _may_end(kind: str) -> bool:
-    return KINDS[kind].level == "trouble" and kind not in SINCE_START
+    return KINDS[kind].level == "trouble" and kind not in LASTING

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from itertools import chain
-from typing import Literal, cast
+from typing import Final, Literal, cast
 
 from msgspec import Struct, structs
 
@@ -30,6 +30,12 @@ from actors.rules.latest_price import (
     symbol_of,
 )
 from actors.timers import Clock, check_seconds
+
+# Why a venue brought no price, where the words are not the venue's.
+CANNOT_ASK: Final = "the venue cannot be asked for it"
+NOT_ASKED: Final = "not asked"
+NO_ANSWER: Final = "no answer in time"
+OWN_WORDS: Final = frozenset({CANNOT_ASK, NOT_ASKED, NO_ANSWER})
 
 
 class StreamPrice(Struct, frozen=True):
@@ -113,12 +119,12 @@ class LatestPrices:
         self, venue: Venue, symbol: str, max_age: float, timeout: float
     ) -> tuple[LatestPrice | None, list[Tried]]:
         if venue.latest(symbol) is None:
-            return None, [Tried(REST, None, "the venue cannot be asked for it")]
+            return None, [Tried(REST, None, CANNOT_ASK)]
         if timeout <= 0:
-            return None, [Tried(REST, None, "not asked")]
+            return None, [Tried(REST, None, NOT_ASKED)]
         told = self._ask(venue, symbol, timeout)
         if told is None:
-            return None, [Tried(REST, None, "no answer in time")]
+            return None, [Tried(REST, None, NO_ANSWER)]
         if not isinstance(told.outcome, Price):
             return None, [Tried(REST, None, told.outcome.text)]
         candidates = Candidates(REST)

@@ -18,10 +18,12 @@ from websockets.datastructures import Headers
 from actors.http_types import HostPort, is_loopback
 from actors.service.access import Guard, TokenRights
 from actors.service.arrivals import Listener
+from actors.service.listening_sockets import closed_in_children
 from actors.service.peers import SocketRights, log_left_out, socket_group, socket_rights
 from actors.service.rights import Caller
+from actors.service.socket_folder import ServiceError
 from actors.service.tls import server_context
-from actors.service.unix_socket import ServiceError, UnixSocket
+from actors.service.unix_socket import UnixSocket
 from actors.settings.addresses import local_url
 from actors.settings.schema import ServiceSettings, ServiceTokens
 from actors.settings.service_address import UnixAddress, path_mistake, usual_socket
@@ -159,7 +161,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise ServiceError(_why_not(HostPort(host, port), error)) from None
     listener.setblocking(False)
-    return listener
+    return closed_in_children(listener)
 
 
 def _bind(host: str, port: int) -> socket.socket:

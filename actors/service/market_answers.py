@@ -28,7 +28,9 @@ from actors.runtime import Runtime
 from actors.service.access import of_an_account
 from actors.service.followed_books import FollowedBooks
 from actors.service.responses import RequestDeclined, ServiceRequest, ServiceResponse
+from actors.service.rights import Caller
 from actors.service.shared_answers import SharedAnswers
+from actors.service.venue_words import public_book, public_freshness, public_stale
 
 LONGEST_WAIT: Final = 5.0  # seconds for which a request may wait, for a venue or for a book
 WAITING: Final = 16  # requests that may wait at once; others are answered by what is there
@@ -67,12 +69,12 @@ class MarketAnswers:
         except StalePriceError as error:
             stale = error
         if not self._is_subscribed(venue, symbol):
-            return _stale(stale)
+            return _stale(stale, asked.caller)
         with self._may_wait(timeout) as seconds:
             try:
                 price = self._runtime.latest(feed, key, max_age=max_age, timeout=seconds)
             except StalePriceError as error:
-                return _stale(error)
+                return _stale(error, asked.caller)
         return ServiceResponse(200, price)
 
     def _is_subscribed(self, venue: Venue, symbol: str) -> bool:
@@ -113,6 +115,7 @@ class MarketAnswers:
             raise RequestDeclined(404, str(error)) from None
         if view.reason.startswith(REJECTED):
             raise RequestDeclined(404, f"{topic}: {view.reason}")
+        view = view if asked.caller.may("account") else public_book(view)
         return _typed(view, "" if view.synced else f"{topic}: no book now: {view.reason}")
 
     def _view(self, topic: Topic, key: str, depth: int, wait: float, options: Mapping[str, str]) -> BookView:
@@ -156,7 +159,8 @@ class MarketAnswers:
                 for topic in every
                 if (sees_accounts or venue.channels[topic.channel].is_public) and topic not in hidden
             ]
-            return self._runtime._permits.fresh_of(shown, max_age)
+            found = self._runtime._permits.fresh_of(shown, max_age)
+            return found if sees_accounts else public_freshness(found)
 
         many = f"{asked.path}?{max_age}{sorted(query.items())}{sees_accounts}"
         found = look() if keys else self._shared.answer(many, look)
@@ -185,7 +189,8 @@ def _typed(found: BookView | Freshness, error: str) -> ServiceResponse:
     return ServiceResponse(503, {"error": error, **structs.asdict(found)})
 
 
-def _stale(error: StalePriceError) -> ServiceResponse:
+def _stale(error: StalePriceError, caller: Caller) -> ServiceResponse:
+    error = error if caller.may("account") else public_stale(error)
     return ServiceResponse(503, {"error": str(error), "tried": error.tried})
 
 

@@ -19,6 +19,7 @@ if sys.platform != "win32":
 log = log_queue.logger("actors.service")
 
 ROOT: Final = 0
+NO_ID: Final = 2**32 - 1  # and above: chown(2) takes it as "leave it as it is"
 
 
 class SocketRights:
@@ -56,16 +57,20 @@ def socket_rights(users: Mapping[str, Iterable[Right]]) -> SocketRights:
     """`[service.users]` with the ids of this machine. A name that it does not know is logged."""
     by_uid: dict[int, frozenset[Right]] = {}
     by_gid: dict[int, frozenset[Right]] = {}
+    overflow = overflow_ids()
     for name, rights in users.items():
-        found = group_id(name[1:]) if name.startswith("@") else user_id(name)
+        is_group = name.startswith("@")
+        found, kind = (group_id(name[1:]), "group") if is_group else (user_id(name), "user")
         if found is None:
-            kind = "group" if name.startswith("@") else "user"
             text = "[service.users]: this machine has no %s %r; the entry has no effect."
             log.warning("service.users", text, kind, name)
+        elif found == overflow[is_group]:
+            text = "[service.users]: %s %r stands for all that this machine does not know; it gets no right."
+            log.warning("service.users", text, kind, name)
         else:
-            place = by_gid if name.startswith("@") else by_uid
+            place = by_gid if is_group else by_uid
             place[found] = place.get(found, frozenset[Right]()).union(rights)
-    return SocketRights(by_uid, by_gid, own=os.geteuid(), overflow=overflow_ids())
+    return SocketRights(by_uid, by_gid, own=os.geteuid(), overflow=overflow)
 
 
 def socket_group(users: Iterable[str]) -> int | None:
@@ -100,12 +105,18 @@ def group_name(gid: int) -> str:
     return str(gid)
 
 
+def number_of(text: str) -> int | None:
+    """None: no user and no group has this number."""
+    number = int(text) if len(text) <= len(str(NO_ID)) else NO_ID
+    return number if number < NO_ID else None
+
+
 if sys.platform != "win32":
 
     def user_id(name: str) -> int | None:
         """None: there is no such user."""
         if name.isascii() and name.isdecimal():
-            return int(name)
+            return number_of(name)
         with suppress(KeyError):
             return pwd.getpwnam(name).pw_uid
         return None
@@ -113,7 +124,7 @@ if sys.platform != "win32":
     def group_id(name: str) -> int | None:
         """None: there is no such group."""
         if name.isascii() and name.isdecimal():
-            return int(name)
+            return number_of(name)
         with suppress(KeyError):
             return grp.getgrnam(name).gr_gid
         return None

@@ -36,6 +36,7 @@ from actors.service.access import of_an_account
 from actors.service.opened import Opened
 from actors.service.responses import RequestDeclined, parse_switch, to_json
 from actors.service.rights import Caller
+from actors.service.venue_words import public_marker
 from actors.stream import Stream
 
 CAPACITY, MOST = 10_000, 100_000  # events that may wait for a tail
@@ -57,11 +58,18 @@ class TailItem(Struct, omit_defaults=True):
 class Tail:
     """One thread reads `frames`; any thread may close the tail meanwhile."""
 
-    def __init__(self, stream: Stream[Any], ended: Callable[[], object], *, markers: bool) -> None:
-        """`ended` is called once, when the tail is closed."""
+    def __init__(
+        self,
+        stream: Stream[Any],
+        ended: Callable[[], object],
+        *,
+        markers: bool,
+        shown: Callable[[Marker], Marker] = lambda marker: marker,
+    ) -> None:
+        """`ended` is called once, when the tail is closed. `shown`: what its client may see of a marker."""
         self._stream = stream
         self._release = [ended]
-        self._markers = markers
+        self._markers, self._shown = markers, shown
         self._names: dict[Topic, str] = {}
         self._closed = ""  # the reason given to `close`
         self._drained = ""  # the reason given to `drain`
@@ -78,7 +86,7 @@ class Tail:
             elif isinstance(item, Closed):
                 yield from self._last_words(Closed(self._drained) if self._drained else item)
             elif self._markers:
-                yield to_json(_marker_fields(item))
+                yield to_json(_marker_fields(self._shown(item)))
 
     def _frame(self, item: Received[Any]) -> bytes:
         name, kind = self._name(item.topic), type(item.event).__name__
@@ -161,7 +169,9 @@ def open_tail(runtime: Runtime, opened: Opened, caller: Caller, query: Sequence[
     except BaseException:
         ended()
         raise
-    return Tail(stream, ended, markers=markers)
+    if caller.may("account"):
+        return Tail(stream, ended, markers=markers)
+    return Tail(stream, ended, markers=markers, shown=public_marker)
 
 
 def _unless_rejected(error: SubscribeError, ended: Callable[[], object]) -> Stream[Any]:

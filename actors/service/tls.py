@@ -7,7 +7,7 @@ import ssl
 import threading
 from typing import Any
 
-from actors.service.unix_socket import ServiceError
+from actors.service.socket_folder import ServiceError
 from actors.settings.schema import ServiceSettings
 
 

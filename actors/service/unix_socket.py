@@ -10,18 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from actors.errors import LinewardenError
-from actors.service.peers import group_name
+from actors.service.listening_sockets import closed_in_children
+from actors.service.socket_folder import ADVICE, ServiceError, give, prepare_folder
+from actors.supervision.forks import Home
 from actors.trading.file_lock import FileLock
 
 BACKLOG: Final = 1_024
-FOLDER, FILE = 0o700, 0o600  # for its own user
-GROUP_FOLDER, GROUP_FILE = 0o750, 0o660  # and for a group
-ADVICE: Final = "see socket in [service]"
-
-
-class ServiceError(LinewardenError):
-    """The service cannot listen; the message has the address, the reason and what to do."""
+FILE: Final = 0o600  # for its own user
+GROUP_FILE: Final = 0o660  # and for a group
 
 
 class UnixSocket:
@@ -38,9 +34,9 @@ class UnixSocket:
         Raises:
             ServiceError: another process listens there, or the folder does not allow it.
         """
-        self.path = path
+        self.path, self._home = path, Home()
         try:
-            _prepare(path.parent, group, is_usual=is_usual)
+            prepare_folder(path.parent, group, is_usual=is_usual)
             self._lock = _lock(path)
             try:
                 _remove_stale(path)
@@ -56,48 +52,22 @@ class UnixSocket:
             raise ServiceError(f"{path} cannot be listened on: {why}; {ADVICE}") from None
 
     def close(self) -> None:
-        """The file goes, unless another one has taken its place."""
+        """The file goes, unless another one has taken its place. In a forked child nothing goes."""
         self.sock.close()
+        if self._home.is_left:
+            return
         with suppress(OSError):
             if _identity(self.path) == self._identity:
                 self.path.unlink()
         self._lock.close()
 
 
-def _prepare(folder: Path, group: int | None, *, is_usual: bool) -> None:
-    """Makes the folder, where it is missing. Another user could replace the socket in an open one."""
-    is_missing = not folder.exists()
-    if is_missing:
-        folder.parent.mkdir(0o755, parents=True, exist_ok=True)
-        folder.mkdir(FOLDER, exist_ok=True)
-    facts = folder.stat()
-    if group is not None and (is_missing or is_usual) and facts.st_uid == os.geteuid():
-        _give(folder, group, GROUP_FOLDER)
-    if facts.st_uid not in {os.geteuid(), 0}:
-        why = f"its folder belongs to uid {facts.st_uid}, who could replace the socket"
-        raise ServiceError(f"{folder}: {why}; {ADVICE}")
-    if facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        why = f"other users may write there (mode {stat.S_IMODE(facts.st_mode):04o}) and replace the socket"
-        raise ServiceError(f"{folder}: {why}; chmod go-w {folder}, or {ADVICE}")
-
-
-def _give(path: Path, group: int, mode: int) -> None:
-    """Raises: ServiceError: this process may not give it to that group."""
-    try:
-        os.chown(path, -1, group)
-    except PermissionError:
-        name = group_name(group)
-        raise ServiceError(
-            f"{path} cannot be given to the group {name}, which [service.users] needs: uid {os.geteuid()} is "
-            f"no member of it. Under systemd, add SupplementaryGroups={name} to the unit; elsewhere, add "
-            "the user to the group"
-        ) from None
-    path.chmod(mode)
-
-
 def _lock(path: Path) -> FileLock:
     """The lock beside the socket. Its file stays, with the number of the process that had it last."""
-    lock = FileLock(path.with_name(f"{path.name}.lock"))
+    place = path.with_name(f"{path.name}.lock")
+    if place.is_symlink():  # the file that it leads to would be written
+        raise ServiceError(f"{place} is a symbolic link, and has to be a file: remove it, or {ADVICE}")
+    lock = FileLock(place)
     if lock.try_acquire():
         os.ftruncate(lock.fd, 0)
         os.pwrite(lock.fd, f"{os.getpid()}\n".encode(), 0)
@@ -137,12 +107,12 @@ def _taken(path: Path, pid: int) -> ServiceError:
 
 def _listening(path: Path, group: int | None) -> socket.socket:
     """Nothing can connect before the modes are those that are wanted: it listens last."""
-    sock = socket.socket(socket.AF_UNIX)
+    sock = closed_in_children(socket.socket(socket.AF_UNIX))
     try:
         sock.bind(str(path))
         path.chmod(FILE)
         if group is not None:
-            _give(path, group, GROUP_FILE)
+            give(path, group, GROUP_FILE)
         sock.listen(BACKLOG)
         sock.setblocking(False)
     except BaseException:

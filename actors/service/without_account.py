@@ -11,7 +11,18 @@ from actors.diagnostics import Quarantined
 from actors.events import VenueState
 from actors.rules.journal import LineExit
 from actors.secret import REDACTED, origin
-from actors.status import DeadLettersStatus, FeedStatus, HaltStatus, LineStatus, QuarantineStatus, Status
+from actors.service.venue_words import HIDDEN, public_freshness, public_text
+from actors.status import (
+    Cause,
+    CooldownStatus,
+    DeadLettersStatus,
+    FeedStatus,
+    HaltStatus,
+    LineStatus,
+    QuarantineStatus,
+    Status,
+    TopicStatus,
+)
 
 IsPublic: TypeAlias = Callable[[str, str], bool]  # of a feed and a channel: its topics name no account
 
@@ -26,7 +37,12 @@ def without_account(status: Status, is_public: IsPublic) -> Status:
         quarantine=QuarantineStatus(
             status.quarantine.count, tuple(_quarantined(each) for each in status.quarantine.newest)
         ),
-        untrusted={name: found for name, found in status.untrusted.items() if _shows(name, is_public)},
+        cooldowns=tuple(map(_cooldown, status.cooldowns)),
+        untrusted={
+            name: public_freshness(found)
+            for name, found in status.untrusted.items()
+            if _shows(name, is_public)
+        },
         halts=tuple(map(_halt, status.halts)),
         accounts={},
         redacted=True,
@@ -38,6 +54,7 @@ def _feed(name: str, feed: FeedStatus, is_public: IsPublic) -> FeedStatus:
         feed,
         lines={line: _line(name, found, is_public) for line, found in feed.lines.items()},
         refused={topic: why for topic, why in feed.refused.items() if _shows(topic, is_public)},
+        token_error=HIDDEN if feed.token_error else "",
     )
 
 
@@ -45,7 +62,8 @@ def _line(feed: str, line: LineStatus, is_public: IsPublic) -> LineStatus:
     gap = line.last_gap
     return structs.replace(
         line,
-        topics=tuple(each for each in line.topics if _shows(each.topic, is_public)),
+        reason=None if line.reason is None else _cause(line.reason),
+        topics=tuple(_topic(each) for each in line.topics if _shows(each.topic, is_public)),
         last_gap=gap if gap is not None and is_public(gap.topic.feed, gap.topic.channel) else None,
         url=origin(line.url),
         last_venue_error=REDACTED if line.last_venue_error else "",
@@ -72,7 +90,21 @@ def _public_states(feed: str, states: Iterable[VenueState], is_public: IsPublic)
 
 
 def _exit(entry: LineExit) -> LineExit:
-    return structs.replace(entry, url=origin(entry.url))  # a path may name a user
+    """A path of its URL may name a user."""
+    return structs.replace(entry, url=origin(entry.url), text=public_text(entry.code, entry.text))
+
+
+def _cause(cause: Cause) -> Cause:
+    return structs.replace(cause, text=public_text(cause.code, cause.text))
+
+
+def _topic(topic: TopicStatus) -> TopicStatus:
+    found = topic.freshness
+    return structs.replace(topic, freshness=None if found is None else public_freshness(found))
+
+
+def _cooldown(cooldown: CooldownStatus) -> CooldownStatus:
+    return structs.replace(cooldown, why=HIDDEN if cooldown.why else "")
 
 
 def _quarantined(kept: Quarantined) -> Quarantined:

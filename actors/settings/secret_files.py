@@ -71,4 +71,9 @@ def _access_mistake(facts: os.stat_result, name: str) -> str:
         who = "its group"
     else:
         return ""
-    return f"is open to {who} (mode {mode:04o}), so it is not used; chmod 600 {name} makes it private"
+    told = f"is open to {who} (mode {mode:04o}), so it is not used; chmod 600 {name} makes it private"
+    if who == "its group" and facts.st_uid == 0:  # a service of that group may read it
+        told += (
+            f". If the service runs as a user of group {facts.st_gid}, run this command as that user instead"
+        )
+    return told

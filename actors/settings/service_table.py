@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -25,6 +27,7 @@ TABLES: Final = {"tokens", "users", "limits"}
 FORMER: Final = f"write {TOKENS} with look, account or act: a token for each right"
 SHORTEST_TOKEN: Final = 16  # characters; a shorter one can be guessed
 OVERFLOW: Final = "65534"  # what Linux shows for every user that a container does not know
+HIGHEST: Final = str(2**32 - 2)  # number of a user or a group
 
 _TOKEN = re.compile(r"[!-~]+")
 _USER = re.compile(r"@?[^\s@:/]+")
@@ -73,13 +76,24 @@ def _users(reader: SettingsReader, raw: object) -> dict[str, tuple[Right, ...]]:
         if not _USER.fullmatch(name):
             text = 'expected a user such as alice or "1001", or a group such as "@traders"'
             reader.complain(USERS, name, text)
-        elif name == OVERFLOW:
-            text = f"uid {OVERFLOW} stands for every user that this machine does not know; it gets no right"
-            reader.complain(USERS, name, text)
+        elif mistake := _mistaken_number(name.removeprefix("@")):
+            reader.complain(USERS, name, mistake)
         else:
             with suppress(RefusedError):
                 users[name] = reader.convert(USERS, name, rights, tuple[Right, ...])
     return users
+
+
+def _mistaken_number(name: str) -> str:
+    """Empty: it is none, or it is the number of a user or a group."""
+    if not (name.isascii() and name.isdecimal()):
+        return ""
+    number = name.lstrip("0")
+    if number == OVERFLOW:
+        return f"{OVERFLOW} stands for all that this machine does not know; it gets no right"
+    if len(number) > len(HIGHEST) or (len(number) == len(HIGHEST) and number > HIGHEST):
+        return f"no user and no group has a number above {HIGHEST}"
+    return ""
 
 
 def _check_socket(reader: SettingsReader, service: ServiceSettings) -> None:
@@ -113,6 +127,13 @@ def _check_listen(reader: SettingsReader, service: ServiceSettings, table: Mappi
 
 
 def _check_tls(reader: SettingsReader, service: ServiceSettings) -> None:
+    with suppress(OSError, ValueError):
+        mode = Path(service.tls_key).stat().st_mode if service.tls_key and os.name != "nt" else 0
+        if mode & stat.S_IRWXO and Path(service.tls_key).is_file():
+            text = (
+                f"every user of this machine can read the key (mode {stat.S_IMODE(mode):04o}); chmod o= makes"
+            )
+            reader.warn(WHERE, "tls_key", f"{text} it private")
     pair = {"tls_certificate": service.tls_certificate, "tls_key": service.tls_key}
     for key, path in pair.items():
         if path and not is_file(Path(path)):

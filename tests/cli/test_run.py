@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from actors import log_queue
 from actors.cli import run
 from actors.errors import Timeout
 from actors.settings import Settings, load
@@ -342,6 +343,24 @@ def test_a_look_that_fails_does_not_end_the_run(
     assert runtime.looked >= 1
     records = [record for record in caplog.records if record.name == "actors.cli.run"]
     assert [record.getMessage().startswith("No status") for record in records] == [True, True]
+
+
+def test_a_summary_that_fails_is_logged_and_the_run_ends_as_it_was(
+    linewarden: Invoke,
+    desk_config: Path,
+    runtime: Fake,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def failing(*_: object) -> Iterator[str]:
+        raise OverflowError("400 digits")
+
+    monkeypatch.setattr(run, "summary", failing)
+    told = linewarden("run", desk_config, "--duration", "0.1")
+    assert told.exit_code == 0
+    assert told.stdout.endswith("Every loss was restored.\n")
+    assert log_queue.flush(20.0)
+    assert "view.failed" in [getattr(record, "event", "") for record in caplog.records]
 
 
 def test_a_judged_run_is_judged_by_what_it_last_knew(

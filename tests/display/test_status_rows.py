@@ -81,6 +81,8 @@ def test_the_summary_tells_of_the_process_and_of_what_needs_a_person() -> None:
     for kinds in ({}, {"quarantine": 1, "dead_letter": 1, "metrics": 1, "silent_loss": 1}):
         (head, _) = status_rows(troubled(kinds, 1), NOW).summary
         assert head == "desk: live · 1 of 1 line live"
+    (head, _) = status_rows(troubled({"paused": 1}), NOW).summary
+    assert head == "desk: live · 0 of 1 line live · 1 paused"
     bare = structs.replace(troubled({}, 1), process=structs.replace(PROCESS, version="", config=""))
     assert status_rows(bare, NOW).summary[1] == "up 3 d 9 h · linewarden · pid 4711"
 
@@ -161,6 +163,16 @@ def test_a_target_is_a_feed_or_a_line_and_what_concerns_the_process_stays() -> N
     assert [row.name for row in single.lines] == ["failed/1"]
     assert [each.kind for each in single.troubles] == ["halted", "failed", "quarantine"]
     assert single.summary == status_rows(told, NOW).summary[:1] + one.summary[1:]
+
+
+def test_a_feed_without_lines_is_told_as_one() -> None:
+    told = troubled({}, 1)
+    (feed, known), *_ = told.feeds.items()
+    idle = structs.replace(told, feeds={**told.feeds, "idle": structs.replace(known, lines={})})
+    sentence = "idle has no lines: nothing of it is subscribed to"
+    assert status_rows(idle, NOW, target="idle").summary[-1] == sentence
+    for target in (feed, None):
+        assert sentence not in status_rows(idle, NOW, target=target).summary
 
 
 def test_down_leaves_lines_that_are_not_live_or_degraded() -> None:

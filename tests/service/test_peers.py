@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
 
 from actors.service.peers import SocketRights, log_left_out, socket_group, socket_rights
 from actors.service.rights import EVERY, Right
-from actors.wire.unix_peer import Peer
+from actors.wire.unix_peer import Peer, overflow_ids
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no Unix sockets")
 OWN, ALICE, BOB, TRADERS, STAFF, OVERFLOW = 900, 1001, 1002, 2001, 2002, 65_534
@@ -53,6 +54,23 @@ def test_names_are_looked_up_once_and_unknown_ones_are_logged(caplog: pytest.Log
     assert rights.caller(Peer(ALICE, frozenset({TRADERS}))).rights == {"look", "act"}
     assert "this machine has no user 'nobody-of-this-name'" in caplog.text
     assert "this machine has no group '@none-of-this-name'" in caplog.text
+
+
+@pytest.mark.parametrize("number", ["4294967295", "4294967296", "9" * 5_000], ids=["none", "more", "long"])
+def test_a_number_that_no_user_can_have_is_an_unknown_name(
+    number: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    users: dict[str, tuple[Right, ...]] = {number: ("look",), f"@{number}": ("look",)}
+    assert socket_rights(users).caller(Peer(ALICE, frozenset())).rights == set()
+    assert "this machine has no user" in caplog.text
+    assert "this machine has no group" in caplog.text
+    assert socket_group(users) == os.getegid()
+
+
+def test_a_name_of_the_overflow_user_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    uid, _ = overflow_ids()
+    socket_rights({str(uid): ("look",)})
+    assert f"user '{uid}' stands for all that this machine does not know; it gets no right" in caplog.text
 
 
 def test_without_users_the_socket_has_no_group() -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.service.unix_socket import ServiceError, UnixSocket
+from actors.service.socket_folder import ServiceError
+from actors.service.unix_socket import UnixSocket
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no Unix sockets")
 DEAD = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen()"
@@ -164,6 +165,15 @@ def test_a_symbolic_link_is_not_followed(folder: Path) -> None:
     with pytest.raises(ServiceError, match="is a file and no socket"):
         UnixSocket(folder / "desk.sock")
     assert (folder / "other").read_text() == "orders"
+
+
+def test_the_lock_is_not_written_through_a_symbolic_link(folder: Path) -> None:
+    other = folder / "other"
+    other.write_text("precious")
+    (folder / "desk.sock.lock").symlink_to(other)
+    with pytest.raises(ServiceError, match=r"desk\.sock\.lock is a symbolic link"):
+        UnixSocket(folder / "desk.sock")
+    assert other.read_text() == "precious"
 
 
 def test_the_file_of_its_successor_is_not_removed(folder: Path) -> None:

@@ -10,9 +10,12 @@ from actors.events import Freshness, Gap, Scope, SubscriptionState, Topic, Venue
 from actors.rules.counters import StreamStatus
 from actors.rules.journal import LineExit, RecoveryTimes, SilentLossEntry
 from actors.rules.liveness import HealthInputs, health
+from actors.service.venue_words import HIDDEN
 from actors.service.without_account import without_account
 from actors.status import (
     AccountStatus,
+    Cause,
+    CooldownStatus,
     Counters,
     DeadLettersStatus,
     FeedStatus,
@@ -28,6 +31,10 @@ CONFIRMED = SubscriptionState("confirmed")
 EXIT = LineExit(
     1, 1, "retryable", "lost", "the connection was lost", 1, 2.0, RecoveryTimes(), f"wss://v/{SECRET}"
 )
+REFUSED = LineExit(
+    2, 2, "fatal", "alpaca_402", f"login refused: {SECRET}", 1, None, RecoveryTimes(), f"wss://v/{SECRET}"
+)
+DOWN = Freshness("blind", "not_live", text=f"its line is failed (login refused: {SECRET})")
 HALTED = VenueState(Scope("quotes"), "halted", "no trading")
 STATES = (HALTED, VenueState(Scope("orders", SECRET), "halted", SECRET), VenueState(Scope(), "open", ""))
 LOSS = SilentLossEntry(f"desk/{SECRET}", 1, 1, SECRET)
@@ -42,7 +49,7 @@ HEALTHY = HealthInputs(
 )
 LINE = LineStatus(
     state="live",
-    reason=None,
+    reason=Cause("fatal", "alpaca_402", f"login refused: {SECRET}", "Check key and secret."),
     epoch=1,
     attempt=0,
     next_attempt_s=None,
@@ -51,7 +58,7 @@ LINE = LineStatus(
     data_age_s=None,
     health=health(HEALTHY),
     topics=(
-        TopicStatus("desk/quotes/A", CONFIRMED, 1.0, stale=False),
+        TopicStatus("desk/quotes/A", CONFIRMED, 1.0, stale=False, freshness=DOWN),
         TopicStatus(f"desk/orders/{SECRET}", CONFIRMED, 1.0, stale=False),
         TopicStatus("desk/orders", CONFIRMED, 1.0, stale=False),
         TopicStatus(f"desk/orders?account={SECRET}", CONFIRMED, 1.0, stale=False),
@@ -62,7 +69,7 @@ LINE = LineStatus(
     url=f"wss://v.example/user/{SECRET}",
     verify_tls=True,
     last_venue_error=f"no order {SECRET}",
-    journal=(EXIT,),
+    journal=(EXIT, REFUSED),
     venue_states=STATES,
     venue_journal=STATES,
     silent_losses=(LOSS,),
@@ -75,14 +82,19 @@ STATUS = Status(
     state="degraded",
     feeds={
         "desk": FeedStatus(
-            "desk", True, {"desk": LINE}, refused={"desk/quotes/B": "full", f"desk/orders/{SECRET}": "full"}
+            "desk",
+            True,
+            {"desk": LINE},
+            refused={"desk/quotes/B": "full", f"desk/orders/{SECRET}": "full"},
+            token_error=f"not renewed: {SECRET}",
         )
     },
     streams=(STREAM, structs.replace(STREAM, id=2, channel="orders")),
     actors=(),
     dead_letters=DeadLettersStatus(3, (DeadLetter("a", f"text of {SECRET}", f"why {SECRET}"),)),
     quarantine=QuarantineStatus(2, (Quarantined("desk", 1, f"no {SECRET}", 9, f'{{"account": {SECRET}}}'),)),
-    untrusted={"desk/quotes/A": STALE, f"desk/orders/{SECRET}": STALE},
+    cooldowns=(CooldownStatus("desk@v/public", 1, f"too many logins of {SECRET}", "desk", "venue"),),
+    untrusted={"desk/quotes/A": STALE, "desk/quotes/B": DOWN, f"desk/orders/{SECRET}": STALE},
     halts=(
         HaltStatus("h1", f"v.example/{SECRET}", f"order {SECRET}", 1, "alice"),
         HaltStatus("h2", "all", f"order {SECRET}", 1, "alice"),
@@ -127,9 +139,21 @@ def test_what_is_public_is_shown_as_it_is() -> None:
     assert line.counters == LINE.counters
     assert (line.venue_states, line.venue_journal) == ((HALTED, STATES[2]), (HALTED, STATES[2]))
     assert line.url == "wss://v.example/…"
-    assert SHOWN.untrusted == {"desk/quotes/A": STALE}
+    assert SHOWN.untrusted["desk/quotes/A"] == STALE
     assert SHOWN.feeds["desk"].refused == {"desk/quotes/B": "full"}
     assert SHOWN.streams == (STREAM,)
+
+
+def test_of_words_that_may_be_the_venues_the_code_is_left() -> None:
+    feed = SHOWN.feeds["desk"]
+    line = feed.lines["desk"]
+    assert line.reason == Cause("fatal", "alpaca_402", HIDDEN, "Check key and secret.")
+    assert [(entry.code, entry.text) for entry in line.journal] == [
+        ("lost", "the connection was lost"),
+        ("alpaca_402", HIDDEN),
+    ]
+    assert (feed.token_error, SHOWN.cooldowns[0].why) == (HIDDEN, HIDDEN)
+    assert SHOWN.untrusted["desk/quotes/B"].text == "its line is failed"
 
 
 def test_counts_and_halts_are_shown_without_their_words() -> None:

@@ -70,11 +70,11 @@ class WatchApp(App[None]):
     Static { height: auto; }
     #columns, #rule { height: 1; }
     #filter { display: none; height: 1; border: none; padding: 0; }
-    #filter.open { display: block; }
     """
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(key.key, key.action, key.word) for key in KEYS),
+        # The field is opened before the next key is given to a widget: keys behind the slash belong to it.
+        *(Binding(key.key, key.action, key.word, priority=key.action == "filter") for key in KEYS),
         Binding("escape", "all_lines"),
         Binding("ctrl+c", "quit", priority=True),
     ]
@@ -220,9 +220,15 @@ class WatchApp(App[None]):
 
     # ── keys that choose what is listed ─────────────────────────────────────────────────────────
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A slash on a page, or in the field itself, opens no field."""
+        if action == "filter":
+            return len(self.screen_stack) == 1 and self.screen.focused is not self._filter
+        return super().check_action(action, parameters)
+
     def action_filter(self) -> None:
-        self._filter.add_class("open")
-        self._filter.focus()
+        self._filter.styles.display = "block"
+        self.screen.set_focus(self._filter)
 
     @on(Input.Changed, "#filter")
     def _filter_by(self, message: Input.Changed) -> None:
@@ -230,12 +236,12 @@ class WatchApp(App[None]):
 
     @on(Input.Submitted, "#filter")
     def _leave_the_filter(self) -> None:
-        self._lines.focus()
+        self.screen.set_focus(self._lines)
 
     def action_all_lines(self) -> None:
         self._filter.value = ""
-        self._filter.remove_class("open")
-        self._lines.focus()
+        self._filter.styles.display = "none"
+        self.screen.set_focus(self._lines)
         self._want(text="", down=False)
 
     def action_sort(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from msgspec import structs
+from textual import events
 
 from actors.cli.watch.listing import Wanted
 from actors.diagnostics import Quarantined
@@ -81,6 +82,27 @@ def test_a_filter_finds_names_states_and_troubles_until_escape() -> None:
         assert "down only" in view.text
 
     viewing(desk(), story)
+
+
+def test_keys_that_come_with_the_slash_belong_to_the_field_and_send_no_command() -> None:
+    """A terminal far away sends several at once; `r` and `y` would restart the chosen line."""
+
+    async def story(view: View) -> None:
+        for key in ("slash", "r", "y", "d"):
+            view.app.post_message(events.Key(key, "/" if key == "slash" else key))
+        await view.press()
+        assert view.app._wanted.text == "ryd"
+        assert not view.app._wanted.down
+        assert it.posts == []
+        await view.press("slash")  # a name of a line may have one
+        assert view.app._wanted.text == "ryd/"
+        await view.press("escape", "d")
+        assert view.app._wanted.down
+        await view.press("escape")
+        assert (view.app._wanted.down, view.app._wanted.text) == (False, "")
+
+    it = desk()
+    viewing(it, story)
 
 
 def test_the_cursor_stays_on_its_line_when_the_order_changes() -> None:

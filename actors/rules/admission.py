@@ -14,7 +14,8 @@ from msgspec import Struct
 
 LINGER: Final = 1.0  # seconds in which a client may read a refusal and hang up
 
-Standing = Literal["stranger", "known", "owner"]  # no right, some right, the service's own user or root
+# No right, some right, a request to act by a caller who may, the service's own user or root.
+Standing = Literal["stranger", "known", "acting", "owner"]
 
 
 class AdmissionLimits(Struct, frozen=True, kw_only=True):
@@ -27,7 +28,8 @@ class AdmissionLimits(Struct, frozen=True, kw_only=True):
     clients: int = 64  # callers with a right, tails included
     per_client: int = 48  # of these, from one address with one token, or of one user
     strangers: int = 8  # callers without a right that may be answered all the same
-    owners: int = 8  # of the owner beyond `clients`
+    acting: int = 8  # requests to act beyond `clients`, such as beats and halts
+    owners: int = 8  # of the owner, beyond these
 
 
 class WaitingRoom:
@@ -125,7 +127,8 @@ class Seats:
         self._most = {
             "stranger": limits.strangers,
             "known": limits.clients,
-            "owner": limits.clients + limits.owners,
+            "acting": limits.clients + limits.acting,
+            "owner": limits.clients + limits.acting + limits.owners,
         }
 
     def request(self, number: int, client: str, standing: Standing) -> str:
@@ -136,7 +139,7 @@ class Seats:
         rivals = self._rivals(standing)
         if len(rivals) >= self._most[standing]:
             return f"{len(rivals)} other requests are being answered; try again"
-        if standing == "known":
+        if standing in {"known", "acting"}:
             own = sum(taken.client == client for taken in rivals)
             if own >= self._limits.per_client:
                 return f"this client has {own} connections, as many as it may; end some of them"

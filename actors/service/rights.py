@@ -32,10 +32,13 @@ class Caller(Struct, frozen=True):
     def may(self, needed: Needed) -> bool:
         return needed == "nothing" or (self.is_owner if needed == "owner" else needed in self.rights)
 
-    @property
-    def standing(self) -> Standing:
-        """By which places are kept apart."""
-        return "owner" if self.is_owner else "known" if self.rights else "stranger"
+    def standing(self, needed: Needed) -> Standing:
+        """By which places are kept apart, for a request that needs this."""
+        if self.is_owner:
+            return "owner"
+        if needed == "act" and self.may(needed):
+            return "acting"
+        return "known" if self.rights else "stranger"
 
     @property
     def client(self) -> str:

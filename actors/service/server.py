@@ -224,7 +224,7 @@ class Service:
         """Raises: RequestDeclined: there is no place, or no thread, for this request."""
         caller, number = slot.asked.caller, slot.arrival.number
         with self._lock:
-            if full := self._seats.request(number, caller.client, caller.standing):
+            if full := self._seats.request(number, caller.client, caller.standing(slot.route.needed)):
                 raise RequestDeclined(503, f"too many clients: {full}", ("Retry-After", "1"))
             self._slots[number] = slot
         if slot.route.in_turn:

@@ -7,7 +7,7 @@ import pytest
 from actors.rules.admission import LINGER, AdmissionLimits, Seats, Standing, WaitingRoom
 
 LIMITS = AdmissionLimits(
-    waiting=6, waiting_per_address=3, within=5.0, clients=3, per_client=2, strangers=2, owners=1
+    waiting=6, waiting_per_address=3, within=5.0, clients=3, per_client=2, strangers=2, acting=1, owners=1
 )
 
 
@@ -113,7 +113,15 @@ def test_callers_with_a_right_do_not_take_the_places_of_strangers_or_of_the_owne
     assert seats.request(8, "c", "known")
     assert seats.request(8, "x", "stranger") == ""
     assert seats.request(9, "owner", "owner") == ""
-    assert seats.request(10, "owner", "owner")
+    assert seats.request(10, "owner", "owner") == ""
+    assert seats.request(11, "owner", "owner")
+
+
+def test_callers_that_look_do_not_take_the_places_of_beats_and_halts() -> None:
+    seats = taken(("a", "known"), ("a", "known"), ("b", "known"), ("c", "acting"))
+    assert seats.request(8, "d", "known")
+    assert seats.request(8, "d", "acting")
+    assert seats.request(8, "owner", "owner") == ""
 
 
 def test_one_client_does_not_take_every_place() -> None:

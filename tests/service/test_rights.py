@@ -21,18 +21,20 @@ def test_account_and_act_imply_look_and_no_more(given: set[Right], implied: set[
 
 
 @pytest.mark.parametrize(
-    ("caller", "standing"),
+    ("caller", "standing", "acting"),
     [
-        (STRANGER, "stranger"),
-        (Caller(is_local_user=True, name="uid 65534"), "stranger"),
-        (Caller(frozenset({"look"})), "known"),
-        (Caller(EVERY), "known"),
-        (OWNER, "owner"),
+        (STRANGER, "stranger", "stranger"),
+        (Caller(is_local_user=True, name="uid 65534"), "stranger", "stranger"),
+        (Caller(frozenset({"look"})), "known", "known"),
+        (Caller(EVERY), "known", "acting"),
+        (OWNER, "owner", "owner"),
     ],
     ids=["nobody", "user without rights", "look", "every right", "owner"],
 )
-def test_places_are_kept_apart_by_what_a_caller_has_proved(caller: Caller, standing: Standing) -> None:
-    assert caller.standing == standing
+def test_places_are_kept_apart_by_what_a_caller_has_proved_and_does(
+    caller: Caller, standing: Standing, acting: Standing
+) -> None:
+    assert (caller.standing("look"), caller.standing("act")) == (standing, acting)
 
 
 def test_a_client_is_an_address_or_user_with_its_rights() -> None:

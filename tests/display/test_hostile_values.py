@@ -286,7 +286,7 @@ def test_a_log_record_obeys_no_text(text: str, form: type[logging.Formatter]) ->
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
-def test_the_text_of_an_error_obeys_nobody_else_s(text: str) -> None:
+def test_the_text_of_an_error_controls_no_terminal(text: str) -> None:
     topic = Topic("o2", "trades", text)
     errors = (
         SubscribeError(None, {topic: SubscriptionState("rejected", reason=text)}, why=text),

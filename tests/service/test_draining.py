@@ -61,7 +61,7 @@ def test_a_draining_service_is_not_ready_and_opens_nothing_new(runtime: Runtime,
         assert ask(service, "/status").status == 200
 
 
-def test_the_process_ends_when_the_time_is_over_whoever_is_left() -> None:
+def test_the_process_ends_when_the_time_is_over_with_clients_left() -> None:
     class Left:
         def drain(self, why: str) -> None:
             clock.now += 4.0

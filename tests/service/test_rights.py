@@ -29,7 +29,7 @@ def test_account_and_act_imply_look_and_no_more(given: set[Right], implied: set[
         (Caller(EVERY), "known", "acting"),
         (OWNER, "owner", "owner"),
     ],
-    ids=["nobody", "user without rights", "look", "every right", "owner"],
+    ids=["stranger", "user without rights", "look", "every right", "owner"],
 )
 def test_places_are_kept_apart_by_what_a_caller_has_proved_and_does(
     caller: Caller, standing: Standing, acting: Standing

@@ -83,7 +83,7 @@ def test_what_is_no_certificate_is_told_before_it_listens(
             Service(runtime, structs.replace(secure, **{key: str(tmp_path / "gone.pem")})).start()
 
 
-def test_an_encrypted_key_asks_nobody_for_its_password(secure: ServiceSettings) -> None:
+def test_an_encrypted_key_asks_for_no_password(secure: ServiceSettings) -> None:
     from cryptography.hazmat.primitives import serialization
 
     path = Path(secure.tls_key)

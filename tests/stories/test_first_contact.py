@@ -175,7 +175,10 @@ NOT_A_CONFIG: dict[str, tuple[Any, str]] = {
     "an empty text": ("", "expected the path of a TOML file, found an empty text."),
     "TOML": ('[feeds.a]\nvenue = "o2"', "expected the path of a TOML file, found a text of several lines"),
     "feeds as a list": ({"feeds": [1]}, "<config>: [feeds]: expected a table, found a list."),
-    "no feed": ({"feeds": {"a": None}}, "<config>: [feeds.a]: expected a table, found None: a feed has a name, [feeds.NAME]."),
+    "no feed": (
+        {"feeds": {"a": None}},
+        "<config>: [feeds.a]: expected a table, found None: a feed has a name, [feeds.NAME].",
+    ),
     "a feed alone": (
         {"venue": "o2"},
         "<config>: [venue]: there is no such table; it belongs in [feeds.NAME].",

@@ -31,7 +31,11 @@ subscribe = [{{ channel = "trades", keys = ["{market}"] }}]
 """
 MARKET = "0x32d6c94ffb1a61890266ab17a4ed5fe10a5c4cf3115f5ec5add0cafcbd0e8f2e"
 
-pytestmark = [pytest.mark.long, pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")]
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.timeout(2 * INSTALLING + 5 * PATIENCE),
+    pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ PROGRAM = """
 import json, sys
 import httpx
 from tplus.client import OrderBookClient  # whose orders it would place
-told = [httpx.get(sys.argv[1] + path, trust_env=False) for path in sys.argv[2:]]
+with httpx.Client(transport=httpx.HTTPTransport(uds=sys.argv[1]), base_url="http://localhost") as client:
+    told = [client.get(path) for path in sys.argv[2:]]
 print(json.dumps([[each.status_code, each.json()] for each in told]))
 """
 
@@ -33,7 +34,7 @@ def test_a_program_on_the_sdk_asks_a_service_for_price_book_and_freshness(
     ):
         runtime.latest("tplus", 200, timeout=20)
         ran = subprocess.run(
-            [sdk_python(TPLUSPY), "-I", "-c", PROGRAM, service.url, *paths],
+            [sdk_python(TPLUSPY), "-I", "-c", PROGRAM, service.url.removeprefix("unix:"), *paths],
             check=True,
             capture_output=True,
             text=True,

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import venv
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -64,9 +65,10 @@ def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Unit:
     """The unit as it stands, with the paths of this machine, and what systemd would do with it."""
 
-    def __init__(self, installed: Path, folder: Path) -> None:
+    def __init__(self, installed: Path, folder: Path, run: Path) -> None:
         self.entries = entries_of("linewarden.service")
         self._installed, self._folder = installed, folder
+        self._run = run  # for the runtime folder: the path of a socket is short
         self.config = folder / "desk.toml"
         self.config.write_text(CONFIG.format(market=MARKET))
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -77,9 +79,8 @@ class Unit:
     def environ(self) -> Mapping[str, str]:
         """Nothing of this process: as systemd starts a unit."""
         given = dict(each.split("=", 1) for each in self.entries["Environment"])
-        for entry, name in (("RuntimeDirectory", "RUNTIME_DIRECTORY"), ("StateDirectory", "STATE_DIRECTORY")):
-            (wanted,) = self.entries[entry]
-            given[name] = str(self._folder / name / wanted)
+        (given["RUNTIME_DIRECTORY"],) = (str(self._run / name) for name in self.entries["RuntimeDirectory"])
+        (given["STATE_DIRECTORY"],) = (str(self._folder / name) for name in self.entries["StateDirectory"])
         seconds = float(self.entries["WatchdogSec"][0].removesuffix("s"))
         notify = {"NOTIFY_SOCKET": str(self._folder / "notify"), "WATCHDOG_USEC": str(int(seconds * 1e6))}
         return {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **given, **notify}
@@ -131,10 +132,11 @@ class Unit:
 
 @pytest.fixture
 def unit(installed: Path, tmp_path: Path) -> Iterator[Unit]:
-    unit = Unit(installed, tmp_path)
-    unit.make_folders()
-    with unit.notify:
-        yield unit
+    with tempfile.TemporaryDirectory(prefix="lw-") as run:
+        unit = Unit(installed, tmp_path, Path(run))
+        unit.make_folders()
+        with unit.notify:
+            yield unit
 
 
 def test_the_archives_hold_the_package_and_nothing_of_the_machine(dist: Path) -> None:

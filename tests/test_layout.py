@@ -264,7 +264,6 @@ COVERED_BY = {
     "rules/account/flat": "rules/account/test_keeper",
     "rules/account/kept": "rules/account/test_truth",
     "rules/account/money": "rules/account/test_defects",
-    "rules/account/record": "rules/account/test_truth",
     "rules/account/schedule": "rules/account/test_keeper",
     "rules/account/snapshot": "rules/account/test_truth",
     "rules/account/sums": "rules/account/test_keeper",

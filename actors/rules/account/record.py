@@ -26,6 +26,7 @@ class AccountRecord:
         self.changed = NEVER  # when the stream last changed an order, a position or a fill; monotonic seconds
         self._moved: dict[str, float] = {}  # by contract: when the stream last told of its position or a fill
         self._fills: tuple[Fill, ...] | None = None
+        self._withdrawn: set[Key] = set()  # fills that REST did not list, and that were told as voided
 
     # ── the stream ──
 
@@ -48,6 +49,10 @@ class AccountRecord:
             return None
         if not isinstance(row, AccountBalance):
             self.changed = now
+        if key in self._withdrawn:
+            self._withdrawn.remove(key)
+            if _is_voided(row):
+                return None
         return AccountEvent(after, STREAM, now_ns, before)
 
     def heard(self, key: Key) -> float:
@@ -67,6 +72,7 @@ class AccountRecord:
     def adopt(self, row: AccountRow, source: AccountSource, now_ns: int) -> AccountEvent:
         """Takes a row over from REST, as it is."""
         before = self._put(row)
+        self._withdrawn.discard(key_of(row))
         return AccountEvent(row, source, now_ns, before)
 
     def refine(self, row: AccountRow) -> None:
@@ -80,6 +86,7 @@ class AccountRecord:
         voided = structs.replace(fill, voided=True)
         self.sums.count(voided, fill)
         self.rows.remove(key_of(fill))
+        self._withdrawn.add(key_of(fill))
         self._fills = None
         return AccountEvent(voided, source, now_ns, fill)
 

@@ -32,8 +32,8 @@ CANARY = "canary-77c1"
 
 
 @pytest.fixture
-def nobody() -> str:
-    """An address where nobody listens."""
+def unused() -> str:
+    """An address at which no process listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"127.0.0.1:{listener.getsockname()[1]}"
 
@@ -157,15 +157,15 @@ def test_on_a_terminal_the_whole_picture_is_within_it(tmp_path: Path, o2: Simula
 
 
 def test_no_service_is_3_and_says_where_it_was_looked_for(
-    nobody: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    unused: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = written(
         tmp_path / "desk.toml",
-        service=f'socket = "none"\nlisten = "{nobody}"\ntokens = {{ act = "{CANARY}" }}',
+        service=f'socket = "none"\nlisten = "{unused}"\ntokens = {{ act = "{CANARY}" }}',
     )
     ways: list[tuple[list[object], dict[str, str]]] = [
-        (["--url", nobody, "-c", "elsewhere.toml"], {"LINEWARDEN_URL": "http://127.0.0.1:1"}),
-        ([], {"LINEWARDEN_URL": f"http://{nobody}"}),
+        (["--url", unused, "-c", "elsewhere.toml"], {"LINEWARDEN_URL": "http://127.0.0.1:1"}),
+        ([], {"LINEWARDEN_URL": f"http://{unused}"}),
         (["-c", config], {}),
         (["-c", config], {"LINEWARDEN_URL": "http://127.0.0.1:1"}),
     ]
@@ -175,10 +175,10 @@ def test_no_service_is_3_and_says_where_it_was_looked_for(
         for command in (["status"], ["status", "--watch"], ["tail", "o2", "trades", "m"], ["pause", "o2"]):
             told = asked(*command, *arguments, environ=environ)
             assert (told.returncode, told.stdout) == (3, "")
-            assert told.stderr.startswith(f"cannot reach the service at http://{nobody}: ")
+            assert told.stderr.startswith(f"cannot reach the service at http://{unused}: ")
             assert "; is `linewarden run` running? " in told.stderr
             assert len(told.stderr.splitlines()) == 1
-    assert ran("status", environ={"LINEWARDEN_URL": nobody}).returncode == 3
+    assert ran("status", environ={"LINEWARDEN_URL": unused}).returncode == 3
 
 
 @posix
@@ -444,12 +444,12 @@ def test_what_was_killed_starts_again_at_the_same_socket(o2_config: Path) -> Non
 
 
 def test_a_token_is_required_and_shown_nowhere(
-    tmp_path: Path, o2: SimulatedO2, market: str, nobody: str
+    tmp_path: Path, o2: SimulatedO2, market: str, unused: str
 ) -> None:
     config = written(
         tmp_path / "desk.toml",
         feed("o2", o2.url, trades(market)),
-        service=f'socket = "none"\nlisten = "{nobody}"\ntokens = {{ act = "${{DESK_TOKEN}}" }}',
+        service=f'socket = "none"\nlisten = "{unused}"\ntokens = {{ act = "${{DESK_TOKEN}}" }}',
     )
     outputs = []
     with running(config, "--log-level", "debug", environ={"DESK_TOKEN": CANARY}) as it:

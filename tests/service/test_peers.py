@@ -49,11 +49,11 @@ def test_a_service_that_runs_as_the_overflow_user_gives_that_user_nothing() -> N
 
 def test_names_are_looked_up_once_and_unknown_ones_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     rights = socket_rights(
-        {"1001": ["look"], "@2001": ["act"], "nobody-of-this-name": ["act"], "@none-of-this-name": ["act"]}
+        {"1001": ["look"], "@2001": ["act"], "no-such-user": ["act"], "@no-such-group": ["act"]}
     )
     assert rights.caller(Peer(ALICE, frozenset({TRADERS}))).rights == {"look", "act"}
-    assert "this machine has no user 'nobody-of-this-name'" in caplog.text
-    assert "this machine has no group '@none-of-this-name'" in caplog.text
+    assert "this machine has no user 'no-such-user'" in caplog.text
+    assert "this machine has no group '@no-such-group'" in caplog.text
 
 
 @pytest.mark.parametrize("number", ["4294967295", "4294967296", "9" * 5_000], ids=["none", "more", "long"])
@@ -79,7 +79,7 @@ def test_without_users_the_socket_has_no_group() -> None:
 
 
 def test_the_first_group_that_is_named_gets_the_socket(caplog: pytest.LogCaptureFixture) -> None:
-    users = ["@2001", "@2002", "4294967000", "none-of-this-name"]
+    users = ["@2001", "@2002", "4294967000", "no-such-group"]
     assert socket_group(users) == TRADERS
     assert caplog.text == ""
     log_left_out(users, TRADERS)
